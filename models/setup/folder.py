@@ -80,6 +80,8 @@ def work_folder(home: Path, needs_mb: int) -> Iterator[Path]:
     for stale in work.iterdir():
         if stale.name != DOWNLOADS:
             remove(stale)
+    for scratch in filter(Path.is_dir, (work / DOWNLOADS).iterdir()):
+        remove(scratch)
     free_mb = shutil.disk_usage(work).free / 1e6 + megabytes(work)
     if free_mb < needs_mb:
         raise Trouble(f"{home.name} needs {needs_mb} MB on the disk of {home.parent}, {free_mb:.0f} MB are free: make room, or set XDG_CACHE_HOME to a larger disk")
@@ -102,7 +104,9 @@ def remove(path: Path) -> None:
 
 
 def megabytes(path: Path) -> float:
-    """What lies under `path` now, in MB; files may vanish meanwhile."""
+    """The size of a file, or of what lies in a folder now, in MB; files may vanish meanwhile."""
+    if path.is_file():
+        return path.stat().st_size / 1e6
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:
