@@ -57,19 +57,24 @@ def beside(home: Path, kind: str) -> Path:
 
 def ensure(home: Path, stamp: str, needs_mb: int, build: Callable[[Path, Path], None]) -> bool:
     """Makes `home` with `build(new, downloads)` unless it is there already. True if something was made."""
-    with locked(home):
-        if is_stamped(home, stamp):
-            say(f"{home.name}: ready in {home}")
-            return False
-        begun = time.monotonic()
-        with work_folder(home, needs_mb) as work:
-            new = work / "new"
-            new.mkdir()
-            build(new, work / DOWNLOADS)
-            (new / STAMP).write_text(stamp)
-            swap(new, home, work / "old")
-        say(f"{home.name}: {megabytes(home):.0f} MB kept in {home}, {time.monotonic() - begun:.1f} s in all")
-        return True
+    if not is_stamped(home, stamp):  # asked without the lock, so that a cache nobody may write to serves as well
+        with locked(home):
+            if not is_stamped(home, stamp):
+                make(home, stamp, needs_mb, build)
+                return True
+    say(f"{home.name}: ready in {home}")
+    return False
+
+
+def make(home: Path, stamp: str, needs_mb: int, build: Callable[[Path, Path], None]) -> None:
+    begun = time.monotonic()
+    with work_folder(home, needs_mb) as work:
+        new = work / "new"
+        new.mkdir()
+        build(new, work / DOWNLOADS)
+        (new / STAMP).write_text(stamp)
+        swap(new, home, work / "old")
+    say(f"{home.name}: {megabytes(home):.0f} MB kept in {home}, {time.monotonic() - begun:.1f} s in all")
 
 
 @contextlib.contextmanager

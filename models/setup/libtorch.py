@@ -40,7 +40,7 @@ def set_up(root: Path, cuda: bool) -> None:
         check_version(link / "torch", str(link))
         say(f"libtorch: using the folder {link}")
         return
-    ensure(home, CPU_STAMP, 7000 if cuda else 1700, lambda new, downloads: build(new, downloads, cuda))
+    ensure(home, CPU_STAMP, 7000 if cuda else 1300, lambda new, downloads: build(new, downloads, cuda))
     if cuda:
         add_cuda(home)
     point(link, home)
@@ -87,11 +87,11 @@ def check_platform() -> None:
 
 
 def build(new: Path, downloads: Path, cuda: bool) -> None:
-    wheels = [fetch.wheel(r, downloads) for r in fetch.requirements(CPU_LISTING)]
-    unpack(wheels, new, is_cpu_file)
+    cpu_wheels = [fetch.wheel(r, downloads) for r in fetch.requirements(CPU_LISTING)]
+    unpack(cpu_wheels, new, place_of_cpu)
     if cuda:
-        wheels += [fetch.wheel(r, downloads) for r in fetch.requirements(CUDA_LISTING)]
-        unpack(wheels, new, is_cuda_file)
+        cuda_wheels = [fetch.wheel(r, downloads) for r in fetch.requirements(CUDA_LISTING)]
+        unpack(cpu_wheels + cuda_wheels, new, place_of_cuda)
         finish_cuda(new)
     torch = new / "torch"
     (torch / "build-version").write_text(VERSION + "\n")
@@ -101,19 +101,24 @@ def build(new: Path, downloads: Path, cuda: bool) -> None:
 
 def add_cuda(home: Path) -> None:
     """Adds the CUDA half to a CPU set-up that other checkouts may be using: it only adds files, the stamp last."""
-    with locked(home):
-        if is_stamped(home, CUDA_STAMP, CUDA_STAMP_NAME):
-            say(f"{home.name}: CUDA half ready")
-            return
-        begun = time.monotonic()
-        with work_folder(home, 6500) as work:
-            new = work / "new"
-            new.mkdir()
-            listed = fetch.requirements(CPU_LISTING, ["torch"]) + fetch.requirements(CUDA_LISTING)
-            unpack([fetch.wheel(r, work / DOWNLOADS) for r in listed], new, is_cuda_file)
-            finish_cuda(new)
-            merge(new, home)
-        say(f"{home.name}: {megabytes(home):.0f} MB kept with the CUDA half, {time.monotonic() - begun:.1f} s")
+    if not is_stamped(home, CUDA_STAMP, CUDA_STAMP_NAME):
+        with locked(home):
+            if not is_stamped(home, CUDA_STAMP, CUDA_STAMP_NAME):
+                fetch_cuda(home)
+    say(f"{home.name}: with its CUDA half, {megabytes(home):.0f} MB")
+
+
+def fetch_cuda(home: Path) -> None:
+    begun = time.monotonic()
+    with work_folder(home, 6500) as work:
+        new = work / "new"
+        new.mkdir()
+        # torch's wheel once more: the CPU set-up kept only its half of it.
+        listed = fetch.requirements(CPU_LISTING, ["torch"]) + fetch.requirements(CUDA_LISTING)
+        unpack([fetch.wheel(r, work / DOWNLOADS) for r in listed], new, place_of_cuda)
+        finish_cuda(new)
+        merge(new, home)
+    say(f"{home.name}: CUDA half added in {time.monotonic() - begun:.1f} s")
 
 
 def finish_cuda(new: Path) -> None:
@@ -133,14 +138,14 @@ def merge(new: Path, home: Path) -> None:
         os.replace(path, place)
 
 
-def is_cpu_file(name: str) -> Optional[str]:
+def place_of_cpu(name: str) -> Optional[str]:
     """Where a wheel's file goes in the CPU set, if anywhere."""
     folder, _, base = name.rpartition("/")
     kept = base in CPU_LIBRARIES if folder == "torch/lib" else name.startswith("torch/include/") or is_nvidia_library(name) or is_licence(name)
     return name if kept else None
 
 
-def is_cuda_file(name: str) -> Optional[str]:
+def place_of_cuda(name: str) -> Optional[str]:
     """The CUDA half stays out of torch/lib: torch-sys links against what it finds there, and one binary serves both."""
     folder, _, base = name.rpartition("/")
     if folder == "torch/lib" and base in CUDA_LIBRARIES:

@@ -12,8 +12,6 @@ Start reading here; folder.py says how a part is made so that nothing can be hal
   LIBTORCH_USE_PYTORCH=1    use the one in python3's torch
   MOSEL_ASSETS=/path        keep data and towers there
 """
-from __future__ import annotations
-
 import argparse
 import errno
 import os

@@ -1,0 +1,54 @@
+# Everything a person or CI runs. `make` lists it. Needs rustup, python3 with pip, npm and a C++ compiler.
+# Only the release profile is ever built: wasmtime and torch-sys take minutes, and a second profile compiles them again.
+
+CARGO_FLAGS := --release --workspace --locked
+SETUP := python3 models/setup/setup.py
+MOSEL := target/release/mosel
+banner = @printf '\n== %s\n'
+
+# Recipes share one target folder and one cache, so there is nothing to gain from -j; cargo uses all cores itself.
+.NOTPARALLEL:
+.PHONY: help setup setup-cuda build demo serve bench train test test-cuda
+
+help: ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: ## Fetch libtorch, data and towers once a machine (0.8 GB to fetch, 0.7 GB kept); instant afterwards
+	@$(SETUP)
+
+setup-cuda: ## The same with the libraries for NVIDIA GPUs (2 GB more); nothing needs to be rebuilt after it
+	@$(SETUP) --cuda
+
+build: setup ## Build target/release/mosel
+	$(banner) "build"
+	cargo build $(CARGO_FLAGS)
+
+demo: build ## Set up, build and show the demo: the only command a fresh clone needs
+	$(MOSEL) demo
+
+serve: build ## Serve
+	$(MOSEL) serve
+
+bench: build ## Measure
+	$(MOSEL) bench
+
+train: build ## Train the models from their data
+	$(MOSEL) train
+
+# What fails fastest comes first. clippy and the tests share build scripts, so torch-sys compiles its C++ once.
+test: setup ## All that CI checks
+	$(banner) "format"
+	cargo fmt --check
+	$(banner) "set-up's own tests"
+	python3 -B models/setup/test_setup.py
+	$(banner) "lints"
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	$(banner) "the core is pure: it compiles where there is no clock, socket or thread"
+	cargo check -p mosel-core --release --locked --target wasm32-unknown-unknown
+	$(banner) "tests"
+	cargo test $(CARGO_FLAGS)
+
+# These tests are #[ignore]d and have cuda in their name; the variable says that a missing GPU is a failure.
+test-cuda: setup-cuda ## The tests that need an NVIDIA GPU
+	$(banner) "tests on the GPU"
+	MOSEL_TEST_CUDA=1 cargo test $(CARGO_FLAGS) -- --ignored cuda
