@@ -4,14 +4,41 @@
 //! [`Scheduler::step`] with the time and an event and carries out the actions it returns; the live
 //! server and the simulator are two such drivers.
 //!
-//! Where to start reading: [`Scheduler`], then [`Lane`](lane), then the nouns, one a file.
+//! Where to start reading: `scheduler.rs`, then `lane.rs` (a queue and its estimates) and `entry.rs` (a job in
+//! it), then the nouns, one a file.
 
 #![forbid(unsafe_code)]
 
+mod entry;
+mod event;
+mod id;
+mod job;
+mod lane;
 mod modality;
+mod plan;
 mod profile;
+pub mod scenario;
+mod scheduler;
+mod snapshot;
+mod strategy;
 mod time;
 
+pub use event::{Accepted, Action, Batch, Decider, End, Event, Outcome, Refusal};
+pub use id::{BatchId, ModelId, PlanId, TableId};
+pub use job::{Job, JobId, OnLate};
 pub use modality::ModalitySet;
+pub use plan::{Plan, PlanError};
 pub use profile::{Accuracy, Latency, Measurement, Profile, ProfileError};
+pub use scheduler::{Config, Scheduler};
+pub use snapshot::{Catalog, JobRow, PolicyError, Proposal, Quality, Snapshot, Trigger};
+pub use strategy::{MAX_REQUESTS, MENU_SIZE, Step, Strategy, StrategyMatrix, StrategyTable, front};
 pub use time::{Time, scale};
+
+/// How far below a floor a mean may lie and still count as at it: sums of floats have rounding.
+/// Policies are told to keep within half of it.
+pub const FLOOR_TOLERANCE: f64 = 2e-9;
+
+/// `accuracy` is at or above `floor`, up to [`FLOOR_TOLERANCE`].
+pub fn at_least(accuracy: f64, floor: f64) -> bool {
+    accuracy + FLOOR_TOLERANCE >= floor
+}

@@ -1,0 +1,265 @@
+//! A job in a queue: what is left of it, on which strategy, and what was already served.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{
+    Decider, End, Job, JobRow, ModalitySet, Outcome, Profile, Step, StrategyMatrix, StrategyTable, Time, at_least,
+};
+
+/// The most decisions an entry remembers; older ones are forgotten.
+const DECISIONS_KEPT: usize = 64;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) job: Job,
+    pub(crate) arrival: Time,
+    pub(crate) started: Option<Time>,
+    /// Cannot meet its deadline any more.
+    pub(crate) late: bool,
+    /// A batch of it failed once; a second failure ends it.
+    pub(crate) failed_once: bool,
+    pub(crate) device_time: Duration,
+    decisions: VecDeque<Decider>,
+    matrix: Arc<StrategyMatrix>,
+    /// The rest of the current strategy, in execution order.
+    steps: VecDeque<Step>,
+    /// The strategy's index in the table of what is left; `None` once batches were taken from it.
+    choice: Option<u32>,
+    /// Requests that no batch was started for.
+    pending: VecDeque<Range<u32>>,
+    /// Requests that were started (served, or on the device), by selection.
+    mix: BTreeMap<ModalitySet, u32>,
+    /// Profiled time of `steps`.
+    latency: Duration,
+    /// Profiled time of the fastest legal way to serve what is left.
+    fastest: Duration,
+}
+
+/// A batch taken from an entry.
+pub(crate) struct Start {
+    pub(crate) first: u32,
+    pub(crate) requests: u32,
+    pub(crate) batch_size: u32,
+    pub(crate) modalities: ModalitySet,
+    pub(crate) profiled: Duration,
+}
+
+impl Entry {
+    /// An accepted job, on its most accurate strategy. The matrix has a table for its size.
+    pub(crate) fn new(job: Job, arrival: Time, matrix: Arc<StrategyMatrix>) -> Entry {
+        let mut entry = Entry {
+            job,
+            arrival,
+            started: None,
+            late: false,
+            failed_once: false,
+            device_time: Duration::ZERO,
+            decisions: VecDeque::new(),
+            matrix,
+            steps: VecDeque::new(),
+            choice: None,
+            pending: std::iter::once(0..job.requests).collect(),
+            mix: BTreeMap::new(),
+            latency: Duration::ZERO,
+            fastest: Duration::ZERO,
+        };
+        let best = entry.table().expect("an admitted job has a menu").most_accurate();
+        entry.choose(best);
+        entry
+    }
+
+    /// Requests that no batch was started for.
+    pub(crate) fn left(&self) -> u32 {
+        self.pending.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// Profiled time of what is left on the current strategy.
+    pub(crate) fn latency(&self) -> Duration {
+        self.latency
+    }
+
+    /// Profiled time of what is left, if it were served by `choice`; on the current strategy for `None`.
+    pub(crate) fn latency_on(&self, choice: Option<u32>) -> Duration {
+        let strategy = choice.and_then(|choice| self.table()?.strategies.get(choice as usize));
+        strategy.map_or(self.latency, |strategy| strategy.latency)
+    }
+
+    /// Profiled time of what is left on the fastest strategy that keeps the floor.
+    pub(crate) fn fastest(&self) -> Duration {
+        self.fastest
+    }
+
+    /// The menu for what is left; `None` when nothing is.
+    pub(crate) fn table(&self) -> Option<&Arc<StrategyTable>> {
+        self.matrix.table(self.left())
+    }
+
+    /// The mean accuracy that what is left must keep so that the whole job keeps its floor; may be below 0.
+    pub(crate) fn floor_left(&self) -> f64 {
+        let asked = self.job.min_accuracy * f64::from(self.job.requests);
+        (asked - self.correct_so_far()) / f64::from(self.left().max(1))
+    }
+
+    /// Choosing this strategy of [`Entry::table`] would keep the whole job at its floor.
+    pub(crate) fn is_legal(&self, choice: u32) -> bool {
+        let Some(strategy) = self.table().and_then(|table| table.strategies.get(choice as usize)) else {
+            return false;
+        };
+        let correct = self.correct_so_far() + strategy.accuracy * f64::from(self.left());
+        at_least(correct / f64::from(self.job.requests), self.job.min_accuracy)
+    }
+
+    /// The index that stands for what is left of the current strategy in the table of what is left: itself,
+    /// or for a started job the most accurate legal strategy that takes no longer.
+    pub(crate) fn current(&self) -> Option<u32> {
+        let table = self.table()?;
+        let legal = table.fastest_legal(self.floor_left()).unwrap_or(table.most_accurate());
+        Some(self.choice.unwrap_or_else(|| table.slowest_within(self.latency).map_or(legal, |index| index.max(legal))))
+    }
+
+    /// The next faster strategy that keeps the floor.
+    pub(crate) fn next_faster(&self) -> Option<u32> {
+        let faster = self.current()?.checked_sub(1)?;
+        (self.is_legal(faster) && self.table()?.strategy(faster).latency < self.latency).then_some(faster)
+    }
+
+    /// Weighted right answers lost per second gained by moving to `choice`.
+    pub(crate) fn loss_per_second(&self, choice: u32) -> f64 {
+        let strategy = self.table().expect("it has a choice").strategy(choice);
+        let gained = self.latency.saturating_sub(strategy.latency).as_secs_f64();
+        let lost = self.correct_planned() - strategy.accuracy * f64::from(self.left());
+        self.job.weight * lost / gained
+    }
+
+    /// Serves what is left by this strategy of [`Entry::table`].
+    pub(crate) fn choose(&mut self, choice: u32) {
+        let table = self.table().expect("only jobs with requests left are planned").clone();
+        let strategy = table.strategy(choice);
+        self.steps = strategy.steps.iter().copied().collect();
+        self.choice = Some(choice);
+        self.estimate();
+    }
+
+    /// Remembers who changed the strategy.
+    pub(crate) fn record(&mut self, decider: Decider) {
+        if self.decisions.len() == DECISIONS_KEPT {
+            self.decisions.pop_front();
+        }
+        self.decisions.push_back(decider);
+    }
+
+    /// Takes the next batch: its requests are not left any more, and count as served until it fails.
+    pub(crate) fn take_batch(&mut self) -> Option<Start> {
+        let range = self.pending.front_mut()?;
+        let step = self.steps.front_mut()?;
+        let requests = step.batch_size.min(step.requests).min(range.end - range.start);
+        let start = Start {
+            first: range.start,
+            requests,
+            batch_size: step.batch_size,
+            modalities: step.modalities,
+            profiled: step.batch_latency,
+        };
+        range.start += requests;
+        if range.start == range.end {
+            self.pending.pop_front();
+        }
+        step.requests -= requests;
+        // A gap left by a failed batch can cut a batch short; then the step needs one more.
+        step.batches = step.requests.div_ceil(step.batch_size);
+        if step.requests == 0 {
+            self.steps.pop_front();
+        }
+        self.choice = None;
+        *self.mix.entry(start.modalities).or_insert(0) += requests;
+        self.estimate();
+        Some(start)
+    }
+
+    /// Puts a failed batch back, to be run first and on the same selection.
+    pub(crate) fn put_back(&mut self, batch: &crate::Batch, profiled: Duration) {
+        self.pending.push_front(batch.first..batch.first + batch.requests);
+        self.steps.push_front(Step {
+            modalities: batch.modalities,
+            batch_size: batch.batch_size,
+            batches: 1,
+            requests: batch.requests,
+            batch_latency: profiled,
+        });
+        self.forget(batch);
+        self.choice = None;
+        self.estimate();
+    }
+
+    /// A batch that will not be served counts for nothing.
+    pub(crate) fn forget(&mut self, batch: &crate::Batch) {
+        let served = self.mix.get_mut(&batch.modalities).expect("a started batch is in the mix");
+        *served -= batch.requests;
+        if *served == 0 {
+            self.mix.remove(&batch.modalities);
+        }
+    }
+
+    /// The row a policy sees; `None` when nothing is left.
+    pub(crate) fn row(&self) -> Option<JobRow> {
+        Some(JobRow {
+            id: self.job.id,
+            table: self.table()?.id,
+            requests: self.left(),
+            arrival: self.arrival,
+            deadline: self.job.deadline,
+            min_accuracy: self.floor_left().clamp(0.0, 1.0),
+            weight: self.job.weight,
+            current: self.current()?,
+            late: self.late,
+        })
+    }
+
+    /// How the job ended.
+    pub(crate) fn outcome(self, end: End, finish: Time) -> Outcome {
+        let served: u32 = self.mix.values().sum();
+        let accuracy = (served > 0).then(|| self.correct_so_far() / f64::from(served));
+        Outcome {
+            job: self.job.id,
+            end,
+            finish,
+            deadline: self.job.deadline,
+            min_accuracy: self.job.min_accuracy,
+            mix: self.mix.into_iter().collect(),
+            accuracy,
+            started: self.started,
+            device_time: self.device_time,
+            decisions: self.decisions.into(),
+        }
+    }
+
+    fn estimate(&mut self) {
+        self.latency = self.steps.iter().map(Step::latency).sum();
+        let fastest = self.table().and_then(|table| {
+            let index = table.fastest_legal(self.floor_left())?;
+            Some(table.strategy(index).latency)
+        });
+        self.fastest = fastest.map_or(self.latency, |fastest| fastest.min(self.latency));
+    }
+
+    /// Expected right answers among the requests that were started.
+    fn correct_so_far(&self) -> f64 {
+        let correct = |(&modalities, &requests): (&ModalitySet, &u32)| {
+            accuracy(self.matrix.profile(), modalities) * f64::from(requests)
+        };
+        self.mix.iter().map(correct).sum()
+    }
+
+    /// Expected right answers among the requests that are left.
+    fn correct_planned(&self) -> f64 {
+        let correct = |step: &Step| accuracy(self.matrix.profile(), step.modalities) * f64::from(step.requests);
+        self.steps.iter().map(correct).sum()
+    }
+}
+
+fn accuracy(profile: &Profile, modalities: ModalitySet) -> f64 {
+    profile.accuracy(modalities).expect("strategies are made of measured selections").mean()
+}

@@ -1,0 +1,207 @@
+//! What goes into the core and what comes out: the whole conversation with a driver.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{BatchId, Job, JobId, ModalitySet, ModelId, PlanError, PlanId, PolicyError, Proposal, Snapshot, Time};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An application submitted a job.
+    Submit(Job),
+    /// An application gave a job up.
+    Cancel(JobId),
+    /// The policy answered, or failed to.
+    Planned(PlanId, Result<Proposal, PolicyError>),
+    /// A batch ran; how long it took on the device.
+    BatchDone(BatchId, Duration),
+    /// A batch failed on the device; its requests were not served.
+    BatchFailed(BatchId),
+    /// Another policy is in place: what was asked of the old one is void.
+    PolicyChanged,
+    /// A time asked for by [`Action::WakeAt`] has come.
+    WakeUp,
+}
+
+/// Something the driver has to do, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Tell the client that its job is queued.
+    Accept(Accepted),
+    /// Tell the client that its job will not be served, and why.
+    Refuse(JobId, Refusal),
+    /// Run a batch on its lane's device.
+    Run(Batch),
+    /// Ask the policy; its answer comes back as [`Event::Planned`].
+    Plan(Snapshot),
+    /// The policy's answer was adopted for these jobs (which may be none).
+    Adopt(PlanId, Vec<JobId>),
+    /// The policy's answer is not used, and why.
+    RefusePlan(PlanId, PlanError),
+    /// The built-in squeeze moved these jobs to faster strategies.
+    Squeeze(u32, Vec<JobId>),
+    /// A job has ended; nothing more will come for it.
+    Finish(Outcome),
+    /// Send [`Event::WakeUp`] at this time. Replaces the wake-up asked for before.
+    WakeAt(Time),
+}
+
+/// An accepted job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Accepted {
+    /// Which job.
+    pub job: JobId,
+    /// The lane it waits on.
+    pub lane: u32,
+    /// When it will be finished with the strategies chosen at this moment.
+    pub predicted_finish: Time,
+}
+
+/// Some requests of one job, run together on one selection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Batch {
+    /// Its name.
+    pub id: BatchId,
+    /// The lane whose device runs it.
+    pub lane: u32,
+    /// The job it is of.
+    pub job: JobId,
+    /// The job's model.
+    pub model: ModelId,
+    /// The first request of the job that it serves.
+    pub first: u32,
+    /// How many requests, at least 1.
+    pub requests: u32,
+    /// The profiled batch size it was planned as, at least `requests`.
+    pub batch_size: u32,
+    /// What the requests are run on.
+    pub modalities: ModalitySet,
+    /// How long it should take, correction included.
+    pub expected: Duration,
+}
+
+/// Why a job is not accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// No such model.
+    UnknownModel(ModelId),
+    /// A job of this many requests is not served; the most that is.
+    TooManyRequests {
+        /// Requests of the job.
+        requests: u32,
+        /// The most a job may have.
+        most: u32,
+    },
+    /// A number that makes no sense (floor outside 0..=1, weight not positive, no requests).
+    Nonsense(String),
+    /// A job of this name is there already.
+    Duplicate(JobId),
+    /// The floor is above what the model reaches on its best selection.
+    FloorUnreachable {
+        /// The floor asked for.
+        min_accuracy: f64,
+        /// The best there is.
+        best: f64,
+    },
+    /// Even with every waiting job on its fastest legal strategy the deadline cannot be met.
+    DeadlineUnreachable {
+        /// The deadline asked for.
+        deadline: Time,
+        /// Counter-offer: the earliest deadline that would be accepted now, at the same floor.
+        earliest: Time,
+        /// Counter-offer: the highest floor that would be accepted now at this deadline, if there is one.
+        best_accuracy: Option<f64>,
+        /// An idle server could not meet it either.
+        never: bool,
+    },
+    /// The queue holds as many jobs as it may.
+    QueueFull {
+        /// The most jobs that may wait.
+        most: usize,
+        /// When the first waiting job will have left.
+        retry_at: Time,
+    },
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Which job.
+    pub job: JobId,
+    /// How it ended.
+    pub end: End,
+    /// When.
+    pub finish: Time,
+    /// Its deadline.
+    pub deadline: Time,
+    /// Its floor.
+    pub min_accuracy: f64,
+    /// Requests served, by the selection they really ran on, in the order of the selections' bits.
+    pub mix: Vec<(ModalitySet, u32)>,
+    /// Request-weighted mean of the profiled accuracies of `mix`; `None` when nothing was served.
+    pub accuracy: Option<f64>,
+    /// When its first batch was started.
+    pub started: Option<Time>,
+    /// Time its batches took on the device.
+    pub device_time: Duration,
+    /// The decisions that changed its strategy, oldest first; at most the last 64.
+    pub decisions: Vec<Decider>,
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every request was served.
+    Served,
+    /// Given up because its deadline could not be met and it asked for that.
+    Dropped,
+    /// The client gave it up.
+    Cancelled,
+    /// The device failed on it twice.
+    Failed,
+}
+
+/// Who changed a job's strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// The policy, in this answer.
+    Policy(PlanId),
+    /// The built-in squeeze.
+    Squeeze,
+}
+
+impl Outcome {
+    /// Every request was served, by the deadline, at or above the floor.
+    pub fn good(&self) -> bool {
+        self.end == End::Served && self.finish <= self.deadline && self.floor_kept()
+    }
+
+    /// The mix that was really run is at or above the floor (or nothing was run).
+    pub fn floor_kept(&self) -> bool {
+        self.accuracy.is_none_or(|accuracy| crate::at_least(accuracy, self.min_accuracy))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownModel(model) => write!(f, "there is no model {}", model.0),
+            Self::TooManyRequests { requests, most } => {
+                write!(f, "the job has {requests} requests, expected at most {most}")
+            }
+            Self::Nonsense(reason) => f.write_str(reason),
+            Self::Duplicate(job) => write!(f, "there is a job {job} already"),
+            Self::FloorUnreachable { min_accuracy, best } => {
+                write!(f, "min_accuracy is {min_accuracy}, but the model reaches {best:.4} at best")
+            }
+            Self::DeadlineUnreachable { never: true, .. } => {
+                write!(f, "the deadline cannot be met at this min_accuracy, even by an idle server")
+            }
+            Self::DeadlineUnreachable { .. } => {
+                write!(f, "the deadline cannot be met at this min_accuracy behind the jobs that wait now")
+            }
+            Self::QueueFull { most, .. } => write!(f, "the queue is full: {most} jobs wait, and no more may"),
+        }
+    }
+}

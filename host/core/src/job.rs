@@ -1,0 +1,44 @@
+//! Jobs: what an application submits.
+
+use std::fmt;
+
+use crate::{ModelId, Time};
+
+/// Names a job; given by the driver, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+/// A batch of requests for one model, with a service-level objective.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// The model it is for.
+    pub model: ModelId,
+    /// How many requests, at least 1.
+    pub requests: u32,
+    /// When it has to be finished.
+    pub deadline: Time,
+    /// The floor: the least mean accuracy over its requests, in 0..=1.
+    pub min_accuracy: f64,
+    /// Importance relative to other jobs, positive; 1 by default.
+    pub weight: f64,
+    /// What to do once the deadline cannot be met.
+    pub on_late: OnLate,
+}
+
+/// The job's wish for the case that its deadline cannot be met any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLate {
+    /// Run it all the same, after every job that can still be on time.
+    #[default]
+    Run,
+    /// Give it up and free its place.
+    Drop,
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}

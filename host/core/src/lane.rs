@@ -1,0 +1,358 @@
+//! A lane: one queue in front of one device. Owns the estimates; decides nothing about admission.
+//!
+//! The queue has two parts. Jobs that can still meet their deadline come first, in their order; jobs that
+//! cannot come last and are outside every promise. A started job stays in the queue with what it has left,
+//! as a job of its own size.
+
+use std::time::Duration;
+
+use crate::entry::Entry;
+use crate::{Batch, BatchId, Decider, Job, JobId, Plan, PlanError, PlanId, Snapshot, Time, scale};
+
+/// How much one full batch moves the running correction of the profile.
+const CORRECTION_WEIGHT: f64 = 0.1;
+/// The correction stays within these bounds, whatever is measured.
+const CORRECTION_RANGE: (f64, f64) = (0.05, 20.0);
+
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) id: u32,
+    /// In execution order; the first `on_time` can still meet their deadlines.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) running: Option<Running>,
+    /// Measured time over profiled time, a running mean.
+    pub(crate) correction: f64,
+    /// Added to every promise, as a share.
+    margin: f64,
+    /// What the policy was asked and has not answered.
+    pub(crate) question: Option<Question>,
+    /// The queue changed since the policy was last asked.
+    pub(crate) changed: bool,
+}
+
+/// What the policy was asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) snapshot: Snapshot,
+    /// When the answer is no longer waited for.
+    pub(crate) due: Time,
+}
+
+/// The batch on the device.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) batch: Batch,
+    pub(crate) started: Time,
+    /// What the profile says, without correction.
+    pub(crate) profiled: Duration,
+    /// As many requests as the profiled batch size.
+    full: bool,
+}
+
+impl Lane {
+    pub(crate) fn new(id: u32, margin: f64) -> Lane {
+        Lane { id, entries: Vec::new(), running: None, correction: 1.0, margin, question: None, changed: false }
+    }
+
+    /// What to multiply profiled times by before promising anything.
+    pub(crate) fn promise_factor(&self) -> f64 {
+        self.correction * (1.0 + self.margin)
+    }
+
+    /// When the device is expected to be free.
+    pub(crate) fn free_at(&self, now: Time) -> Time {
+        self.running.as_ref().map_or(now, |running| now.max(running.started + running.batch.expected))
+    }
+
+    /// How many entries can still meet their deadlines; they come first.
+    pub(crate) fn on_time(&self) -> usize {
+        self.entries.iter().take_while(|entry| !entry.late).count()
+    }
+
+    pub(crate) fn position(&self, job: JobId) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.job.id == job)
+    }
+
+    /// Puts a new job behind every job that can be on time.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        let position = self.on_time();
+        self.entries.insert(position, entry);
+    }
+
+    /// The finish of every entry, in queue order, on its current strategy; `factor` scales profiled times.
+    pub(crate) fn finishes(&self, now: Time, factor: f64) -> Vec<Time> {
+        finishes(self.free_at(now), factor, self.entries.iter().map(Entry::latency))
+    }
+
+    /// The earliest time all jobs that can be on time may be done, every one on its fastest legal strategy.
+    pub(crate) fn earliest_end(&self, now: Time) -> Time {
+        let work: Duration = self.entries.iter().take(self.on_time()).map(Entry::fastest).sum();
+        self.free_at(now) + scale(work, self.promise_factor())
+    }
+
+    /// Some job that can be on time would be late on the current strategies, and a faster legal
+    /// strategy at or before it would save it.
+    pub(crate) fn has_violator(&self, now: Time) -> bool {
+        let factor = self.promise_factor();
+        let start = self.free_at(now);
+        let (mut current, mut fastest) = (Duration::ZERO, Duration::ZERO);
+        self.entries.iter().take(self.on_time()).any(|entry| {
+            current += entry.latency();
+            fastest += entry.fastest();
+            let deadline = entry.job.deadline;
+            start + scale(current, factor) > deadline && fastest < current
+        })
+    }
+
+    /// Moves every job that cannot meet its deadline whatever is chosen behind all that can.
+    ///
+    /// The estimate is without the margin: a job is given up only when the best guess says so.
+    pub(crate) fn give_up_hopeless(&mut self, now: Time) -> Vec<JobId> {
+        let start = self.free_at(now);
+        let mut work = Duration::ZERO;
+        let mut hopeless = Vec::new();
+        let correction = self.correction;
+        for entry in self.entries.iter_mut().take_while(|entry| !entry.late) {
+            let with_it = work + entry.fastest();
+            if entry.left() > 0 && start + scale(with_it, correction) > entry.job.deadline {
+                hopeless.push(entry.job.id);
+            } else {
+                work = with_it;
+            }
+        }
+        for &job in &hopeless {
+            let position = self.position(job).expect("it was just seen");
+            let mut entry = self.entries.remove(position);
+            entry.late = true;
+            self.entries.push(entry);
+        }
+        hopeless
+    }
+
+    /// The entry whose next batch is due.
+    pub(crate) fn next(&self) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.left() > 0)
+    }
+
+    /// Starting the next batch as planned would cost some job its last chance to be on time.
+    pub(crate) fn starting_would_harm(&self, now: Time) -> bool {
+        let Some(next) = self.next() else { return false };
+        let mut after = self.entries[next].clone();
+        let Some(start) = after.take_batch() else { return false };
+        let factor = self.promise_factor();
+        let free = now + scale(start.profiled, factor);
+        let (mut before, mut with) = (Duration::ZERO, Duration::ZERO);
+        self.entries.iter().take(self.on_time()).enumerate().any(|(index, entry)| {
+            before += entry.fastest();
+            with += if index == next { after.fastest() } else { entry.fastest() };
+            let deadline = entry.job.deadline;
+            now + scale(before, factor) <= deadline && free + scale(with, factor) > deadline
+        })
+    }
+
+    /// Starts the next batch, if the device is free and a job waits.
+    pub(crate) fn start_next(&mut self, now: Time, id: BatchId) -> Option<Batch> {
+        if self.running.is_some() {
+            return None;
+        }
+        let next = self.next()?;
+        let correction = self.correction;
+        let entry = &mut self.entries[next];
+        let start = entry.take_batch().expect("an entry with requests left has a batch");
+        entry.started.get_or_insert(now);
+        let batch = Batch {
+            id,
+            lane: self.id,
+            job: entry.job.id,
+            model: entry.job.model,
+            first: start.first,
+            requests: start.requests,
+            batch_size: start.batch_size,
+            modalities: start.modalities,
+            expected: scale(start.profiled, correction),
+        };
+        let full = start.requests == start.batch_size;
+        self.running = Some(Running { batch, started: now, profiled: start.profiled, full });
+        Some(batch)
+    }
+
+    /// Takes the running batch off the device if it is this one.
+    pub(crate) fn take_running(&mut self, id: BatchId) -> Option<Running> {
+        self.running.take_if(|running| running.batch.id == id)
+    }
+
+    /// Learns from a measured batch. A partial batch may well be faster than a full one, so it proves
+    /// slowness only.
+    pub(crate) fn correct(&mut self, running: &Running, measured: Duration) {
+        let ratio = measured.as_secs_f64() / running.profiled.as_secs_f64();
+        if !ratio.is_finite() || !running.full && ratio <= self.correction {
+            return;
+        }
+        let ratio = ratio.clamp(CORRECTION_RANGE.0, CORRECTION_RANGE.1);
+        self.correction += CORRECTION_WEIGHT * (ratio - self.correction);
+    }
+
+    /// Takes a checked plan over, whole, or leaves everything as it is.
+    ///
+    /// Jobs that started a batch since the snapshot was taken are skipped: what they have left is another
+    /// job. Jobs that came since then follow in their order. Returns the jobs whose strategy changed.
+    pub(crate) fn adopt(&mut self, now: Time, question: &Snapshot, plan: &Plan) -> Result<Vec<JobId>, PlanError> {
+        let order = self.order_under(plan);
+        let choices: Vec<Option<u32>> = order.iter().map(|&at| self.choice_under(at, question, plan)).collect();
+        self.check_promises(now, &order, &choices)?;
+        let mut entries: Vec<Option<Entry>> = self.entries.drain(..).map(Some).collect();
+        let mut changed = Vec::new();
+        for (at, choice) in order.into_iter().zip(choices) {
+            let mut entry = entries[at].take().expect("an order names every entry once");
+            if let Some(choice) = choice {
+                entry.choose(choice);
+                entry.record(Decider::Policy(question.plan));
+                changed.push(entry.job.id);
+            }
+            self.entries.push(entry);
+        }
+        Ok(changed)
+    }
+
+    /// The entries' positions in the plan's order: what is on the device first, newcomers behind, late ones last.
+    fn order_under(&self, plan: &Plan) -> Vec<usize> {
+        let rank = |entry: &Entry| match plan.order.get(&entry.job.id) {
+            _ if entry.left() == 0 => (false, 0),
+            Some(&rank) => (entry.late, rank + 1),
+            None if plan.order.is_empty() => (entry.late, 0),
+            None => (entry.late, usize::MAX),
+        };
+        let mut order: Vec<usize> = (0..self.entries.len()).collect();
+        order.sort_by_key(|&at| rank(&self.entries[at]));
+        order
+    }
+
+    /// The strategy that the plan newly gives the entry, if it is still the job the policy saw.
+    fn choice_under(&self, at: usize, question: &Snapshot, plan: &Plan) -> Option<u32> {
+        let entry = &self.entries[at];
+        let &choice = plan.choices.get(&entry.job.id)?;
+        let seen = question.jobs.iter().find(|row| row.id == entry.job.id)?;
+        let now = entry.row()?;
+        let same = now.table == seen.table && entry.is_legal(choice);
+        (same && now.current != choice).then_some(choice)
+    }
+
+    /// No job that is on time as things are may be late under the plan.
+    fn check_promises(&self, now: Time, order: &[usize], choices: &[Option<u32>]) -> Result<(), PlanError> {
+        let factor = self.promise_factor();
+        let before = self.finishes(now, factor);
+        let latencies = order.iter().zip(choices).map(|(&at, &choice)| self.entries[at].latency_on(choice));
+        let after = finishes(self.free_at(now), factor, latencies);
+        for (&at, finish) in order.iter().zip(after) {
+            let Job { id, deadline, .. } = self.entries[at].job;
+            if before[at] <= deadline && finish > deadline {
+                return Err(PlanError::MakesLate { job: id, by: finish.since(deadline) });
+            }
+        }
+        Ok(())
+    }
+
+    /// What a policy is shown of this lane; jobs with nothing left to decide are not in it.
+    pub(crate) fn snapshot(&self, now: Time, plan: PlanId) -> Snapshot {
+        Snapshot {
+            plan,
+            lane: self.id,
+            trigger: crate::Trigger::Violation,
+            now,
+            start: self.free_at(now),
+            budget: Duration::ZERO,
+            time_factor: self.promise_factor(),
+            catalog_revision: 0,
+            jobs: self.entries.iter().filter_map(Entry::row).collect(),
+        }
+    }
+
+    /// Moves jobs to faster legal strategies, least loss of accuracy for the time gained first, until every
+    /// job that can be saved is on time. The answer of last resort: deterministic, no policy involved.
+    ///
+    /// Returns the jobs it moved.
+    pub(crate) fn squeeze(&mut self, now: Time) -> Vec<JobId> {
+        let factor = self.promise_factor();
+        let start = self.free_at(now);
+        let mut moves = Moves::default();
+        let (mut current, mut fastest) = (Duration::ZERO, Duration::ZERO);
+        let mut moved = Vec::new();
+        for index in 0..self.on_time() {
+            let entry = &self.entries[index];
+            current += entry.latency();
+            fastest += entry.fastest();
+            let deadline = entry.job.deadline;
+            moves.offer(index, entry);
+            if start + scale(fastest, factor) > deadline {
+                continue;
+            }
+            while start + scale(current, factor) > deadline {
+                let Some((index, choice)) = moves.take() else { break };
+                let entry = &mut self.entries[index];
+                let before = entry.latency();
+                entry.choose(choice);
+                current -= before.saturating_sub(entry.latency());
+                moves.offer(index, entry);
+                if !moved.contains(&entry.job.id) {
+                    moved.push(entry.job.id);
+                }
+            }
+        }
+        moved
+    }
+}
+
+/// Finishing times of jobs run one after another from `start`.
+pub(crate) fn finishes(start: Time, factor: f64, latencies: impl Iterator<Item = Duration>) -> Vec<Time> {
+    let mut work = Duration::ZERO;
+    let finish = |latency| {
+        work += latency;
+        start + scale(work, factor)
+    };
+    latencies.map(finish).collect()
+}
+
+/// The steps down that a squeeze may take next, cheapest first.
+#[derive(Default)]
+struct Moves {
+    heap: std::collections::BinaryHeap<Move>,
+}
+
+impl Moves {
+    fn offer(&mut self, index: usize, entry: &Entry) {
+        let Some(choice) = entry.next_faster() else { return };
+        self.heap.push(Move { cost: entry.loss_per_second(choice), index, choice });
+    }
+
+    fn take(&mut self) -> Option<(usize, u32)> {
+        self.heap.pop().map(|step| (step.index, step.choice))
+    }
+}
+
+/// One job to one faster strategy.
+struct Move {
+    cost: f64,
+    index: usize,
+    choice: u32,
+}
+
+impl Ord for Move {
+    /// The heap's greatest is the cheapest move of the earliest job.
+    fn cmp(&self, other: &Move) -> std::cmp::Ordering {
+        other.cost.total_cmp(&self.cost).then(other.index.cmp(&self.index)).then(self.choice.cmp(&other.choice))
+    }
+}
+
+impl PartialOrd for Move {
+    fn partial_cmp(&self, other: &Move) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Move {
+    fn eq(&self, other: &Move) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Move {}

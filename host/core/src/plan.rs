@@ -1,0 +1,155 @@
+//! Plans: a policy's proposal, checked. The one place where what a policy said becomes what the host does.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Catalog, JobId, JobRow, PolicyError, Proposal, Snapshot, at_least};
+
+/// A proposal that is legal for the snapshot it answers. Adopted whole or not at all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Strategies by job, as indices into the tables the snapshot names.
+    pub choices: BTreeMap<JobId, u32>,
+    /// The rank of every job of the snapshot; empty keeps the order.
+    pub order: BTreeMap<JobId, usize>,
+}
+
+/// Why a policy's answer is not used.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PlanError {
+    /// There is no answer.
+    Policy(PolicyError),
+    /// It came after its budget, or nobody waits for it any more.
+    Late,
+    /// It names a job that the snapshot does not have.
+    UnknownJob(JobId),
+    /// It names a job twice.
+    Twice(JobId),
+    /// The job's table is shorter than that.
+    NoSuchStrategy {
+        /// The job.
+        job: JobId,
+        /// Strategies in its table.
+        strategies: usize,
+        /// The index it was given.
+        chosen: u32,
+    },
+    /// The job would fall below its floor.
+    BelowFloor {
+        /// The job.
+        job: JobId,
+        /// Accuracy of the strategy it was given.
+        accuracy: f64,
+        /// What it must keep.
+        floor: f64,
+    },
+    /// An order must name every job or none.
+    OrderIncomplete {
+        /// Jobs in the snapshot.
+        expected: usize,
+        /// Jobs in the order.
+        named: usize,
+    },
+    /// Its objective or its bound is not a number.
+    NotFinite,
+    /// A job that is on time now would be late.
+    MakesLate {
+        /// The job.
+        job: JobId,
+        /// How late.
+        by: Duration,
+    },
+}
+
+impl Plan {
+    /// Checks a proposal against the snapshot it answers.
+    ///
+    /// Whether it makes a job late is checked when it is adopted, against the queue as it is then.
+    pub fn check(snapshot: &Snapshot, catalog: &Catalog, proposal: &Proposal) -> Result<Plan, PlanError> {
+        let rows: BTreeMap<JobId, &JobRow> = snapshot.jobs.iter().map(|row| (row.id, row)).collect();
+        if [proposal.objective, proposal.bound].into_iter().flatten().any(|number| !number.is_finite()) {
+            return Err(PlanError::NotFinite);
+        }
+        let mut choices = BTreeMap::new();
+        for &(job, choice) in &proposal.assignments {
+            let row = rows.get(&job).ok_or(PlanError::UnknownJob(job))?;
+            check_choice(row, catalog, choice)?;
+            if choices.insert(job, choice).is_some() {
+                return Err(PlanError::Twice(job));
+            }
+        }
+        let mut order = BTreeMap::new();
+        for (rank, &job) in proposal.order.iter().enumerate() {
+            if !rows.contains_key(&job) {
+                return Err(PlanError::UnknownJob(job));
+            }
+            if order.insert(job, rank).is_some() {
+                return Err(PlanError::Twice(job));
+            }
+        }
+        if !order.is_empty() && order.len() != rows.len() {
+            return Err(PlanError::OrderIncomplete { expected: rows.len(), named: order.len() });
+        }
+        Ok(Plan { choices, order })
+    }
+}
+
+fn check_choice(row: &JobRow, catalog: &Catalog, choice: u32) -> Result<(), PlanError> {
+    let strategies = catalog.table(row.table).map_or(&[][..], |table| &table.strategies);
+    let Some(strategy) = strategies.get(choice as usize) else {
+        return Err(PlanError::NoSuchStrategy { job: row.id, strategies: strategies.len(), chosen: choice });
+    };
+    // Keeping what it has is always legal, even where the table holds no exact image of it.
+    if choice != row.current && !at_least(strategy.accuracy, row.min_accuracy) {
+        return Err(PlanError::BelowFloor { job: row.id, accuracy: strategy.accuracy, floor: row.min_accuracy });
+    }
+    Ok(())
+}
+
+impl PlanError {
+    /// A stable short name, for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Policy(PolicyError::Declined(_)) => "declined",
+            Self::Policy(PolicyError::TimedOut(_)) => "timed_out",
+            Self::Policy(PolicyError::OutOfFuel(_)) => "out_of_fuel",
+            Self::Policy(PolicyError::OutOfMemory(_)) => "out_of_memory",
+            Self::Policy(PolicyError::Trapped(_)) => "trapped",
+            Self::Policy(PolicyError::Malformed(_)) => "malformed",
+            Self::Policy(PolicyError::Unavailable(_)) => "unavailable",
+            Self::Late => "late",
+            Self::UnknownJob(_) => "unknown_job",
+            Self::Twice(_) => "duplicate_job",
+            Self::NoSuchStrategy { .. } => "no_such_strategy",
+            Self::BelowFloor { .. } => "below_floor",
+            Self::OrderIncomplete { .. } => "order_incomplete",
+            Self::NotFinite => "not_finite",
+            Self::MakesLate { .. } => "makes_late",
+        }
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(error) => error.fmt(f),
+            Self::Late => write!(f, "the answer came when nobody waited for it any more"),
+            Self::UnknownJob(job) => write!(f, "job {job} is not in the snapshot"),
+            Self::Twice(job) => write!(f, "job {job} is named twice"),
+            Self::NoSuchStrategy { job, strategies, chosen } => {
+                write!(f, "job {job} has {strategies} strategies, the policy chose {chosen} (counting from 0)")
+            }
+            Self::BelowFloor { job, accuracy, floor } => {
+                write!(f, "job {job} must keep {floor:.6}, the policy chose a strategy at {accuracy:.6}")
+            }
+            Self::OrderIncomplete { expected, named } => {
+                write!(f, "an order names all {expected} jobs or none, the policy named {named}")
+            }
+            Self::NotFinite => write!(f, "objective and bound must be finite numbers"),
+            Self::MakesLate { job, by } => write!(f, "job {job} is on time now and would be {by:?} late"),
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}

@@ -1,0 +1,349 @@
+//! The scheduler: admission, the monitor, adoption of plans, dispatch. A function of its state, the time
+//! and an event; what it wants done comes back as actions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::entry::Entry;
+use crate::lane::{Lane, Question};
+use crate::{
+    Accepted, Action, BatchId, Catalog, Decider, End, Event, Job, JobId, OnLate, Plan, PlanError, PlanId, PolicyError,
+    Proposal, Refusal, Snapshot, StrategyMatrix, Time, Trigger, scale,
+};
+
+/// What bounds a scheduler and how careful it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// How many lanes (a queue and a device each), at least 1.
+    pub lanes: u32,
+    /// The most jobs that one lane holds, at least 1.
+    pub max_jobs: usize,
+    /// How long a policy may think before the built-in squeeze acts instead.
+    pub policy_budget: Duration,
+    /// Added to every promise, as a share of it: 0.05 plans with 5 % more time than measured.
+    pub margin: f64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { lanes: 1, max_jobs: 1024, policy_budget: Duration::from_millis(5), margin: 0.05 }
+    }
+}
+
+/// The whole state of scheduling: the queues, what runs, what the policy was asked.
+#[derive(Debug)]
+pub struct Scheduler {
+    config: Config,
+    models: Vec<Arc<StrategyMatrix>>,
+    catalog: Catalog,
+    lanes: Vec<Lane>,
+    next_plan: u64,
+    next_batch: u64,
+    wake_at: Option<Time>,
+}
+
+impl Scheduler {
+    /// A scheduler with empty queues; `models[i]` is the matrix of `ModelId(i)`.
+    ///
+    /// # Panics
+    ///
+    /// If a matrix is not at the place its model id names.
+    pub fn new(config: Config, models: Vec<Arc<StrategyMatrix>>) -> Scheduler {
+        assert!(models.iter().enumerate().all(|(at, matrix)| matrix.model().0 as usize == at), "models out of order");
+        let lanes = (0..config.lanes.max(1)).map(|id| Lane::new(id, config.margin)).collect();
+        let catalog = Catalog {
+            revision: 1,
+            models: models.iter().map(|matrix| (matrix.model(), matrix.profile().clone())).collect(),
+            tables: models.iter().flat_map(|matrix| matrix.tables().iter().cloned()).collect(),
+        };
+        Scheduler { config, models, catalog, lanes, next_plan: 1, next_batch: 1, wake_at: None }
+    }
+
+    /// Takes an event in and says what has to be done, in order.
+    ///
+    /// A function of the state and the arguments: the same events at the same times give the same actions.
+    /// `now` never goes back.
+    pub fn step(&mut self, now: Time, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let touched = match event {
+            Event::Submit(job) => self.submit(now, job, &mut actions),
+            Event::Cancel(job) => self.cancel(now, job, &mut actions),
+            Event::Planned(plan, answer) => self.planned(now, plan, answer, &mut actions),
+            Event::BatchDone(batch, measured) => self.batch_done(now, batch, measured, &mut actions),
+            Event::BatchFailed(batch) => self.batch_failed(now, batch, &mut actions),
+            Event::PolicyChanged => self.policy_changed(),
+            Event::WakeUp => self.woken(),
+        };
+        for lane in touched {
+            self.settle(lane, now, &mut actions);
+        }
+        self.ask_to_be_woken(&mut actions);
+        actions
+    }
+
+    /// The models and tables policies are told about.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// A lane's queue as a policy would see it now; for rehearsals. `lane` is below [`Config::lanes`].
+    pub fn snapshot(&mut self, lane: u32, trigger: Trigger, now: Time) -> Snapshot {
+        let plan = PlanId(self.next_plan);
+        self.next_plan += 1;
+        let mut snapshot = self.lanes[lane as usize].snapshot(now, plan);
+        snapshot.trigger = trigger;
+        snapshot.budget = self.config.policy_budget;
+        snapshot.catalog_revision = self.catalog.revision;
+        snapshot
+    }
+
+    /// When every job will be finished, on its current strategy.
+    pub fn predictions(&self, now: Time) -> BTreeMap<JobId, Time> {
+        let of_lane = |lane: &Lane| {
+            let finishes = lane.finishes(now, lane.promise_factor());
+            lane.entries.iter().map(|entry| entry.job.id).zip(finishes).collect::<Vec<_>>()
+        };
+        self.lanes.iter().flat_map(of_lane).collect()
+    }
+
+    /// No job waits or runs, and no device is busy.
+    pub fn is_idle(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.entries.is_empty() && lane.running.is_none())
+    }
+
+    /// Measured time over profiled time on a lane, as learnt so far; 1 at the start.
+    pub fn correction(&self, lane: u32) -> Option<f64> {
+        Some(self.lanes.get(lane as usize)?.correction)
+    }
+
+    fn submit(&mut self, now: Time, job: Job, actions: &mut Vec<Action>) -> Vec<usize> {
+        match self.admit(now, &job) {
+            Err(refusal) => {
+                actions.push(Action::Refuse(job.id, refusal));
+                Vec::new()
+            }
+            Ok(at) => {
+                let matrix = self.models[job.model.0 as usize].clone();
+                let lane = &mut self.lanes[at];
+                lane.push(Entry::new(job, now, matrix));
+                lane.changed = true;
+                let position = lane.position(job.id).expect("it was just put there");
+                let predicted_finish = lane.finishes(now, lane.promise_factor())[position];
+                actions.push(Action::Accept(Accepted { job: job.id, lane: lane.id, predicted_finish }));
+                vec![at]
+            }
+        }
+    }
+
+    /// The lane that finishes the job first, or why none takes it.
+    fn admit(&self, now: Time, job: &Job) -> Result<usize, Refusal> {
+        let matrix = self.models.get(job.model.0 as usize).ok_or(Refusal::UnknownModel(job.model))?;
+        check_numbers(job)?;
+        let most = matrix.max_requests();
+        let table = matrix.table(job.requests).ok_or(Refusal::TooManyRequests { requests: job.requests, most })?;
+        let best = table.strategy(table.most_accurate()).accuracy;
+        let floor_unreachable = Refusal::FloorUnreachable { min_accuracy: job.min_accuracy, best };
+        let fastest = table.strategy(table.fastest_legal(job.min_accuracy).ok_or(floor_unreachable)?).latency;
+        if self.lanes.iter().any(|lane| lane.position(job.id).is_some()) {
+            return Err(Refusal::Duplicate(job.id));
+        }
+        let open = self.lanes.iter().filter(|lane| lane.entries.len() < self.config.max_jobs);
+        let first_end = |lane: &&Lane| lane.earliest_end(now) + scale(fastest, lane.promise_factor());
+        let lane = open.min_by_key(first_end).ok_or_else(|| self.queue_full(now))?;
+        let earliest = first_end(&lane);
+        if earliest <= job.deadline {
+            return Ok(lane.id as usize);
+        }
+        let factor = lane.promise_factor();
+        let room = job.deadline.since(lane.earliest_end(now));
+        let within = table.slowest_within(scale(room, 1.0 / factor));
+        Err(Refusal::DeadlineUnreachable {
+            deadline: job.deadline,
+            earliest,
+            best_accuracy: within.map(|index| table.strategy(index).accuracy),
+            never: now + scale(fastest, factor) > job.deadline,
+        })
+    }
+
+    fn queue_full(&self, now: Time) -> Refusal {
+        let first = |lane: &Lane| lane.finishes(now, lane.promise_factor()).first().copied();
+        let retry_at = self.lanes.iter().filter_map(first).min().unwrap_or(now);
+        Refusal::QueueFull { most: self.config.max_jobs, retry_at }
+    }
+
+    fn cancel(&mut self, now: Time, job: JobId, actions: &mut Vec<Action>) -> Vec<usize> {
+        let Some(at) = self.lanes.iter().position(|lane| lane.position(job).is_some()) else { return Vec::new() };
+        actions.extend(self.lanes[at].end(now, job, End::Cancelled));
+        vec![at]
+    }
+
+    fn planned(
+        &mut self,
+        now: Time,
+        plan: PlanId,
+        answer: Result<Proposal, PolicyError>,
+        actions: &mut Vec<Action>,
+    ) -> Vec<usize> {
+        let asked = |lane: &Lane| lane.question.as_ref().is_some_and(|question| question.snapshot.plan == plan);
+        let Some(at) = self.lanes.iter().position(asked) else {
+            actions.push(Action::RefusePlan(plan, PlanError::Late));
+            return Vec::new();
+        };
+        let lane = &mut self.lanes[at];
+        let Question { snapshot, .. } = lane.question.take().expect("it was just seen");
+        let adopted = answer
+            .map_err(PlanError::Policy)
+            .and_then(|proposal| Plan::check(&snapshot, &self.catalog, &proposal))
+            .and_then(|checked| lane.adopt(now, &snapshot, &checked));
+        match adopted {
+            Ok(jobs) => actions.push(Action::Adopt(plan, jobs)),
+            Err(error) => {
+                actions.push(Action::RefusePlan(plan, error));
+                actions.extend(lane.fall_back(now));
+            }
+        }
+        vec![at]
+    }
+
+    fn batch_done(&mut self, now: Time, id: BatchId, measured: Duration, actions: &mut Vec<Action>) -> Vec<usize> {
+        let Some((at, running)) = self.take_running(id) else { return Vec::new() };
+        let lane = &mut self.lanes[at];
+        lane.correct(&running, measured);
+        lane.changed = true;
+        let Some(position) = lane.position(running.batch.job) else { return vec![at] };
+        let entry = &mut lane.entries[position];
+        entry.device_time += measured;
+        if entry.left() == 0 {
+            actions.extend(lane.end(now, running.batch.job, End::Served));
+        }
+        vec![at]
+    }
+
+    fn batch_failed(&mut self, now: Time, id: BatchId, actions: &mut Vec<Action>) -> Vec<usize> {
+        let Some((at, running)) = self.take_running(id) else { return Vec::new() };
+        let lane = &mut self.lanes[at];
+        lane.changed = true;
+        let Some(position) = lane.position(running.batch.job) else { return vec![at] };
+        let entry = &mut lane.entries[position];
+        if entry.failed_once {
+            entry.forget(&running.batch);
+            actions.extend(lane.end(now, running.batch.job, End::Failed));
+        } else {
+            entry.failed_once = true;
+            entry.put_back(&running.batch, running.profiled);
+        }
+        vec![at]
+    }
+
+    fn take_running(&mut self, id: BatchId) -> Option<(usize, crate::lane::Running)> {
+        self.lanes.iter_mut().enumerate().find_map(|(at, lane)| Some((at, lane.take_running(id)?)))
+    }
+
+    fn policy_changed(&mut self) -> Vec<usize> {
+        for lane in &mut self.lanes {
+            lane.question = None;
+            lane.changed = true;
+        }
+        (0..self.lanes.len()).collect()
+    }
+
+    fn woken(&mut self) -> Vec<usize> {
+        self.wake_at = None;
+        (0..self.lanes.len()).collect()
+    }
+
+    /// What has to be looked at after anything happened on a lane.
+    fn settle(&mut self, at: usize, now: Time, actions: &mut Vec<Action>) {
+        self.give_up(at, now, actions);
+        let lane = &mut self.lanes[at];
+        if let Some(question) = lane.question.take_if(|question| question.due <= now) {
+            let error = PlanError::Policy(PolicyError::TimedOut(self.config.policy_budget));
+            actions.push(Action::RefusePlan(question.snapshot.plan, error));
+            actions.extend(lane.fall_back(now));
+        }
+        if lane.changed && lane.question.is_none() && lane.has_violator(now) {
+            self.ask(at, now, actions);
+        }
+        let lane = &mut self.lanes[at];
+        // The one case in which a device waits for a policy: for its budget at most, and only where the batch
+        // that would start now costs some job its last chance.
+        if lane.running.is_some() || lane.question.is_some() && lane.starting_would_harm(now) {
+            return;
+        }
+        if let Some(batch) = lane.start_next(now, BatchId(self.next_batch)) {
+            self.next_batch += 1;
+            actions.push(Action::Run(batch));
+        }
+    }
+
+    /// Jobs that cannot be on time any more go last, or go, as they wished.
+    fn give_up(&mut self, at: usize, now: Time, actions: &mut Vec<Action>) {
+        let lane = &mut self.lanes[at];
+        for job in lane.give_up_hopeless(now) {
+            lane.changed = true;
+            let position = lane.position(job).expect("giving up keeps it in the queue");
+            if lane.entries[position].job.on_late == OnLate::Drop {
+                actions.extend(lane.end(now, job, End::Dropped));
+            }
+        }
+    }
+
+    fn ask(&mut self, at: usize, now: Time, actions: &mut Vec<Action>) {
+        let snapshot = self.snapshot(at as u32, Trigger::Violation, now);
+        let lane = &mut self.lanes[at];
+        lane.changed = false;
+        lane.question = Some(Question { snapshot: snapshot.clone(), due: now + self.config.policy_budget });
+        actions.push(Action::Plan(snapshot));
+    }
+
+    /// The next time at which something is due though nothing happens: an answer, or a deadline.
+    fn ask_to_be_woken(&mut self, actions: &mut Vec<Action>) {
+        let due = |lane: &Lane| lane.question.as_ref().map(|question| question.due);
+        let deadline = |lane: &Lane| {
+            let waiting = lane.entries.iter().filter(|entry| !entry.late && entry.left() > 0);
+            waiting.map(|entry| entry.job.deadline).min()
+        };
+        let next = self.lanes.iter().flat_map(|lane| [due(lane), deadline(lane)]).flatten().min();
+        if next.is_some() && next != self.wake_at {
+            self.wake_at = next;
+            actions.extend(next.map(Action::WakeAt));
+        }
+    }
+}
+
+impl Lane {
+    /// Takes a job off the lane and says how it ended.
+    fn end(&mut self, now: Time, job: JobId, end: End) -> Option<Action> {
+        let mut entry = self.entries.remove(self.position(job)?);
+        self.changed = true;
+        if let Some(running) = self.running.as_ref().filter(|running| running.batch.job == job) {
+            entry.forget(&running.batch);
+        }
+        Some(Action::Finish(entry.outcome(end, now)))
+    }
+
+    /// The built-in squeeze, where the policy gave nothing that can be used.
+    fn fall_back(&mut self, now: Time) -> Option<Action> {
+        let moved = self.squeeze(now);
+        for &job in &moved {
+            let position = self.position(job).expect("a squeeze moves jobs of the lane");
+            self.entries[position].record(Decider::Squeeze);
+        }
+        (!moved.is_empty()).then_some(Action::Squeeze(self.id, moved))
+    }
+}
+
+fn check_numbers(job: &Job) -> Result<(), Refusal> {
+    let nonsense = |text: String| Err(Refusal::Nonsense(text));
+    if job.requests == 0 {
+        return nonsense("a job has at least 1 request, this one has 0".into());
+    }
+    if !(0.0..=1.0).contains(&job.min_accuracy) {
+        return nonsense(format!("min_accuracy is {}, expected a number from 0 to 1", job.min_accuracy));
+    }
+    if !(job.weight > 0.0 && job.weight <= 1e6) {
+        return nonsense(format!("the weight is {}, expected a number above 0, at most 1000000", job.weight));
+    }
+    Ok(())
+}
