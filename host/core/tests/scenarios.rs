@@ -487,12 +487,12 @@ fn two_lanes_share_the_jobs_by_earliest_finish() {
 }
 
 #[test]
-fn jobs_that_started_meanwhile_are_skipped_and_what_they_have_left_is_planned_as_a_job_of_its_own() {
+fn what_a_started_job_has_left_is_planned_as_a_job_of_its_own() {
     // At 21 ms job 1 has 3 of 5 requests left and one of them on the device.
     check_with(
         "
         at 0ms submit 1 requests 5 deadline 200ms floor 0.7
-        at 21ms submit 2 requests 2 deadline 55ms floor 0.785
+        at 21ms submit 2 requests 2 deadline 59ms floor 0.785
         ",
         |snapshot| {
             let rows: Vec<_> = snapshot.jobs.iter().map(|row| (row.id.0, row.requests, row.current)).collect();
@@ -505,10 +505,15 @@ fn jobs_that_started_meanwhile_are_skipped_and_what_they_have_left_is_planned_as
             0ms run 1 0..1 on video+audio
             10ms run 1 1..2 on video+audio
             20ms run 1 2..3 on video+audio
-            21ms refuse 2: the deadline cannot be met at this min_accuracy behind the jobs that wait now
-            30ms run 1 3..4 on video+audio
-            40ms run 1 4..5 on video+audio
-            50ms Served 1: 5 video+audio = 0.785
+            21ms accept 2 until 70ms
+            21ms ask about 1,2
+            21ms adopt [1]
+            30ms run 1 3..4 on audio
+            34ms run 1 4..5 on audio
+            38ms Served 1: 2 audio + 3 video+audio = 0.745
+            38ms run 2 0..1 on video+audio
+            48ms run 2 1..2 on video+audio
+            58ms Served 2: 2 video+audio = 0.785
         "#]],
     );
 }
@@ -549,7 +554,7 @@ fn an_order_is_followed() {
     check_with(
         "
         at 0ms submit 1 requests 1 deadline 100ms floor 0.785
-        at 1ms submit 2 requests 3 deadline 100ms floor 0.785
+        at 1ms submit 2 requests 3 deadline 100ms floor 0.685
         at 2ms submit 3 requests 1 deadline 30ms floor 0.685
         ",
         |snapshot| {
@@ -561,12 +566,16 @@ fn an_order_is_followed() {
             0ms accept 1 until 10ms
             0ms run 1 0..1 on video+audio
             1ms accept 2 until 40ms
-            2ms refuse 3: the deadline cannot be met at this min_accuracy behind the jobs that wait now
+            2ms accept 3 until 50ms
+            2ms ask about 2,3
+            2ms adopt []
             10ms Served 1: 1 video+audio = 0.785
-            10ms run 2 0..1 on video+audio
-            20ms run 2 1..2 on video+audio
-            30ms run 2 2..3 on video+audio
-            40ms Served 2: 3 video+audio = 0.785
+            10ms run 3 0..1 on video+audio
+            20ms Served 3: 1 video+audio = 0.785
+            20ms run 2 0..1 on video+audio
+            30ms run 2 1..2 on video+audio
+            40ms run 2 2..3 on video+audio
+            50ms Served 2: 3 video+audio = 0.785
         "#]],
     );
 }

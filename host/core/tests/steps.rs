@@ -1,0 +1,143 @@
+//! Invariants that need an answer to come at a chosen moment: the core is stepped by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mosel_core::scenario::Scenario;
+use mosel_core::{
+    Action, BatchId, Config, Event, Job, JobId, ModelId, OnLate, PlanError, PlanId, Proposal, Scheduler, Snapshot,
+    StrategyMatrix, Time, Trigger,
+};
+
+const MILLI: Duration = Duration::from_millis(1);
+
+fn scheduler() -> Scheduler {
+    let toy = "modalities video audio \n measure audio 1 4ms 137/200 \n measure video+audio 1 10ms 157/200";
+    let profile = Scenario::parse(toy).expect("the scenario reads").profile;
+    let matrix = StrategyMatrix::new(ModelId(0), Arc::new(profile), 16).expect("a sound profile");
+    Scheduler::new(Config { margin: 0.0, ..Config::default() }, vec![Arc::new(matrix)])
+}
+
+fn submit(id: u64, requests: u32, deadline_ms: u64) -> Event {
+    let deadline = Time::from_millis(deadline_ms);
+    let (model, on_late) = (ModelId(0), OnLate::Run);
+    Event::Submit(Job { id: JobId(id), model, requests, deadline, min_accuracy: 0.0, weight: 1.0, on_late })
+}
+
+fn question(actions: &[Action]) -> Option<&Snapshot> {
+    actions.iter().find_map(|action| if let Action::Plan(snapshot) = action { Some(snapshot) } else { None })
+}
+
+fn at(millis: u64) -> Time {
+    Time::from_millis(millis)
+}
+
+fn assign(job: u64, strategy: u32) -> Proposal {
+    Proposal { assignments: vec![(JobId(job), strategy)], ..Proposal::default() }
+}
+
+/// Job 1 runs; job 2 makes a violator. The question about both is out.
+fn asked() -> (Scheduler, PlanId) {
+    let mut scheduler = scheduler();
+    scheduler.step(at(0), submit(1, 4, 100));
+    let actions = scheduler.step(at(1), submit(2, 4, 45));
+    let plan = question(&actions).expect("job 2 would be late").plan;
+    (scheduler, plan)
+}
+
+#[test]
+fn late_plan_is_ignored() {
+    let (mut scheduler, plan) = asked();
+    let timed_out = scheduler.step(at(6), Event::WakeUp);
+    assert!(
+        matches!(timed_out[..], [Action::RefusePlan(id, PlanError::Policy(_)), Action::Squeeze(..), ..] if id == plan)
+    );
+    let actions = scheduler.step(at(7), Event::Planned(plan, Ok(assign(2, 0))));
+    assert_eq!(actions, [Action::RefusePlan(plan, PlanError::Late)]);
+}
+
+#[test]
+fn one_question_at_most_is_out() {
+    let (mut scheduler, plan) = asked();
+    assert!(question(&scheduler.step(at(2), submit(3, 1, 60))).is_none());
+    let answered = scheduler.step(at(3), Event::Planned(plan, Ok(Proposal::default())));
+    assert!(question(&answered).expect("the queue changed meanwhile, and job 2 is still late").plan > plan);
+}
+
+#[test]
+fn a_policy_that_helped_is_not_asked_again() {
+    let (mut scheduler, plan) = asked();
+    let all_audio = Proposal { assignments: vec![(JobId(1), 0), (JobId(2), 0)], ..Proposal::default() };
+    let adopted = scheduler.step(at(2), Event::Planned(plan, Ok(all_audio)));
+    assert_eq!(adopted[0], Action::Adopt(plan, vec![JobId(1), JobId(2)]));
+    assert!(question(&scheduler.step(at(10), Event::BatchDone(BatchId(1), 10 * MILLI))).is_none());
+}
+
+#[test]
+fn jobs_that_started_a_batch_meanwhile_are_skipped_the_others_adopted() {
+    let (mut scheduler, plan) = asked();
+    scheduler.step(at(4), Event::BatchDone(BatchId(1), 4 * MILLI));
+    let both = Proposal { assignments: vec![(JobId(1), 0), (JobId(2), 0)], ..Proposal::default() };
+    let actions = scheduler.step(at(5), Event::Planned(plan, Ok(both)));
+    assert_eq!(actions[0], Action::Adopt(plan, vec![JobId(2)]));
+}
+
+#[test]
+fn jobs_that_ended_meanwhile_are_skipped_and_newcomers_keep_their_place() {
+    let (mut scheduler, plan) = asked();
+    scheduler.step(at(2), submit(3, 1, 500));
+    scheduler.step(at(2), Event::Cancel(JobId(2)));
+    let order = Proposal { order: vec![JobId(2), JobId(1)], ..assign(2, 0) };
+    let actions = scheduler.step(at(3), Event::Planned(plan, Ok(order)));
+    assert_eq!(actions[0], Action::Adopt(plan, vec![]));
+    let ids: Vec<u64> = scheduler.predictions(at(3)).keys().map(|job| job.0).collect();
+    assert_eq!(ids, [1, 3]);
+}
+
+#[test]
+fn another_policy_voids_the_question_and_is_asked_itself() {
+    let (mut scheduler, plan) = asked();
+    let asked_again = scheduler.step(at(2), Event::PolicyChanged);
+    let new = question(&asked_again).expect("the violator is still there").plan;
+    assert_ne!(new, plan);
+    let old = scheduler.step(at(3), Event::Planned(plan, Ok(assign(2, 0))));
+    assert_eq!(old, [Action::RefusePlan(plan, PlanError::Late)]);
+}
+
+#[test]
+fn a_rehearsal_sees_the_queue_and_changes_nothing() {
+    let (mut scheduler, _) = asked();
+    let before = scheduler.predictions(at(2));
+    let snapshot = scheduler.snapshot(0, Trigger::Rehearsal, at(2));
+    assert_eq!(snapshot.jobs.len(), 2);
+    assert_eq!(scheduler.predictions(at(2)), before);
+}
+
+#[test]
+fn an_outcome_adds_up() {
+    let mut scheduler = scheduler();
+    scheduler.step(at(0), submit(1, 2, 100));
+    scheduler.step(at(10), Event::BatchDone(BatchId(1), 10 * MILLI));
+    let actions = scheduler.step(at(21), Event::BatchDone(BatchId(2), 11 * MILLI));
+    let Action::Finish(outcome) = &actions[0] else { panic!("the job is done: {actions:?}") };
+    assert_eq!((outcome.started, outcome.finish), (Some(at(0)), at(21)));
+    assert_eq!(outcome.device_time, 21 * MILLI);
+    assert_eq!(outcome.mix, [(mosel_core::ModalitySet::all(2), 2)]);
+    assert!(outcome.good() && scheduler.is_idle());
+}
+
+#[test]
+fn strange_events_are_harmless() {
+    let mut scheduler = scheduler();
+    assert_eq!(scheduler.step(at(0), Event::BatchDone(BatchId(9), MILLI)), []);
+    assert_eq!(scheduler.step(at(0), Event::BatchFailed(BatchId(9))), []);
+    assert_eq!(scheduler.step(at(0), Event::Cancel(JobId(9))), []);
+    let unknown = Job { model: ModelId(3), ..job_of(submit(1, 1, 100)) };
+    let actions = scheduler.step(at(0), Event::Submit(unknown));
+    assert_eq!(actions, [Action::Refuse(JobId(1), mosel_core::Refusal::UnknownModel(ModelId(3)))]);
+}
+
+fn job_of(event: Event) -> Job {
+    let Event::Submit(job) = event else { panic!("not a submission") };
+    job
+}
