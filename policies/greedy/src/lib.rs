@@ -1,1 +1,134 @@
-//! Skeleton.
+//! Moves random queued jobs to faster strategies until every deadline holds that can be held.
+//!
+//! The paper's fallback for when its integer program takes too long, with the rules it leaves open settled in README.md.
+
+use mosel_sdk::{Catalog, Decision, Description, Micros, Policy, PolicyError, Quality, Snapshot, random_below};
+use serde::Deserialize;
+
+/// The policy.
+#[derive(Debug)]
+pub struct Greedy {
+    settings: Settings,
+}
+
+/// What can be set.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Squeeze the first job that can be made faster, instead of a random one.
+    pub deterministic: bool,
+}
+
+const SETTINGS_SCHEMA: &str = r#"{
+  "type": "object",
+  "properties": {
+    "deterministic": {
+      "type": "boolean",
+      "default": false,
+      "description": "Squeeze the first job that can be made faster, instead of a random one."
+    }
+  },
+  "additionalProperties": false
+}"#;
+
+impl Policy for Greedy {
+    type Settings = Settings;
+
+    fn describe() -> Description {
+        let summary = "Moves random queued jobs to faster strategies until every deadline holds";
+        let description = Description::new("greedy", env!("CARGO_PKG_VERSION"), summary);
+        Description { config_schema: SETTINGS_SCHEMA.into(), ..description }
+    }
+
+    fn configure(settings: Settings, _: &Catalog) -> Result<Greedy, PolicyError> {
+        Ok(Greedy { settings })
+    }
+
+    fn decide(&mut self, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
+        let mut squeeze = Squeeze::new(snapshot);
+        for row in 0..snapshot.jobs.len() {
+            squeeze.admit(row);
+            squeeze.save(row, self.settings);
+        }
+        let quality = if squeeze.all_saved { Quality::Heuristic } else { Quality::BestEffort };
+        Ok(Decision::choosing(snapshot, &squeeze.chosen, quality))
+    }
+}
+
+mosel_sdk::export_policy!(Greedy);
+
+/// The queue up to some row, row by row from the front.
+struct Squeeze<'a> {
+    snapshot: &'a Snapshot,
+    chosen: Vec<u32>,
+    /// Rows so far that still have a faster legal strategy.
+    squeezable: Vec<usize>,
+    /// When the last row so far is finished.
+    finish: Micros,
+    /// When it would be finished if all rows so far were as fast as their floors allow.
+    earliest: Micros,
+    all_saved: bool,
+}
+
+impl Squeeze<'_> {
+    fn new(snapshot: &Snapshot) -> Squeeze<'_> {
+        Squeeze {
+            snapshot,
+            chosen: snapshot.chosen(),
+            squeezable: Vec::new(),
+            finish: snapshot.start,
+            earliest: snapshot.start,
+            all_saved: true,
+        }
+    }
+
+    /// Takes the next row in.
+    fn admit(&mut self, row: usize) {
+        let current = self.chosen[row];
+        let fastest = self.fastest(row);
+        self.finish += self.snapshot.expected(row, current);
+        self.earliest += self.snapshot.expected(row, fastest);
+        if fastest < current {
+            self.squeezable.push(row);
+        }
+    }
+
+    /// The fastest strategy a row may get; a late job is left alone.
+    fn fastest(&self, row: usize) -> u32 {
+        let current = self.chosen[row];
+        if self.snapshot.jobs[row].late {
+            return current;
+        }
+        self.snapshot.fastest_legal(row).map_or(current, |fastest| fastest.min(current))
+    }
+
+    /// Squeezes rows so far until the last of them meets its deadline; not at all if nothing could save it.
+    fn save(&mut self, row: usize, settings: Settings) {
+        let job = &self.snapshot.jobs[row];
+        if job.late || self.finish <= job.deadline {
+            return;
+        }
+        if self.earliest > job.deadline {
+            self.all_saved = false;
+            return;
+        }
+        while self.finish > job.deadline {
+            let place = if settings.deterministic { 0 } else { random_below(self.squeezable.len()) };
+            self.squeeze(place);
+        }
+    }
+
+    /// Moves a row that can be made faster one step.
+    fn squeeze(&mut self, place: usize) {
+        let row = self.squeezable[place];
+        let (slower, faster) = (self.chosen[row], self.chosen[row] - 1);
+        self.chosen[row] = faster;
+        self.finish -= self.snapshot.expected(row, slower) - self.snapshot.expected(row, faster);
+        if self.snapshot.next_faster(row, faster).is_none() {
+            self.squeezable.remove(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
