@@ -280,6 +280,31 @@ class Libtorch(InScratch):
         self.assertEqual([p.name for p in (self.scratch / "new").rglob("*.*")], ["in.h"])
         self.assertFalse((self.scratch / "out.h").exists())
 
+    def test_both_halves_are_built_from_one_download(self) -> None:
+        held = {
+            "torch": ["torch/lib/libtorch.so", "torch/lib/libtorch_cpu.so", "torch/lib/libtorch_cuda.so", "torch/version.py"],
+            "nvidia-cuda-runtime": ["nvidia/cu13/lib/libcudart.so.13"],
+            "nvidia-cublas": ["nvidia/cu13/lib/libcublas.so.13", "nvidia/cu13/include/cublas.h"],
+        }
+        asked = []
+
+        def wheel(requirement: fetch.Requirement, downloads: Path) -> Path:
+            asked.append(requirement.name)
+            with zipfile.ZipFile(self.scratch / f"{requirement.name}.whl", "w") as archive:
+                for name in held.get(requirement.name, []):
+                    archive.writestr(name, "from the wheel")
+            return self.scratch / f"{requirement.name}.whl"
+
+        new = self.scratch / "new"
+        with mock.patch.object(fetch, "wheel", wheel):
+            libtorch.build(new, self.scratch, cuda=True)
+        self.assertEqual(asked.count("torch"), 1)
+        self.assertEqual((new / "torch/lib/libtorch.so").read_text(), "INPUT(libtorch_cpu.so)\n")
+        self.assertEqual((new / "torch/build-version").read_text(), "2.13.0\n")
+        self.assertEqual(sorted(p.name for p in new.rglob("*.so*") if not p.is_symlink()), ["libcublas.so.13", "libcudart.so.13", "libtorch.so", "libtorch_cpu.so", "libtorch_cuda.so"])
+        self.assertTrue((new / "torch/cuda/libtorch_cuda.so").exists())
+        self.assertTrue(folder.is_stamped(new, libtorch.CUDA_STAMP, libtorch.CUDA_STAMP_NAME))
+
     def test_cuda_is_announced_last(self) -> None:
         new, home, order = self.scratch / "new", self.scratch / "home", []
         for name in ("torch/cuda/libtorch_cuda.so", "torch/cuda/libc10_cuda.so", "nvidia/a/lib/z.so"):
