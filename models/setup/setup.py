@@ -14,7 +14,6 @@ Start reading here; folder.py says how a part is made so that nothing can be hal
 """
 import argparse
 import errno
-import os
 import signal
 import sys
 from pathlib import Path
