@@ -63,10 +63,10 @@ struct Squeeze<'a> {
     chosen: Vec<u32>,
     /// Rows so far that still have a faster legal strategy.
     squeezable: Vec<usize>,
-    /// When the last row so far is finished.
-    finish: Micros,
-    /// When it would be finished if all rows so far were as fast as their floors allow.
-    earliest: Micros,
+    /// The rows so far take this long, by the profile.
+    work: Micros,
+    /// They would take this long if all were as fast as their floors allow.
+    least_work: Micros,
     all_saved: bool,
 }
 
@@ -76,8 +76,8 @@ impl Squeeze<'_> {
             snapshot,
             chosen: snapshot.chosen(),
             squeezable: Vec::new(),
-            finish: snapshot.start,
-            earliest: snapshot.start,
+            work: 0,
+            least_work: 0,
             all_saved: true,
         }
     }
@@ -86,8 +86,8 @@ impl Squeeze<'_> {
     fn admit(&mut self, row: usize) {
         let current = self.chosen[row];
         let fastest = self.fastest(row);
-        self.finish += self.snapshot.expected(row, current);
-        self.earliest += self.snapshot.expected(row, fastest);
+        self.work += self.snapshot.latency(row, current);
+        self.least_work += self.snapshot.latency(row, fastest);
         if fastest < current {
             self.squeezable.push(row);
         }
@@ -104,15 +104,16 @@ impl Squeeze<'_> {
 
     /// Squeezes rows so far until the last of them meets its deadline; not at all if nothing could save it.
     fn save(&mut self, row: usize, settings: Settings) {
-        let job = &self.snapshot.jobs[row];
-        if job.late || self.finish <= job.deadline {
+        let snapshot = self.snapshot;
+        let job = &snapshot.jobs[row];
+        if job.late || snapshot.end_of(self.work) <= job.deadline {
             return;
         }
-        if self.earliest > job.deadline {
+        if snapshot.end_of(self.least_work) > job.deadline {
             self.all_saved = false;
             return;
         }
-        while self.finish > job.deadline {
+        while snapshot.end_of(self.work) > job.deadline {
             let place = if settings.deterministic { 0 } else { random_below(self.squeezable.len()) };
             self.squeeze(place);
         }
@@ -123,7 +124,7 @@ impl Squeeze<'_> {
         let row = self.squeezable[place];
         let (slower, faster) = (self.chosen[row], self.chosen[row] - 1);
         self.chosen[row] = faster;
-        self.finish -= self.snapshot.expected(row, slower) - self.snapshot.expected(row, faster);
+        self.work -= self.snapshot.latency(row, slower) - self.snapshot.latency(row, faster);
         if self.snapshot.next_faster(row, faster).is_none() {
             self.squeezable.remove(place);
         }

@@ -85,7 +85,7 @@ fn late_jobs_are_left_alone() {
 fn deterministic_squeezes_from_the_front() {
     let mut queue = Queue::new();
     let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    [115; 3].map(|deadline| queue.job(menu, deadline, 0.5));
+    let _ = [115; 3].map(|deadline| queue.job(menu, deadline, 0.5));
     let before = queue.snapshot();
     let decision = test::decide::<Greedy>(r#"{"deterministic": true}"#, &before).unwrap();
     assert_eq!(test::adopt(&before, &decision).unwrap().chosen(), [0, 1, 1]);
@@ -95,7 +95,7 @@ fn deterministic_squeezes_from_the_front() {
 fn chance_is_the_servers_stream_and_nothing_else() {
     let mut queue = Queue::new();
     let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    [220; 6].map(|deadline| queue.job(menu, deadline, 0.5));
+    let _ = [220; 6].map(|deadline| queue.job(menu, deadline, 0.5));
     let before = queue.snapshot();
     assert_eq!(decide(&before, 7).0, decide(&before, 7).0);
     let answers: Vec<_> = (0..20).map(|seed| decide(&before, seed).1.chosen()).collect();
