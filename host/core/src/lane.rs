@@ -87,7 +87,7 @@ impl Lane {
     /// The earliest time all jobs that can be on time may be done, every one on its fastest legal strategy.
     pub(crate) fn earliest_end(&self, now: Time) -> Time {
         let work: Duration = self.entries.iter().take(self.on_time()).map(Entry::fastest).sum();
-        self.free_at(now) + scale(work, self.promise_factor())
+        self.free_at(now).after(work, self.promise_factor())
     }
 
     /// Some job that can be on time would be late on the current strategies, and a faster legal
@@ -100,7 +100,7 @@ impl Lane {
             current += entry.latency();
             fastest += entry.fastest();
             let deadline = entry.job.deadline;
-            start + scale(current, factor) > deadline && fastest < current
+            start.after(current, factor) > deadline && fastest < current
         })
     }
 
@@ -114,7 +114,7 @@ impl Lane {
         let correction = self.correction;
         for entry in self.entries.iter_mut().take_while(|entry| !entry.late) {
             let with_it = work + entry.fastest();
-            if entry.left() > 0 && start + scale(with_it, correction) > entry.job.deadline {
+            if entry.left() > 0 && start.after(with_it, correction) > entry.job.deadline {
                 hopeless.push(entry.job.id);
             } else {
                 work = with_it;
@@ -140,13 +140,13 @@ impl Lane {
         let mut after = self.entries[next].clone();
         let Some(start) = after.take_batch() else { return false };
         let factor = self.promise_factor();
-        let free = now + scale(start.profiled, factor);
+        let free = now.after(start.profiled, factor);
         let (mut before, mut with) = (Duration::ZERO, Duration::ZERO);
         self.entries.iter().take(self.on_time()).enumerate().any(|(index, entry)| {
             before += entry.fastest();
             with += if index == next { after.fastest() } else { entry.fastest() };
             let deadline = entry.job.deadline;
-            now + scale(before, factor) <= deadline && free + scale(with, factor) > deadline
+            now.after(before, factor) <= deadline && free.after(with, factor) > deadline
         })
     }
 
@@ -283,10 +283,10 @@ impl Lane {
             fastest += entry.fastest();
             let deadline = entry.job.deadline;
             moves.offer(index, entry);
-            if start + scale(fastest, factor) > deadline {
+            if start.after(fastest, factor) > deadline {
                 continue;
             }
-            while start + scale(current, factor) > deadline {
+            while start.after(current, factor) > deadline {
                 let Some((index, choice)) = moves.take() else { break };
                 let entry = &mut self.entries[index];
                 let before = entry.latency();
@@ -307,7 +307,7 @@ pub(crate) fn finishes(start: Time, factor: f64, latencies: impl Iterator<Item =
     let mut work = Duration::ZERO;
     let finish = |latency| {
         work += latency;
-        start + scale(work, factor)
+        start.after(work, factor)
     };
     latencies.map(finish).collect()
 }

@@ -149,7 +149,7 @@ impl Scheduler {
             return Err(Refusal::Duplicate(job.id));
         }
         let open = self.lanes.iter().filter(|lane| lane.entries.len() < self.config.max_jobs);
-        let first_end = |lane: &&Lane| lane.earliest_end(now) + scale(fastest, lane.promise_factor());
+        let first_end = |lane: &&Lane| lane.earliest_end(now).after(fastest, lane.promise_factor());
         let lane = open.min_by_key(first_end).ok_or_else(|| self.queue_full(now))?;
         let earliest = first_end(&lane);
         if earliest <= job.deadline {
@@ -162,7 +162,7 @@ impl Scheduler {
             deadline: job.deadline,
             earliest,
             best_accuracy: within.map(|index| table.strategy(index).accuracy),
-            never: now + scale(fastest, factor) > job.deadline,
+            never: now.after(fastest, factor) > job.deadline,
         })
     }
 

@@ -29,6 +29,14 @@ impl Time {
         self.0
     }
 
+    /// The time after `work` that takes `factor` times as long as profiled; rounded up to a microsecond.
+    /// Saturates at [`Time::NEVER`]. `factor` is finite and positive.
+    pub fn after(self, work: Duration, factor: f64) -> Time {
+        let micros = work.as_secs() as f64 * 1e6 + f64::from(work.subsec_nanos()) / 1e3;
+        // A float of about 1e-9 above a whole microsecond is rounding, not time.
+        Time(self.0.saturating_add((micros * factor - 1e-6).ceil() as u64))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -95,6 +103,16 @@ mod tests {
     #[test]
     fn fractions_of_a_microsecond_round_up() {
         assert_eq!(Time::START + Duration::from_nanos(1001), Time::from_micros(2));
+    }
+
+    #[test]
+    fn work_is_scaled_and_saturates() {
+        let (milli, start) = (Duration::from_millis(1), Time::from_micros(10));
+        assert_eq!(start.after(milli, 1.0), Time::from_micros(1010));
+        assert_eq!(start.after(milli * 3, 1.1), Time::from_micros(3310));
+        assert_eq!(start.after(Duration::from_nanos(100), 1.0), Time::from_micros(11));
+        assert_eq!(start.after(Duration::ZERO, 1.5), start);
+        assert_eq!(start.after(Duration::MAX, 20.0), Time::NEVER);
     }
 
     #[test]
