@@ -1,1 +1,35 @@
-//! Skeleton.
+//! Runs scheduling policies as WebAssembly components, with limits on memory, fuel and time.
+//!
+//! The road of a policy: [`Engine`] (once a process) compiles and checks a component to a [`Loaded`], which makes
+//! [`Instance`]s; a [`Policy`] is a `Loaded` with settings that replaces its instance whenever that one trapped.
+//!
+//! What a policy answers comes back as it was given: whether a proposal is legal is for the core to check. What this
+//! crate promises is that every call ends within its budget, that its answer is bounded, and that a guest reaches
+//! nothing but the four functions of `mosel:policy/host`.
+//!
+//! Where to start reading: [`Engine`], then `guest.rs`, the one place where guest code is entered.
+
+mod bindings;
+mod contract;
+mod convert;
+mod engine;
+mod error;
+mod guest;
+mod host;
+mod instance;
+mod limits;
+mod loaded;
+mod log;
+mod meter;
+mod policy;
+mod stream;
+mod ticker;
+
+pub use contract::CONTRACT_VERSION;
+pub use engine::Engine;
+pub use error::{ConfigureError, LoadError};
+pub use instance::{Decided, Instance};
+pub use limits::{Budget, Limits};
+pub use loaded::{Description, Loaded};
+pub use log::{Level, LogLine};
+pub use policy::Policy;

@@ -1,0 +1,219 @@
+//! Between the core's types and the contract's.
+
+use std::time::Duration;
+
+use mosel_core::{
+    JobId, JobRow, Measurement, ModelId, PolicyError, Profile, Proposal, Quality, Snapshot, Step, Strategy,
+    StrategyTable, Trigger,
+};
+
+use crate::bindings::types;
+use crate::{Description, LoadError};
+
+pub(crate) fn model(id: ModelId, profile: &Profile) -> types::Model {
+    types::Model {
+        id: id.0,
+        name: profile.model.clone(),
+        modalities: profile.modalities.iter().map(|name| types::Modality { name: name.clone() }).collect(),
+        profile: profile.measurements.iter().map(types::ProfileEntry::from).collect(),
+    }
+}
+
+pub(crate) fn table(table: &StrategyTable) -> types::StrategyTable {
+    types::StrategyTable {
+        id: table.id.0,
+        model: table.model.0,
+        requests: table.requests,
+        strategies: table.strategies.iter().map(types::Strategy::from).collect(),
+    }
+}
+
+/// The decision as it was given; refused if it names more jobs than there are.
+pub(crate) fn proposal(decision: types::Decision, jobs: usize) -> Result<Proposal, PolicyError> {
+    let types::Decision { assignments, order, quality, objective, bound } = decision;
+    for (what, count) in [("assignments", assignments.len()), ("places in the order", order.len())] {
+        if count > jobs {
+            return Err(PolicyError::Malformed(format!("it has {count} {what} for {jobs} jobs")));
+        }
+    }
+    Ok(Proposal {
+        assignments: assignments.into_iter().map(|assignment| (JobId(assignment.job), assignment.strategy)).collect(),
+        order: order.into_iter().map(JobId).collect(),
+        quality: quality.into(),
+        objective,
+        bound,
+    })
+}
+
+impl From<&Measurement> for types::ProfileEntry {
+    fn from(measurement: &Measurement) -> types::ProfileEntry {
+        types::ProfileEntry {
+            modalities: measurement.modalities.bits(),
+            batch_size: measurement.batch_size,
+            latency: micros(measurement.latency.mean),
+            accuracy: measurement.accuracy.mean(),
+            memory_bytes: measurement.memory_bytes,
+        }
+    }
+}
+
+impl From<&Strategy> for types::Strategy {
+    fn from(strategy: &Strategy) -> types::Strategy {
+        types::Strategy {
+            latency: micros(strategy.latency),
+            accuracy: strategy.accuracy,
+            memory_bytes: strategy.memory_bytes,
+            steps: strategy.steps.iter().map(types::Step::from).collect(),
+        }
+    }
+}
+
+impl From<&Step> for types::Step {
+    fn from(step: &Step) -> types::Step {
+        types::Step {
+            modalities: step.modalities.bits(),
+            batch_size: step.batch_size,
+            batches: step.batches,
+            requests: step.requests,
+            batch_latency: micros(step.batch_latency),
+        }
+    }
+}
+
+impl From<&Snapshot> for types::Snapshot {
+    fn from(snapshot: &Snapshot) -> types::Snapshot {
+        types::Snapshot {
+            sequence: snapshot.plan.0,
+            lane: snapshot.lane,
+            trigger: snapshot.trigger.into(),
+            now: snapshot.now.micros(),
+            start: snapshot.start.micros(),
+            budget: micros(snapshot.budget),
+            time_factor: snapshot.time_factor,
+            catalog_revision: snapshot.catalog_revision,
+            jobs: snapshot.jobs.iter().map(types::Job::from).collect(),
+        }
+    }
+}
+
+impl From<&JobRow> for types::Job {
+    fn from(row: &JobRow) -> types::Job {
+        types::Job {
+            id: row.id.0,
+            table: row.table.0,
+            requests: row.requests,
+            arrival: row.arrival.micros(),
+            deadline: row.deadline.micros(),
+            min_accuracy: row.min_accuracy,
+            weight: row.weight,
+            current: row.current,
+            late: row.late,
+        }
+    }
+}
+
+impl From<Trigger> for types::Trigger {
+    fn from(trigger: Trigger) -> types::Trigger {
+        match trigger {
+            Trigger::Violation => types::Trigger::Violation,
+            Trigger::Rehearsal => types::Trigger::Rehearsal,
+        }
+    }
+}
+
+impl From<types::Quality> for Quality {
+    fn from(quality: types::Quality) -> Quality {
+        match quality {
+            types::Quality::Optimal => Quality::Optimal,
+            types::Quality::Bounded => Quality::Bounded,
+            types::Quality::Heuristic => Quality::Heuristic,
+            types::Quality::BestEffort => Quality::BestEffort,
+        }
+    }
+}
+
+impl From<types::PolicyError> for String {
+    /// The policy's words, and what kind of refusal they are.
+    fn from(error: types::PolicyError) -> String {
+        match error {
+            types::PolicyError::BadConfig(reason) => format!("bad settings: {reason}"),
+            types::PolicyError::Unsupported(reason) => format!("unsupported: {reason}"),
+            types::PolicyError::GaveUp(reason) => format!("gave up: {reason}"),
+            types::PolicyError::Internal(reason) => format!("internal error: {reason}"),
+        }
+    }
+}
+
+impl TryFrom<types::Description> for Description {
+    type Error = LoadError;
+
+    fn try_from(description: types::Description) -> Result<Description, LoadError> {
+        let types::Description { name, version, summary, capabilities, config_schema } = description;
+        let fields = [
+            ("name", &name, 64),
+            ("version", &version, 64),
+            ("summary", &summary, 1 << 10),
+            ("config-schema", &config_schema, 64 << 10),
+        ];
+        for (field, text, most) in fields {
+            if text.len() > most {
+                return Err(LoadError::DescriptionTooLong { field, bytes: text.len(), most });
+            }
+        }
+        let stateful = capabilities.contains(types::Capabilities::STATEFUL);
+        let feedback = capabilities.contains(types::Capabilities::FEEDBACK);
+        Ok(Description { name, version, summary, stateful, feedback, settings_schema: config_schema })
+    }
+}
+
+/// Rounded up, as the core does.
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision(assignments: u64, order: u64) -> types::Decision {
+        types::Decision {
+            assignments: (0..assignments).map(|job| types::Assignment { job, strategy: 0 }).collect(),
+            order: (0..order).collect(),
+            quality: types::Quality::Heuristic,
+            objective: None,
+            bound: None,
+        }
+    }
+
+    #[test]
+    fn a_decision_names_at_most_the_jobs_there_are() {
+        assert_eq!(proposal(decision(3, 3), 3).unwrap().assignments.len(), 3);
+        let refused = |assignments, order| proposal(decision(assignments, order), 3).unwrap_err();
+        assert_eq!(refused(4, 0), PolicyError::Malformed("it has 4 assignments for 3 jobs".into()));
+        assert_eq!(refused(0, 4), PolicyError::Malformed("it has 4 places in the order for 3 jobs".into()));
+    }
+
+    fn description(name: usize, schema: usize) -> Result<Description, LoadError> {
+        Description::try_from(types::Description {
+            name: "n".repeat(name),
+            version: "1".into(),
+            summary: "s".into(),
+            capabilities: types::Capabilities::FEEDBACK,
+            config_schema: "x".repeat(schema),
+        })
+    }
+
+    #[test]
+    fn descriptions_are_bounded() {
+        assert!(description(64, 64 << 10).is_ok_and(|description| description.feedback && !description.stateful));
+        let too_long = |field, bytes, most| Err(LoadError::DescriptionTooLong { field, bytes, most });
+        assert_eq!(description(65, 0), too_long("name", 65, 64));
+        assert_eq!(description(0, (64 << 10) + 1), too_long("config-schema", (64 << 10) + 1, 64 << 10));
+    }
+
+    #[test]
+    fn times_round_up() {
+        assert_eq!(micros(Duration::from_nanos(1001)), 2);
+        assert_eq!(micros(Duration::MAX), u64::MAX);
+    }
+}

@@ -1,0 +1,148 @@
+//! The one place where guest code is entered: a live component, and metered calls into it.
+
+use std::time::Duration;
+
+use mosel_core::{PlanId, PolicyError, Time};
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+use crate::bindings::{Exports, Scheduler, SchedulerPre, types};
+use crate::host::Host;
+use crate::log::LogLine;
+use crate::meter::Meter;
+use crate::stream::Stream;
+use crate::{Budget, Description, Engine, LoadError};
+
+/// How much text and data a guest may hand over at once, apart from what each job of a snapshot allows it.
+const HANDED_OVER: usize = 1 << 20;
+
+/// A live component. After a call that failed with anything but the guest's own words it must not be used again.
+pub(crate) struct Guest {
+    engine: Engine,
+    store: Store<Host>,
+    scheduler: Scheduler,
+}
+
+/// The terms of a call.
+pub(crate) struct Terms {
+    pub(crate) budget: Budget,
+    pub(crate) now: Time,
+    pub(crate) stream: Stream,
+    /// How much the guest may hand over, in bytes.
+    pub(crate) answer_bytes: usize,
+}
+
+/// What a call gave and what it took.
+pub(crate) struct Call<T> {
+    pub(crate) answer: Result<T, PolicyError>,
+    pub(crate) fuel_used: u64,
+    pub(crate) wall: Duration,
+}
+
+/// The reason of an interruption: the budget is used up.
+#[derive(Debug, thiserror::Error)]
+#[error("out of time")]
+struct OutOfTime;
+
+impl Terms {
+    /// For calls that are not decisions.
+    pub(crate) fn load(engine: &Engine) -> Terms {
+        let stream = Stream::new(0, PlanId(0));
+        Terms { budget: engine.limits().load, now: Time::START, stream, answer_bytes: HANDED_OVER }
+    }
+
+    /// For the decision of a snapshot.
+    pub(crate) fn decide(engine: &Engine, snapshot: &mosel_core::Snapshot, seed: u64) -> Terms {
+        let Budget { fuel, time } = engine.limits().decide;
+        Terms {
+            budget: Budget { fuel, time: time.min(snapshot.budget) },
+            now: snapshot.now,
+            stream: Stream::new(seed, snapshot.plan),
+            answer_bytes: HANDED_OVER.saturating_add(snapshot.jobs.len().saturating_mul(64)),
+        }
+    }
+}
+
+impl Guest {
+    /// Instantiates the component: its start functions run, if it has some, on the terms of loading.
+    pub(crate) fn new(engine: &Engine, policy: &SchedulerPre<Host>) -> Result<Guest, PolicyError> {
+        let terms = Terms::load(engine);
+        let mut store = new_store(engine, terms.budget);
+        begin(&mut store, &terms);
+        let _ticking = engine.tick();
+        match policy.instantiate(&mut store) {
+            Ok(scheduler) => Ok(Guest { engine: engine.clone(), store, scheduler }),
+            Err(error) => Err(explain(&error, &terms, store.data())),
+        }
+    }
+
+    /// One call into the component.
+    pub(crate) fn call<T>(
+        &mut self,
+        terms: &Terms,
+        call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, types::PolicyError>>,
+    ) -> Call<T> {
+        begin(&mut self.store, terms);
+        let _ticking = self.engine.tick();
+        let result = call(self.scheduler.mosel_policy_policy(), &mut self.store);
+        let left = self.store.get_fuel().unwrap_or(0);
+        let host = self.store.data();
+        let answer = match result {
+            Ok(answer) => answer.map_err(|error| PolicyError::Declined(error.into())),
+            Err(error) => Err(explain(&error, terms, host)),
+        };
+        Call { answer, fuel_used: terms.budget.fuel.saturating_sub(left), wall: host.meter.elapsed() }
+    }
+
+    /// What the policy says of itself.
+    pub(crate) fn describe(&mut self) -> Result<Description, LoadError> {
+        let terms = Terms::load(&self.engine);
+        let call = self.call(&terms, |exports, store| exports.call_describe(store).map(Ok));
+        Description::try_from(call.answer.map_err(LoadError::Describe)?)
+    }
+
+    /// What it logged since the last time this was asked.
+    pub(crate) fn take_log(&mut self) -> Vec<LogLine> {
+        self.store.data_mut().take_log()
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+fn new_store(engine: &Engine, budget: Budget) -> Store<Host> {
+    let host = Host::new(Meter::start(budget.time), engine.limits().memory_bytes);
+    let mut store = Store::new(engine.wasmtime(), host);
+    store.limiter(|host| &mut host.memory);
+    store.epoch_deadline_callback(|store| {
+        if store.data().meter.remaining() > Duration::ZERO { Ok(UpdateDeadline::Continue(1)) } else { Err(OutOfTime.into()) }
+    });
+    store
+}
+
+fn begin(store: &mut Store<Host>, terms: &Terms) {
+    store.data_mut().begin(Meter::start(terms.budget.time), terms.now, terms.stream);
+    store.set_fuel(terms.budget.fuel).expect("the engine counts fuel");
+    store.set_epoch_deadline(1);
+    store.set_hostcall_fuel(terms.answer_bytes);
+}
+
+/// Which limit was broken, or what else went wrong.
+fn explain(error: &wasmtime::Error, terms: &Terms, host: &Host) -> PolicyError {
+    if error.is::<OutOfTime>() {
+        return PolicyError::TimedOut(host.meter.budget());
+    }
+    let Some(trap) = error.downcast_ref::<Trap>() else {
+        return PolicyError::Malformed(error.root_cause().to_string());
+    };
+    if *trap == Trap::OutOfFuel {
+        return PolicyError::OutOfFuel(terms.budget.fuel);
+    }
+    if let Some(most) = host.memory.refused() {
+        return PolicyError::OutOfMemory(most);
+    }
+    PolicyError::Trapped(match host.last_words() {
+        Some(words) => words.into(),
+        None => trap.to_string(),
+    })
+}

@@ -1,0 +1,40 @@
+//! What a guest may use up.
+
+use std::time::Duration;
+
+/// The bounds on every policy of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// All linear memories of an instance together.
+    pub memory_bytes: usize,
+    /// The wasm stack of a call.
+    pub stack_bytes: usize,
+    /// The size of a component.
+    pub component_bytes: usize,
+    /// For one decision. The wall time is the smaller of this and the snapshot's budget.
+    pub decide: Budget,
+    /// For everything else: instantiate, describe, configure, update the catalog.
+    pub load: Budget,
+}
+
+/// What one call may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Wasm instructions, roughly. The deterministic bound: the same call always uses the same fuel.
+    pub fuel: u64,
+    /// Processor time of the calling thread; of the clock four times as much, so that a policy is not cut off for the
+    /// load that others put on the machine.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            memory_bytes: 64 << 20,
+            stack_bytes: 512 << 10,
+            component_bytes: 32 << 20,
+            decide: Budget { fuel: 200_000_000, time: Duration::from_millis(100) },
+            load: Budget { fuel: 2_000_000_000, time: Duration::from_secs(1) },
+        }
+    }
+}

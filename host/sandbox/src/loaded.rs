@@ -1,0 +1,83 @@
+//! A compiled and checked policy: what instances are made of.
+
+use std::sync::Arc;
+
+use mosel_core::Catalog;
+
+use crate::bindings::SchedulerPre;
+use crate::host::Host;
+use crate::{ConfigureError, Engine, Instance};
+
+/// A policy that can be started any number of times. Cheap to clone.
+#[derive(Clone)]
+pub struct Loaded {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    policy: SchedulerPre<Host>,
+    name: String,
+    hash: String,
+    description: Description,
+}
+
+/// What a policy says of itself; every field is bounded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Its own name, which need not be the one it was loaded under.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// One line for people.
+    pub summary: String,
+    /// Keeps state that is worth handing to a successor.
+    pub stateful: bool,
+    /// Wants to be told what became of jobs.
+    pub feedback: bool,
+    /// JSON Schema of its settings, empty if it has none.
+    pub settings_schema: String,
+}
+
+impl Loaded {
+    pub(crate) fn new(
+        engine: Engine,
+        policy: SchedulerPre<Host>,
+        name: String,
+        hash: String,
+        description: Description,
+    ) -> Loaded {
+        Loaded { inner: Arc::new(Inner { engine, policy, name, hash, description }) }
+    }
+
+    /// A configured instance. `settings` is JSON text, `{}` for none; `seed` determines every number it draws.
+    pub fn instantiate(&self, settings: &str, catalog: &Catalog, seed: u64) -> Result<Instance, ConfigureError> {
+        Instance::configured(self.engine(), &self.inner.policy, settings, catalog, seed)
+    }
+
+    /// The name it was loaded under.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// SHA-256 of the component, in hex.
+    pub fn hash(&self) -> &str {
+        &self.inner.hash
+    }
+
+    /// What it says of itself.
+    pub fn description(&self) -> &Description {
+        &self.inner.description
+    }
+
+    /// The engine that runs it.
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("name", &self.name()).field("hash", &self.hash()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,59 @@
+//! What a policy wrote to the log.
+
+use std::fmt;
+
+use crate::bindings::host;
+
+/// Longer messages are cut.
+pub(crate) const LONGEST_MESSAGE: usize = 1024;
+/// Of one call the first so many are kept.
+pub(crate) const MESSAGES_A_CALL: usize = 64;
+
+/// One message of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters, says the policy.
+    pub level: Level,
+    /// At most 1 KiB.
+    pub message: String,
+}
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Every step.
+    Trace,
+    /// For the policy's author.
+    Debug,
+    /// For an operator who looks.
+    Info,
+    /// Something is odd.
+    Warn,
+    /// Something is wrong.
+    Error,
+}
+
+impl LogLine {
+    pub(crate) fn new(level: host::Level, mut message: String) -> LogLine {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+        LogLine { level: level.into(), message }
+    }
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.level, self.message)
+    }
+}
+
+impl From<host::Level> for Level {
+    fn from(level: host::Level) -> Level {
+        match level {
+            host::Level::Trace => Level::Trace,
+            host::Level::Debug => Level::Debug,
+            host::Level::Info => Level::Info,
+            host::Level::Warn => Level::Warn,
+            host::Level::Error => Level::Error,
+        }
+    }
+}
