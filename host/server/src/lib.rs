@@ -1,1 +1,18 @@
-//! Skeleton.
+//! The program: a server that owns the clock, the threads, the wire and the models, and lets the core decide.
+//!
+//! Where to start reading: [`server`] (from the first to the last moment), then one job's path: `http` (from bytes to a
+//! job), [`jobs`] (what it came with, what came out), [`driver`] (steps the core), [`device`] (runs batches),
+//! [`planner`] (asks the policy), [`certificate`] (what the client is told in the end).
+
+pub mod certificate;
+pub mod cli;
+pub mod config;
+pub mod device;
+pub mod driver;
+mod http;
+pub mod jobs;
+pub mod planner;
+pub mod policies;
+pub mod served;
+pub mod server;
+pub mod service;

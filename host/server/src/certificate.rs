@@ -1,0 +1,137 @@
+//! What the server vouches for when a job has ended: what it ran on, how accurate that is, who decided it.
+
+use mosel_core::{Accuracy, Decider, End, ModalitySet, Outcome};
+use serde::Serialize;
+
+use crate::jobs::{Ending, PolicyTag};
+use crate::served::Served;
+
+/// The account of one ended job. Accuracies are the profile's, not measured on this job's requests.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Certificate {
+    /// The floor the client asked for.
+    pub floor: f64,
+    /// What was served is at or above the floor (or nothing was served).
+    pub floor_kept: bool,
+    /// Requests by what they were run on.
+    pub mix: Vec<Share>,
+    /// Request-weighted mean of the profiled accuracies; `None` when nothing was served.
+    pub accuracy: Option<f64>,
+    /// Request-weighted mean of the lower ends of their 95 % Wilson intervals.
+    pub accuracy_lower_bound: Option<f64>,
+    /// Which profile.
+    pub profile: ProfileTag,
+    /// After the job's arrival.
+    pub deadline_ms: f64,
+    /// After the job's arrival.
+    pub finish_ms: f64,
+    /// How long after its deadline; 0 for a job in time.
+    pub lateness_ms: f64,
+    /// Every request was served by the deadline.
+    pub in_time: bool,
+    /// The policy in place when the job ended.
+    pub policy: PolicyTag,
+    /// Who changed the job's strategy, oldest first.
+    pub decisions: Vec<Decision>,
+}
+
+/// Requests that were run on one selection.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Share {
+    /// The selection, as `image+text`.
+    pub modalities: String,
+    /// How many requests.
+    pub requests: u32,
+    /// The profiled accuracy.
+    pub accuracy: f64,
+    /// The lower end of its 95 % Wilson interval.
+    pub accuracy_lower_bound: f64,
+}
+
+/// Which profile the accuracies are from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProfileTag {
+    /// Hash of its content.
+    pub id: String,
+    /// Labelled samples behind its accuracies, the fewest among the selections used.
+    pub samples: u32,
+}
+
+/// One change of a job's strategy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "by", rename_all = "lowercase")]
+pub enum Decision {
+    /// A policy's answer.
+    Policy {
+        /// Which answer.
+        plan: u64,
+        /// The policy's name.
+        name: String,
+        /// Its component's hash.
+        hash: String,
+    },
+    /// The built-in squeeze.
+    Squeeze,
+}
+
+impl Certificate {
+    /// The account of a job of this model.
+    pub fn new(ending: &Ending, model: &Served) -> Certificate {
+        let outcome = &ending.outcome;
+        let profile = model.matrix.profile();
+        let measured =
+            |modalities: ModalitySet| profile.accuracy(modalities).expect("only measured selections are run");
+        let shares: Vec<(ModalitySet, u32, Accuracy)> =
+            outcome.mix.iter().map(|&(modalities, requests)| (modalities, requests, measured(modalities))).collect();
+        let all = profile.measurements.iter().map(|measurement| measurement.accuracy.samples);
+        let samples = shares.iter().map(|(_, _, accuracy)| accuracy.samples).min().or(all.min());
+        let after = |time: mosel_core::Time| millis(time.since(ending.arrival));
+        Certificate {
+            floor: outcome.min_accuracy,
+            floor_kept: outcome.floor_kept(),
+            accuracy: outcome.accuracy,
+            accuracy_lower_bound: lower_bound(&shares),
+            mix: shares.iter().map(|share| Share::new(*share, model)).collect(),
+            profile: ProfileTag { id: profile.id.clone(), samples: samples.unwrap_or(0) },
+            deadline_ms: after(outcome.deadline),
+            finish_ms: after(outcome.finish),
+            lateness_ms: millis(outcome.finish.since(outcome.deadline)),
+            in_time: outcome.end == End::Served && outcome.finish <= outcome.deadline,
+            policy: (*ending.policy).clone(),
+            decisions: decisions(outcome, ending),
+        }
+    }
+}
+
+impl Share {
+    fn new((modalities, requests, accuracy): (ModalitySet, u32, Accuracy), model: &Served) -> Share {
+        Share {
+            modalities: model.label(modalities),
+            requests,
+            accuracy: accuracy.mean(),
+            accuracy_lower_bound: accuracy.lower_bound(),
+        }
+    }
+}
+
+fn lower_bound(shares: &[(ModalitySet, u32, Accuracy)]) -> Option<f64> {
+    let requests: u32 = shares.iter().map(|(_, requests, _)| requests).sum();
+    let sum: f64 = shares.iter().map(|(_, requests, accuracy)| f64::from(*requests) * accuracy.lower_bound()).sum();
+    (requests > 0).then(|| sum / f64::from(requests))
+}
+
+fn decisions(outcome: &Outcome, ending: &Ending) -> Vec<Decision> {
+    let decision = |decider: &Decider| match *decider {
+        Decider::Squeeze => Decision::Squeeze,
+        Decider::Policy(plan) => {
+            let policy = ending.planned_by.iter().find(|(by, _)| *by == plan).map(|(_, policy)| (**policy).clone());
+            let PolicyTag { name, hash } = policy.unwrap_or_default();
+            Decision::Policy { plan: plan.0, name, hash }
+        }
+    };
+    outcome.decisions.iter().map(decision).collect()
+}
+
+fn millis(duration: std::time::Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}

@@ -1,0 +1,111 @@
+//! The command line: one subcommand a task; flags of `serve` are short names for configuration keys.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::config::{Config, Overrides};
+use crate::served;
+use crate::server::Server;
+
+/// Serves multimodal models under deadlines, dropping modalities by policy.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve models over HTTP.
+    Serve(Serve),
+    /// List the models of the zoo.
+    Models,
+}
+
+/// Flags of `mosel serve`. Every value can also be set in the file and by MOSEL_SECTION__KEY.
+#[derive(Debug, Args)]
+struct Serve {
+    /// Configuration, as TOML; see --print-config.
+    #[arg(long, value_name = "FILE", env = "MOSEL_CONFIG")]
+    config: Option<PathBuf>,
+    /// Address and port; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// A model of the zoo; may be given more than once. Without any model: emoji.
+    #[arg(long, value_name = "NAME")]
+    model: Vec<String>,
+    /// Serve the model `null`, which answers at once.
+    #[arg(long)]
+    null: bool,
+    /// Serve a model by sleeping as long as its profile says; may be given more than once.
+    #[arg(long, value_name = "PROFILE.json")]
+    timed: Vec<PathBuf>,
+    /// The policy in place at the start.
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    /// Directory of further policies, as NAME.wasm.
+    #[arg(long, value_name = "DIR")]
+    policy_dir: Option<PathBuf>,
+    /// How long accepted jobs get to finish once the server was told to stop.
+    #[arg(long, value_name = "SECONDS")]
+    drain_timeout: Option<f64>,
+    /// Print the effective configuration and exit.
+    #[arg(long)]
+    print_config: bool,
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Models => {
+                mosel_models::zoo::ALL.iter().for_each(|task| println!("{task}"));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Serve {
+    fn run(self) -> anyhow::Result<()> {
+        let mut config = Config::load(self.config.as_deref(), &self.overrides()?)?;
+        if config.models.is_empty() {
+            config.models.zoo.push("emoji".into());
+        }
+        if self.print_config {
+            print!("{}", config.to_toml());
+            return Ok(());
+        }
+        let server = Server::bind(config.clone())?;
+        println!("listening on http://{}", server.address());
+        std::io::stdout().flush()?;
+        server.open(served::load(&config.models, config.queue.max_requests)?)?;
+        tracing::info!("ready");
+        server.wait_for_signal()?;
+        tracing::info!("draining");
+        let drained = server.drain()?;
+        tracing::info!(given_up = drained.given_up, "stopped");
+        Ok(())
+    }
+
+    fn overrides(&self) -> anyhow::Result<Overrides> {
+        let mut values: Vec<(&'static str, Value)> = Vec::new();
+        values.extend(self.listen.as_ref().map(|listen| ("http.listen", json!(listen))));
+        values.extend((!self.model.is_empty()).then(|| ("models.zoo", json!(self.model))));
+        values.extend((!self.timed.is_empty()).then(|| ("models.timed", json!(self.timed))));
+        values.extend(self.null.then(|| ("models.null", json!(true))));
+        values.extend(self.policy.as_ref().map(|policy| ("policy.name", json!(policy))));
+        values.extend(self.policy_dir.as_ref().map(|dir| ("policy.dir", json!(dir))));
+        if let Some(seconds) = self.drain_timeout {
+            let sound = seconds.is_finite() && seconds >= 0.0;
+            anyhow::ensure!(sound, "--drain-timeout is {seconds}, expected seconds from 0 on");
+            values.push(("http.drain_timeout_ms", json!((seconds * 1000.0).round() as u64)));
+        }
+        Ok(Overrides { values })
+    }
+}

@@ -1,0 +1,260 @@
+//! From what a client wrote to a job and its inputs: ranges, names, shapes. Nothing is decoded but base64.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
+use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use mosel_models::{Input, InputError, InputKind, Request, Spec};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::fault::Fault;
+use super::submission::{self, RawInput, Requests, Submission};
+use crate::config;
+use crate::jobs::Asked;
+use crate::served::Served;
+
+/// A job that is sound as far as HTTP can tell.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) asked: Asked,
+    pub(crate) requests: Arc<[Request]>,
+}
+
+/// How a body is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Json,
+    Multipart(HeaderValue),
+}
+
+/// Reads a body of this form.
+pub(crate) async fn read(form: Form, body: Bytes, models: &[Served], limits: &config::Queue) -> Result<Intake, Fault> {
+    match form {
+        Form::Json => {
+            let mut submission = Submission::parse(&body)?;
+            let requests = submission.requests.take();
+            let requests =
+                requests.ok_or_else(|| Fault::bad_request("missing_field", "expected the field requests"))?;
+            let model = find(models, &submission.model)?;
+            let asked = asked(&submission, model, requests.came, limits)?;
+            Ok(Intake { asked, requests: from_json(&model.spec, requests)? })
+        }
+        Form::Multipart(content_type) => from_multipart(content_type, body, models, limits).await,
+    }
+}
+
+/// What the body is written in, by its `Content-Type`.
+pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Fault> {
+    let unsupported = |came: &str| unsupported("application/json or multipart/form-data", came);
+    let value = headers.get(header::CONTENT_TYPE).ok_or_else(|| unsupported("none"))?;
+    let text = value.to_str().map_err(|_| unsupported("one that is not ASCII"))?;
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        Ok(Form::Json)
+    } else if essence.eq_ignore_ascii_case("multipart/form-data") {
+        Ok(Form::Multipart(value.clone()))
+    } else {
+        Err(unsupported(if essence.is_empty() { "an empty one" } else { essence }))
+    }
+}
+
+/// A body written in something else.
+pub(crate) fn unsupported(expected: &str, came: &str) -> Fault {
+    let message = format!("expected Content-Type {expected}, {came} came");
+    Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+}
+
+impl Intake {
+    /// Hash of everything that makes the job what it is, however it was written.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let Asked { model, requests, deadline, min_accuracy, weight, on_late } = self.asked;
+        hash.update(format!("{model:?} {requests} {deadline:?} {min_accuracy} {weight} {on_late:?}"));
+        for input in self.requests.iter().flat_map(Request::inputs) {
+            hash.update((input.len_bytes() as u64).to_le_bytes());
+            match input {
+                Input::Png(bytes) | Input::Text(bytes) => hash.update(bytes),
+                Input::Samples(samples) => samples.iter().for_each(|sample| hash.update(sample.to_le_bytes())),
+            }
+        }
+        hash.finalize().into()
+    }
+}
+
+fn find<'m>(models: &'m [Served], name: &str) -> Result<&'m Served, Fault> {
+    models.iter().find(|model| model.spec.name == name).ok_or_else(|| super::models::unknown(models, name))
+}
+
+fn asked(submission: &Submission, model: &Served, requests: usize, limits: &config::Queue) -> Result<Asked, Fault> {
+    let least = limits.min_deadline_ms as f64;
+    within("deadline_ms", submission.deadline_ms, least, limits.max_deadline_ms as f64)?;
+    within("min_accuracy", submission.min_accuracy, 0.0, 1.0)?;
+    within("priority", submission.priority, 0.001, 1000.0)?;
+    if requests == 0 {
+        return Err(Fault::bad_request("no_requests", "expected at least 1 request, none came"));
+    }
+    if requests > limits.max_requests as usize {
+        let message = format!("expected at most {} requests in a job, {requests} came", limits.max_requests);
+        let details = json!({ "max_requests": limits.max_requests });
+        return Err(Fault::too_large("job_too_large", message).with(details));
+    }
+    Ok(Asked {
+        model: model.id,
+        requests: requests as u32,
+        deadline: Duration::from_secs_f64(submission.deadline_ms / 1000.0),
+        min_accuracy: submission.min_accuracy,
+        weight: submission.priority,
+        on_late: submission.on_late.into(),
+    })
+}
+
+fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), Fault> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Fault::bad_request("out_of_range", format!("expected {field} from {least} to {most}, {value} came")))
+}
+
+fn from_json(spec: &Spec, requests: Requests) -> Result<Arc<[Request]>, Fault> {
+    let request = |(index, named): (usize, Vec<(Cow<'_, str>, RawInput<'_>)>)| {
+        let named = named.into_iter().map(|(name, raw)| {
+            let input = input(spec, index, &name, raw)?;
+            Ok((name, input))
+        });
+        one_request(spec, index, named.collect::<Result<_, Fault>>()?)
+    };
+    requests.read.into_iter().enumerate().map(request).collect()
+}
+
+fn one_request<'n>(spec: &Spec, index: usize, named: Vec<(Cow<'n, str>, Input)>) -> Result<Request, Fault> {
+    spec.request(named).map_err(|InputError { modality, fault }| {
+        let details = json!({ "request": index, "modality": modality });
+        Fault::unprocessable(fault.code(), format!("requests[{index}].{modality}: {fault}")).with(details)
+    })
+}
+
+/// What the modality's kind makes of the JSON; a wrong kind is left to the model's own check.
+fn input(spec: &Spec, index: usize, name: &str, raw: RawInput) -> Result<Input, Fault> {
+    let kind = spec.modalities.iter().find(|modality| modality.name == name).map(|modality| &modality.kind);
+    match raw {
+        RawInput::Text(text) => Ok(Input::Text(text.into_owned().into())),
+        RawInput::Base64(text) => {
+            let bytes = STANDARD.decode(&*text).map_err(|error| {
+                let message = format!("requests[{index}].{name}: expected base64: {error}");
+                Fault::bad_request("bad_base64", message)
+            })?;
+            match kind {
+                Some(InputKind::Text { .. }) => Ok(Input::Text(bytes.into())),
+                _ => Ok(Input::Png(bytes.into())),
+            }
+        }
+        RawInput::Numbers { shape, values } => {
+            if let Some(InputKind::Samples { shape: expected }) = kind {
+                check_shape(index, name, expected, &shape)?;
+            }
+            Ok(Input::Samples(values.into()))
+        }
+    }
+}
+
+/// A flat list of the right length is welcome too; its length is checked by the model.
+fn check_shape(index: usize, name: &str, expected: &[usize], came: &[usize]) -> Result<(), Fault> {
+    if came.len() == 1 || came == expected {
+        return Ok(());
+    }
+    let message = format!("requests[{index}].{name}: expected numbers of the shape {expected:?}, {came:?} came");
+    let details = json!({ "request": index, "modality": name });
+    Err(Fault::unprocessable("input_shape", message).with(details))
+}
+
+/// The part `job` is the JSON without requests; the n-th part of a modality's name is of the n-th request.
+async fn from_multipart(
+    content_type: HeaderValue,
+    body: Bytes,
+    models: &[Served],
+    limits: &config::Queue,
+) -> Result<Intake, Fault> {
+    let mut parts = multipart(content_type, body).await?;
+    let mut job = None;
+    let mut columns: Vec<(String, Vec<(bool, Bytes)>)> = Vec::new();
+    while let Some(part) = parts.next_field().await.map_err(|error| bad_multipart(&error.body_text()))? {
+        let name = part.name().ok_or_else(|| bad_multipart("a part without a name"))?.to_owned();
+        let is_json = part.content_type().is_some_and(|kind| kind.starts_with("application/json"));
+        let content = part.bytes().await.map_err(|error| bad_multipart(&error.body_text()))?;
+        match columns.iter_mut().find(|(column, _)| *column == name) {
+            _ if name == "job" && job.is_none() => job = Some(content),
+            _ if name == "job" => return Err(bad_multipart("a second part named job")),
+            Some((_, column)) => column.push((is_json, content)),
+            None => columns.push((name, vec![(is_json, content)])),
+        }
+    }
+    let job = job.ok_or_else(|| bad_multipart("no part named job"))?;
+    let submission = Submission::parse(&job)?;
+    if submission.requests.is_some() {
+        let message = "expected no requests in the part job: each modality has its own parts";
+        return Err(Fault::bad_request("unknown_field", message));
+    }
+    let model = find(models, &submission.model)?;
+    let count = columns.iter().map(|(_, column)| column.len()).max().unwrap_or(0);
+    let asked = asked(&submission, model, count, limits)?;
+    Ok(Intake { asked, requests: from_columns(&model.spec, count, &columns)? })
+}
+
+async fn multipart(content_type: HeaderValue, body: Bytes) -> Result<Multipart, Fault> {
+    let request = HttpRequest::builder().header(header::CONTENT_TYPE, content_type);
+    let mut request = request.body(Body::from(body)).map_err(|error| bad_multipart(&error.to_string()))?;
+    // the body was bounded when it was received
+    DefaultBodyLimit::disable().apply(&mut request);
+    Multipart::from_request(request, &()).await.map_err(|error| bad_multipart(&error.body_text()))
+}
+
+fn from_columns(spec: &Spec, count: usize, columns: &[(String, Vec<(bool, Bytes)>)]) -> Result<Arc<[Request]>, Fault> {
+    let request = |index: usize| {
+        let mut named = Vec::with_capacity(columns.len());
+        for (name, column) in columns {
+            if let Some((is_json, content)) = column.get(index) {
+                named.push((Cow::Borrowed(name.as_str()), part_input(spec, index, name, *is_json, content)?));
+            }
+        }
+        one_request(spec, index, named)
+    };
+    (0..count).map(request).collect()
+}
+
+/// Numbers come as JSON, or as little-endian 32-bit floats; all else as it is.
+fn part_input(spec: &Spec, index: usize, name: &str, is_json: bool, content: &Bytes) -> Result<Input, Fault> {
+    let kind = spec.modalities.iter().find(|modality| modality.name == name).map(|modality| &modality.kind);
+    match kind {
+        Some(InputKind::Samples { .. }) if is_json => {
+            let raw = submission::numbers(submission::utf8(content)?).map_err(|error| {
+                let message = format!("requests[{index}].{name}: expected nested arrays of numbers: {error}");
+                Fault::bad_request("wrong_type", message)
+            })?;
+            input(spec, index, name, raw)
+        }
+        Some(InputKind::Samples { .. }) => {
+            let (numbers, rest) = content.as_chunks::<4>();
+            if !rest.is_empty() {
+                let came = content.len();
+                let message = format!(
+                    "requests[{index}].{name}: expected little-endian 32-bit floats (or JSON, declared as such), {came} bytes came"
+                );
+                return Err(Fault::bad_request("wrong_type", message));
+            }
+            Ok(Input::Samples(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect()))
+        }
+        Some(InputKind::Text { .. }) => Ok(Input::Text(content.clone())),
+        _ => Ok(Input::Png(content.clone())),
+    }
+}
+
+fn bad_multipart(came: &str) -> Fault {
+    Fault::bad_request("bad_multipart", format!("expected multipart/form-data as documented: {came}"))
+}

@@ -1,0 +1,217 @@
+//! `/v1/jobs`: submit, look up, list, cancel.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use mosel_core::{Event, JobId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::preference::{self, Wait};
+use super::refusal::wire_id;
+use super::view::{self, JobView, PlanView};
+use super::{App, Fault, body, intake};
+use crate::driver::{Message, Unsent};
+use crate::jobs::{Entry, Key, Opened, Phase, Turned, Until};
+use crate::service::Service;
+
+/// `POST /v1/jobs`
+pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response, Fault> {
+    let service = app.open()?;
+    let form = intake::form(request.headers())?;
+    let wait = preference::wait(request.headers(), app.config.http.max_wait())?;
+    let key = preference::idempotency_key(request.headers())?.map(str::to_owned);
+    let received = body::receive(request, &app.config.http, service.jobs.input_bytes().hold()).await?;
+    let intake = intake::read(form, received.bytes, &service.models, &app.config.queue).await?;
+    let key = key.map(|name| Key { content: intake.digest(), name });
+    match service.jobs.open(intake.asked, intake.requests, received.held, key) {
+        Opened::New(entry) => {
+            let first_look = wait.until();
+            let turn = entry.wait(first_look);
+            offer(service, &entry)?;
+            answer(service, &entry, wait, turn).await
+        }
+        Opened::Same(entry) => {
+            let turn = entry.wait(wait.until());
+            answer(service, &entry, wait, turn).await
+        }
+        Opened::Conflict(job) => {
+            let message =
+                format!("expected a new Idempotency-Key: this one stands for another submission, {}", wire_id(job));
+            Err(Fault::conflict("idempotency_conflict", message).with(json!({ "job": wire_id(job) })))
+        }
+    }
+}
+
+/// `GET /v1/jobs/{id}`
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Fault> {
+    let service = app.service()?;
+    let entry = find(service, &id)?;
+    let plan = plan(service, &entry).await?;
+    Ok(respond(service, &entry, plan, StatusCode::OK))
+}
+
+/// `DELETE /v1/jobs/{id}`
+pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Fault> {
+    let service = app.service()?;
+    let entry = find(service, &id)?;
+    let ended = entry.wait(Until::Ended);
+    if entry.progress().ending().is_none() {
+        service.driver.offer(Message::Event(Event::Cancel(entry.id))).map_err(unsent)?;
+        ended.await;
+    }
+    match view::state(&entry.progress()) {
+        "cancelled" => {}
+        state => {
+            let message = format!("expected a job that has not ended, {id} is {state}");
+            return Err(Fault::conflict("job_ended", message).with(json!({ "state": state })));
+        }
+    }
+    Ok(respond(service, &entry, None, StatusCode::OK))
+}
+
+/// What `GET /v1/jobs` may be asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    limit: Option<usize>,
+    after: Option<String>,
+    state: Option<String>,
+}
+
+/// `GET /v1/jobs`
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Fault> {
+    let service = app.service()?;
+    let Query(page) = page.map_err(|error| Fault::bad_request("bad_query", error.body_text()))?;
+    let limit = page.limit.unwrap_or(PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(Fault::bad_request("bad_query", format!("expected limit from 1 to {MAX_PAGE}, {limit} came")));
+    }
+    let after = page.after.as_deref().map_or(Ok(JobId(0)), parse_id)?;
+    let state = page.state.as_deref().map(known_state).transpose()?;
+    let wanted = |entry: &Entry| state.is_none_or(|state| view::state(&entry.progress()) == state);
+    let entries = service.jobs.page(after, limit, wanted);
+    let next = entries.last().filter(|_| entries.len() == limit).map(|entry| wire_id(entry.id));
+    let jobs = entries.iter().map(|entry| Row::new(service, entry)).collect::<Vec<Row>>();
+    Ok(Json(json!({ "jobs": jobs, "next": next })).into_response())
+}
+
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
+
+/// A job in a list.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    id: String,
+    state: &'static str,
+    model: &'a str,
+    requests: u32,
+}
+
+impl<'a> Row<'a> {
+    fn new(service: &'a Service, entry: &Entry) -> Row<'a> {
+        let model = &service.model(entry).spec.name;
+        let state = view::state(&entry.progress());
+        Row { id: wire_id(entry.id), state, model, requests: entry.asked.requests }
+    }
+}
+
+/// Hands a new job to the driver, or forgets it.
+fn offer(service: &Service, entry: &Arc<Entry>) -> Result<(), Fault> {
+    let unsent = match service.driver.offer(Message::Submit(entry.clone())) {
+        Ok(()) => return Ok(()),
+        Err(Unsent::Full) => Turned::Busy,
+        Err(Unsent::Stopped) => Turned::Draining,
+    };
+    let fault = Fault::turned_away(&unsent, entry.progress().arrival);
+    service.jobs.turn_away(entry, unsent);
+    Err(fault)
+}
+
+/// Waits as long as the client wants to, and tells it how far the job is then.
+async fn answer(
+    service: &Service,
+    entry: &Arc<Entry>,
+    wait: Wait,
+    turn: impl Future<Output = ()>,
+) -> Result<Response, Fault> {
+    match wait {
+        Wait::No => turn.await,
+        Wait::For(most) => {
+            if tokio::time::timeout(most, turn).await.is_err() {
+                entry.wait(Until::Answered).await;
+            }
+        }
+    }
+    let status = {
+        let progress = entry.progress();
+        match &progress.phase {
+            Phase::Refused(why) => return Err(Fault::turned_away(why, progress.arrival)),
+            Phase::Ended(_) => StatusCode::OK,
+            _ => StatusCode::ACCEPTED,
+        }
+    };
+    Ok(respond(service, entry, None, status))
+}
+
+impl Wait {
+    fn until(self) -> Until {
+        match self {
+            Wait::No => Until::Answered,
+            Wait::For(_) => Until::Ended,
+        }
+    }
+}
+
+fn respond(service: &Service, entry: &Entry, plan: Option<PlanView>, status: StatusCode) -> Response {
+    let view = JobView::new(entry, service.model(entry), plan);
+    let mut response = (status, Json(view)).into_response();
+    if status == StatusCode::ACCEPTED {
+        let location = HeaderValue::try_from(format!("/v1/jobs/{}", wire_id(entry.id)));
+        response.headers_mut().insert(header::LOCATION, location.expect("an id is ASCII"));
+    }
+    response
+}
+
+/// The plan of a job that has not ended.
+async fn plan(service: &Service, entry: &Entry) -> Result<Option<PlanView>, Fault> {
+    let (Phase::Queued(accepted) | Phase::Running(accepted)) = entry.progress().phase else { return Ok(None) };
+    let (job, model) = (entry.id, service.model(entry).clone());
+    let look = service
+        .driver
+        .look(move |scheduler, now| PlanView::look(scheduler, now, job, accepted.lane, &model))
+        .map_err(unsent)?;
+    Ok(look.await.ok().flatten())
+}
+
+fn find(service: &Service, id: &str) -> Result<Arc<Entry>, Fault> {
+    let unknown = || Fault::not_found("unknown_job", format!("there is no job {id}, or it ended long ago"));
+    service.jobs.find(parse_id(id)?).ok_or_else(unknown)
+}
+
+fn parse_id(id: &str) -> Result<JobId, Fault> {
+    let number = id.strip_prefix("j-").and_then(|number| number.parse().ok());
+    number
+        .map(JobId)
+        .ok_or_else(|| Fault::not_found("unknown_job", format!("expected a job such as j-17, {id:?} came")))
+}
+
+fn known_state(state: &str) -> Result<&str, Fault> {
+    let expected = view::STATES.join(", ");
+    let unknown = || Fault::bad_request("bad_query", format!("expected state to be one of {expected}; {state:?} came"));
+    view::STATES.contains(&state).then_some(state).ok_or_else(unknown)
+}
+
+fn unsent(unsent: Unsent) -> Fault {
+    match unsent {
+        Unsent::Full => Fault::busy(),
+        Unsent::Stopped => Fault::draining(),
+    }
+}

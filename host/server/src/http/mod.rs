@@ -1,0 +1,138 @@
+//! The wire: connections, routes, and what every request goes through.
+//!
+//! Where to start reading: [`router`], then `jobs.rs` (submission and look-up), `submission.rs` and `intake.rs` (from
+//! bytes to a job), `view.rs` (from a job to JSON), `fault.rs` (errors). HTTP types end here: the driver sees none.
+
+mod body;
+mod fault;
+mod intake;
+mod jobs;
+mod models;
+mod policies;
+mod preference;
+mod refusal;
+mod submission;
+mod view;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+pub(crate) use fault::Fault;
+
+use crate::config::Config;
+use crate::service::Service;
+
+/// What the routes share.
+pub(crate) struct App {
+    /// Bounds and time-outs.
+    pub(crate) config: Config,
+    /// There once the models are loaded.
+    pub(crate) service: OnceLock<Service>,
+    /// The server was told to stop: nothing new is taken.
+    pub(crate) draining: AtomicBool,
+}
+
+impl App {
+    /// The service, once it is there; looking at jobs works until the very end.
+    pub(crate) fn service(&self) -> Result<&Service, Fault> {
+        self.service.get().ok_or_else(Fault::starting)
+    }
+
+    /// The service, while it takes something new.
+    pub(crate) fn open(&self) -> Result<&Service, Fault> {
+        if self.draining.load(Ordering::Relaxed) { Err(Fault::draining()) } else { self.service() }
+    }
+}
+
+/// Every route.
+fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/jobs", get(jobs::list).post(jobs::submit))
+        .route("/v1/jobs/{id}", get(jobs::show).delete(jobs::cancel))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{name}", get(models::show))
+        .route("/v1/models/{name}/profile", get(models::profile))
+        .route("/v1/models/{name}/strategies", get(models::strategies))
+        .route("/v1/policies", get(policies::list))
+        .route("/v1/policy", get(policies::show).put(policies::change))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(app)
+}
+
+/// Serves connections until it is told to stop, then lets the requests in flight end.
+pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let most = app.config.http.max_connections;
+    let slots = Arc::new(Semaphore::new(most));
+    let routes = router(app.clone());
+    loop {
+        let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = told(&mut stop) => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            // out of file descriptors, most likely: the connections that end will free some
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let connection = serve_connection(stream, routes.clone(), app.clone(), stop.clone());
+        tokio::spawn(async move {
+            connection.await;
+            drop(slot);
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(LAST_WORDS, slots.acquire_many(most as u32)).await;
+}
+
+/// How long answers may take to reach their clients after the last job has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+async fn serve_connection(stream: TcpStream, routes: Router, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let _ = stream.set_nodelay(true);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(app.config.http.header_timeout_ms));
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = told(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // an error means that the server is gone: reason enough to stop
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn ready(axum::extract::State(app): axum::extract::State<Arc<App>>) -> Result<&'static str, Fault> {
+    app.open().map(|_| "ready\n")
+}
+
+async fn unknown_path(uri: Uri) -> Fault {
+    Fault::not_found("unknown_path", format!("there is nothing at {}", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Fault {
+    let message = format!("{method} means nothing at {}", uri.path());
+    Fault::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}

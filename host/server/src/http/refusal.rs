@@ -1,0 +1,88 @@
+//! The scheduler's refusals, as a client sees them.
+
+use std::time::Duration;
+
+use mosel_core::{JobId, Refusal, Time};
+use serde_json::json;
+
+use super::fault::Fault;
+use crate::jobs::Turned;
+
+impl Fault {
+    /// Why a job that arrived at `arrival` was turned away.
+    pub(crate) fn turned_away(why: &Turned, arrival: Time) -> Fault {
+        match why {
+            Turned::Core(refusal, now) => refused(refusal, arrival, *now),
+            Turned::Draining => Fault::draining(),
+            Turned::Busy => Fault::busy(),
+        }
+    }
+}
+
+/// A job's name on the wire.
+pub(crate) fn wire_id(job: JobId) -> String {
+    format!("j-{}", job.0)
+}
+
+fn refused(refusal: &Refusal, arrival: Time, now: Time) -> Fault {
+    let message = refusal.to_string();
+    match *refusal {
+        Refusal::UnknownModel(_) => Fault::not_found("unknown_model", message),
+        Refusal::TooManyRequests { most, .. } => {
+            Fault::too_large("job_too_large", message).with(json!({ "max_requests": most }))
+        }
+        Refusal::Nonsense(_) => Fault::bad_request("out_of_range", message),
+        Refusal::Duplicate(job) => Fault::conflict("duplicate_job", message).with(json!({ "job": wire_id(job) })),
+        Refusal::FloorUnreachable { min_accuracy, best } => Fault::unprocessable("floor_unreachable", message)
+            .with(json!({ "min_accuracy": min_accuracy, "best_accuracy": best })),
+        Refusal::DeadlineUnreachable { deadline, earliest, best_accuracy, never } => {
+            let offer = json!({
+                "earliest_deadline_ms": millis_ceil(earliest.since(arrival)),
+                "best_accuracy": best_accuracy,
+            });
+            let details = json!({ "deadline_ms": millis_ceil(deadline.since(arrival)), "counter_offer": offer });
+            if never {
+                Fault::unprocessable("deadline_impossible", message).with(details)
+            } else {
+                let wait = earliest.since(deadline).as_secs_f64().ceil() as u64;
+                Fault::unavailable("overloaded", message).with(details).retry_after(wait)
+            }
+        }
+        Refusal::QueueFull { most, retry_at } => {
+            let wait = retry_at.since(now).as_secs_f64().ceil() as u64;
+            Fault::too_many("queue_full", message).with(json!({ "max_jobs": most })).retry_after(wait)
+        }
+    }
+}
+
+fn millis_ceil(duration: Duration) -> u64 {
+    duration.as_micros().div_ceil(1000) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::StatusCode;
+
+    fn unreachable_deadline(never: bool) -> Fault {
+        let [deadline, earliest] = [1100, 3200].map(Time::from_millis);
+        let refusal = Refusal::DeadlineUnreachable { deadline, earliest, best_accuracy: Some(0.8), never };
+        Fault::turned_away(&Turned::Core(refusal, Time::from_millis(1000)), Time::from_millis(1000))
+    }
+
+    #[test]
+    fn an_overload_carries_an_offer_relative_to_the_arrival() {
+        let fault = unreachable_deadline(false);
+        assert_eq!((fault.status, fault.code), (StatusCode::SERVICE_UNAVAILABLE, "overloaded"));
+        let offer = json!({ "earliest_deadline_ms": 2200, "best_accuracy": 0.8 });
+        assert_eq!(fault.details, json!({ "deadline_ms": 100, "counter_offer": offer }));
+        assert_eq!(fault.retry_after_s, Some(3));
+    }
+
+    #[test]
+    fn a_deadline_no_idle_server_meets_is_the_clients_mistake() {
+        let fault = unreachable_deadline(true);
+        assert_eq!((fault.status, fault.code), (StatusCode::UNPROCESSABLE_ENTITY, "deadline_impossible"));
+        assert_eq!(fault.retry_after_s, None);
+    }
+}

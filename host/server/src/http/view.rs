@@ -1,0 +1,214 @@
+//! A job as a client reads it.
+
+use std::time::Duration;
+
+use mosel_core::{End, JobId, Outcome, Scheduler, Step, Time, Trigger};
+use serde::Serialize;
+
+use super::refusal::wire_id;
+use super::submission::Wish;
+use crate::certificate::Certificate;
+use crate::jobs::{Answer, Asked, Entry, Phase, Progress};
+use crate::served::Served;
+
+/// Everything about one job.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobView<'a> {
+    id: String,
+    state: &'static str,
+    model: &'a str,
+    requests: u32,
+    deadline_ms: f64,
+    min_accuracy: f64,
+    priority: f64,
+    on_late: Wish,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predicted_finish_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<PlanView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    timings: Timings,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<Option<AnswerView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Certificate>,
+}
+
+/// When what happened, in milliseconds after the job's arrival.
+#[derive(Debug, Serialize)]
+struct Timings {
+    /// After the server's start.
+    arrival_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_ms: Option<f64>,
+}
+
+/// One request's answer.
+#[derive(Debug, Serialize)]
+struct AnswerView {
+    modalities: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<AnswerError>,
+}
+
+#[derive(Debug, Serialize)]
+struct AnswerError {
+    code: &'static str,
+    message: String,
+}
+
+/// How a job that has not ended will be served, if nothing changes.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct PlanView {
+    /// Index in the menu for `requests_left` requests.
+    strategy: Option<u32>,
+    requests_left: u32,
+    accuracy_left: Option<f64>,
+    steps: Vec<StepView>,
+    #[serde(skip)]
+    predicted_finish: Option<Time>,
+}
+
+/// A few batches of one selection.
+#[derive(Debug, Serialize)]
+pub(crate) struct StepView {
+    pub(crate) modalities: String,
+    pub(crate) batch_size: u32,
+    pub(crate) batches: u32,
+    pub(crate) requests: u32,
+}
+
+impl<'a> JobView<'a> {
+    /// The job as it is at this moment.
+    pub(crate) fn new(entry: &Entry, model: &'a Served, plan: Option<PlanView>) -> JobView<'a> {
+        let progress = entry.progress();
+        let Asked { requests, deadline, min_accuracy, weight, on_late, .. } = entry.asked;
+        let ending = progress.ending();
+        let outputs = if ending.is_some() { &progress.outputs[..] } else { &[] };
+        JobView {
+            id: wire_id(entry.id),
+            state: state(&progress),
+            model: &model.spec.name,
+            requests,
+            deadline_ms: millis(deadline),
+            min_accuracy,
+            priority: weight,
+            on_late: on_late.into(),
+            predicted_finish_ms: predicted(&progress, plan.as_ref()),
+            plan,
+            reason: ending.and_then(|ending| ending.reason.clone()),
+            timings: Timings::new(progress.arrival, ending.map(|ending| &ending.outcome)),
+            outputs: outputs
+                .iter()
+                .map(|answer| answer.as_ref().map(|answer| AnswerView::new(answer, model)))
+                .collect(),
+            certificate: ending.map(|ending| Certificate::new(ending, model)),
+        }
+    }
+}
+
+impl Timings {
+    fn new(arrival: Time, outcome: Option<&Outcome>) -> Timings {
+        let after = |time: Time| millis(time.since(arrival));
+        Timings {
+            arrival_ms: after_start(arrival),
+            started_ms: outcome.and_then(|outcome| outcome.started).map(after),
+            finished_ms: outcome.map(|outcome| after(outcome.finish)),
+            device_ms: outcome.map(|outcome| millis(outcome.device_time)),
+        }
+    }
+}
+
+impl AnswerView {
+    fn new(answer: &Answer, model: &Served) -> AnswerView {
+        let modalities = model.label(answer.modalities);
+        match &answer.output {
+            Ok(output) => AnswerView {
+                modalities,
+                label: Some(output.name.clone()),
+                class: Some(output.label),
+                probability: Some(output.probability),
+                error: None,
+            },
+            Err(error) => {
+                let error = AnswerError { code: error.fault.code(), message: error.to_string() };
+                AnswerView { modalities, label: None, class: None, probability: None, error: Some(error) }
+            }
+        }
+    }
+}
+
+impl PlanView {
+    /// Looks the job up in the scheduler; `None` if it is not there any more.
+    pub(crate) fn look(
+        scheduler: &mut Scheduler,
+        now: Time,
+        job: JobId,
+        lane: u32,
+        model: &Served,
+    ) -> Option<PlanView> {
+        let predicted_finish = scheduler.predictions(now).get(&job).copied()?;
+        let rows = scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs;
+        let Some(row) = rows.into_iter().find(|row| row.id == job) else {
+            // its last batch is running
+            return Some(PlanView { predicted_finish: Some(predicted_finish), ..PlanView::default() });
+        };
+        let strategy = model.matrix.table(row.requests)?.strategy(row.current);
+        Some(PlanView {
+            strategy: Some(row.current),
+            requests_left: row.requests,
+            accuracy_left: Some(strategy.accuracy),
+            steps: strategy.steps.iter().map(|step| StepView::new(step, model)).collect(),
+            predicted_finish: Some(predicted_finish),
+        })
+    }
+}
+
+impl StepView {
+    pub(crate) fn new(step: &Step, model: &Served) -> StepView {
+        let Step { batch_size, batches, requests, .. } = *step;
+        StepView { modalities: model.label(step.modalities), batch_size, batches, requests }
+    }
+}
+
+/// The states a job is in as far as clients see.
+pub(crate) const STATES: [&str; 6] = ["queued", "running", "served", "dropped", "cancelled", "failed"];
+
+pub(crate) fn state(progress: &Progress) -> &'static str {
+    match &progress.phase {
+        Phase::Offered | Phase::Queued(_) | Phase::Refused(_) => "queued",
+        Phase::Running(_) => "running",
+        Phase::Ended(ending) => match ending.outcome.end {
+            End::Served => "served",
+            End::Dropped => "dropped",
+            End::Cancelled => "cancelled",
+            End::Failed => "failed",
+        },
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}
+
+fn after_start(time: Time) -> f64 {
+    millis(time.since(Time::START))
+}
+
+/// When a job that has not ended will be finished, as last known, after its arrival.
+fn predicted(progress: &Progress, plan: Option<&PlanView>) -> Option<f64> {
+    let (Phase::Queued(accepted) | Phase::Running(accepted)) = &progress.phase else { return None };
+    let finish = plan.and_then(|plan| plan.predicted_finish).unwrap_or(accepted.predicted_finish);
+    Some(millis(finish.since(progress.arrival)))
+}

@@ -1,0 +1,550 @@
+//! The job table: what clients sent, how far it is, what came out. The core knows none of it.
+//!
+//! Bounded in every direction: inputs by bytes, ended jobs by number and age; a live job is bounded by the
+//! scheduler's queue. HTTP tasks, the driver and the device threads share the entries; each lock is short.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use mosel_core::{Accepted, Job, JobId, ModalitySet, ModelId, OnLate, Outcome, PlanId, Refusal, Time};
+use mosel_models::{InputError, Output, Request};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+/// Every job the server can still tell something about.
+#[derive(Debug)]
+pub struct Jobs {
+    next: AtomicU64,
+    table: Mutex<Table>,
+    input_bytes: Arc<ByteBudget>,
+    max_ended: usize,
+    keep: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: BTreeMap<JobId, Arc<Entry>>,
+    /// Ended jobs, oldest first.
+    ended: VecDeque<(Time, JobId)>,
+    keys: HashMap<String, JobId>,
+}
+
+/// One job, from the moment its inputs are here.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub id: JobId,
+    /// What the client asked for.
+    pub asked: Asked,
+    key: Option<Key>,
+    progress: Mutex<Progress>,
+}
+
+/// What the client asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Asked {
+    /// The model.
+    pub model: ModelId,
+    /// How many requests.
+    pub requests: u32,
+    /// How long after its arrival it has to be finished.
+    pub deadline: Duration,
+    /// The floor.
+    pub min_accuracy: f64,
+    /// Importance relative to other jobs.
+    pub weight: f64,
+    /// The wish for the case that the deadline cannot be met.
+    pub on_late: OnLate,
+}
+
+/// A client's name for a submission, and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// `Idempotency-Key`.
+    pub name: String,
+    /// Hash of everything submitted under it.
+    pub content: [u8; 32],
+}
+
+/// How far a job is.
+#[derive(Debug)]
+pub struct Progress {
+    /// When the driver took it in; [`Time::START`] before that.
+    pub arrival: Time,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Answers by request; `None` where there is none (yet).
+    pub outputs: Vec<Option<Answer>>,
+    /// Why a batch failed, the last time one did.
+    pub failure: Option<String>,
+    requests: Option<Arc<[Request]>>,
+    held: Option<HeldBytes>,
+    waiters: Vec<Waiter>,
+}
+
+/// Where a job stands.
+#[derive(Clone, Debug)]
+pub enum Phase {
+    /// The scheduler has not answered yet.
+    Offered,
+    /// Accepted, no batch was started.
+    Queued(Accepted),
+    /// A batch was started.
+    Running(Accepted),
+    /// Not accepted.
+    Refused(Turned),
+    /// Nothing more will come.
+    Ended(Arc<Ending>),
+}
+
+/// Why a job was turned away.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Turned {
+    /// By the scheduler, at this time.
+    Core(Refusal, Time),
+    /// The server is stopping.
+    Draining,
+    /// The scheduler's inbox was full.
+    Busy,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ending {
+    /// When the job arrived.
+    pub arrival: Time,
+    /// The core's account.
+    pub outcome: Outcome,
+    /// The policy in place at that time.
+    pub policy: Arc<PolicyTag>,
+    /// The policies behind the outcome's decisions.
+    pub planned_by: Vec<(PlanId, Arc<PolicyTag>)>,
+    /// Why it failed, if the server knows more than the core.
+    pub reason: Option<String>,
+}
+
+/// Which policy, exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PolicyTag {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its component, in hex.
+    pub hash: String,
+}
+
+/// One request's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// What the request was run on.
+    pub modalities: ModalitySet,
+    /// What came out, or what was wrong with its inputs.
+    pub output: Result<Output, InputError>,
+}
+
+/// How far a waiter wants a job to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Accepted or refused.
+    Answered,
+    /// Refused or ended.
+    Ended,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    until: Until,
+    wake: oneshot::Sender<()>,
+}
+
+/// What became of a submission under its key.
+#[derive(Debug)]
+pub enum Opened {
+    /// A new job; the driver does not know it yet.
+    New(Arc<Entry>),
+    /// The same submission is here already.
+    Same(Arc<Entry>),
+    /// The key stands for another submission, which became this job.
+    Conflict(JobId),
+}
+
+impl Jobs {
+    /// An empty table that keeps this many ended jobs for so long, and inputs of so many bytes.
+    pub fn new(max_ended: usize, keep: Duration, max_input_bytes: u64) -> Jobs {
+        let input_bytes = Arc::new(ByteBudget { used: AtomicU64::new(0), most: max_input_bytes });
+        Jobs { next: AtomicU64::new(1), table: Mutex::default(), input_bytes, max_ended, keep }
+    }
+
+    /// Room for inputs; shared with bodies that are still being received.
+    pub fn input_bytes(&self) -> &Arc<ByteBudget> {
+        &self.input_bytes
+    }
+
+    /// How long ended jobs are kept.
+    pub fn keep(&self) -> Duration {
+        self.keep
+    }
+
+    /// Makes an entry, or finds the one the key stands for.
+    pub fn open(&self, asked: Asked, requests: Arc<[Request]>, held: HeldBytes, key: Option<Key>) -> Opened {
+        let mut table = self.lock();
+        if let Some(key) = &key
+            && let Some(entry) = table.keys.get(&key.name).and_then(|id| table.entries.get(id))
+        {
+            let same = entry.key.as_ref() == Some(key);
+            return if same { Opened::Same(entry.clone()) } else { Opened::Conflict(entry.id) };
+        }
+        let id = JobId(self.next.fetch_add(1, Ordering::Relaxed));
+        if let Some(key) = &key {
+            table.keys.insert(key.name.clone(), id);
+        }
+        let entry = Arc::new(Entry { id, asked, key, progress: Mutex::new(Progress::offered(requests, held)) });
+        table.entries.insert(id, entry.clone());
+        Opened::New(entry)
+    }
+
+    /// The job of this name, if it is still known.
+    pub fn find(&self, id: JobId) -> Option<Arc<Entry>> {
+        self.lock().entries.get(&id).cloned()
+    }
+
+    /// Up to `limit` jobs after `after`, oldest first, of those that `wanted` picks.
+    pub fn page(&self, after: JobId, limit: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
+        let table = self.lock();
+        let later = table.entries.range((Bound::Excluded(after), Bound::Unbounded));
+        later.map(|(_, entry)| entry).filter(|entry| wanted(entry)).take(limit).cloned().collect()
+    }
+
+    /// A job was turned away: nothing of it is kept.
+    pub fn turn_away(&self, entry: &Entry, why: Turned) {
+        self.lock().forget(entry);
+        entry.advance(Phase::Refused(why));
+    }
+
+    /// A job has ended: its inputs are freed, its outputs kept for a while.
+    pub fn end(&self, entry: &Entry, ending: Ending) {
+        let now = ending.outcome.finish;
+        {
+            let mut table = self.lock();
+            table.ended.push_back((now, entry.id));
+            table.forget_old(now, self.keep, self.max_ended);
+        }
+        entry.advance(Phase::Ended(Arc::new(ending)));
+    }
+
+    /// Forgets ended jobs that were kept long enough; says when the next one will have been.
+    pub fn forget_old(&self, now: Time) -> Option<Time> {
+        let mut table = self.lock();
+        table.forget_old(now, self.keep, self.max_ended);
+        table.ended.front().map(|(ended, _)| *ended + self.keep)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("nobody panics while holding the table")
+    }
+}
+
+impl Table {
+    fn forget_old(&mut self, now: Time, keep: Duration, max_ended: usize) {
+        while let Some(&(ended, id)) = self.ended.front()
+            && (self.ended.len() > max_ended || ended + keep <= now)
+        {
+            self.ended.pop_front();
+            if let Some(entry) = self.entries.get(&id).cloned() {
+                self.forget(&entry);
+            }
+        }
+    }
+
+    fn forget(&mut self, entry: &Entry) {
+        self.entries.remove(&entry.id);
+        if let Some(key) = &entry.key {
+            self.keys.remove(&key.name);
+        }
+    }
+}
+
+impl Entry {
+    /// The job as the core knows it, arriving now.
+    pub fn arrive(&self, now: Time) -> Job {
+        self.progress().arrival = now;
+        let Asked { model, requests, deadline, min_accuracy, weight, on_late } = self.asked;
+        Job { id: self.id, model, requests, deadline: now + deadline, min_accuracy, weight, on_late }
+    }
+
+    /// How far the job is. Short looks only: the driver takes this lock too.
+    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().expect("nobody panics while holding a job")
+    }
+
+    /// The scheduler took the job.
+    pub fn accept(&self, accepted: Accepted) {
+        self.advance(Phase::Queued(accepted));
+    }
+
+    /// A batch of the job starts: its requests, unless the job has ended meanwhile.
+    pub fn start(&self) -> Option<Arc<[Request]>> {
+        let mut progress = self.progress();
+        if let Phase::Queued(accepted) = progress.phase {
+            progress.phase = Phase::Running(accepted);
+        }
+        progress.requests.clone()
+    }
+
+    /// A batch of the job is done: its answers, from request `first` on.
+    pub fn answer(&self, first: usize, answers: impl Iterator<Item = Answer>) {
+        let mut progress = self.progress();
+        if progress.requests.is_some() {
+            for (slot, answer) in progress.outputs.iter_mut().skip(first).zip(answers) {
+                *slot = Some(answer);
+            }
+        }
+    }
+
+    /// Resolves once the job is as far as that. Registered at once, not at the first poll.
+    pub fn wait(&self, until: Until) -> impl Future<Output = ()> + use<> {
+        let (wake, woken) = oneshot::channel();
+        let mut progress = self.progress();
+        if progress.phase.reached(until) {
+            let _ = wake.send(());
+        } else {
+            progress.waiters.retain(|waiter| !waiter.wake.is_closed());
+            progress.waiters.push(Waiter { until, wake });
+        }
+        async {
+            let _ = woken.await;
+        }
+    }
+
+    fn advance(&self, phase: Phase) {
+        let mut progress = self.progress();
+        if matches!(progress.phase, Phase::Ended(_) | Phase::Refused(_)) {
+            return;
+        }
+        if phase.reached(Until::Ended) {
+            progress.requests = None;
+            progress.held = None;
+        }
+        let reached = |waiter: &mut Waiter| phase.reached(waiter.until);
+        let woken: Vec<Waiter> = progress.waiters.extract_if(.., reached).collect();
+        progress.phase = phase;
+        drop(progress);
+        for waiter in woken {
+            let _ = waiter.wake.send(());
+        }
+    }
+}
+
+impl Progress {
+    /// How the job ended, if it has.
+    pub fn ending(&self) -> Option<&Arc<Ending>> {
+        match &self.phase {
+            Phase::Ended(ending) => Some(ending),
+            _ => None,
+        }
+    }
+
+    fn offered(requests: Arc<[Request]>, held: HeldBytes) -> Progress {
+        Progress {
+            arrival: Time::START,
+            phase: Phase::Offered,
+            outputs: vec![None; requests.len()],
+            failure: None,
+            requests: Some(requests),
+            held: Some(held),
+            waiters: Vec::new(),
+        }
+    }
+}
+
+impl Phase {
+    fn reached(&self, until: Until) -> bool {
+        match self {
+            Phase::Offered => false,
+            Phase::Queued(_) | Phase::Running(_) => until == Until::Answered,
+            Phase::Refused(_) | Phase::Ended(_) => true,
+        }
+    }
+}
+
+/// Bytes of inputs that may be in memory at a time.
+#[derive(Debug)]
+pub struct ByteBudget {
+    used: AtomicU64,
+    most: u64,
+}
+
+/// Bytes taken from a budget, given back on drop.
+#[derive(Debug)]
+pub struct HeldBytes {
+    budget: Arc<ByteBudget>,
+    bytes: u64,
+}
+
+impl ByteBudget {
+    /// Nothing taken yet.
+    pub fn hold(self: &Arc<Self>) -> HeldBytes {
+        HeldBytes { budget: self.clone(), bytes: 0 }
+    }
+
+    /// The most that may be taken.
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// What is taken now.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl HeldBytes {
+    /// Takes so many bytes more, or none at all.
+    #[must_use]
+    pub fn take(&mut self, bytes: u64) -> bool {
+        let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if used > self.budget.most {
+            self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes += bytes;
+        true
+    }
+
+    /// How many were taken.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for HeldBytes {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mosel_core::End;
+
+    fn jobs(max_ended: usize) -> Jobs {
+        Jobs::new(max_ended, Duration::from_secs(60), 100)
+    }
+
+    fn open(jobs: &Jobs, key: Option<(&str, u8)>) -> Opened {
+        let asked = Asked {
+            model: ModelId(0),
+            requests: 1,
+            deadline: Duration::from_millis(50),
+            min_accuracy: 0.5,
+            weight: 1.0,
+            on_late: OnLate::Run,
+        };
+        let mut held = jobs.input_bytes().hold();
+        assert!(held.take(10));
+        let key = key.map(|(name, content)| Key { name: name.into(), content: [content; 32] });
+        jobs.open(asked, [Request::new(vec![])].into(), held, key)
+    }
+
+    fn new(jobs: &Jobs) -> Arc<Entry> {
+        match open(jobs, None) {
+            Opened::New(entry) => entry,
+            other => panic!("a job without a key is new, {other:?} came"),
+        }
+    }
+
+    fn ending(job: JobId, finish: Time) -> Ending {
+        let outcome = Outcome {
+            job,
+            end: End::Served,
+            finish,
+            deadline: finish,
+            min_accuracy: 0.0,
+            mix: vec![],
+            accuracy: None,
+            started: None,
+            device_time: Duration::ZERO,
+            decisions: vec![],
+        };
+        Ending { arrival: Time::START, outcome, policy: Arc::default(), planned_by: vec![], reason: None }
+    }
+
+    #[test]
+    fn the_same_key_and_content_is_the_same_job_until_it_is_forgotten() {
+        let jobs = jobs(1);
+        let Opened::New(first) = open(&jobs, Some(("k", 1))) else { panic!("expected a new job") };
+        assert!(matches!(open(&jobs, Some(("k", 1))), Opened::Same(entry) if entry.id == first.id));
+        assert!(matches!(open(&jobs, Some(("k", 2))), Opened::Conflict(id) if id == first.id));
+        jobs.end(&first, ending(first.id, Time::START));
+        assert!(matches!(open(&jobs, Some(("k", 1))), Opened::Same(_)));
+        assert_eq!(jobs.forget_old(Time::START + Duration::from_secs(60)), None);
+        assert!(matches!(open(&jobs, Some(("k", 2))), Opened::New(_)));
+    }
+
+    #[test]
+    fn a_job_that_was_turned_away_leaves_nothing_behind() {
+        let jobs = jobs(1);
+        let Opened::New(entry) = open(&jobs, Some(("k", 1))) else { panic!("expected a new job") };
+        jobs.turn_away(&entry, Turned::Draining);
+        assert_eq!(jobs.input_bytes().used(), 0);
+        assert!(jobs.find(entry.id).is_none());
+        assert!(matches!(open(&jobs, Some(("k", 2))), Opened::New(_)));
+    }
+
+    #[test]
+    fn ended_jobs_are_kept_by_number_and_age_and_their_inputs_are_freed() {
+        let jobs = jobs(2);
+        let entries: Vec<Arc<Entry>> = (0..3).map(|_| new(&jobs)).collect();
+        assert_eq!(jobs.input_bytes().used(), 30);
+        for (seconds, entry) in entries.iter().enumerate() {
+            jobs.end(entry, ending(entry.id, Time::from_millis(seconds as u64 * 1000)));
+        }
+        assert_eq!(jobs.input_bytes().used(), 0);
+        let known = |jobs: &Jobs| jobs.page(JobId(0), 9, |_| true).iter().map(|e| e.id.0).collect::<Vec<u64>>();
+        assert_eq!(known(&jobs), [2, 3]);
+        assert_eq!(jobs.forget_old(Time::from_millis(61_000)), Some(Time::from_millis(62_000)));
+        assert_eq!(known(&jobs), [3]);
+    }
+
+    #[test]
+    fn bytes_beyond_the_budget_are_refused_and_given_back() {
+        let jobs = jobs(1);
+        let mut held = jobs.input_bytes().hold();
+        assert!(held.take(100));
+        assert!(!held.take(1));
+        drop(held);
+        assert_eq!(jobs.input_bytes().used(), 0);
+    }
+
+    #[test]
+    fn waiters_are_woken_when_the_job_is_as_far_as_they_want() {
+        let jobs = jobs(1);
+        let entry = new(&jobs);
+        let (mut answered, mut ended) = (Box::pin(entry.wait(Until::Answered)), Box::pin(entry.wait(Until::Ended)));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut ready = |future: &mut std::pin::Pin<Box<_>>| future.as_mut().poll(&mut context).is_ready();
+        assert!(!ready(&mut answered) && !ready(&mut ended));
+        entry.accept(Accepted { job: entry.id, lane: 0, predicted_finish: Time::NEVER });
+        assert!(ready(&mut answered) && !ready(&mut ended));
+        jobs.end(&entry, ending(entry.id, Time::START));
+        assert!(ready(&mut ended));
+    }
+
+    #[test]
+    fn answers_that_come_after_the_end_are_dropped() {
+        let jobs = jobs(1);
+        let entry = new(&jobs);
+        assert!(entry.start().is_some());
+        jobs.end(&entry, ending(entry.id, Time::START));
+        assert!(entry.start().is_none());
+        let answer = Answer {
+            modalities: ModalitySet::all(1),
+            output: Ok(Output { label: 0, name: "late".into(), probability: 1.0 }),
+        };
+        entry.answer(0, std::iter::once(answer));
+        assert_eq!(entry.progress().outputs, [None]);
+    }
+}
