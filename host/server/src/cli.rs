@@ -1,11 +1,13 @@
 //! The command line: one subcommand a task; flags of `serve` are short names for configuration keys.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::client;
 use crate::config::{Config, Overrides};
 use crate::served;
 use crate::server::Server;
@@ -22,6 +24,13 @@ pub struct Cli {
 enum Command {
     /// Serve models over HTTP.
     Serve(Serve),
+    /// Submit one job and print what came of it.
+    Submit(client::submit::SubmitArgs),
+    /// Serve real held-out inputs under overload, without and with modality selection.
+    #[cfg(feature = "torch")]
+    Demo(client::demo::DemoArgs),
+    /// Measure the server.
+    Bench(client::bench::BenchArgs),
     /// List the models of the zoo.
     Models,
 }
@@ -38,6 +47,9 @@ struct Serve {
     /// A model of the zoo; may be given more than once. Without any model: emoji.
     #[arg(long, value_name = "NAME")]
     model: Vec<String>,
+    /// A profile to use instead of the one shipped with a model; may be given more than once.
+    #[arg(long, value_name = "NAME=FILE", value_parser = name_and_file)]
+    profile: Vec<(String, PathBuf)>,
     /// Serve the model `null`, which answers at once.
     #[arg(long)]
     null: bool,
@@ -63,6 +75,10 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Serve(serve) => serve.run(),
+            Command::Submit(submit) => client::submit::run(&submit),
+            #[cfg(feature = "torch")]
+            Command::Demo(demo) => client::demo::run(&demo),
+            Command::Bench(bench) => client::bench::run(bench),
             Command::Models => {
                 mosel_models::zoo::ALL.iter().for_each(|task| println!("{task}"));
                 Ok(())
@@ -97,6 +113,10 @@ impl Serve {
         let mut values: Vec<(&'static str, Value)> = Vec::new();
         values.extend(self.listen.as_ref().map(|listen| ("http.listen", json!(listen))));
         values.extend((!self.model.is_empty()).then(|| ("models.zoo", json!(self.model))));
+        if !self.profile.is_empty() {
+            let profiles: BTreeMap<&String, &PathBuf> = self.profile.iter().map(|(name, file)| (name, file)).collect();
+            values.push(("models.profiles", json!(profiles)));
+        }
         values.extend((!self.timed.is_empty()).then(|| ("models.timed", json!(self.timed))));
         values.extend(self.null.then(|| ("models.null", json!(true))));
         values.extend(self.policy.as_ref().map(|policy| ("policy.name", json!(policy))));
@@ -107,5 +127,12 @@ impl Serve {
             values.push(("http.drain_timeout_ms", json!((seconds * 1000.0).round() as u64)));
         }
         Ok(Overrides { values })
+    }
+}
+
+fn name_and_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.into(), file.into())),
+        _ => Err("expected NAME=FILE".into()),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A key nobody knows is refused by name (and by line, in the file), and every value has a range.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct Http {
 pub struct Models {
     /// Names of zoo models.
     pub zoo: Vec<String>,
+    /// Profiles to use instead of those shipped with the zoo's models, by name.
+    pub profiles: BTreeMap<String, PathBuf>,
     /// Profiles that are served by sleeping as long as they say.
     pub timed: Vec<PathBuf>,
     /// How wrong these profiles are: such a model takes so many times as long.
@@ -129,7 +132,7 @@ impl Default for Http {
 
 impl Default for Models {
     fn default() -> Models {
-        Models { zoo: Vec::new(), timed: Vec::new(), timed_factor: 1.0, null: false }
+        Models { zoo: Vec::new(), profiles: BTreeMap::new(), timed: Vec::new(), timed_factor: 1.0, null: false }
     }
 }
 
@@ -289,6 +292,7 @@ mod tests {
     fn the_printed_configuration_reads_back() {
         let mut config = Config::default();
         config.models.timed.push("a profile.json".into());
+        config.models.profiles.insert("emoji".into(), "mine.json".into());
         config.queue.max_jobs = 7;
         config.policy.settings = r#"{"seed": 7}"#.into();
         assert_eq!(file(&config.to_toml()).unwrap(), config);

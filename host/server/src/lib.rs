@@ -2,10 +2,12 @@
 //!
 //! Where to start reading: [`server`] (from the first to the last moment), then one job's path: `http` (from bytes to a
 //! job), [`jobs`] (what it came with, what came out), [`driver`] (steps the core), [`device`] (runs batches),
-//! [`planner`] (asks the policy), [`certificate`] (what the client is told in the end).
+//! [`planner`] (asks the policy), [`certificate`] (what the client is told in the end). The other side of the wire is
+//! [`client`]: submit, demo, bench.
 
 pub mod certificate;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod device;
 pub mod driver;

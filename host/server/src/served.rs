@@ -1,6 +1,6 @@
 //! The models a server serves: what each expects, what was measured about it, how a device thread builds it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,8 +42,11 @@ pub fn load(models: &config::Models, max_requests: u32) -> anyhow::Result<Vec<Se
         served.push(source.serve(id, max_requests).with_context(|| format!("preparing the model {name}"))?);
         Ok(())
     };
+    for name in models.profiles.keys() {
+        ensure!(models.zoo.contains(name), "models.profiles names {name}, which is not among models.zoo");
+    }
     for name in &models.zoo {
-        serve(from_zoo(name)?)?;
+        serve(from_zoo(name, models.profiles.get(name).map(PathBuf::as_path))?)?;
     }
     for path in &models.timed {
         serve(timed(path, models.timed_factor)?)?;
@@ -82,16 +85,19 @@ impl Source {
 }
 
 #[cfg(feature = "torch")]
-fn from_zoo(name: &str) -> anyhow::Result<Source> {
+fn from_zoo(name: &str, profile: Option<&Path>) -> anyhow::Result<Source> {
     let task: Task = name.parse()?;
-    let (spec, profile) = (task.spec()?, task.profile()?.to_core()?);
+    let spec = task.spec()?;
+    let file = profile.map_or_else(|| task.profile(), ProfileFile::read)?;
+    file.check_model(&spec)?;
+    let profile = file.to_core()?;
     let name = name.to_owned();
     let build = move || mosel_models::zoo::load(&name, mosel_models::DeviceChoice::Auto);
     Ok(Source { spec, profile, build: Arc::new(build) })
 }
 
 #[cfg(not(feature = "torch"))]
-fn from_zoo(name: &str) -> anyhow::Result<Source> {
+fn from_zoo(name: &str, _: Option<&Path>) -> anyhow::Result<Source> {
     anyhow::bail!("this build has no libtorch, so it cannot run {name}; --timed PROFILE.json serves its times alone")
 }
 

@@ -1,0 +1,101 @@
+//! A small HTTP client: one server, pooled keep-alive connections, JSON in and out.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+/// No answer of a server is read beyond this.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// A server to talk to. Cheap to clone; clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    base: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body; null if it was empty.
+    pub body: Value,
+}
+
+impl Connection {
+    /// A client of the server at `base`, such as `http://127.0.0.1:7070`. Nothing is sent yet.
+    pub fn new(base: &str) -> Result<Connection> {
+        let base = base.trim_end_matches('/').to_owned();
+        let uri: Uri =
+            base.parse().with_context(|| format!("expected a URL such as http://127.0.0.1:7070, {base:?} came"))?;
+        ensure!(uri.scheme_str() == Some("http"), "expected a URL that begins with http://, {base:?} came");
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1024).build(connector);
+        Ok(Connection { base, client })
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        self.send(Method::GET, path, &[], Bytes::new()).await
+    }
+
+    /// PUT of JSON.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.send(Method::PUT, path, &[], body.to_string().into()).await
+    }
+
+    /// Submits a job, given as JSON; waits for its end if `wait` says so.
+    pub async fn submit(&self, job: Bytes, wait: bool) -> Result<Answer> {
+        let prefer: &[(&str, &str)] = if wait { &[("prefer", "wait")] } else { &[] };
+        self.send(Method::POST, "/v1/jobs", prefer, job).await
+    }
+
+    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Answer> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).context("making a request")?;
+        let response =
+            self.client.request(request).await.with_context(|| format!("asking the server at {}", self.base))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+        let bytes = body.map_err(|error| anyhow::anyhow!("reading the answer of {}: {error}", self.base))?.to_bytes();
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).context("the answer is not JSON")?
+        };
+        Ok(Answer { status, body })
+    }
+}
+
+impl Answer {
+    /// The body, if the server did what it was asked to; else its own words.
+    pub fn success(self) -> Result<Value> {
+        if self.status.is_success() {
+            return Ok(self.body);
+        }
+        let error = &self.body["error"];
+        let details = if error["details"].is_null() { String::new() } else { format!(" {}", error["details"]) };
+        bail!(
+            "{} {}: {}{details}",
+            self.status.as_u16(),
+            error["code"].as_str().unwrap_or("?"),
+            error["message"].as_str().unwrap_or("?")
+        )
+    }
+}

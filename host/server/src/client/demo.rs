@@ -1,0 +1,396 @@
+//! `mosel demo`: the main job on real input. One open-loop burst of held-out examples that is too much for
+//! all modalities, served twice with the same arrivals: by `highest-accuracy`, then by `greedy`.
+//!
+//! What is compared is counted here, on the client's side: a violation is a job that was late (by the
+//! server's own clock), dropped, refused or failed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use clap::Args;
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use mosel_core::{Accuracy, ModalitySet, ModelId, Profile, StrategyMatrix, StrategyTable};
+use mosel_models::zoo::Task;
+use mosel_models::{DeviceChoice, Example, Input, Part, assets::Assets, profiler, zoo};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use super::connection::{Answer, Connection};
+use super::spawned::Spawned;
+
+/// Serves one overload twice, without and with modality selection, and compares.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// The task
+    #[arg(long, default_value = "emoji")]
+    model: String,
+    /// Offered load, as a multiple of what the device can serve on all modalities
+    #[arg(long, default_value_t = 2.3)]
+    load: f64,
+    /// Seconds of arrivals, for each policy
+    #[arg(long, default_value_t = 15.0)]
+    seconds: f64,
+    /// Requests a job
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    requests: u32,
+    /// A job's deadline, as a multiple of its own time on all modalities
+    #[arg(long, default_value_t = 8.0)]
+    slack: f64,
+    /// What arrivals, floors and inputs are drawn with
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// The policies that are compared, the baseline first.
+const POLICIES: [&str; 2] = ["highest-accuracy", "greedy"];
+
+/// Floors, as shares of the way from the fastest strategy's accuracy to the best, drawn evenly.
+const FLOORS: [f64; 3] = [0.0, 0.05, 0.1];
+
+/// A profile may be this far off (either way) before the model is measured anew.
+const PROFILE_FITS: f64 = 1.25;
+
+/// `mosel demo`.
+pub fn run(args: &DemoArgs) -> Result<()> {
+    ensure!((0.1..=100.0).contains(&args.load), "--load is {}, expected 0.1 to 100", args.load);
+    ensure!((1.0..=600.0).contains(&args.seconds), "--seconds is {}, expected 1 to 600", args.seconds);
+    ensure!((1.0..=1000.0).contains(&args.slack), "--slack is {}, expected 1 to 1000", args.slack);
+    let day = Day::draw(args)?;
+    println!("{}", day.describe(args));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let mut reports = Vec::new();
+    for policy in POLICIES {
+        let answers = runtime.block_on(day.live(policy, args))?;
+        reports.push(Report::new(&day, &answers)?);
+    }
+    println!("{}", table(&reports, &day));
+    println!("{}", last_line(&reports));
+    Ok(())
+}
+
+/// What is offered: the same for every policy.
+struct Day {
+    profile: Arc<Profile>,
+    profile_file: PathBuf,
+    menu: Arc<StrategyTable>,
+    jobs: Vec<Offer>,
+    deadline: Duration,
+}
+
+/// One job that will be submitted.
+struct Offer {
+    at: Duration,
+    floor: f64,
+    labels: Vec<usize>,
+    body: Bytes,
+}
+
+impl Day {
+    fn draw(args: &DemoArgs) -> Result<Day> {
+        let assets = Assets::standard();
+        let task: Task = args.model.parse()?;
+        let examples = task.examples(&assets, Part::Served)?;
+        let (profile, profile_file) = fitting_profile(task, &assets)?;
+        let matrix = StrategyMatrix::new(ModelId(0), profile.clone(), args.requests)?;
+        let menu = matrix.table(args.requests).context("the matrix reaches to this size")?.clone();
+        let slowest = menu.strategy(menu.most_accurate()).latency;
+        let deadline = slowest.mul_f64(args.slack);
+        let encoded: Vec<Value> = examples.iter().map(|example| encode(example, &profile)).collect();
+        let mut random = StdRng::seed_from_u64(args.seed);
+        let rate = args.load / slowest.as_secs_f64();
+        let (mut at, mut jobs) = (0.0, Vec::new());
+        loop {
+            // Poisson: gaps are exponential.
+            at += -(1.0 - random.random::<f64>()).ln() / rate;
+            if at > args.seconds {
+                break;
+            }
+            let chosen: Vec<usize> = (0..args.requests).map(|_| random.random_range(0..examples.len())).collect();
+            let share = FLOORS[random.random_range(0..FLOORS.len())];
+            let (low, high) = (menu.strategies[0].accuracy, menu.strategy(menu.most_accurate()).accuracy);
+            let floor = ((low + share * (high - low)) * 1e4).floor() / 1e4;
+            let requests: Vec<&Value> = chosen.iter().map(|&index| &encoded[index]).collect();
+            let body = json!({
+                "model": args.model, "deadline_ms": deadline.as_secs_f64() * 1e3, "min_accuracy": floor,
+                "on_late": "run", "requests": requests,
+            });
+            let labels = chosen.iter().map(|&index| examples[index].label).collect();
+            jobs.push(Offer { at: Duration::from_secs_f64(at), floor, labels, body: body.to_string().into() });
+        }
+        ensure!(!jobs.is_empty(), "no job arrives in {} s at this load: try more --seconds", args.seconds);
+        Ok(Day { profile, profile_file, menu, jobs, deadline })
+    }
+
+    fn describe(&self, args: &DemoArgs) -> String {
+        let (fast, slow) = (&self.menu.strategies[0], self.menu.strategy(self.menu.most_accurate()));
+        format!(
+            "\n{} jobs of {} real held-out requests each arrive in {} s (Poisson, seed {}): {:.1} times what the device\n\
+             can serve on its best modalities. A job takes {:.0} ms at accuracy {:.3}, or {:.0} ms at {:.3}; it has to be\n\
+             done {:.0} ms after it came, with a floor of {:.4} to {:.4}. Profile {}.\n",
+            self.jobs.len(),
+            args.requests,
+            args.seconds,
+            args.seed,
+            args.load,
+            slow.latency.as_secs_f64() * 1e3,
+            slow.accuracy,
+            fast.latency.as_secs_f64() * 1e3,
+            fast.accuracy,
+            self.deadline.as_secs_f64() * 1e3,
+            self.jobs.iter().map(|job| job.floor).fold(1.0, f64::min),
+            self.jobs.iter().map(|job| job.floor).fold(0.0, f64::max),
+            self.profile.id,
+        )
+    }
+
+    /// Offers every job at its time, whatever became of the ones before, and collects the answers.
+    async fn live(&self, policy: &str, args: &DemoArgs) -> Result<Vec<Answer>> {
+        let profile = format!("{}={}", args.model, self.profile_file.display());
+        let words =
+            ["serve", "--listen", "127.0.0.1:0", "--model", &args.model, "--policy", policy, "--profile", &profile];
+        let server = Spawned::start(&words.map(String::from))?;
+        let connection = Connection::new(&server.url)?;
+        let progress = ProgressBar::new(self.jobs.len() as u64);
+        progress.set_style(ProgressStyle::with_template("{msg:17} {bar:40} {pos}/{len} jobs answered, {elapsed}")?);
+        progress.set_message(policy.to_owned());
+        self.warm_up(&connection).await?;
+        let start = tokio::time::Instant::now();
+        let mut answers = Vec::new();
+        for job in &self.jobs {
+            tokio::time::sleep_until(start + job.at).await;
+            let (connection, body, progress) = (connection.clone(), job.body.clone(), progress.clone());
+            answers.push(tokio::spawn(async move {
+                let answer = connection.submit(body, true).await;
+                progress.inc(1);
+                answer
+            }));
+        }
+        let mut collected = Vec::with_capacity(answers.len());
+        for answer in answers {
+            collected.push(answer.await.context("a client task")??);
+        }
+        progress.finish();
+        server.stop()?;
+        Ok(collected)
+    }
+
+    /// A few jobs with time to spare, so that the first that counts meets a warm model.
+    async fn warm_up(&self, connection: &Connection) -> Result<()> {
+        let give_up = Instant::now() + Duration::from_secs(120);
+        while connection.get("/readyz").await?.status != 200 {
+            ensure!(Instant::now() < give_up, "the server was not ready within 120 s");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for job in self.jobs.iter().take(3) {
+            let mut body: Value = serde_json::from_slice(&job.body)?;
+            body["deadline_ms"] = 60_000.into();
+            connection.submit(body.to_string().into(), true).await?.success()?;
+        }
+        Ok(())
+    }
+}
+
+/// The shipped profile, if this machine is about as fast as the one it was measured on; else a new one.
+fn fitting_profile(task: Task, assets: &Assets) -> Result<(Arc<Profile>, PathBuf)> {
+    let shipped = task.profile()?;
+    let examples = task.examples(assets, Part::Profile)?;
+    let mut model = zoo::load(task.name(), DeviceChoice::Auto)?;
+    let fit = profiler::fits_here(model.as_mut(), &shipped, &examples)?;
+    if fit.is_within(PROFILE_FITS) {
+        println!("The shipped profile fits this machine: a batch takes {:.2} of the time it says.", fit.ratio());
+        return Ok((Arc::new(shipped.to_core()?), task.profile_path()));
+    }
+    println!("A batch takes {:.2} of the time the shipped profile says, so the model is measured anew.", fit.ratio());
+    let settings = profiler::Settings { time_per_point: Duration::from_millis(500), ..Default::default() };
+    let bar = ProgressBar::new(0);
+    let measured = profiler::profile(model.as_mut(), &examples, &task.cut(), &settings, &mut |progress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+    })?;
+    bar.finish_and_clear();
+    let path = std::env::temp_dir().join(format!("mosel-demo-{task}-{}.json", std::process::id()));
+    measured.write(&path)?;
+    Ok((Arc::new(measured.to_core()?), path))
+}
+
+/// A request as JSON writes it.
+fn encode(example: &Example, profile: &Profile) -> Value {
+    let input = |input: &Input| match input {
+        Input::Png(file) => json!({ "base64": STANDARD.encode(file) }),
+        Input::Text(text) => String::from_utf8_lossy(text).into(),
+        Input::Samples(samples) => json!(samples.as_ref()),
+    };
+    profile
+        .modalities
+        .iter()
+        .cloned()
+        .zip(example.request.inputs().iter().map(input))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// What one policy made of the day.
+struct Report {
+    jobs: usize,
+    late: usize,
+    refused: usize,
+    failed: usize,
+    floors_broken: usize,
+    served_requests: usize,
+    good_requests: usize,
+    /// Milliseconds from arrival to finish of the served jobs, ascending.
+    completion_ms: Vec<f64>,
+    /// Sum of the profiled accuracies of the served requests.
+    profiled: f64,
+    /// Sums of the ends of their intervals.
+    bounds: (f64, f64),
+    measured: Accuracy,
+    /// Requests by selection.
+    mix: Vec<(ModalitySet, u32)>,
+    seconds: f64,
+}
+
+impl Report {
+    fn new(day: &Day, answers: &[Answer]) -> Result<Report> {
+        let mut report = Report {
+            jobs: answers.len(),
+            late: 0,
+            refused: 0,
+            failed: 0,
+            floors_broken: 0,
+            served_requests: 0,
+            good_requests: 0,
+            completion_ms: Vec::new(),
+            profiled: 0.0,
+            bounds: (0.0, 0.0),
+            measured: Accuracy { correct: 0, samples: 0 },
+            mix: Vec::new(),
+            seconds: day.jobs.last().map_or(0.0, |job| job.at.as_secs_f64()),
+        };
+        for (job, answer) in day.jobs.iter().zip(answers) {
+            report.count(day, job, answer)?;
+        }
+        report.completion_ms.sort_by(f64::total_cmp);
+        Ok(report)
+    }
+
+    fn count(&mut self, day: &Day, job: &Offer, answer: &Answer) -> Result<()> {
+        let code = answer.body["error"]["code"].as_str();
+        match (answer.status.as_u16(), code, answer.body["state"].as_str()) {
+            (503, Some(_), _) | (429, Some(_), _) => self.refused += 1,
+            (200, _, Some("served")) => self.count_served(day, job, &answer.body)?,
+            (200, _, Some(_)) => self.failed += 1,
+            (status, ..) => anyhow::bail!("expected a job or a refusal, status {status} came: {}", answer.body),
+        }
+        Ok(())
+    }
+
+    fn count_served(&mut self, day: &Day, job: &Offer, body: &Value) -> Result<()> {
+        let outputs = body["outputs"].as_array().context("a served job has outputs")?;
+        ensure!(outputs.len() == job.labels.len(), "expected {} outputs, {} came", job.labels.len(), outputs.len());
+        let mut accuracy = 0.0;
+        for (output, &label) in outputs.iter().zip(&job.labels) {
+            let selection = output["modalities"].as_str().unwrap_or_default();
+            let selection = ModalitySet::parse(selection, &day.profile.modalities)
+                .map_err(|name| anyhow::anyhow!("the server used a modality {name:?} that the profile lacks"))?;
+            let profiled = day.profile.accuracy(selection).context("the server used a selection the profile lacks")?;
+            accuracy += profiled.mean();
+            self.bounds.0 += profiled.interval().0;
+            self.bounds.1 += profiled.interval().1;
+            self.measured.samples += 1;
+            self.measured.correct += u32::from(output["class"].as_u64() == Some(label as u64));
+            match self.mix.iter_mut().find(|(known, _)| *known == selection) {
+                Some((_, count)) => *count += 1,
+                None => self.mix.push((selection, 1)),
+            }
+        }
+        let finished = body["timings"]["finished_ms"].as_f64().context("a served job has a finish")?;
+        let in_time = finished <= day.deadline.as_secs_f64() * 1e3;
+        let floor_kept = accuracy / outputs.len() as f64 >= job.floor - 1e-6;
+        self.profiled += accuracy;
+        self.completion_ms.push(finished);
+        self.served_requests += outputs.len();
+        self.late += usize::from(!in_time);
+        self.floors_broken += usize::from(!floor_kept);
+        self.good_requests += if in_time && floor_kept { outputs.len() } else { 0 };
+        Ok(())
+    }
+
+    fn violation_ratio(&self) -> f64 {
+        (self.late + self.refused + self.failed) as f64 / self.jobs as f64
+    }
+
+    fn profiled_accuracy(&self) -> f64 {
+        self.profiled / self.served_requests.max(1) as f64
+    }
+
+    fn bounds(&self) -> (f64, f64) {
+        let served = self.served_requests.max(1) as f64;
+        (self.bounds.0 / served, self.bounds.1 / served)
+    }
+
+    fn mean_completion_ms(&self) -> f64 {
+        self.completion_ms.iter().sum::<f64>() / self.completion_ms.len().max(1) as f64
+    }
+
+    fn completion_ms_at(&self, share: f64) -> f64 {
+        let index = (self.completion_ms.len() as f64 * share).ceil() as usize;
+        self.completion_ms.get(index.saturating_sub(1)).copied().unwrap_or(0.0)
+    }
+
+    fn mix(&self, names: &[String]) -> String {
+        let share = |&(set, count): &(ModalitySet, u32)| {
+            format!("{} {:.0} %", set.label(names), 100.0 * f64::from(count) / self.served_requests.max(1) as f64)
+        };
+        self.mix.iter().map(share).collect::<Vec<_>>().join(", ")
+    }
+}
+
+type Row = (&'static str, fn(&Report, &Day) -> String);
+
+const ROWS: [Row; 11] = [
+    ("jobs that arrived", |r, _| r.jobs.to_string()),
+    ("late / refused / failed", |r, _| format!("{} / {} / {}", r.late, r.refused, r.failed)),
+    ("violation ratio", |r, _| format!("{:.1} %", 100.0 * r.violation_ratio())),
+    ("floors broken", |r, _| r.floors_broken.to_string()),
+    ("throughput, requests/s", |r, _| format!("{:.0}", r.served_requests as f64 / r.seconds)),
+    ("goodput, requests/s", |r, _| format!("{:.0}", r.good_requests as f64 / r.seconds)),
+    ("completion, mean / p99", |r, _| format!("{:.0} / {:.0} ms", r.mean_completion_ms(), r.completion_ms_at(0.99))),
+    ("accuracy, profiled", |r, _| format!("{:.3}", r.profiled_accuracy())),
+    ("  its 95 % bounds", |r, _| format!("{:.3} to {:.3}", r.bounds().0, r.bounds().1)),
+    ("accuracy, measured", |r, _| format!("{:.3}", r.measured.mean())),
+    ("requests by modalities", |r, day| r.mix(&day.profile.modalities)),
+];
+
+fn table(reports: &[Report], day: &Day) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([""].into_iter().chain(POLICIES));
+    for (name, cell) in ROWS {
+        table.add_row(std::iter::once(name.to_owned()).chain(reports.iter().map(|report| cell(report, day))));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// For scripts.
+fn last_line(reports: &[Report]) -> String {
+    let [baseline, greedy] = reports else { unreachable!("two policies are compared") };
+    format!(
+        "demo: baseline_violations={:.4} greedy_violations={:.4} floors_broken={} accuracy_baseline={:.4} accuracy_greedy={:.4}",
+        baseline.violation_ratio(),
+        greedy.violation_ratio(),
+        baseline.floors_broken + greedy.floors_broken,
+        baseline.measured.mean(),
+        greedy.measured.mean(),
+    )
+}
