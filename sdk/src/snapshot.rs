@@ -66,9 +66,9 @@ impl Snapshot {
         self.jobs.iter().map(|job| job.current).collect()
     }
 
-    /// How long a row takes on this lane with a strategy of its menu.
-    pub fn expected(&self, row: usize, strategy: u32) -> Micros {
-        scale(self.strategies(row)[strategy as usize].latency, self.time_factor)
+    /// The profiled time of a row with a strategy of its menu; [`Snapshot::end_of`] makes a finish of such times.
+    pub fn latency(&self, row: usize, strategy: u32) -> Micros {
+        self.strategies(row)[strategy as usize].latency
     }
 
     /// When each row is finished if everything stays as it is.
@@ -78,12 +78,18 @@ impl Snapshot {
 
     /// When each row is finished if row `k` runs on strategy `chosen[k]`.
     pub fn finishes_with(&self, chosen: &[u32]) -> Vec<Micros> {
-        let expected = chosen.iter().enumerate().map(|(row, &strategy)| self.expected(row, strategy));
-        let finish = |end: &mut Micros, time: Micros| {
-            *end = end.saturating_add(time);
-            Some(*end)
-        };
-        expected.scan(self.start, finish).collect()
+        let mut work: Micros = 0;
+        let rows = chosen.iter().enumerate();
+        rows.map(|(row, &strategy)| {
+            work = work.saturating_add(self.latency(row, strategy));
+            self.end_of(work)
+        })
+        .collect()
+    }
+
+    /// When the lane has done this much: profiled times of rows from the first one on, added up.
+    pub fn end_of(&self, work: Micros) -> Micros {
+        self.start.saturating_add(scale(work, self.time_factor))
     }
 
     /// The rows that would miss their deadline as things are, and can still be helped.

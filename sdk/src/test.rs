@@ -144,7 +144,8 @@ fn checked_row(snapshot: &Snapshot, assignment: &Assignment) -> Result<usize, St
     if strategy as usize >= count {
         return Err(format!("job {job} has {count} strategies, the policy chose {strategy}"));
     }
-    if !snapshot.legal(row, strategy) {
+    // To keep what it has is always legal.
+    if strategy != snapshot.jobs[row].current && !snapshot.legal(row, strategy) {
         let (floor, accuracy) = (snapshot.jobs[row].min_accuracy, snapshot.strategies(row)[strategy as usize].accuracy);
         return Err(format!("job {job} has a floor of {floor}, the policy chose {accuracy}"));
     }

@@ -1,1 +1,3 @@
-//! Skeleton.
+//! What the tests over the whole house share.
+
+pub mod queue;

@@ -1,1 +1,148 @@
-//! Skeleton.
+//! Policies that misbehave, each in one way that its settings name: `{"behaviour": "loop-in-decide"}`. On lane 0 they
+//! behave, so that a test can see them recover.
+//!
+//! What has to go wrong before settings are read is a feature of this crate.
+
+mod decide;
+
+use mosel_sdk::{Catalog, Decision, Description, Policy, PolicyError, Snapshot};
+use serde::Deserialize;
+
+/// The policy.
+#[derive(Debug)]
+pub struct Hostile {
+    settings: Settings,
+    /// Decisions so far.
+    calls: u64,
+}
+
+/// How it misbehaves.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// In which way.
+    pub behaviour: Behaviour,
+    /// How much, where that makes a difference.
+    pub amount: u64,
+}
+
+/// In which way it misbehaves; in `decide` and on every lane but 0, if nothing else is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Behaviour {
+    /// Not at all.
+    #[default]
+    Behave,
+    /// `amount` rounds of arithmetic.
+    Work,
+    /// Never returns.
+    LoopInDecide,
+    /// Never returns from `configure`.
+    LoopInConfigure,
+    /// Never returns from `update-catalog`.
+    LoopInUpdateCatalog,
+    /// Panics in `configure`.
+    PanicInConfigure,
+    /// Takes `amount` bytes of memory and writes to all of it.
+    TakeMemory,
+    /// The same in `configure`.
+    TakeMemoryInConfigure,
+    /// Calls itself `amount` times.
+    Recurse,
+    /// Panics.
+    Panic,
+    /// Panics after more log messages than are kept.
+    FloodAndPanic,
+    /// Panics at every call after the first `amount`.
+    PanicLater,
+    /// Executes `unreachable`.
+    Unreachable,
+    /// Reads where no memory is.
+    ReadOutOfBounds,
+    /// Chooses strategy `amount` for every job.
+    Choose,
+    /// Assigns a job that is not there.
+    UnknownJob,
+    /// Assigns the first job twice, so that there are as many assignments as jobs.
+    DuplicateJob,
+    /// An order without the last job.
+    IncompleteOrder,
+    /// `amount` assignments.
+    ManyAssignments,
+    /// An order of `amount` jobs.
+    LongOrder,
+    /// An order that lies outside its memory.
+    OrderOutOfBounds,
+    /// An error whose text is no UTF-8.
+    BrokenText,
+    /// An error whose text has `amount` bytes.
+    LongText,
+    /// Says that it gives up.
+    GiveUp,
+    /// An objective that is not a number, and an infinite bound.
+    NanObjective,
+    /// Logs `amount` messages.
+    FloodLog,
+    /// Logs a message of `amount` bytes, past the SDK that would cut it.
+    LongMessage,
+    /// Refuses its settings.
+    RefuseSettings,
+    /// Answers with what the host tells: `amount` random numbers, then the time, then what is left of it, as an order.
+    Echo,
+    /// Answers with the number of its calls as objective.
+    Count,
+}
+
+impl Policy for Hostile {
+    type Settings = Settings;
+
+    fn describe() -> Description {
+        if cfg!(feature = "loop-in-describe") {
+            spin();
+        }
+        assert!(!cfg!(feature = "trap-in-describe"), "I do not say who I am");
+        let summary = "Misbehaves in a way its settings name".repeat(if cfg!(feature = "boast-in-describe") { 100 } else { 1 });
+        Description::new("hostile", env!("CARGO_PKG_VERSION"), &summary)
+    }
+
+    fn configure(settings: Settings, _: &Catalog) -> Result<Hostile, PolicyError> {
+        match settings.behaviour {
+            Behaviour::LoopInConfigure => spin(),
+            Behaviour::PanicInConfigure => panic!("not in the mood"),
+            Behaviour::TakeMemoryInConfigure => decide::take_memory(settings.amount),
+            Behaviour::RefuseSettings => return Err(PolicyError::BadConfig("I want something else".into())),
+            _ => {}
+        }
+        Ok(Hostile { settings, calls: 0 })
+    }
+
+    fn decide(&mut self, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
+        self.calls += 1;
+        if snapshot.lane == 0 {
+            return Ok(Decision::keep());
+        }
+        decide::decide(self.settings, self.calls, snapshot)
+    }
+
+    fn update_catalog(&mut self, _: &Catalog) -> Result<(), PolicyError> {
+        if self.settings.behaviour == Behaviour::LoopInUpdateCatalog {
+            spin();
+        }
+        Ok(())
+    }
+}
+
+mosel_sdk::export_policy!(Hostile);
+
+/// Runs when the component is instantiated, before any call.
+#[cfg(all(target_arch = "wasm32", feature = "loop-at-start"))]
+#[unsafe(no_mangle)]
+extern "C" fn _initialize() {
+    spin();
+}
+
+fn spin() -> ! {
+    loop {
+        std::hint::black_box(0);
+    }
+}

@@ -1,0 +1,64 @@
+//! Hostile policies in the sandbox: each is cut off within its budget, the reason is the right one, and the next call
+//! works again. Every limit has two tests: kept, broken.
+
+#[path = "sandbox/calls.rs"]
+mod calls;
+#[path = "sandbox/loading.rs"]
+mod loading;
+#[path = "sandbox/shipped.rs"]
+mod shipped;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use mosel_core::{Catalog, Snapshot};
+use mosel_sandbox::{Budget, ConfigureError, Engine, Limits, Loaded, Policy};
+use mosel_tests::queue;
+
+const MEMORY: usize = 16 << 20;
+const FUEL: u64 = 50_000_000;
+
+/// Fuel binds before time does, so that results do not depend on the machine.
+fn limits() -> Limits {
+    let budget = Budget { fuel: FUEL, time: Duration::from_secs(10) };
+    Limits { memory_bytes: MEMORY, decide: budget, load: budget, ..Limits::default() }
+}
+
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new(limits()).expect("this machine runs an engine"))
+}
+
+fn hostile() -> &'static Loaded {
+    static HOSTILE: OnceLock<Loaded> = OnceLock::new();
+    HOSTILE.get_or_init(|| engine().load("hostile", guests::HOSTILE).expect("it behaves until it is configured"))
+}
+
+fn start(settings: &str) -> Result<Policy, ConfigureError> {
+    Policy::start(hostile().clone(), settings, &catalog(), 0)
+}
+
+fn catalog() -> Catalog {
+    queue::catalog(&[vec![(10_000, 0.6), (20_000, 0.7), (30_000, 0.8)]])
+}
+
+/// Three jobs on their most accurate strategy, with a floor that forbids the fastest. On lane 0 hostile policies behave.
+fn snapshot(lane: u32) -> Snapshot {
+    let jobs = [1, 2, 3].map(|id| queue::job(id, 0, 2, 80_000, 0.65));
+    Snapshot { lane, ..queue::snapshot(1, jobs.to_vec()) }
+}
+
+/// The components that the build script made.
+mod guests {
+    macro_rules! guest {
+        ($name:literal) => {
+            include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm"))
+        };
+    }
+
+    pub(crate) const HOSTILE: &[u8] = guest!("hostile");
+    pub(crate) const LOOP_AT_START: &[u8] = guest!("loop-at-start");
+    pub(crate) const LOOP_IN_DESCRIBE: &[u8] = guest!("loop-in-describe");
+    pub(crate) const TRAP_IN_DESCRIBE: &[u8] = guest!("trap-in-describe");
+    pub(crate) const BOAST_IN_DESCRIBE: &[u8] = guest!("boast-in-describe");
+}
