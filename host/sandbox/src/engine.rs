@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mosel_core::PolicyError;
 use sha2::{Digest, Sha256};
 use wasmtime::Config;
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -44,7 +45,11 @@ impl Engine {
         let component = component.map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         contract::check_names(&component)?;
         let policy = self.link(&component).map_err(|error| LoadError::WrongShape(format!("{error:#}")))?;
-        let mut guest = Guest::new(self, &policy).map_err(LoadError::Describe)?;
+        let mut guest = Guest::new(self, &policy).map_err(|error| match error {
+            // There is no answer yet: it is the types of the exports that do not fit.
+            PolicyError::Malformed(reason) => LoadError::WrongShape(reason),
+            other => LoadError::Describe(other),
+        })?;
         let description = guest.describe()?;
         Ok(Loaded::new(self.clone(), policy, name.into(), hash(bytes), description))
     }

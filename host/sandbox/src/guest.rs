@@ -132,17 +132,16 @@ fn explain(error: &wasmtime::Error, terms: &Terms, host: &Host) -> PolicyError {
     if error.is::<OutOfTime>() {
         return PolicyError::TimedOut(host.meter.budget());
     }
-    let Some(trap) = error.downcast_ref::<Trap>() else {
-        return PolicyError::Malformed(error.root_cause().to_string());
-    };
-    if *trap == Trap::OutOfFuel {
+    let trap = error.downcast_ref::<Trap>();
+    if trap == Some(&Trap::OutOfFuel) {
         return PolicyError::OutOfFuel(terms.budget.fuel);
     }
     if let Some(most) = host.memory.refused() {
         return PolicyError::OutOfMemory(most);
     }
-    PolicyError::Trapped(match host.last_words() {
-        Some(words) => words.into(),
-        None => trap.to_string(),
-    })
+    match (trap, host.last_words()) {
+        (None, _) => PolicyError::Malformed(error.root_cause().to_string()),
+        (Some(_), Some(words)) => PolicyError::Trapped(words.into()),
+        (Some(trap), None) => PolicyError::Trapped(trap.to_string()),
+    }
 }
