@@ -371,7 +371,7 @@ const ROWS: [Row; 11] = [
 
 fn table(reports: &[Report], day: &Day) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([""].into_iter().chain(POLICIES));
     for (name, cell) in ROWS {
         table.add_row(std::iter::once(name.to_owned()).chain(reports.iter().map(|report| cell(report, day))));

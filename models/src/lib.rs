@@ -1,0 +1,29 @@
+//! Models that serve any subset of their modalities, what was measured about them, and how they are made.
+//!
+//! Where to start reading: [`Model`], then [`zoo`] (the models there are), [`profiler`] (how they are measured) and
+//! [`profile_file`] (how that is kept). Nothing here shows a tensor: only `torch/` knows libtorch, and it is compiled
+//! with the feature `torch` alone. Without it the [`Timed`] and [`Null`] models, the data sets and the profiles remain.
+
+pub mod assets;
+pub mod data;
+mod device;
+mod input;
+mod memory;
+mod model;
+mod null;
+pub mod profile_file;
+pub mod profiler;
+mod timed;
+#[cfg(feature = "torch")]
+mod torch;
+#[cfg(feature = "torch")]
+pub mod training;
+pub mod zoo;
+
+pub use data::{Example, Part};
+pub use device::{DeviceChoice, DeviceFacts, UnknownDevice};
+pub use input::{Input, InputError, InputFault, InputKind};
+pub use model::{Modality, Model, ModelError, Output, Request, Spec};
+pub use null::Null;
+pub use profile_file::ProfileFile;
+pub use timed::Timed;

@@ -1,0 +1,30 @@
+//! What the parts of a network hand to each other, and how answers are made of its last numbers.
+
+use tch::{Kind, TchError, Tensor};
+
+use crate::{InputError, Output, Spec};
+
+/// One modality of a batch as tokens.
+pub(super) struct Tokens {
+    /// `[n, length, width]`.
+    pub(super) states: Tensor,
+    /// `[n, length]`, false where a row is padded; `None` if no row is.
+    pub(super) present: Option<Tensor>,
+}
+
+/// The answers to a batch: `logits` has a row for every request whose inputs are not an error.
+pub(super) fn answers<T>(
+    spec: &Spec,
+    inputs: Vec<Result<T, InputError>>,
+    logits: &Tensor,
+) -> Result<Vec<Result<Output, InputError>>, TchError> {
+    let (probabilities, labels) = logits.f_softmax(-1, Kind::Float)?.f_max_dim(-1, false)?;
+    let probabilities = Vec::<f32>::try_from(&probabilities)?;
+    let labels = Vec::<i64>::try_from(&labels)?;
+    let mut rows = labels.into_iter().zip(probabilities);
+    let mut answer = |_| {
+        let (label, probability) = rows.next().expect("a row of logits for every sound request");
+        spec.output(label as usize, probability)
+    };
+    Ok(inputs.into_iter().map(|input| input.map(&mut answer)).collect())
+}

@@ -1,0 +1,173 @@
+//! The `emoji` model: MobileNetV2 and MiniLM make tokens of the picture and the name, a joint transformer reads both.
+//!
+//! The towers are frozen. Only the joint part is trained, on tokens that are computed once and kept.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use mosel_core::ModalitySet;
+use tch::nn::VarStore;
+use tch::{Device, TchError, Tensor};
+
+use super::batch::{Tokens, answers};
+use super::device;
+use super::fit::{fit, seeded, weights_of};
+use super::joint::{Joint, Shape, Stream};
+use super::layers::Source;
+use super::minilm::{self, MiniLm};
+use super::mobilenet::{self, MobileNet};
+use super::picture::{self, Picture};
+use super::tokens::KeptTokens;
+use super::weights::{self, Weights};
+use crate::assets::Assets;
+use crate::training::{Progress, Recipe};
+use crate::zoo::Task;
+use crate::{
+    DeviceChoice, DeviceFacts, Example, Input, InputError, InputFault, InputKind, Model, ModelError, Output, Request,
+    Spec,
+};
+
+/// Positions of the modalities.
+const IMAGE: usize = 0;
+const TEXT: usize = 1;
+
+struct Emoji {
+    spec: Spec,
+    facts: DeviceFacts,
+    towers: Towers,
+    joint: Joint,
+}
+
+/// The frozen networks.
+pub(super) struct Towers {
+    device: Device,
+    mobilenet: MobileNet,
+    minilm: MiniLm,
+}
+
+/// A request's selected inputs, decoded.
+pub(super) struct Decoded {
+    picture: Option<Picture>,
+    text: Option<Vec<i64>>,
+}
+
+/// Reads the model: the joint part from `weights`, the towers from the assets.
+pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Result<Box<dyn Model>> {
+    let (device, facts) = device::open(device)?;
+    let weights = Weights::read(weights, device)?;
+    let spec = Task::Emoji.spec_with(&weights.sha256);
+    let joint = Joint::new(&Source::Stored(&weights), &shape(&spec))?;
+    Ok(Box::new(Emoji { spec, facts, towers: Towers::new(assets, device)?, joint }))
+}
+
+/// Trains the joint part and returns its weight file.
+pub(crate) fn train(
+    assets: &Assets,
+    examples: &[Example],
+    recipe: &Recipe,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<u8>> {
+    let (device, _) = device::open(DeviceChoice::Cpu)?;
+    let spec = Task::Emoji.spec_with("");
+    let kept = KeptTokens::of(assets, &spec, examples, progress)?;
+    let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
+    let _generator = seeded(recipe.seed);
+    let store = VarStore::new(device);
+    let joint = Joint::new(&Source::Fresh(&store), &shape(&spec))?;
+    let logits = |rows: &Tensor, selection| Ok(joint.logits(&kept.select(rows, selection)?, true)?);
+    fit(&store, &Tensor::f_from_slice(&labels)?, spec.modalities.len(), recipe, logits, progress)?;
+    weights::write(&weights_of(&store), &recipe.note())
+}
+
+fn shape(spec: &Spec) -> Shape {
+    Shape {
+        streams: vec![
+            Stream { name: "image", width: mobilenet::WIDTH, places: Some(mobilenet::CELLS) },
+            Stream { name: "text", width: minilm::WIDTH, places: None },
+        ],
+        width: 128,
+        layers: 2,
+        heads: 4,
+        labels: spec.labels.len() as i64,
+    }
+}
+
+impl Model for Emoji {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn device(&self) -> &DeviceFacts {
+        &self.facts
+    }
+
+    fn forward(
+        &mut self,
+        requests: &[&Request],
+        modalities: ModalitySet,
+    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+        self.spec.check_batch(requests, modalities)?;
+        let _no_grad = tch::no_grad_guard();
+        let inputs: Vec<Result<Decoded, InputError>> =
+            requests.iter().map(|request| self.towers.decode(&self.spec, request, modalities)).collect();
+        let sound: Vec<&Decoded> = inputs.iter().flatten().collect();
+        if sound.is_empty() {
+            return Ok(inputs.into_iter().map(|input| Err(input.err().expect("none is sound"))).collect());
+        }
+        let logits = self.joint.logits(&self.towers.tokens(&sound)?, false)?;
+        Ok(answers(&self.spec, inputs, &logits)?)
+    }
+}
+
+impl Towers {
+    /// Reads both towers.
+    pub(super) fn new(assets: &Assets, device: Device) -> Result<Towers> {
+        let pictures = Weights::read(&assets.path("towers/mobilenet_v2.safetensors")?, device)?;
+        let texts = Weights::read(&assets.path("towers/minilm.safetensors")?, device)?;
+        let tokenizer = assets.path("towers/minilm-tokenizer.json")?;
+        Ok(Towers {
+            device,
+            mobilenet: MobileNet::new(&pictures).context("MobileNetV2")?,
+            minilm: MiniLm::new(&texts, &tokenizer).context("MiniLM")?,
+        })
+    }
+
+    /// Decodes the selected inputs of a request and leaves the others alone.
+    pub(super) fn decode(&self, spec: &Spec, request: &Request, selected: ModalitySet) -> Result<Decoded, InputError> {
+        let of = |index: usize| selected.contains(index).then(|| (&request.inputs()[index], &spec.modalities[index]));
+        let picture = of(IMAGE)
+            .map(|(input, modality)| decode_picture(input, &modality.kind).map_err(|fault| modality.error(fault)));
+        let text = of(TEXT)
+            .map(|(input, modality)| self.decode_text(input, &modality.kind).map_err(|fault| modality.error(fault)));
+        Ok(Decoded { picture: picture.transpose()?, text: text.transpose()? })
+    }
+
+    fn decode_text(&self, input: &Input, kind: &InputKind) -> Result<Vec<i64>, InputFault> {
+        input.check(kind)?;
+        let Input::Text(text) = input else { unreachable!("the check compares the kinds") };
+        let text = std::str::from_utf8(text).expect("the check knows UTF-8");
+        self.minilm.tokenize(text).map_err(|error| InputFault::Untokenizable { reason: error.to_string() })
+    }
+
+    /// The tokens of every modality; all requests have the same ones.
+    pub(super) fn tokens(&self, requests: &[&Decoded]) -> Result<Vec<Option<Tokens>>, TchError> {
+        let pictures: Vec<&Picture> = requests.iter().filter_map(|request| request.picture.as_ref()).collect();
+        let texts: Vec<&[i64]> = requests.iter().filter_map(|request| request.text.as_deref()).collect();
+        let image = (!pictures.is_empty()).then(|| self.image_tokens(&pictures)).transpose()?;
+        let text = (!texts.is_empty()).then(|| self.minilm.tokens(&texts, self.device)).transpose()?;
+        Ok(vec![image, text])
+    }
+
+    fn image_tokens(&self, pictures: &[&Picture]) -> Result<Tokens, TchError> {
+        let batch = picture::batch(pictures, mobilenet::SIDE, self.device)?;
+        Ok(Tokens { states: self.mobilenet.tokens(&batch)?, present: None })
+    }
+}
+
+fn decode_picture(input: &Input, kind: &InputKind) -> Result<Picture, InputFault> {
+    input.check(kind)?;
+    match (input, kind) {
+        (Input::Png(file), InputKind::Png { max_side }) => Picture::decode(file, *max_side),
+        _ => unreachable!("the check compares the kinds"),
+    }
+}

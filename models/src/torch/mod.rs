@@ -1,0 +1,31 @@
+//! The libtorch backend: the only place that knows tch. One network, one file.
+//!
+//! Calls that an input can influence are the `f_` ones: they return an error where the others panic.
+
+mod batch;
+mod device;
+mod emoji;
+mod fit;
+mod joint;
+mod layers;
+mod minilm;
+mod mobilenet;
+mod picture;
+mod tokens;
+mod watch;
+mod weights;
+
+pub(crate) use emoji::{load as load_emoji, train as train_emoji};
+pub(crate) use watch::{load as load_watch, train as train_watch};
+
+use tch::TchError;
+
+use crate::ModelError;
+
+impl From<TchError> for ModelError {
+    /// The first line only: libtorch adds its own stack.
+    fn from(error: TchError) -> ModelError {
+        let text = error.to_string();
+        ModelError::Backend(text.lines().next().unwrap_or("unknown").to_owned())
+    }
+}

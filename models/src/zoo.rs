@@ -1,0 +1,170 @@
+//! The models there are: what each expects, its data, its weights and its profile.
+
+use std::env;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::assets::Assets;
+use crate::data::{Cut, emoji, watch};
+#[cfg(feature = "torch")]
+use crate::{DeviceChoice, Model};
+use crate::{Example, InputKind, Modality, Part, ProfileFile, Spec};
+
+/// A model of the zoo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Unicode group of an emoji from picture and name.
+    Emoji,
+    /// Exercise from a smartwatch's accelerometer and gyroscope.
+    Watch,
+}
+
+/// A name that no model of the zoo has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a model of the zoo (emoji, watch), {0:?} came")]
+pub struct UnknownModel(String);
+
+/// Every model of the zoo.
+pub const ALL: [Task; 2] = [Task::Emoji, Task::Watch];
+
+/// Loads a model by its name, weights from the zoo and towers from the standard assets.
+///
+/// Call it in the thread that will own the model: libtorch keeps the number of threads by thread. Takes half a second.
+#[cfg(feature = "torch")]
+pub fn load(name: &str, device: DeviceChoice) -> Result<Box<dyn Model>> {
+    let task: Task = name.parse()?;
+    task.load(&Assets::standard(), &task.weights_path(), device)
+}
+
+/// The folder of weights and profiles: `$MOSEL_ZOO`, else the one in the source tree.
+pub fn folder() -> PathBuf {
+    let named = env::var_os("MOSEL_ZOO").filter(|value| !value.is_empty());
+    named.map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/zoo").into(), PathBuf::from)
+}
+
+impl Task {
+    /// What the model expects and answers, without loading it; reads the weight file for its hash.
+    pub fn spec(self) -> Result<Spec> {
+        let path = self.weights_path();
+        let weights = std::fs::read(&path)
+            .with_context(|| format!("reading {} (`mosel train {self}` makes it)", path.display()))?;
+        let sha256: String = Sha256::digest(weights).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(self.spec_with(&sha256))
+    }
+
+    /// The labelled inputs of one part of its data.
+    pub fn examples(self, assets: &Assets, part: Part) -> Result<Vec<Example>> {
+        match self {
+            Task::Emoji => emoji::read(assets, part),
+            Task::Watch => watch::read(assets, part),
+        }
+    }
+
+    /// How its data is cut.
+    pub fn cut(self) -> Cut {
+        match self {
+            Task::Emoji => emoji::cut(),
+            Task::Watch => watch::cut(),
+        }
+    }
+
+    /// Where its trained weights are.
+    pub fn weights_path(self) -> PathBuf {
+        let file = match self {
+            Task::Emoji => "fusion.safetensors",
+            Task::Watch => "weights.safetensors",
+        };
+        folder().join(self.name()).join(file)
+    }
+
+    /// Where its profile is.
+    pub fn profile_path(self) -> PathBuf {
+        folder().join(self.name()).join("profile.json")
+    }
+
+    /// Its profile, checked to be of the weights that are there.
+    pub fn profile(self) -> Result<ProfileFile> {
+        let profile = ProfileFile::read(&self.profile_path())?;
+        profile.check_model(&self.spec()?)?;
+        Ok(profile)
+    }
+
+    /// Loads the model with these weights; see [`load`].
+    #[cfg(feature = "torch")]
+    pub fn load(self, assets: &Assets, weights: &std::path::Path, device: DeviceChoice) -> Result<Box<dyn Model>> {
+        let model = match self {
+            Task::Emoji => crate::torch::load_emoji(assets, weights, device),
+            Task::Watch => crate::torch::load_watch(weights, device),
+        };
+        model.with_context(|| format!("loading model {self}"))
+    }
+
+    /// As clients write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Emoji => "emoji",
+            Task::Watch => "watch",
+        }
+    }
+
+    /// What the model expects and answers, with weights of this hash.
+    pub(crate) fn spec_with(self, weights_sha256: &str) -> Spec {
+        let samples = || InputKind::Samples { shape: vec![watch::WINDOW, watch::AXES] };
+        let (modalities, labels): (_, &[&str]) = match self {
+            Task::Emoji => {
+                let image = Modality::new("image", InputKind::Png { max_side: 512 });
+                (vec![image, Modality::new("text", InputKind::Text { max_bytes: 256 })], &emoji::LABELS)
+            }
+            Task::Watch => {
+                let accelerometer = Modality::new("accelerometer", samples());
+                (vec![accelerometer, Modality::new("gyroscope", samples())], &watch::LABELS)
+            }
+        };
+        let labels = labels.iter().map(|&label| label.to_owned()).collect();
+        Spec { name: self.name().into(), modalities, labels, weights_sha256: weights_sha256.into() }
+    }
+}
+
+impl FromStr for Task {
+    type Err = UnknownModel;
+
+    fn from_str(name: &str) -> Result<Task, UnknownModel> {
+        ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| UnknownModel(name.into()))
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_model_is_found_by_its_name() {
+        for task in ALL {
+            assert_eq!(task.to_string().parse(), Ok(task));
+        }
+        let refused = "vilt".parse::<Task>().unwrap_err().to_string();
+        assert_eq!(refused, r#"expected a model of the zoo (emoji, watch), "vilt" came"#);
+    }
+
+    #[test]
+    fn every_held_out_example_is_what_the_model_expects() {
+        for task in ALL {
+            let spec = task.spec_with("");
+            for example in task.examples(&Assets::standard(), Part::Served).expect("run `make setup` first") {
+                let named = spec.modality_names().into_iter().zip(example.request.inputs().iter().cloned());
+                assert_eq!(spec.request(named).as_ref(), Ok(&example.request), "{}", example.name);
+                assert!(example.label < spec.labels.len());
+            }
+        }
+    }
+}
