@@ -29,6 +29,12 @@ enum Command {
     /// Serve real held-out inputs under overload, without and with modality selection.
     #[cfg(feature = "torch")]
     Demo(client::demo::DemoArgs),
+    /// Train models of the zoo.
+    #[cfg(feature = "torch")]
+    Train(crate::train::TrainArgs),
+    /// Measure models of the zoo on this machine.
+    #[cfg(feature = "torch")]
+    Profile(crate::profile::ProfileArgs),
     /// Measure the server.
     Bench(client::bench::BenchArgs),
     /// List the models of the zoo.
@@ -78,6 +84,10 @@ impl Cli {
             Command::Submit(submit) => client::submit::run(&submit),
             #[cfg(feature = "torch")]
             Command::Demo(demo) => client::demo::run(&demo),
+            #[cfg(feature = "torch")]
+            Command::Train(train) => crate::train::run(&train),
+            #[cfg(feature = "torch")]
+            Command::Profile(profile) => crate::profile::run(&profile),
             Command::Bench(bench) => client::bench::run(bench),
             Command::Models => {
                 mosel_models::zoo::ALL.iter().for_each(|task| println!("{task}"));

@@ -11,10 +11,16 @@ pub mod client;
 pub mod config;
 pub mod device;
 pub mod driver;
+#[cfg(feature = "torch")]
+mod figure;
 mod http;
 pub mod jobs;
 pub mod planner;
 pub mod policies;
+#[cfg(feature = "torch")]
+pub mod profile;
 pub mod served;
 pub mod server;
 pub mod service;
+#[cfg(feature = "torch")]
+pub mod train;

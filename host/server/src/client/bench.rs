@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::connection::Connection;
 use super::spawned::Spawned;
 
 /// Measures.
@@ -93,6 +94,7 @@ async fn http(args: &HttpArgs) -> Result<()> {
         request: Call { method: "GET", path: "/", body: "" },
         rounds: Vec::new(),
     };
+    Connection::new(&mosel.server.url)?.ready().await?;
     for side in [&mut mosel, &mut hyper] {
         side.round(args.connections, Duration::from_millis(300)).await?;
         side.rounds.clear();

@@ -1,6 +1,6 @@
 //! A small HTTP client: one server, pooled keep-alive connections, JSON in and out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
@@ -47,6 +47,16 @@ impl Connection {
     /// GET.
     pub async fn get(&self, path: &str) -> Result<Answer> {
         self.send(Method::GET, path, &[], Bytes::new()).await
+    }
+
+    /// Waits until the server has loaded its models.
+    pub async fn ready(&self) -> Result<()> {
+        let give_up = Instant::now() + Duration::from_secs(120);
+        while self.get("/readyz").await?.status != StatusCode::OK {
+            ensure!(Instant::now() < give_up, "the server was not ready within 120 s");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
     }
 
     /// PUT of JSON.

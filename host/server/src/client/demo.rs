@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
@@ -183,11 +183,7 @@ impl Day {
 
     /// A few jobs with time to spare, so that the first that counts meets a warm model.
     async fn warm_up(&self, connection: &Connection) -> Result<()> {
-        let give_up = Instant::now() + Duration::from_secs(120);
-        while connection.get("/readyz").await?.status != 200 {
-            ensure!(Instant::now() < give_up, "the server was not ready within 120 s");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        connection.ready().await?;
         for job in self.jobs.iter().take(3) {
             let mut body: Value = serde_json::from_slice(&job.body)?;
             body["deadline_ms"] = 60_000.into();
@@ -209,12 +205,8 @@ fn fitting_profile(task: Task, assets: &Assets) -> Result<(Arc<Profile>, PathBuf
     }
     println!("A batch takes {:.2} of the time the shipped profile says, so the model is measured anew.", fit.ratio());
     let settings = profiler::Settings { time_per_point: Duration::from_millis(500), ..Default::default() };
-    let bar = ProgressBar::new(0);
-    let measured = profiler::profile(model.as_mut(), &examples, &task.cut(), &settings, &mut |progress| {
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-    })?;
-    bar.finish_and_clear();
+    drop(model);
+    let measured = crate::profile::measure(task, DeviceChoice::Auto, &settings)?;
     let path = std::env::temp_dir().join(format!("mosel-demo-{task}-{}.json", std::process::id()));
     measured.write(&path)?;
     Ok((Arc::new(measured.to_core()?), path))

@@ -1,0 +1,115 @@
+//! `mosel profile`: measures a model on this machine and writes what was found.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use mosel_models::assets::Assets;
+use mosel_models::profiler::{self, Settings};
+use mosel_models::zoo::{self, Task};
+use mosel_models::{DeviceChoice, Part, ProfileFile};
+
+use crate::figure;
+
+/// Measures every selection of a model's modalities at every batch size, on held-out inputs.
+#[derive(Debug, clap::Args)]
+pub struct ProfileArgs {
+    /// Which; without any, all of the zoo
+    models: Vec<Task>,
+    /// Write the profile here instead of into the zoo (one model only)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Draw latency, memory and accuracy by selection (Figure 1) as SVG (one model only)
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Batch sizes
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16,32")]
+    batch_sizes: Vec<u32>,
+    /// Seconds a point is measured for, unless it needs longer for 30 runs
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+/// `mosel profile`.
+pub fn run(args: &ProfileArgs) -> Result<()> {
+    let models = if args.models.is_empty() { zoo::ALL.to_vec() } else { args.models.clone() };
+    let one = models.len() == 1;
+    ensure!(
+        one || args.out.is_none() && args.plot.is_none(),
+        "--out and --plot take one model, {} are named",
+        models.len()
+    );
+    ensure!((0.01..=600.0).contains(&args.seconds), "--seconds is {}, expected 0.01 to 600", args.seconds);
+    ensure!(args.batch_sizes.iter().all(|size| (1..=1024).contains(size)), "batch sizes are 1 to 1024");
+    models.into_iter().try_for_each(|task| profile(task, args).with_context(|| format!("profiling {task}")))
+}
+
+fn profile(task: Task, args: &ProfileArgs) -> Result<()> {
+    let settings = Settings {
+        batch_sizes: args.batch_sizes.clone(),
+        time_per_point: Duration::from_secs_f64(args.seconds),
+        ..Settings::default()
+    };
+    let file = measure(task, args.device, &settings)?;
+    let path = args.out.clone().unwrap_or_else(|| task.profile_path());
+    file.write(&path)?;
+    println!(
+        "{task} on {} ({}), {} thread(s), {}; {}",
+        file.device.name, file.device.processor, file.device.threads, file.date, file.data.cut
+    );
+    println!("{}", table(&file));
+    println!("memory: {}", file.memory.method);
+    println!("profile {} in {}", file.id(), path.display());
+    if let Some(plot) = &args.plot {
+        std::fs::write(plot, figure::svg(&file)).with_context(|| format!("writing {}", plot.display()))?;
+        println!("figure in {}", plot.display());
+    }
+    Ok(())
+}
+
+/// Measures a model of the zoo, with a progress bar.
+pub fn measure(task: Task, device: DeviceChoice, settings: &Settings) -> Result<ProfileFile> {
+    let assets = Assets::standard();
+    let examples = task.examples(&assets, Part::Profile)?;
+    let mut model = task.load(&assets, &task.weights_path(), device)?;
+    let bar = ProgressBar::new(0);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed} {msg}")?);
+    let measured = profiler::profile(model.as_mut(), &examples, &task.cut(), settings, &mut |progress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        bar.set_message(progress.next);
+    })?;
+    bar.finish_and_clear();
+    Ok(measured)
+}
+
+fn table(file: &ProfileFile) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    let header =
+        ["modalities", "batch", "median ms", "p95 ms", "p99 ms", "ms/request", "peak MB", "accuracy", "samples"];
+    table.set_header(header);
+    for selection in &file.selections {
+        for batch in &selection.batches {
+            let millis = |micros: u64| format!("{:.2}", micros as f64 / 1e3);
+            let latency = &batch.latency_us;
+            table.add_row([
+                selection.modalities.join("+"),
+                batch.size.to_string(),
+                millis(latency.median),
+                millis(latency.p95),
+                millis(latency.p99),
+                millis(latency.median / u64::from(batch.size)),
+                format!("{:.1}", batch.memory_bytes as f64 / 1e6),
+                format!("{:.3}", f64::from(selection.accuracy.correct) / f64::from(selection.accuracy.samples)),
+                selection.accuracy.samples.to_string(),
+            ]);
+        }
+    }
+    table
+}
