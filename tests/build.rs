@@ -18,6 +18,9 @@ const GUESTS: [(&str, &[&str]); 5] = [
 ];
 
 fn main() {
+    if let Ok(libtorch) = env::var("DEP_TCH_LIBTORCH_LIB") {
+        println!("cargo::rustc-link-arg=-Wl,-rpath,{libtorch}");
+    }
     println!("cargo::rerun-if-env-changed=MOSEL_POLICY_DIR");
     match env::var_os("MOSEL_POLICY_DIR") {
         Some(folder) => compile::copy_prebuilt(Path::new(&folder), &GUESTS.map(|(name, _)| name)),

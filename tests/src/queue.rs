@@ -13,7 +13,8 @@ pub type Menu = Vec<(u64, f64)>;
 
 /// A catalog of one model with these menus as tables 0, 1, ...
 pub fn catalog(menus: &[Menu]) -> Catalog {
-    let profile = Profile { id: "made-up".into(), model: "toy".into(), modalities: vec!["a".into()], measurements: vec![] };
+    let profile =
+        Profile { id: "made-up".into(), model: "toy".into(), modalities: vec!["a".into()], measurements: vec![] };
     let tables = menus.iter().enumerate().map(|(id, menu)| Arc::new(table(id as u32, menu)));
     Catalog { revision: menus.len() as u64, models: vec![(ModelId(0), Arc::new(profile))], tables: tables.collect() }
 }

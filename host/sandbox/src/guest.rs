@@ -115,7 +115,11 @@ fn new_store(engine: &Engine, budget: Budget) -> Store<Host> {
     let mut store = Store::new(engine.wasmtime(), host);
     store.limiter(|host| &mut host.memory);
     store.epoch_deadline_callback(|store| {
-        if store.data().meter.remaining() > Duration::ZERO { Ok(UpdateDeadline::Continue(1)) } else { Err(OutOfTime.into()) }
+        if store.data().meter.remaining() > Duration::ZERO {
+            Ok(UpdateDeadline::Continue(1))
+        } else {
+            Err(OutOfTime.into())
+        }
     });
     store
 }

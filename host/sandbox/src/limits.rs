@@ -20,7 +20,8 @@ pub struct Limits {
 /// What one call may use up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Wasm instructions, roughly. The deterministic bound: the same call always uses the same fuel.
+    /// Wasm instructions, roughly: a microsecond burns some 5,000 to 20,000. The deterministic bound: the same call
+    /// always uses the same fuel.
     pub fuel: u64,
     /// Processor time of the calling thread; of the clock four times as much, so that a policy is not cut off for the
     /// load that others put on the machine.
@@ -33,7 +34,7 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             stack_bytes: 512 << 10,
             component_bytes: 32 << 20,
-            decide: Budget { fuel: 200_000_000, time: Duration::from_millis(100) },
+            decide: Budget { fuel: 400_000_000, time: Duration::from_millis(100) },
             load: Budget { fuel: 2_000_000_000, time: Duration::from_secs(1) },
         }
     }

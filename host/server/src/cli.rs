@@ -128,7 +128,7 @@ impl Serve {
             values.push(("models.profiles", json!(profiles)));
         }
         values.extend((!self.timed.is_empty()).then(|| ("models.timed", json!(self.timed))));
-        values.extend(self.null.then(|| ("models.null", json!(true))));
+        values.extend(self.null.then_some(("models.null", Value::Bool(true))));
         values.extend(self.policy.as_ref().map(|policy| ("policy.name", json!(policy))));
         values.extend(self.policy_dir.as_ref().map(|dir| ("policy.dir", json!(dir))));
         if let Some(seconds) = self.drain_timeout {

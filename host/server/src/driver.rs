@@ -25,10 +25,13 @@ pub enum Message {
     /// Another policy is in place.
     NewPolicy(Arc<PolicyTag>),
     /// Somebody wants to look at the scheduler.
-    Look(Box<dyn FnOnce(&mut Scheduler, Time) + Send>),
+    Look(Look),
     /// Take nothing new; say when all that was accepted has ended, after this long at the latest.
     Drain(Duration, oneshot::Sender<Drained>),
 }
+
+/// A look at the scheduler, and what is done with what was seen.
+pub type Look = Box<dyn FnOnce(&mut Scheduler, Time) + Send>;
 
 /// How a drain went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -523,9 +523,11 @@ mod tests {
     fn waiters_are_woken_when_the_job_is_as_far_as_they_want() {
         let jobs = jobs(1);
         let entry = new(&jobs);
-        let (mut answered, mut ended) = (Box::pin(entry.wait(Until::Answered)), Box::pin(entry.wait(Until::Ended)));
+        type Wait = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+        let mut answered: Wait = Box::pin(entry.wait(Until::Answered));
+        let mut ended: Wait = Box::pin(entry.wait(Until::Ended));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        let mut ready = |future: &mut std::pin::Pin<Box<_>>| future.as_mut().poll(&mut context).is_ready();
+        let mut ready = |future: &mut Wait| future.as_mut().poll(&mut context).is_ready();
         assert!(!ready(&mut answered) && !ready(&mut ended));
         entry.accept(Accepted { job: entry.id, lane: 0, predicted_finish: Time::NEVER });
         assert!(ready(&mut answered) && !ready(&mut ended));

@@ -100,8 +100,11 @@ impl Policy for Hostile {
         if cfg!(feature = "loop-in-describe") {
             spin();
         }
-        assert!(!cfg!(feature = "trap-in-describe"), "I do not say who I am");
-        let summary = "Misbehaves in a way its settings name".repeat(if cfg!(feature = "boast-in-describe") { 100 } else { 1 });
+        if cfg!(feature = "trap-in-describe") {
+            panic!("I do not say who I am");
+        }
+        let summary =
+            "Misbehaves in a way its settings name".repeat(if cfg!(feature = "boast-in-describe") { 100 } else { 1 });
         Description::new("hostile", env!("CARGO_PKG_VERSION"), &summary)
     }
 

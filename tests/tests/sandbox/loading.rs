@@ -109,8 +109,17 @@ fn loading_has_a_time_limit_of_its_own() {
 }
 
 #[test]
+fn memory_that_a_component_is_born_with_counts() {
+    let engine = Engine::new(Limits { memory_bytes: 64 << 10, ..limits() }).unwrap();
+    let error = engine.load("large", guests::HOSTILE).unwrap_err();
+    assert_eq!(error, LoadError::Describe(PolicyError::OutOfMemory(64 << 10)));
+}
+
+#[test]
 fn a_policy_that_does_not_say_who_it_is_is_refused() {
-    let LoadError::Describe(PolicyError::Trapped(reason)) = refusal(guests::TRAP_IN_DESCRIBE) else { panic!("no trap") };
+    let LoadError::Describe(PolicyError::Trapped(reason)) = refusal(guests::TRAP_IN_DESCRIBE) else {
+        panic!("no trap")
+    };
     assert!(reason.contains("I do not say who I am"), "{reason}");
     let error = refusal(guests::BOAST_IN_DESCRIBE);
     assert!(matches!(error, LoadError::DescriptionTooLong { field: "summary", most: 1024, .. }), "{error}");

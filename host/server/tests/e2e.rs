@@ -1,0 +1,298 @@
+//! The program as its users meet it: a process of its own, real sockets, port 0. The model only takes its time
+//! (`--timed` with the shipped emoji profile), so no libtorch is loaded.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Server {
+        let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/zoo/emoji/profile.json");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mosel"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--timed", profile])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        stdout.read_line(&mut line).expect("it says where it listens");
+        let address = line.trim().strip_prefix("listening on http://").expect(&line).to_owned();
+        let server = Server { child, address };
+        while server.get("/readyz").0 != 200 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        server
+    }
+
+    fn get(&self, path: &str) -> (u16, Value) {
+        self.send("GET", path, "", b"")
+    }
+
+    fn submit(&self, job: &Value, headers: &str) -> (u16, Value) {
+        self.send(
+            "POST",
+            "/v1/jobs",
+            &format!("content-type: application/json\r\n{headers}"),
+            job.to_string().as_bytes(),
+        )
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Value) {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+            body.len()
+        );
+        self.raw(&[head.as_bytes(), body].concat())
+    }
+
+    /// Sends these bytes and reads until the server closes: status and JSON body.
+    fn raw(&self, bytes: &[u8]) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.address).expect("the server listens");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket takes a time-out");
+        // a server that refuses a body early may close before all of it was sent
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let text = String::from_utf8_lossy(&answer);
+        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    fn terminate(&self) {
+        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The signature and header of a PNG file of 8x8 pixels; a timed model reads no further.
+fn png() -> Value {
+    let mut file = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    file.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 8, 8, 6, 0, 0, 0]);
+    json!({ "base64": STANDARD.encode(file) })
+}
+
+fn job(requests: usize) -> Value {
+    let request = json!({ "image": png(), "text": "grinning face" });
+    json!({ "model": "emoji", "deadline_ms": 60_000, "requests": vec![request; requests] })
+}
+
+fn with(field: &str, value: impl Into<Value>) -> Value {
+    let mut changed = job(1);
+    changed[field] = value.into();
+    changed
+}
+
+fn with_input(name: &str, input: impl Into<Value>) -> Value {
+    let mut changed = job(1);
+    changed["requests"][0][name] = input.into();
+    changed
+}
+
+fn without(field: &str) -> Value {
+    let mut changed = job(1);
+    changed.as_object_mut().expect("a job is an object").remove(field);
+    changed
+}
+
+#[test]
+fn a_job_is_served_with_outputs_and_a_certificate() {
+    let server = Server::start(&[]);
+    let (status, body) = server.submit(&job(3), "prefer: wait\r\n");
+    assert_eq!((status, &body["state"]), (200, &json!("served")), "{body}");
+    assert_eq!(body["outputs"].as_array().map(Vec::len), Some(3));
+    let certificate = &body["certificate"];
+    assert_eq!(certificate["mix"][0]["requests"], 3, "{certificate}");
+    assert!(certificate["accuracy_lower_bound"].as_f64() < certificate["accuracy"].as_f64());
+    assert_eq!((&certificate["floor_kept"], &certificate["in_time"]), (&json!(true), &json!(true)));
+
+    let (status, accepted) = server.submit(&job(1), "");
+    assert_eq!(status, 202, "{accepted}");
+    let path = format!("/v1/jobs/{}", accepted["id"].as_str().expect("an id"));
+    assert_eq!(server.get(&path).0, 200);
+    assert_eq!(server.get("/v1/jobs").0, 200);
+    for path in [
+        "/v1/models",
+        "/v1/models/emoji/profile",
+        "/v1/models/emoji/strategies?requests=8",
+        "/v1/policies",
+        "/v1/policy",
+        "/healthz",
+    ] {
+        let (status, body) = server.get(path);
+        assert_eq!(status, 200, "{path}: {body}");
+    }
+}
+
+#[test]
+fn the_same_key_is_the_same_job_and_another_job_under_it_a_conflict() {
+    let server = Server::start(&[]);
+    let key = "idempotency-key: once\r\nprefer: wait\r\n";
+    let (first, second) = (server.submit(&job(1), key).1, server.submit(&job(1), key).1);
+    assert_eq!(first["id"], second["id"]);
+    let (status, body) = server.submit(&job(2), key);
+    assert_eq!(status, 409, "{body}");
+}
+
+#[test]
+fn overload_is_refused_with_a_counter_offer_that_is_accepted() {
+    let server = Server::start(&[]);
+    let (status, _) = server.submit(&with_requests(64, 60_000.0), "");
+    assert_eq!(status, 202);
+    let mut wish = with_requests(1, 60.0);
+    let (status, refused) = server.submit(&wish, "");
+    assert_eq!((status, refused["error"]["code"].is_string()), (503, true), "{refused}");
+    let offer = find(&refused, "earliest_deadline_ms").expect("a counter-offer");
+    wish["deadline_ms"] = json!(offer.as_f64().expect("milliseconds") + 5.0);
+    let (status, body) = server.submit(&wish, "");
+    assert_eq!(status, 202, "{body}");
+}
+
+fn with_requests(requests: usize, deadline_ms: f64) -> Value {
+    let mut wish = job(requests);
+    wish["deadline_ms"] = json!(deadline_ms);
+    wish
+}
+
+fn find<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    let object = value.as_object()?;
+    object.get(name).or_else(|| object.values().find_map(|inner| find(inner, name)))
+}
+
+#[test]
+fn the_policy_is_swapped_live_and_an_unknown_one_refused() {
+    let server = Server::start(&["--policy", "highest-accuracy"]);
+    let put = |body: &str| server.send("PUT", "/v1/policy", "content-type: application/json\r\n", body.as_bytes());
+    let (status, body) = put(r#"{"name":"greedy","settings":{"deterministic":true}}"#);
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(find(&server.get("/v1/policy").1, "name"), Some(&json!("greedy")));
+    for wrong in [r#"{"name":"nobody"}"#, r#"{"name":"greedy","settings":{"speed":9}}"#, r#"{"nam":"greedy"}"#] {
+        let (status, body) = put(wrong);
+        assert!((400..500).contains(&status), "{wrong}: {status} {body}");
+    }
+    assert_eq!(find(&server.get("/v1/policy").1, "name"), Some(&json!("greedy")), "the one before stays");
+}
+
+#[test]
+fn a_server_told_to_stop_finishes_what_it_accepted() {
+    let mut server = Server::start(&[]);
+    let job = job(32).to_string();
+    let head =
+        "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\nprefer: wait\r\n";
+    let mut stream = TcpStream::connect(&server.address).expect("the server listens");
+    write!(stream, "{head}content-length: {}\r\n\r\n{job}", job.len()).expect("it reads");
+    while server.get("/v1/jobs").1["jobs"].as_array().is_none_or(Vec::is_empty) {}
+    server.terminate();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the job is answered");
+    assert!(answer.contains(r#""state":"served""#), "{answer}");
+    assert!(server.child.wait().expect("it ends").success());
+}
+
+#[test]
+fn bad_input_is_refused_each_in_its_own_words_and_harms_nothing() {
+    let server = Server::start(&[]);
+    let (status, kept) = server.submit(&with_requests(64, 60_000.0), "");
+    assert_eq!(status, 202, "{kept}");
+    let json_type = "content-type: application/json\r\n";
+    let post = |body: &[u8]| server.send("POST", "/v1/jobs", json_type, body);
+    let text = |value: Value| value.to_string().into_bytes();
+    let good = job(1).to_string();
+    let bodies: Vec<(&str, Vec<u8>)> = vec![
+        ("nothing", vec![]),
+        ("truncated", good.as_bytes()[..good.len() - 3].to_vec()),
+        ("trailing text", format!("{good} and more").into_bytes()),
+        ("not an object", b"[1,2]".to_vec()),
+        ("broken UTF-8", b"{\"model\":\"\xff\xfe\"}".to_vec()),
+        ("NaN floor", good.replace("\"deadline_ms\":60000", "\"deadline_ms\":60000,\"min_accuracy\":NaN").into_bytes()),
+        ("no model", text(without("model"))),
+        ("no deadline", text(without("deadline_ms"))),
+        ("no requests", text(without("requests"))),
+        ("unknown field", text(with("dead_line", 5))),
+        ("a field twice", good.replacen('{', "{\"model\":\"emoji\",", 1).into_bytes()),
+        ("model is a number", text(with("model", 7))),
+        ("unknown model", text(with("model", "nobody"))),
+        ("deadline is text", text(with("deadline_ms", "soon"))),
+        ("deadline in the past", text(with("deadline_ms", -5))),
+        ("deadline zero", text(with("deadline_ms", 0))),
+        ("deadline next year", text(with("deadline_ms", 3.2e10))),
+        ("deadline overflows", good.replace("60000", "1e999").into_bytes()),
+        ("floor 1.1", text(with("min_accuracy", 1.1))),
+        ("floor -0.1", text(with("min_accuracy", -0.1))),
+        ("floor is text", text(with("min_accuracy", "high"))),
+        ("floor above the best", text(with("min_accuracy", 0.999))),
+        ("deadline nobody meets", text(with("deadline_ms", 1))),
+        ("priority zero", text(with("priority", 0))),
+        ("priority is a list", text(with("priority", json!([1])))),
+        ("unknown wish", text(with("on_late", "panic"))),
+        ("requests is a number", text(with("requests", 1_000_000_000))),
+        ("zero requests", text(with("requests", json!([])))),
+        ("too many requests", text(with("requests", vec![json!({}); 300]))),
+        ("a request is text", text(with("requests", json!(["x"])))),
+        ("a request is null", text(with("requests", json!([null])))),
+        ("missing image", text(with("requests", json!([{ "text": "a" }])))),
+        ("missing text", text(with("requests", json!([{ "image": png() }])))),
+        ("unknown modality", text(with_input("smell", "rose"))),
+        ("image is text", text(with_input("image", "a cat"))),
+        ("image is no base64", text(with_input("image", json!({ "base64": "%%%" })))),
+        ("image is no PNG", text(with_input("image", json!({ "base64": "R0lGODlh" })))),
+        ("image is empty", text(with_input("image", json!({ "base64": "" })))),
+        (
+            "image is half a header",
+            text(with_input("image", json!({ "base64": STANDARD.encode(b"\x89PNG\r\n\x1a\n") }))),
+        ),
+        ("image under another key", text(with_input("image", json!({ "hex": "00" })))),
+        ("text is a number", text(with_input("text", 7))),
+        ("text is empty", text(with_input("text", ""))),
+        ("text is too long", text(with_input("text", "x".repeat(5000)))),
+        ("text is numbers", text(with_input("text", json!([1, 2])))),
+        ("text is base64 of no UTF-8", text(with_input("text", json!({ "base64": "/w==" })))),
+    ];
+    assert!(bodies.len() >= 40);
+    let mut messages = std::collections::BTreeMap::new();
+    for (what, body) in &bodies {
+        let (status, answer) = post(body);
+        assert!((400..500).contains(&status), "{what}: {status} {answer}");
+        let message = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{what}: {answer}"));
+        assert!(answer["error"]["code"].is_string(), "{what}: {answer}");
+        if let Some(other) = messages.insert(message.to_owned(), what) {
+            panic!("{what} and {other} get the same words: {message}");
+        }
+    }
+    let other: [(u16, (u16, Value)); 7] = [
+        (415, server.send("POST", "/v1/jobs", "content-type: text/plain\r\n", good.as_bytes())),
+        (415, server.send("POST", "/v1/jobs", "", good.as_bytes())),
+        (404, server.get("/v1/jobs/j-999999")),
+        (404, server.get("/v1/nothing")),
+        (404, server.get("/v1/models/nobody/profile")),
+        (405, server.send("PUT", "/v1/jobs", json_type, b"{}")),
+        (413, server.raw(b"POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n")),
+    ];
+    for (expected, (status, answer)) in other {
+        assert_eq!(status, expected, "{answer}");
+    }
+    let (status, body) = server.submit(&job(1), "prefer: wait\r\n");
+    assert_eq!((status, &body["state"]), (200, &json!("served")), "{body}");
+    let path = format!("/v1/jobs/{}", kept["id"].as_str().expect("an id"));
+    while server.get(&path).1["state"] != "served" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

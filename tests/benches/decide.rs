@@ -1,0 +1,58 @@
+//! Time of a decision through the sandbox: the crossing alone (`highest-accuracy`), and a policy at work (`greedy`).
+//!
+//! `cargo bench -p mosel-tests --bench decide`
+
+use divan::Bencher;
+use mosel_core::Snapshot;
+use mosel_sandbox::{Engine, Limits, Loaded, Policy};
+use mosel_tests::queue;
+
+const JOBS: [u64; 3] = [10, 100, 1000];
+const SEED: u64 = 1;
+
+fn main() {
+    println!("random queues, seed {SEED}; 12 menus of 12 strategies");
+    divan::main();
+}
+
+fn load(name: &str) -> Loaded {
+    let engine = Engine::new(Limits::default()).expect("this machine runs an engine");
+    engine.load(name, mosel_policies::shipped(name).expect("it is shipped")).expect("it loads")
+}
+
+fn started(name: &str, jobs: u64) -> (Policy, Snapshot) {
+    let (catalog, snapshot) = queue::random(SEED, jobs, 12, 12);
+    (Policy::start(load(name), "{}", &catalog, SEED).expect("it starts"), snapshot)
+}
+
+#[divan::bench(args = JOBS)]
+fn highest_accuracy(bencher: Bencher, jobs: u64) {
+    let (mut policy, snapshot) = started("highest-accuracy", jobs);
+    bencher.bench_local(|| policy.decide(&snapshot));
+}
+
+#[divan::bench(args = JOBS)]
+fn greedy(bencher: Bencher, jobs: u64) {
+    let (mut policy, snapshot) = started("greedy", jobs);
+    bencher.bench_local(|| policy.decide(&snapshot));
+}
+
+/// Configuring the policy and copying the catalog included, some 3 us.
+#[divan::bench(args = JOBS)]
+fn greedy_native(bencher: Bencher, jobs: u64) {
+    let (catalog, snapshot) = queue::random(SEED, jobs, 12, 12);
+    let snapshot = queue::native(&catalog, &snapshot).snapshot();
+    bencher.bench_local(|| mosel_sdk::test::decide_seeded::<policy_greedy::Greedy>("{}", &snapshot, SEED));
+}
+
+#[divan::bench]
+fn compile_greedy(bencher: Bencher) {
+    bencher.bench_local(|| load("greedy"));
+}
+
+#[divan::bench]
+fn fresh_instance(bencher: Bencher) {
+    let loaded = load("greedy");
+    let (catalog, _) = queue::random(SEED, 1, 12, 12);
+    bencher.bench_local(|| Policy::start(loaded.clone(), "{}", &catalog, SEED));
+}
