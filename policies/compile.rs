@@ -127,5 +127,7 @@ fn scrub(cargo: &mut Command) {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    fs::copy(from, to).map(drop).map_err(|error| format!("{} cannot be copied to {}: {error}", from.display(), to.display()))
+    fs::copy(from, to)
+        .map(drop)
+        .map_err(|error| format!("{} cannot be copied to {}: {error}", from.display(), to.display()))
 }

@@ -5,7 +5,13 @@ use crate::{Assignment, Decision, Quality, Snapshot};
 impl Decision {
     /// Every job keeps its strategy.
     pub fn keep() -> Decision {
-        Decision { assignments: Vec::new(), order: Vec::new(), quality: Quality::Heuristic, objective: None, bound: None }
+        Decision {
+            assignments: Vec::new(),
+            order: Vec::new(),
+            quality: Quality::Heuristic,
+            objective: None,
+            bound: None,
+        }
     }
 
     /// Row `k` of the snapshot gets strategy `chosen[k]`; rows whose strategy stays are not named.

@@ -38,7 +38,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// The queue the server sent; refused if a row names a table or a strategy that is not there.
     pub(crate) fn new(queue: wire::Snapshot, catalog: Arc<Catalog>) -> Result<Snapshot, PolicyError> {
-        let wire::Snapshot { sequence, lane, trigger, now, start, budget, time_factor, catalog_revision: _, jobs } = queue;
+        let wire::Snapshot { sequence, lane, trigger, now, start, budget, time_factor, catalog_revision: _, jobs } =
+            queue;
         let places = jobs.iter().map(|job| place(job, &catalog)).collect::<Result<_, _>>()?;
         Ok(Snapshot { sequence, lane, trigger, now, start, budget, time_factor, jobs, catalog, places })
     }
@@ -126,7 +127,8 @@ impl Snapshot {
 fn place(job: &Job, catalog: &Catalog) -> Result<usize, PolicyError> {
     let Job { id, table, current, .. } = job;
     let place = catalog.place_of_table(*table);
-    let place = place.ok_or_else(|| PolicyError::Unsupported(format!("job {id} names table {table}, which the catalog lacks")))?;
+    let place = place
+        .ok_or_else(|| PolicyError::Unsupported(format!("job {id} names table {table}, which the catalog lacks")))?;
     let count = catalog.tables()[place].strategies.len();
     if *current as usize >= count {
         return Err(PolicyError::Unsupported(format!("job {id} has {count} strategies, its current one is {current}")));

@@ -72,14 +72,7 @@ struct Squeeze<'a> {
 
 impl Squeeze<'_> {
     fn new(snapshot: &Snapshot) -> Squeeze<'_> {
-        Squeeze {
-            snapshot,
-            chosen: snapshot.chosen(),
-            squeezable: Vec::new(),
-            work: 0,
-            least_work: 0,
-            all_saved: true,
-        }
+        Squeeze { snapshot, chosen: snapshot.chosen(), squeezable: Vec::new(), work: 0, least_work: 0, all_saved: true }
     }
 
     /// Takes the next row in.

@@ -118,7 +118,11 @@ fn check_promises(seed: u64, before: &Snapshot, decision: &Decision, after: &Sna
     assert_eq!(decision.quality == Quality::BestEffort, !hopeless.is_empty(), "seed {seed}");
     for (row, (job, now)) in before.jobs.iter().zip(&after.jobs).enumerate() {
         assert!(now.current <= job.current, "seed {seed}: job {} became slower", job.id);
-        assert!(now.current == job.current || before.legal(row, now.current), "seed {seed}: job {} under its floor", job.id);
+        assert!(
+            now.current == job.current || before.legal(row, now.current),
+            "seed {seed}: job {} under its floor",
+            job.id
+        );
         assert!(!job.late || now.current == job.current, "seed {seed}: late job {} was touched", job.id);
     }
     if before.violators().is_empty() {

@@ -26,7 +26,7 @@ pub struct Connection {
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
-    /// Its body; null if it was empty.
+    /// Its body; null if it was empty, text if it was not JSON.
     pub body: Value,
 }
 
@@ -84,11 +84,9 @@ impl Connection {
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
         let bytes = body.map_err(|error| anyhow::anyhow!("reading the answer of {}: {error}", self.base))?.to_bytes();
-        let body = if bytes.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&bytes).context("the answer is not JSON")?
-        };
+        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+        let body =
+            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or_else(|_| text()) };
         Ok(Answer { status, body })
     }
 }

@@ -32,7 +32,7 @@ pub struct DemoArgs {
     #[arg(long, default_value = "emoji")]
     model: String,
     /// Offered load, as a multiple of what the device can serve on all modalities
-    #[arg(long, default_value_t = 2.3)]
+    #[arg(long, default_value_t = 2.0)]
     load: f64,
     /// Seconds of arrivals, for each policy
     #[arg(long, default_value_t = 15.0)]
@@ -52,7 +52,7 @@ pub struct DemoArgs {
 const POLICIES: [&str; 2] = ["highest-accuracy", "greedy"];
 
 /// Floors, as shares of the way from the fastest strategy's accuracy to the best, drawn evenly.
-const FLOORS: [f64; 3] = [0.0, 0.05, 0.1];
+const FLOORS: [f64; 3] = [0.0, 0.03, 0.06];
 
 /// A profile may be this far off (either way) before the model is measured anew.
 const PROFILE_FITS: f64 = 1.25;
