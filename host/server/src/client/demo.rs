@@ -32,7 +32,7 @@ pub struct DemoArgs {
     #[arg(long, default_value = "emoji")]
     model: String,
     /// Offered load, as a multiple of what the device can serve on all modalities
-    #[arg(long, default_value_t = 1.7)]
+    #[arg(long, default_value_t = 1.6)]
     load: f64,
     /// Seconds of arrivals, for each policy
     #[arg(long, default_value_t = 20.0)]
@@ -41,7 +41,7 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     requests: u32,
     /// A job's deadline, as a multiple of its own time on all modalities
-    #[arg(long, default_value_t = 16.0)]
+    #[arg(long, default_value_t = 18.0)]
     slack: f64,
     /// What arrivals, floors and inputs are drawn with
     #[arg(long, default_value_t = 1)]
