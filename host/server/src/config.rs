@@ -81,8 +81,6 @@ pub struct Queue {
     pub max_deadline_ms: u64,
     /// Bytes of all inputs that are being received, wait or run.
     pub max_input_bytes: u64,
-    /// Events on their way to the scheduler.
-    pub max_events: usize,
     /// Added to every time estimate, as a share of it.
     pub margin: f64,
 }
@@ -145,7 +143,6 @@ impl Default for Queue {
             min_deadline_ms: 1,
             max_deadline_ms: 3_600_000,
             max_input_bytes: 1 << 30,
-            max_events: 1024,
             margin: 0.05,
         }
     }
@@ -221,7 +218,6 @@ impl Config {
         within("queue.min_deadline_ms", queue.min_deadline_ms, 1, HOUR_MS)?;
         within("queue.max_deadline_ms", queue.max_deadline_ms, queue.min_deadline_ms, 24 * HOUR_MS)?;
         within("queue.max_input_bytes", queue.max_input_bytes, http.max_body_bytes, 1 << 40)?;
-        within("queue.max_events", queue.max_events as u64, 1, 1_000_000)?;
         if !(0.0..=10.0).contains(&queue.margin) {
             bail!("queue.margin is {}, expected 0 to 10", queue.margin);
         }

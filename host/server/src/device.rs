@@ -2,15 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use mosel_core::{Batch, Event};
 use mosel_models::{Model, ModelError, Request};
 
-use crate::driver::{DriverHandle, Message};
-use crate::jobs::{Answer, Entry};
+use crate::driver::Driver;
+use crate::jobs::{Answer, Entry, Wakes};
 
 /// Builds one model inside the thread that will own it.
 pub type Build = Arc<dyn Fn() -> anyhow::Result<Box<dyn Model>> + Send + Sync>;
@@ -24,11 +24,9 @@ pub struct Work {
     pub entry: Arc<Entry>,
 }
 
-/// Starts the device thread of a lane; returns once its models are there, in the order of their ids.
-///
-/// The hand-off holds one batch: the core gives a lane the next one when the last is done.
-pub fn start(lane: u32, builds: Vec<Build>, driver: DriverHandle) -> anyhow::Result<SyncSender<Work>> {
-    let (batches, work) = sync_channel(1);
+/// Starts the device thread of a lane, which takes its batches from `work`; returns once its models are there, in the
+/// order of their ids. The thread ends when nobody can send to it any more.
+pub fn start(lane: usize, builds: Vec<Build>, work: Receiver<Work>, driver: Arc<Driver>) -> anyhow::Result<()> {
     let (ready, built) = sync_channel(1);
     let run = move || match build_all(&builds) {
         Ok(models) => {
@@ -40,19 +38,28 @@ pub fn start(lane: u32, builds: Vec<Build>, driver: DriverHandle) -> anyhow::Res
         }
     };
     std::thread::Builder::new().name(format!("device-{lane}")).spawn(run).context("starting a device thread")?;
-    built.recv().map_err(|_| anyhow!("the thread of device {lane} died while it built its models"))??;
-    Ok(batches)
+    built.recv().map_err(|_| anyhow!("the thread of device {lane} died while it built its models"))?
 }
 
 struct Device {
     models: Vec<Box<dyn Model>>,
     builds: Vec<Build>,
-    driver: DriverHandle,
+    driver: Arc<Driver>,
 }
+
+/// Clients of finished jobs may wait so long for the end of a batch that comes after, to be woken together: less than
+/// waking them one by one would take.
+const WORTH_WAITING: Duration = Duration::from_micros(50);
+/// So many are woken at once at most.
+const MOST_WAITING: usize = 16;
 
 impl Device {
     fn run(mut self, work: &Receiver<Work>) {
-        while let Ok(Work { batch, entry }) = work.recv() {
+        let mut wakes = Wakes::default();
+        while let Some(Work { batch, entry }) = next(work, &mut wakes) {
+            if batch.expected > WORTH_WAITING {
+                drop(std::mem::take(&mut wakes));
+            }
             let event = match self.serve(&batch, &entry) {
                 Ok(measured) => Event::BatchDone(batch.id, measured),
                 Err(reason) => {
@@ -61,9 +68,9 @@ impl Device {
                     Event::BatchFailed(batch.id)
                 }
             };
-            // the driver is gone when the server stops: then nobody wants the rest either
-            if self.driver.send(Message::Event(event)).is_err() {
-                return;
+            wakes.extend(self.driver.take(event));
+            if wakes.len() >= MOST_WAITING {
+                drop(std::mem::take(&mut wakes));
             }
         }
     }
@@ -99,6 +106,15 @@ impl Device {
         }
         format!("the model panicked: {}", words.unwrap_or("without a message"))
     }
+}
+
+/// The next batch; before the thread goes to sleep, everybody is woken.
+fn next(work: &Receiver<Work>, wakes: &mut Wakes) -> Option<Work> {
+    if let Ok(next) = work.try_recv() {
+        return Some(next);
+    }
+    drop(std::mem::take(wakes));
+    work.recv().ok()
 }
 
 fn build_all(builds: &[Build]) -> anyhow::Result<Vec<Box<dyn Model>>> {

@@ -1,7 +1,7 @@
 //! The job table: what clients sent, how far it is, what came out. The core knows none of it.
 //!
 //! Bounded in every direction: inputs by bytes, ended jobs by number and age; a live job is bounded by the
-//! scheduler's queue. HTTP tasks, the driver and the device threads share the entries; each lock is short.
+//! scheduler's queue. Everyone shares the entries; each lock is short.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -107,8 +107,6 @@ pub enum Turned {
     Core(Refusal, Time),
     /// The server is stopping.
     Draining,
-    /// The scheduler's inbox was full.
-    Busy,
 }
 
 /// How a job ended.
@@ -158,6 +156,10 @@ struct Waiter {
     until: Until,
     wake: oneshot::Sender<()>,
 }
+
+/// Clients that are woken when this is dropped: not before the locks are free.
+#[derive(Debug, Default)]
+pub struct Wakes(Vec<oneshot::Sender<()>>);
 
 /// What became of a submission under its key.
 #[derive(Debug)]
@@ -218,20 +220,20 @@ impl Jobs {
     }
 
     /// A job was turned away: nothing of it is kept.
-    pub fn turn_away(&self, entry: &Entry, why: Turned) {
+    pub fn turn_away(&self, entry: &Entry, why: Turned) -> Wakes {
         self.lock().forget(entry);
-        entry.advance(Phase::Refused(why));
+        entry.advance(Phase::Refused(why))
     }
 
     /// A job has ended: its inputs are freed, its outputs kept for a while.
-    pub fn end(&self, entry: &Entry, ending: Ending) {
+    pub fn end(&self, entry: &Entry, ending: Ending) -> Wakes {
         let now = ending.outcome.finish;
         {
             let mut table = self.lock();
             table.ended.push_back((now, entry.id));
             table.forget_old(now, self.keep, self.max_ended);
         }
-        entry.advance(Phase::Ended(Arc::new(ending)));
+        entry.advance(Phase::Ended(Arc::new(ending)))
     }
 
     /// Forgets ended jobs that were kept long enough; says when the next one will have been.
@@ -280,8 +282,8 @@ impl Entry {
     }
 
     /// The scheduler took the job.
-    pub fn accept(&self, accepted: Accepted) {
-        self.advance(Phase::Queued(accepted));
+    pub fn accept(&self, accepted: Accepted) -> Wakes {
+        self.advance(Phase::Queued(accepted))
     }
 
     /// A batch of the job starts: its requests, unless the job has ended meanwhile.
@@ -318,21 +320,47 @@ impl Entry {
         }
     }
 
-    fn advance(&self, phase: Phase) {
+    fn advance(&self, phase: Phase) -> Wakes {
         let mut progress = self.progress();
         if matches!(progress.phase, Phase::Ended(_) | Phase::Refused(_)) {
-            return;
+            return Wakes::default();
         }
         if phase.reached(Until::Ended) {
             progress.requests = None;
             progress.held = None;
         }
         let reached = |waiter: &mut Waiter| phase.reached(waiter.until);
-        let woken: Vec<Waiter> = progress.waiters.extract_if(.., reached).collect();
+        let woken = progress.waiters.extract_if(.., reached).map(|waiter| waiter.wake).collect();
         progress.phase = phase;
-        drop(progress);
-        for waiter in woken {
-            let _ = waiter.wake.send(());
+        Wakes(woken)
+    }
+}
+
+impl Wakes {
+    /// Wakes these clients together with those of `more`.
+    pub fn extend(&mut self, mut more: Wakes) {
+        if self.0.is_empty() {
+            std::mem::swap(&mut self.0, &mut more.0);
+        }
+        self.0.append(&mut more.0);
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// None at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        for wake in self.0.drain(..) {
+            // a client that has gone away is no matter
+            let _ = wake.send(());
         }
     }
 }

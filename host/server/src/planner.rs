@@ -1,7 +1,7 @@
 //! The planner: one thread that owns the policy in place and asks it, so that nobody else ever waits for one.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use anyhow::Context;
 use mosel_core::{Event, PlanError, PlanId, Snapshot};
 use mosel_sandbox::Policy;
 
-use crate::driver::{DriverHandle, Message};
+use crate::driver::Driver;
 use crate::jobs::PolicyTag;
 
 /// Something for the planner.
@@ -49,43 +49,40 @@ pub struct Counts {
 const TIMES_KEPT: usize = 1024;
 
 /// Starts the planner thread with this policy in place. It ends when nobody can send to it any more.
-///
-/// The channel has room for one question a lane and a change of policy.
 pub fn start(
     policy: Policy,
-    lanes: u32,
-    driver: DriverHandle,
+    orders: Receiver<Order>,
+    driver: Arc<Driver>,
     stats: Arc<PolicyStats>,
-) -> anyhow::Result<SyncSender<Order>> {
-    let (orders, inbox) = sync_channel(lanes as usize + 1);
+) -> anyhow::Result<()> {
     let planner = Planner { policy, driver, stats };
     std::thread::Builder::new()
         .name("planner".into())
-        .spawn(move || planner.run(&inbox))
+        .spawn(move || planner.run(&orders))
         .context("starting the planner")?;
-    Ok(orders)
+    Ok(())
 }
 
 struct Planner {
     policy: Policy,
-    driver: DriverHandle,
+    driver: Arc<Driver>,
     stats: Arc<PolicyStats>,
 }
 
 impl Planner {
     fn run(mut self, orders: &Receiver<Order>) {
         while let Ok(order) = orders.recv() {
-            let message = match order {
-                Order::Ask(snapshot) => Message::Event(self.ask(&snapshot)),
+            drop(match order {
+                Order::Ask(snapshot) => {
+                    let answer = self.ask(&snapshot);
+                    self.driver.take(answer)
+                }
                 Order::Install(tag, policy) => {
                     self.policy = *policy;
                     self.stats.start_anew();
-                    Message::NewPolicy(tag)
+                    self.driver.change_policy(tag)
                 }
-            };
-            if self.driver.send(message).is_err() {
-                return;
-            }
+            });
         }
     }
 

@@ -9,7 +9,7 @@ use mosel_core::{Catalog, Plan, Snapshot, Trigger};
 use mosel_sandbox::{Engine, Policy};
 use thiserror::Error;
 
-use crate::driver::{DriverHandle, Unsent};
+use crate::driver::Driver;
 use crate::jobs::PolicyTag;
 use crate::planner::Order;
 
@@ -44,7 +44,7 @@ pub struct Workshop {
 pub struct Policies {
     workshop: Workshop,
     lanes: u32,
-    driver: DriverHandle,
+    driver: Arc<Driver>,
     planner: SyncSender<Order>,
     active: Mutex<Active>,
 }
@@ -96,9 +96,6 @@ pub enum SwapError {
     /// It did not answer a snapshot of the queue as it is now.
     #[error("the policy {0} was refused at its rehearsal on the current queue: {1}")]
     Rehearsal(String, String),
-    /// The scheduler has no time for a rehearsal.
-    #[error("the scheduler is too busy for a rehearsal")]
-    Busy,
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -163,7 +160,7 @@ impl Policies {
     pub fn new(
         workshop: Workshop,
         lanes: u32,
-        driver: DriverHandle,
+        driver: Arc<Driver>,
         planner: SyncSender<Order>,
         active: Active,
     ) -> Self {
@@ -194,10 +191,9 @@ impl Policies {
 
     fn rehearse(&self, name: &str, policy: &mut Policy) -> Result<(), SwapError> {
         let lanes = self.lanes;
-        let snapshots = self.driver.look(move |scheduler, now| {
+        let snapshots = self.driver.look(|scheduler, now| {
             (0..lanes).map(|lane| scheduler.snapshot(lane, Trigger::Rehearsal, now)).collect::<Vec<Snapshot>>()
         });
-        let snapshots = snapshots.map_err(SwapError::from)?.blocking_recv().map_err(|_| SwapError::Stopping)?;
         for snapshot in snapshots {
             let refused = |reason: String| SwapError::Rehearsal(name.into(), reason);
             let proposal = policy.decide(&snapshot).answer.map_err(|error| refused(error.to_string()))?;
@@ -208,15 +204,6 @@ impl Policies {
 
     fn lock(&self) -> MutexGuard<'_, Active> {
         self.active.lock().expect("nobody panics while installing a policy")
-    }
-}
-
-impl From<Unsent> for SwapError {
-    fn from(unsent: Unsent) -> SwapError {
-        match unsent {
-            Unsent::Full => SwapError::Busy,
-            Unsent::Stopped => SwapError::Stopping,
-        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Server {
 
     /// Starts serving these models.
     pub fn open(&self, models: Vec<Served>) -> anyhow::Result<()> {
-        let (service, _) = Service::start(&self.app.config, models)?;
+        let service = Service::start(&self.app.config, models)?;
         anyhow::ensure!(self.app.service.set(service).is_ok(), "expected a server that is not open yet");
         Ok(())
     }
@@ -63,7 +63,10 @@ impl Server {
         app.draining.store(true, Ordering::Relaxed);
         let drained = runtime.block_on(async {
             let drained = match app.service.get() {
-                Some(service) => service.drain(Duration::from_millis(app.config.http.drain_timeout_ms)).await?,
+                Some(service) => {
+                    let within = Duration::from_millis(app.config.http.drain_timeout_ms);
+                    service.driver.drain(within).await.context("the clock died")?
+                }
                 None => Drained { given_up: 0 },
             };
             stop.send_replace(true);

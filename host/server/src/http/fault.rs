@@ -76,11 +76,6 @@ impl Fault {
     pub(crate) fn starting() -> Fault {
         Fault::unavailable("starting", "the server is starting; its models are being loaded")
     }
-
-    /// The scheduler's inbox holds as many events as it may.
-    pub(crate) fn busy() -> Fault {
-        Fault::too_many("queue_full", "too many events wait for the scheduler; try again later")
-    }
 }
 
 impl IntoResponse for Fault {

@@ -15,8 +15,7 @@ use super::preference::{self, Wait};
 use super::refusal::wire_id;
 use super::view::{self, JobView, PlanView};
 use super::{App, Fault, body, intake};
-use crate::driver::{Message, Unsent};
-use crate::jobs::{Entry, Key, Opened, Phase, Turned, Until};
+use crate::jobs::{Entry, Key, Opened, Phase, Until};
 use crate::service::Service;
 
 /// `POST /v1/jobs`
@@ -30,9 +29,8 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) 
     let key = key.map(|name| Key { content: intake.digest(), name });
     match service.jobs.open(intake.asked, intake.requests, received.held, key) {
         Opened::New(entry) => {
-            let first_look = wait.until();
-            let turn = entry.wait(first_look);
-            offer(service, &entry)?;
+            let turn = entry.wait(wait.until());
+            drop(service.driver.submit(&entry));
             answer(service, &entry, wait, turn).await
         }
         Opened::Same(entry) => {
@@ -51,7 +49,7 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) 
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Fault> {
     let service = app.service()?;
     let entry = find(service, &id)?;
-    let plan = plan(service, &entry).await?;
+    let plan = plan(service, &entry);
     Ok(respond(service, &entry, plan, StatusCode::OK))
 }
 
@@ -61,7 +59,7 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) 
     let entry = find(service, &id)?;
     let ended = entry.wait(Until::Ended);
     if entry.progress().ending().is_none() {
-        service.driver.offer(Message::Event(Event::Cancel(entry.id))).map_err(unsent)?;
+        drop(service.driver.take(Event::Cancel(entry.id)));
         ended.await;
     }
     match view::state(&entry.progress()) {
@@ -123,18 +121,6 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Hands a new job to the driver, or forgets it.
-fn offer(service: &Service, entry: &Arc<Entry>) -> Result<(), Fault> {
-    let unsent = match service.driver.offer(Message::Submit(entry.clone())) {
-        Ok(()) => return Ok(()),
-        Err(Unsent::Full) => Turned::Busy,
-        Err(Unsent::Stopped) => Turned::Draining,
-    };
-    let fault = Fault::turned_away(&unsent, entry.progress().arrival);
-    service.jobs.turn_away(entry, unsent);
-    Err(fault)
-}
-
 /// Waits as long as the client wants to, and tells it how far the job is then.
 async fn answer(
     service: &Service,
@@ -181,14 +167,10 @@ fn respond(service: &Service, entry: &Entry, plan: Option<PlanView>, status: Sta
 }
 
 /// The plan of a job that has not ended.
-async fn plan(service: &Service, entry: &Entry) -> Result<Option<PlanView>, Fault> {
-    let (Phase::Queued(accepted) | Phase::Running(accepted)) = entry.progress().phase else { return Ok(None) };
-    let (job, model) = (entry.id, service.model(entry).clone());
-    let look = service
-        .driver
-        .look(move |scheduler, now| PlanView::look(scheduler, now, job, accepted.lane, &model))
-        .map_err(unsent)?;
-    Ok(look.await.ok().flatten())
+fn plan(service: &Service, entry: &Entry) -> Option<PlanView> {
+    let (Phase::Queued(accepted) | Phase::Running(accepted)) = entry.progress().phase else { return None };
+    let model = service.model(entry);
+    service.driver.look(|scheduler, now| PlanView::look(scheduler, now, entry.id, accepted.lane, model))
 }
 
 fn find(service: &Service, id: &str) -> Result<Arc<Entry>, Fault> {
@@ -207,11 +189,4 @@ fn known_state(state: &str) -> Result<&str, Fault> {
     let expected = view::STATES.join(", ");
     let unknown = || Fault::bad_request("bad_query", format!("expected state to be one of {expected}; {state:?} came"));
     view::STATES.contains(&state).then_some(state).ok_or_else(unknown)
-}
-
-fn unsent(unsent: Unsent) -> Fault {
-    match unsent {
-        Unsent::Full => Fault::busy(),
-        Unsent::Stopped => Fault::draining(),
-    }
 }

@@ -92,7 +92,6 @@ fn refused(error: SwapError) -> Fault {
         SwapError::Load(..) => Fault::unprocessable("policy_refused", message),
         SwapError::Configure(..) => Fault::unprocessable("policy_settings_refused", message),
         SwapError::Rehearsal(..) => Fault::unprocessable("policy_rehearsal_failed", message),
-        SwapError::Busy => Fault::busy(),
         SwapError::Stopping => Fault::draining(),
     }
 }

@@ -14,7 +14,6 @@ impl Fault {
         match why {
             Turned::Core(refusal, now) => refused(refusal, arrival, *now),
             Turned::Draining => Fault::draining(),
-            Turned::Busy => Fault::busy(),
         }
     }
 }
