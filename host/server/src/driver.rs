@@ -5,8 +5,7 @@
 //! with a batch finds its next one in its own channel, and is never waited for. Only time needs a thread: the clock,
 //! which sleeps until something is due though nothing came.
 //!
-//! Nobody waits under the lock: batches go to a device that is idle, questions to a planner that has room, clients are
-//! woken once it is free again.
+//! Nobody waits under the lock, and nobody is woken under it: they would only have to wait for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::SyncSender;
@@ -98,10 +97,25 @@ impl Driver {
         let now = self.now();
         event(&mut running, now);
         running.finish_drain(now);
-        if running.alarm_is_late() {
+        let outbox = std::mem::take(&mut running.outbox);
+        let alarm_is_late = running.alarm_is_late();
+        drop(running);
+        if alarm_is_late {
             self.alarm_moved.notify_one();
         }
-        std::mem::take(&mut running.wakes)
+        self.deliver(outbox)
+    }
+
+    /// Hands batches to their devices; what a device does not take has failed.
+    fn deliver(&self, Outbox { batches, mut wakes }: Outbox) -> Wakes {
+        for (device, work) in batches {
+            let Batch { id, lane, .. } = work.batch;
+            if device.try_send(work).is_err() {
+                tracing::error!(batch = id.0, lane, "the device did not take a batch");
+                wakes.extend(self.take(Event::BatchFailed(id)));
+            }
+        }
+        wakes
     }
 
     /// Does what is due though nothing came, until the driver has stopped.
@@ -111,8 +125,14 @@ impl Driver {
             let now = self.now();
             running.keep_time(now);
             running.finish_drain(now);
-            drop(std::mem::take(&mut running.wakes));
             running.alarm = running.next_due();
+            let outbox = std::mem::take(&mut running.outbox);
+            if !outbox.is_empty() {
+                drop(running);
+                drop(self.deliver(outbox));
+                running = self.lock();
+                continue;
+            }
             running = match running.alarm {
                 None => self.alarm_moved.wait(running).expect(SOUND),
                 Some(due) => self.alarm_moved.wait_timeout(running, due.since(self.now())).expect(SOUND).0,
@@ -137,8 +157,7 @@ struct Running {
     live: HashMap<JobId, Arc<Entry>>,
     /// Events that were caused by carrying out actions.
     due: VecDeque<Event>,
-    /// Clients to be woken when the lock is free.
-    wakes: Wakes,
+    outbox: Outbox,
     wake_at: Option<Time>,
     forget_at: Option<Time>,
     /// What the clock sleeps until.
@@ -147,6 +166,19 @@ struct Running {
     /// Who was in place from which plan on; the latest last.
     policies: VecDeque<(PlanId, Arc<PolicyTag>)>,
     drain: Drain,
+}
+
+/// What is handed on when the lock is free.
+#[derive(Default)]
+struct Outbox {
+    batches: Vec<(SyncSender<Work>, Work)>,
+    wakes: Wakes,
+}
+
+impl Outbox {
+    fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.wakes.is_empty()
+    }
 }
 
 enum Drain {
@@ -165,7 +197,7 @@ impl Running {
             parts,
             live: HashMap::new(),
             due: VecDeque::new(),
-            wakes: Wakes::default(),
+            outbox: Outbox::default(),
             wake_at: None,
             forget_at: None,
             alarm: None,
@@ -177,7 +209,7 @@ impl Running {
 
     fn submit(&mut self, entry: &Arc<Entry>, now: Time) {
         if !matches!(self.drain, Drain::No) {
-            self.wakes.extend(self.parts.jobs.turn_away(entry, Turned::Draining));
+            self.outbox.wakes.extend(self.parts.jobs.turn_away(entry, Turned::Draining));
             return;
         }
         let job = entry.arrive(now);
@@ -201,12 +233,12 @@ impl Running {
         match action {
             Action::Accept(accepted) => {
                 if let Some(entry) = self.live.get(&accepted.job) {
-                    self.wakes.extend(entry.accept(accepted));
+                    self.outbox.wakes.extend(entry.accept(accepted));
                 }
             }
             Action::Refuse(job, refusal) => {
                 if let Some(entry) = self.live.remove(&job) {
-                    self.wakes.extend(self.parts.jobs.turn_away(&entry, Turned::Core(refusal, now)));
+                    self.outbox.wakes.extend(self.parts.jobs.turn_away(&entry, Turned::Core(refusal, now)));
                 }
             }
             Action::Run(batch) => self.run_batch(batch),
@@ -221,11 +253,10 @@ impl Running {
 
     fn run_batch(&mut self, batch: Batch) {
         let entry = self.live.get(&batch.job).cloned();
-        let device = self.parts.devices.get(batch.lane as usize);
-        let sent = device.zip(entry).map(|(device, entry)| device.try_send(Work { batch, entry }));
-        if !matches!(sent, Some(Ok(()))) {
-            tracing::error!(batch = batch.id.0, lane = batch.lane, "the device did not take a batch");
-            self.due.push_back(Event::BatchFailed(batch.id));
+        let device = self.parts.devices.get(batch.lane as usize).cloned();
+        match device.zip(entry) {
+            Some((device, entry)) => self.outbox.batches.push((device, Work { batch, entry })),
+            None => self.due.push_back(Event::BatchFailed(batch.id)),
         }
     }
 
@@ -256,7 +287,7 @@ impl Running {
             (progress.arrival, progress.failure.take())
         };
         let reason = reason.or(failure.filter(|_| outcome.end == End::Failed));
-        self.wakes.extend(self.parts.jobs.end(&entry, Ending { arrival, outcome, policy, planned_by, reason }));
+        self.outbox.wakes.extend(self.parts.jobs.end(&entry, Ending { arrival, outcome, policy, planned_by, reason }));
         self.forget_at.get_or_insert(now + self.parts.jobs.keep());
     }
 
