@@ -190,8 +190,12 @@ impl Jobs {
     }
 
     /// Makes an entry, or finds the one the key stands for.
+    ///
+    /// Makes room for it among the ended jobs: here, because this thread has time to free what they held.
     pub fn open(&self, asked: Asked, requests: Arc<[Request]>, held: HeldBytes, key: Option<Key>) -> Opened {
+        let _freed_after_the_lock;
         let mut table = self.lock();
+        _freed_after_the_lock = table.forget_surplus(self.max_ended);
         if let Some(key) = &key
             && let Some(entry) = table.keys.get(&key.name).and_then(|id| table.entries.get(id))
         {
@@ -228,18 +232,15 @@ impl Jobs {
     /// A job has ended: its inputs are freed, its outputs kept for a while.
     pub fn end(&self, entry: &Entry, ending: Ending) -> Wakes {
         let now = ending.outcome.finish;
-        {
-            let mut table = self.lock();
-            table.ended.push_back((now, entry.id));
-            table.forget_old(now, self.keep, self.max_ended);
-        }
+        self.lock().ended.push_back((now, entry.id));
         entry.advance(Phase::Ended(Arc::new(ending)))
     }
 
     /// Forgets ended jobs that were kept long enough; says when the next one will have been.
     pub fn forget_old(&self, now: Time) -> Option<Time> {
+        let _freed_after_the_lock;
         let mut table = self.lock();
-        table.forget_old(now, self.keep, self.max_ended);
+        _freed_after_the_lock = table.forget_while(|ended, _| ended + self.keep <= now);
         table.ended.front().map(|(ended, _)| *ended + self.keep)
     }
 
@@ -249,15 +250,23 @@ impl Jobs {
 }
 
 impl Table {
-    fn forget_old(&mut self, now: Time, keep: Duration, max_ended: usize) {
+    fn forget_surplus(&mut self, most: usize) -> Vec<Arc<Entry>> {
+        self.forget_while(|_, count| count > most)
+    }
+
+    /// Forgets ended jobs, oldest first, while this holds of the time they ended and of how many there are.
+    fn forget_while(&mut self, mut old: impl FnMut(Time, usize) -> bool) -> Vec<Arc<Entry>> {
+        let mut forgotten = Vec::new();
         while let Some(&(ended, id)) = self.ended.front()
-            && (self.ended.len() > max_ended || ended + keep <= now)
+            && old(ended, self.ended.len())
         {
             self.ended.pop_front();
             if let Some(entry) = self.entries.get(&id).cloned() {
                 self.forget(&entry);
+                forgotten.push(entry);
             }
         }
+        forgotten
     }
 
     fn forget(&mut self, entry: &Entry) {
@@ -532,9 +541,10 @@ mod tests {
         }
         assert_eq!(jobs.input_bytes().used(), 0);
         let known = |jobs: &Jobs| jobs.page(JobId(0), 9, |_| true).iter().map(|e| e.id.0).collect::<Vec<u64>>();
-        assert_eq!(known(&jobs), [2, 3]);
+        new(&jobs);
+        assert_eq!(known(&jobs), [2, 3, 4]);
         assert_eq!(jobs.forget_old(Time::from_millis(61_000)), Some(Time::from_millis(62_000)));
-        assert_eq!(known(&jobs), [3]);
+        assert_eq!(known(&jobs), [3, 4]);
     }
 
     #[test]

@@ -156,9 +156,17 @@ impl Wait {
     }
 }
 
+/// The JSON of a job with one request.
+const TYPICAL_BYTES: usize = 1024;
+const TYPICAL_ANSWER_BYTES: usize = 128;
+
 fn respond(service: &Service, entry: &Entry, plan: Option<PlanView>, status: StatusCode) -> Response {
     let view = JobView::new(entry, service.model(entry), plan);
-    let mut response = (status, Json(view)).into_response();
+    // a vector of the right size from the start: axum's own way through a growing buffer takes three times as long
+    let mut body = Vec::with_capacity(TYPICAL_BYTES + TYPICAL_ANSWER_BYTES * entry.asked.requests as usize);
+    serde_json::to_writer(&mut body, &view).expect("a view has only text keys, and a vector takes every byte");
+    let json = HeaderValue::from_static("application/json");
+    let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
     if status == StatusCode::ACCEPTED {
         let location = HeaderValue::try_from(format!("/v1/jobs/{}", wire_id(entry.id)));
         response.headers_mut().insert(header::LOCATION, location.expect("an id is ASCII"));
