@@ -208,6 +208,62 @@ fn a_server_told_to_stop_finishes_what_it_accepted() {
 }
 
 #[test]
+fn a_second_signal_ends_a_server_at_once() {
+    let mut server = Server::start(&[]);
+    assert_eq!(server.submit(&job(128), "").0, 202);
+    server.terminate();
+    while server.get("/readyz").0 != 503 {}
+    server.terminate();
+    assert_eq!(server.child.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn the_printed_configuration_starts_the_same_server() {
+    let print = |arguments: &[&str]| {
+        let printed = Command::new(env!("CARGO_BIN_EXE_mosel"))
+            .args(["serve", "--print-config"])
+            .args(arguments)
+            .env("MOSEL_QUEUE__MAX_JOBS", "77")
+            .output()
+            .expect("the program runs");
+        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        String::from_utf8(printed.stdout).expect("TOML is text")
+    };
+    let first = print(&["--null", "--policy", "highest-accuracy", "--drain-timeout", "1.5"]);
+    for expected in ["max_jobs = 77", "null = true", "drain_timeout_ms = 1500", "name = \"highest-accuracy\""] {
+        assert!(first.contains(expected), "expected {expected} in {first}");
+    }
+    let file = std::env::temp_dir().join(format!("mosel-printed-{}.toml", std::process::id()));
+    std::fs::write(&file, &first).expect("a temporary file can be written");
+    let second = print(&["--config", file.to_str().expect("a path of ASCII")]);
+    std::fs::remove_file(&file).expect("it is there");
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why() {
+    let refusal = |arguments: &[&str], variable: (&str, &str)| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mosel"));
+        let ran = command.arg("serve").args(arguments).env(variable.0, variable.1).output();
+        let ran = ran.expect("the program runs");
+        assert!(!ran.status.success());
+        String::from_utf8_lossy(&ran.stderr).into_owned()
+    };
+    let none = ("MOSEL_LOG", "error");
+    let cases = [
+        (refusal(&["--null"], ("MOSEL_QUEUE__MAX_CATS", "3")), "max_cats"),
+        (refusal(&["--null"], ("MOSEL_QUEUE__MAX_JOBS", "0")), "queue.max_jobs is 0, expected 1 to 100000"),
+        (refusal(&["--null", "--policy", "nobody"], none), "expected one of the policies greedy, highest-accuracy"),
+        (refusal(&["--timed", "/no/such/profile.json"], none), "/no/such/profile.json"),
+        (refusal(&["--null", "--listen", "nowhere"], none), "expected ADDRESS:PORT"),
+        (refusal(&["--null", "--config", "/no/such/file.toml"], none), "/no/such/file.toml"),
+    ];
+    for (message, expected) in cases {
+        assert!(message.contains(expected), "expected {expected} in {message}");
+    }
+}
+
+#[test]
 fn bad_input_is_refused_each_in_its_own_words_and_harms_nothing() {
     let server = Server::start(&[]);
     let (status, kept) = server.submit(&with_requests(64, 60_000.0), "");
@@ -216,75 +272,124 @@ fn bad_input_is_refused_each_in_its_own_words_and_harms_nothing() {
     let post = |body: &[u8]| server.send("POST", "/v1/jobs", json_type, body);
     let text = |value: Value| value.to_string().into_bytes();
     let good = job(1).to_string();
-    let bodies: Vec<(&str, Vec<u8>)> = vec![
-        ("nothing", vec![]),
-        ("truncated", good.as_bytes()[..good.len() - 3].to_vec()),
-        ("trailing text", format!("{good} and more").into_bytes()),
-        ("not an object", b"[1,2]".to_vec()),
-        ("broken UTF-8", b"{\"model\":\"\xff\xfe\"}".to_vec()),
-        ("NaN floor", good.replace("\"deadline_ms\":60000", "\"deadline_ms\":60000,\"min_accuracy\":NaN").into_bytes()),
-        ("no model", text(without("model"))),
-        ("no deadline", text(without("deadline_ms"))),
-        ("no requests", text(without("requests"))),
-        ("unknown field", text(with("dead_line", 5))),
-        ("a field twice", good.replacen('{', "{\"model\":\"emoji\",", 1).into_bytes()),
-        ("model is a number", text(with("model", 7))),
-        ("unknown model", text(with("model", "nobody"))),
-        ("deadline is text", text(with("deadline_ms", "soon"))),
-        ("deadline in the past", text(with("deadline_ms", -5))),
-        ("deadline zero", text(with("deadline_ms", 0))),
-        ("deadline next year", text(with("deadline_ms", 3.2e10))),
-        ("deadline overflows", good.replace("60000", "1e999").into_bytes()),
-        ("floor 1.1", text(with("min_accuracy", 1.1))),
-        ("floor -0.1", text(with("min_accuracy", -0.1))),
-        ("floor is text", text(with("min_accuracy", "high"))),
-        ("floor above the best", text(with("min_accuracy", 0.999))),
-        ("deadline nobody meets", text(with("deadline_ms", 1))),
-        ("priority zero", text(with("priority", 0))),
-        ("priority is a list", text(with("priority", json!([1])))),
-        ("unknown wish", text(with("on_late", "panic"))),
-        ("requests is a number", text(with("requests", 1_000_000_000))),
-        ("zero requests", text(with("requests", json!([])))),
-        ("too many requests", text(with("requests", vec![json!({}); 300]))),
-        ("a request is text", text(with("requests", json!(["x"])))),
-        ("a request is null", text(with("requests", json!([null])))),
-        ("missing image", text(with("requests", json!([{ "text": "a" }])))),
-        ("missing text", text(with("requests", json!([{ "image": png() }])))),
-        ("unknown modality", text(with_input("smell", "rose"))),
-        ("image is text", text(with_input("image", "a cat"))),
-        ("image is no base64", text(with_input("image", json!({ "base64": "%%%" })))),
-        ("image is no PNG", text(with_input("image", json!({ "base64": "R0lGODlh" })))),
-        ("image is empty", text(with_input("image", json!({ "base64": "" })))),
+    let bodies: Vec<(&str, u16, &str, Vec<u8>)> = vec![
+        ("nothing", 400, "malformed_json", vec![]),
+        ("truncated", 400, "malformed_json", good.as_bytes()[..good.len() - 3].to_vec()),
+        ("trailing text", 400, "malformed_json", format!("{good} and more").into_bytes()),
+        ("not an object", 400, "wrong_type", b"[1,2]".to_vec()),
+        ("broken UTF-8", 400, "invalid_utf8", b"{\"model\":\"\xff\xfe\"}".to_vec()),
+        (
+            "NaN floor",
+            400,
+            "malformed_json",
+            good.replace("\"deadline_ms\":60000", "\"deadline_ms\":60000,\"min_accuracy\":NaN").into_bytes(),
+        ),
+        ("no model", 400, "missing_field", text(without("model"))),
+        ("no deadline", 400, "missing_field", text(without("deadline_ms"))),
+        ("no requests", 400, "missing_field", text(without("requests"))),
+        ("unknown field", 400, "unknown_field", text(with("dead_line", 5))),
+        ("a field twice", 400, "duplicate_field", good.replacen('{', "{\"model\":\"emoji\",", 1).into_bytes()),
+        ("model is a number", 400, "wrong_type", text(with("model", 7))),
+        ("unknown model", 404, "unknown_model", text(with("model", "nobody"))),
+        ("deadline is text", 400, "wrong_type", text(with("deadline_ms", "soon"))),
+        ("deadline in the past", 400, "out_of_range", text(with("deadline_ms", -5))),
+        ("deadline zero", 400, "out_of_range", text(with("deadline_ms", 0))),
+        ("deadline next year", 400, "out_of_range", text(with("deadline_ms", 3.2e10))),
+        ("deadline overflows", 400, "malformed_json", good.replace("60000", "1e999").into_bytes()),
+        ("floor 1.1", 400, "out_of_range", text(with("min_accuracy", 1.1))),
+        ("floor -0.1", 400, "out_of_range", text(with("min_accuracy", -0.1))),
+        ("floor is text", 400, "wrong_type", text(with("min_accuracy", "high"))),
+        ("floor above the best", 422, "floor_unreachable", text(with("min_accuracy", 0.999))),
+        ("deadline nobody meets", 422, "deadline_impossible", text(with("deadline_ms", 1))),
+        ("priority zero", 400, "out_of_range", text(with("priority", 0))),
+        ("priority is a list", 400, "wrong_type", text(with("priority", json!([1])))),
+        ("unknown wish", 400, "wrong_type", text(with("on_late", "panic"))),
+        ("requests is a number", 400, "wrong_type", text(with("requests", 1_000_000_000))),
+        ("zero requests", 400, "no_requests", text(with("requests", json!([])))),
+        ("too many requests", 413, "job_too_large", text(with("requests", vec![json!({}); 300]))),
+        ("a request is text", 400, "wrong_type", text(with("requests", json!(["x"])))),
+        ("a request is null", 400, "wrong_type", text(with("requests", json!([null])))),
+        ("missing image", 422, "modality_missing", text(with("requests", json!([{ "text": "a" }])))),
+        ("missing text", 422, "modality_missing", text(with("requests", json!([{ "image": png() }])))),
+        ("unknown modality", 422, "modality_unknown", text(with_input("smell", "rose"))),
+        ("image is text", 422, "input_kind", text(with_input("image", "a cat"))),
+        ("image is no base64", 400, "bad_base64", text(with_input("image", json!({ "base64": "%%%" })))),
+        ("image is no PNG", 422, "input_not_png", text(with_input("image", json!({ "base64": "R0lGODlh" })))),
+        ("image is empty", 422, "input_not_png", text(with_input("image", json!({ "base64": "" })))),
         (
             "image is half a header",
+            422,
+            "input_not_png",
             text(with_input("image", json!({ "base64": STANDARD.encode(b"\x89PNG\r\n\x1a\n") }))),
         ),
-        ("image under another key", text(with_input("image", json!({ "hex": "00" })))),
-        ("text is a number", text(with_input("text", 7))),
-        ("text is empty", text(with_input("text", ""))),
-        ("text is too long", text(with_input("text", "x".repeat(5000)))),
-        ("text is numbers", text(with_input("text", json!([1, 2])))),
-        ("text is base64 of no UTF-8", text(with_input("text", json!({ "base64": "/w==" })))),
+        ("image under another key", 400, "unknown_field", text(with_input("image", json!({ "hex": "00" })))),
+        ("text is a number", 400, "wrong_type", text(with_input("text", 7))),
+        ("text is empty", 422, "input_text_length", text(with_input("text", ""))),
+        ("text is too long", 422, "input_text_length", text(with_input("text", "x".repeat(5000)))),
+        ("text is numbers", 422, "input_kind", text(with_input("text", json!([1, 2])))),
+        ("text is base64 of no UTF-8", 422, "input_not_utf8", text(with_input("text", json!({ "base64": "/w==" })))),
     ];
     assert!(bodies.len() >= 40);
+    let check = |what: &str, expected: (u16, &str), (status, answer): (u16, Value)| {
+        let code = answer["error"]["code"].as_str();
+        assert_eq!((status, code), (expected.0, Some(expected.1)), "{what}: {answer}");
+        answer["error"]["message"].as_str().unwrap_or_default().to_owned()
+    };
     let mut messages = std::collections::BTreeMap::new();
-    for (what, body) in &bodies {
-        let (status, answer) = post(body);
-        assert!((400..500).contains(&status), "{what}: {status} {answer}");
-        let message = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{what}: {answer}"));
-        assert!(answer["error"]["code"].is_string(), "{what}: {answer}");
-        if let Some(other) = messages.insert(message.to_owned(), what) {
+    for (what, status, code, body) in bodies {
+        let message = check(what, (status, code), post(&body));
+        if let Some(other) = messages.insert(message.clone(), what) {
             panic!("{what} and {other} get the same words: {message}");
         }
     }
-    let other: [(u16, (u16, Value)); 7] = [
+    let cut = "content-type: multipart/form-data; boundary=cut\r\n";
+    let parts = |parts: &[(&str, &str)]| {
+        let part = |(name, text): &(&str, &str)| {
+            format!("--cut\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n")
+        };
+        let body = parts.iter().map(part).collect::<String>() + "--cut--\r\n";
+        server.send("POST", "/v1/jobs", cut, body.as_bytes())
+    };
+    let head = ("job", r#"{"model":"emoji","deadline_ms":9000}"#);
+    check("no part job", (400, "bad_multipart"), parts(&[("text", "a")]));
+    check("two parts job", (400, "bad_multipart"), parts(&[head, head]));
+    check("requests in the part job", (400, "unknown_field"), parts(&[("job", &good)]));
+    check("no part of a modality", (400, "no_requests"), parts(&[head]));
+    check("a part too few", (422, "modality_missing"), parts(&[head, ("text", "a"), ("text", "b")]));
+    check("a part of an unknown modality", (422, "modality_unknown"), parts(&[head, ("taste", "sour")]));
+    check("half a part", (400, "bad_multipart"), server.send("POST", "/v1/jobs", cut, b"--cut\r\nconte"));
+    check(
+        "no boundary",
+        (400, "bad_multipart"),
+        server.send("POST", "/v1/jobs", "content-type: multipart/form-data\r\n", b"x"),
+    );
+    check("a wait that is no number", (400, "bad_prefer"), server.submit(&job(1), "prefer: wait=long\r\n"));
+    check("an empty key", (400, "bad_idempotency_key"), server.submit(&job(1), "idempotency-key: \r\n"));
+    check("a page of nothing", (400, "bad_query"), server.get("/v1/jobs?limit=0"));
+    check("a page of text", (400, "bad_query"), server.get("/v1/jobs?limit=all"));
+    check("an unknown state", (400, "bad_query"), server.get("/v1/jobs?state=lost"));
+    check("an unknown question", (400, "bad_query"), server.get("/v1/jobs?colour=red"));
+    check("a page after nothing", (404, "unknown_job"), server.get("/v1/jobs?after=17"));
+    check("menus of no requests", (400, "bad_query"), server.get("/v1/models/emoji/strategies?requests=0"));
+    check("menus of any number", (400, "bad_query"), server.get("/v1/models/emoji/strategies"));
+    check("an id of another kind", (404, "unknown_job"), server.get("/v1/jobs/17"));
+    check("cancelling nothing", (404, "unknown_job"), server.send("DELETE", "/v1/jobs/j-999998", "", b""));
+    check(
+        "settings that are text",
+        (400, "wrong_type"),
+        server.send("PUT", "/v1/policy", json_type, br#"{"name":"greedy","settings":"x"}"#),
+    );
+
+    let huge = "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+                content-length: 99999999999\r\n\r\n";
+    let other = [
         (415, server.send("POST", "/v1/jobs", "content-type: text/plain\r\n", good.as_bytes())),
         (415, server.send("POST", "/v1/jobs", "", good.as_bytes())),
         (404, server.get("/v1/jobs/j-999999")),
         (404, server.get("/v1/nothing")),
         (404, server.get("/v1/models/nobody/profile")),
         (405, server.send("PUT", "/v1/jobs", json_type, b"{}")),
-        (413, server.raw(b"POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n")),
+        (413, server.raw(huge.as_bytes())),
     ];
     for (expected, (status, answer)) in other {
         assert_eq!(status, expected, "{answer}");

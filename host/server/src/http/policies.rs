@@ -49,7 +49,7 @@ pub(super) async fn change(State(app): State<Arc<App>>, request: Request<Body>) 
     }
     let received = body::receive(request, &app.config.http, service.jobs.input_bytes().hold()).await?;
     let text = submission::utf8(&received.bytes)?;
-    let Change { name, settings } = serde_json::from_str(text).map_err(|error| submission::json_fault(&error))?;
+    let Change { name, settings } = serde_json::from_str(text).map_err(|error| submission::json_fault(text, &error))?;
     let app = app.clone();
     let swapped = tokio::task::spawn_blocking(move || {
         let service = app.service()?;

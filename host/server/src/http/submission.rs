@@ -6,6 +6,7 @@ use std::fmt;
 use mosel_core::OnLate;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 use super::fault::Fault;
 
@@ -67,7 +68,8 @@ pub(crate) const MAX_REQUESTS: usize = 4096;
 impl<'a> Submission<'a> {
     /// Reads a body, or says what is wrong with it and where.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Submission<'a>, Fault> {
-        serde_json::from_str(utf8(body)?).map_err(|error| json_fault(&error))
+        let text = utf8(body)?;
+        serde_json::from_str(text).map_err(|error| json_fault(text, &error))
     }
 }
 
@@ -97,11 +99,14 @@ pub(crate) fn utf8(body: &[u8]) -> Result<&str, Fault> {
     })
 }
 
-/// What serde found wrong, under the code of its kind.
-pub(crate) fn json_fault(error: &serde_json::Error) -> Fault {
-    let message = error.to_string();
+/// What serde found wrong in this text, under the code of its kind.
+pub(crate) fn json_fault(text: &str, error: &serde_json::Error) -> Fault {
+    // naming the place of an error hides its kind, so the text is read again
+    let malformed = serde_json::from_str::<IgnoredAny>(text).err();
+    let message = malformed.as_ref().unwrap_or(error).to_string();
     let code = match error.classify() {
-        serde_json::error::Category::Syntax | serde_json::error::Category::Eof => "malformed_json",
+        _ if malformed.is_some() => "malformed_json",
+        Category::Syntax | Category::Eof => "malformed_json",
         _ if message.contains("unknown field") => "unknown_field",
         _ if message.contains("missing field") => "missing_field",
         _ if message.contains("duplicate field") => "duplicate_field",
@@ -333,6 +338,8 @@ mod tests {
     fn codes_tell_kinds_of_mistakes_apart() {
         let code = |body: &str| Submission::parse(body.as_bytes()).unwrap_err().code;
         assert_eq!(code(r#"{"model":"m","deadline_ms":"#), "malformed_json");
+        assert_eq!(code(r#"{"model":"m","deadline_ms":5,"requests":[{"a":"x"},"#), "malformed_json");
+        assert_eq!(code(r#"{"model":"m","deadline_ms":5,"requests":[{"a":tru"#), "malformed_json");
         assert_eq!(code(r#"{"model":"m","deadline_ms":NaN}"#), "malformed_json");
         assert_eq!(code(r#"{"model":"m"}"#), "missing_field");
         assert_eq!(code(r#"{"model":"m","deadline":5}"#), "unknown_field");

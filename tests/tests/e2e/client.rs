@@ -1,0 +1,110 @@
+//! A client that can be as wrong as a test wants: bytes out, status, headers and JSON in.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A way to one server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client(pub(crate) SocketAddr);
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) json: Value,
+}
+
+impl Client {
+    pub(crate) fn get(self, path: &str) -> Answer {
+        self.send("GET", path, &[], b"")
+    }
+
+    pub(crate) fn delete(self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], b"")
+    }
+
+    pub(crate) fn put(self, path: &str, body: &Value) -> Answer {
+        self.send("PUT", path, &["content-type: application/json"], body.to_string().as_bytes())
+    }
+
+    /// Submits a job without waiting for its end.
+    pub(crate) fn submit(self, job: &Value) -> Answer {
+        self.submit_with(job, &[])
+    }
+
+    /// Submits a job and waits for its end.
+    pub(crate) fn run(self, job: &Value) -> Answer {
+        self.submit_with(job, &["prefer: wait"])
+    }
+
+    pub(crate) fn submit_with(self, job: &Value, headers: &[&str]) -> Answer {
+        let headers = [headers, &["content-type: application/json"]].concat();
+        self.send("POST", "/v1/jobs", &headers, job.to_string().as_bytes())
+    }
+
+    pub(crate) fn send(self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+        for header in headers {
+            head += &format!("{header}\r\n");
+        }
+        head += &format!("content-length: {}\r\n\r\n", body.len());
+        read(self.begin(&[head.as_bytes(), body].concat())).expect("an answer")
+    }
+
+    /// Sends these bytes and leaves the connection open.
+    pub(crate) fn begin(self, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.0).expect("the server listens");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket takes a time-out");
+        // a server that refuses a body early may close before all of it was sent
+        let _ = stream.write_all(bytes);
+        stream
+    }
+
+    /// Asks until the job is in this state; fails when it ended in another.
+    pub(crate) fn await_state(self, id: &str, state: &str) -> Answer {
+        loop {
+            let answer = self.get(&format!("/v1/jobs/{id}"));
+            if answer.json["state"] == state {
+                return answer;
+            }
+            assert!(answer.json["certificate"].is_null(), "expected {id} to become {state}: {}", answer.json);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Reads until the server closes; `None` if it closed without a word.
+pub(crate) fn read(mut stream: TcpStream) -> Option<Answer> {
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    let text = String::from_utf8(bytes).expect("answers are text");
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+    Some(Answer { status, head: head.to_lowercase(), json: serde_json::from_str(body).unwrap_or(Value::Null) })
+}
+
+impl Answer {
+    /// The status and the error's code.
+    pub(crate) fn refusal(&self) -> (u16, &str) {
+        (self.status, self.json["error"]["code"].as_str().unwrap_or("none"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        self.json["id"].as_str().unwrap_or_else(|| panic!("expected a job: {}", self.json))
+    }
+
+    /// Expects this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Answer {
+        assert_eq!(self.status, status, "{}", self.json);
+        self
+    }
+}

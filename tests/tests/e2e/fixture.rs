@@ -1,0 +1,158 @@
+//! A server in this process, its models, and jobs for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mosel::config::Config;
+use mosel::served::{Served, Source};
+use mosel::server::Server;
+use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, ModelId, Profile};
+use mosel_models::{
+    DeviceFacts, Input, InputError, InputFault, InputKind, Modality, Model, ModelError, Output, Request, Spec, Timed,
+};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+
+/// A running server; stops with the test.
+pub(crate) struct Fixture {
+    server: Option<Server>,
+    pub(crate) client: Client,
+}
+
+impl Fixture {
+    pub(crate) fn start() -> Fixture {
+        Fixture::with(|_| {})
+    }
+
+    /// With a configuration that differs in this from the default.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Fixture {
+        let mut config = Config::default();
+        config.http.listen = "127.0.0.1:0".into();
+        config.policy.name = "highest-accuracy".into();
+        change(&mut config);
+        config.check().expect("a test's configuration is sound");
+        let max_requests = config.queue.max_requests;
+        let server = Server::bind(config).expect("port 0 is free");
+        server.open(models(max_requests)).expect("the models are sound");
+        let client = Client(server.address());
+        Fixture { server: Some(server), client }
+    }
+
+    /// Takes the server out, to stop it oneself.
+    pub(crate) fn into_server(mut self) -> Server {
+        self.server.take().expect("it was not taken out before")
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take()
+            && !std::thread::panicking()
+        {
+            server.drain().expect("a server can be stopped");
+        }
+    }
+}
+
+/// The beginning of a PNG file of 8x8 pixels; the models of these tests read no further.
+pub(crate) const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAYAAAA=";
+
+/// A job of so many requests for `pair`, which has a minute.
+///
+/// On both modalities a batch of 4 takes 60 ms, on text alone 8 ms.
+pub(crate) fn job(requests: usize) -> Value {
+    let request = |number: usize| json!({ "image": { "base64": PNG }, "text": format!("number {number}") });
+    let requests: Vec<Value> = (0..requests).map(request).collect();
+    json!({ "model": "pair", "deadline_ms": 60_000, "requests": requests })
+}
+
+/// The same job with another value in a field.
+pub(crate) fn with(mut job: Value, field: &str, value: impl Into<Value>) -> Value {
+    job[field] = value.into();
+    job
+}
+
+/// A job of one request with this text, which `pair` may find offensive.
+pub(crate) fn saying(text: &str) -> Value {
+    let mut job = job(1);
+    job["requests"][0]["text"] = text.into();
+    job
+}
+
+fn models(max_requests: u32) -> Vec<Served> {
+    let sources = [pair(), motion()].into_iter().enumerate();
+    let serve = |(at, source): (usize, Source)| source.serve(ModelId(at as u32), max_requests);
+    sources.map(|source| serve(source).expect("the profiles are sound")).collect()
+}
+
+fn pair() -> Source {
+    let image = Modality::new("image", InputKind::Png { max_side: 64 });
+    let spec = spec("pair", vec![image, Modality::new("text", InputKind::Text { max_bytes: 2000 })]);
+    let measurements = vec![
+        measurement(1, 1, 12, 65),
+        measurement(1, 4, 40, 65),
+        measurement(2, 1, 4, 80),
+        measurement(2, 4, 8, 80),
+        measurement(3, 1, 20, 90),
+        measurement(3, 4, 60, 90),
+    ];
+    let profile = profile(&spec, measurements);
+    let timed = Timed::new(spec.clone(), profile.clone(), 1.0).expect("spec and profile fit");
+    Source { spec, profile, build: Arc::new(move || Ok(Box::new(Moody(timed.clone())))) }
+}
+
+fn motion() -> Source {
+    let spec = spec("motion", vec![Modality::new("speed", InputKind::Samples { shape: vec![3, 2] })]);
+    let profile = profile(&spec, vec![measurement(1, 1, 1, 70)]);
+    Source::timed(spec, profile, 1.0)
+}
+
+fn spec(name: &str, modalities: Vec<Modality>) -> Spec {
+    let labels: Vec<String> = ["ant", "bee", "cat", "dog", "eel"].map(String::from).into();
+    Spec { name: name.into(), modalities, labels: labels.into(), weights_sha256: String::new() }
+}
+
+fn profile(spec: &Spec, measurements: Vec<Measurement>) -> Profile {
+    let modalities = spec.modality_names().into_iter().map(String::from).collect();
+    Profile { id: format!("profile of {}", spec.name), model: spec.name.clone(), modalities, measurements }
+}
+
+fn measurement(modalities: u32, batch_size: u32, millis: u64, correct: u32) -> Measurement {
+    Measurement {
+        modalities: ModalitySet::from_bits(modalities),
+        batch_size,
+        latency: Latency::exactly(Duration::from_millis(millis)),
+        accuracy: Accuracy { correct, samples: 100 },
+        memory_bytes: 0,
+    }
+}
+
+/// Takes its time, and fails at texts that name a way to fail.
+struct Moody(Timed);
+
+impl Model for Moody {
+    fn spec(&self) -> &Spec {
+        self.0.spec()
+    }
+
+    fn device(&self) -> &DeviceFacts {
+        self.0.device()
+    }
+
+    fn forward(
+        &mut self,
+        requests: &[&Request],
+        modalities: ModalitySet,
+    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+        let says = |request: &Request, text: &str| request.inputs()[1] == Input::Text(text.to_owned().into());
+        assert!(!requests.iter().any(|request| says(request, "panic")), "offended");
+        if requests.iter().any(|request| says(request, "fail")) {
+            return Err(ModelError::Backend("out of memory".into()));
+        }
+        let fault = InputFault::BrokenPng { reason: "torn".into() };
+        let broken = || Err(InputError { modality: "image".into(), fault: fault.clone() });
+        let answers = self.0.forward(requests, modalities)?.into_iter().zip(requests);
+        Ok(answers.map(|(answer, request)| if says(request, "broken") { broken() } else { answer }).collect())
+    }
+}

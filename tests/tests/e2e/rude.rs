@@ -1,0 +1,72 @@
+//! Clients that are slow, or die.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::client::read;
+use crate::fixture::{Fixture, job};
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = Fixture::with(|config| config.http.body_timeout_ms = 100);
+    let begin = Instant::now();
+    let head = "POST /v1/jobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{";
+    let answer = read(server.client.begin(head.as_bytes())).expect("an answer");
+    assert_eq!(answer.refusal(), (408, "slow_body"));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    server.client.run(&job(1)).expect(200);
+}
+
+#[test]
+fn a_head_that_does_not_come_is_not_waited_for() {
+    let server = Fixture::with(|config| config.http.header_timeout_ms = 100);
+    let begin = Instant::now();
+    for half in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: "] {
+        let answer = read(server.client.begin(half.as_bytes()));
+        assert!(answer.is_none_or(|answer| answer.status == 408), "a half head is no request");
+    }
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    server.client.run(&job(1)).expect(200);
+}
+
+#[test]
+fn a_client_killed_in_the_middle_of_a_body_leaves_nothing_behind() {
+    let server = Fixture::with(|config| {
+        config.http.max_body_bytes = 4096;
+        config.queue.max_input_bytes = 4096;
+    });
+    let head =
+        "POST /v1/jobs HTTP/1.1\\r\\nhost: x\\r\\ncontent-type: application/json\\r\\ncontent-length: 4000\\r\\n\\r\\n";
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{}; printf '{head}' >&3; head -c 3900 /dev/zero >&3; echo sent; sleep 60",
+        server.client.0.port()
+    );
+    kill_once_sent(&script);
+    while server.client.submit(&job(1)).status != 202 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_client_killed_while_it_waits_does_not_take_its_job_along() {
+    let server = Fixture::start();
+    let body = job(4).to_string();
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{}; printf 'POST /v1/jobs HTTP/1.1\\r\\nhost: x\\r\\nprefer: wait\\r\\n\
+         content-type: application/json\\r\\ncontent-length: {}\\r\\n\\r\\n%s' '{body}' >&3; echo sent; sleep 60",
+        server.client.0.port(),
+        body.len()
+    );
+    kill_once_sent(&script);
+    while server.client.get("/v1/jobs").json["jobs"].as_array().is_none_or(Vec::is_empty) {}
+    server.client.await_state("j-1", "served");
+}
+
+/// Runs a client as a process of its own and ends it with SIGKILL when it has sent what it wanted to.
+fn kill_once_sent(script: &str) {
+    let mut client = Command::new("bash").args(["-c", script]).stdout(Stdio::piped()).spawn().expect("bash runs");
+    let mut word = [0; 5];
+    std::io::Read::read_exact(client.stdout.as_mut().expect("it is piped"), &mut word).expect("it says `sent`");
+    client.kill().expect("it can be killed");
+    client.wait().expect("it has ended");
+}
