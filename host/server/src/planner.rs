@@ -1,7 +1,7 @@
 //! The planner: one thread that owns the policy in place and asks it, so that nobody else ever waits for one.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use crate::jobs::PolicyTag;
 pub enum Order {
     /// Ask the policy; the answer goes to the driver.
     Ask(Snapshot),
-    /// From now on, ask this one.
-    Install(Arc<PolicyTag>, Box<Policy>),
+    /// From now on, ask this one; the sender is dropped once that is so.
+    Install(Arc<PolicyTag>, Box<Policy>, SyncSender<()>),
 }
 
 /// What became of the policy's answers, and how long they took. Of one policy; a new one starts from nothing.
@@ -77,7 +77,7 @@ impl Planner {
                     let answer = self.ask(&snapshot);
                     self.driver.take(answer)
                 }
-                Order::Install(tag, policy) => {
+                Order::Install(tag, policy, _until_it_is_in_place) => {
                     self.policy = *policy;
                     self.stats.start_anew();
                     self.driver.change_policy(tag)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use mosel_core::{Catalog, Plan, Snapshot, Trigger};
@@ -177,14 +177,18 @@ impl Policies {
         self.lock().clone()
     }
 
-    /// Puts another policy in place, if it can be loaded and answers for the queues as they are now. Blocks.
+    /// Puts another policy in place, if it can be loaded and answers for the queues as they are now. Blocks until
+    /// it is asked instead of the one before.
     pub fn swap(&self, name: &str, settings: &str) -> Result<Active, SwapError> {
         let mut ready = self.workshop.prepare(name, settings)?;
         self.rehearse(name, &mut ready.policy)?;
         // held while installing: two swaps at a time must leave the same policy here and in the planner
         let mut active = self.lock();
-        let order = Order::Install(ready.active.tag.clone(), Box::new(ready.policy));
+        let (waiting, in_place) = sync_channel(0);
+        let order = Order::Install(ready.active.tag.clone(), Box::new(ready.policy), waiting);
         self.planner.send(order).map_err(|_| SwapError::Stopping)?;
+        // the planner says nothing, it lets go
+        let _ = in_place.recv();
         *active = ready.active;
         Ok(active.clone())
     }

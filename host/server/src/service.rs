@@ -45,8 +45,8 @@ impl Service {
         let stats = Arc::new(PolicyStats::default());
         // a lane is given its next batch when the last is done, so there is never more than one on its way
         let (devices, work): (Vec<_>, Vec<_>) = (0..lanes).map(|_| sync_channel(1)).unzip();
-        // a question a lane, and a change of policy
-        let (planner, orders) = sync_channel(lanes as usize + 1);
+        // a question a lane, a change of policy, and the questions that it makes the lanes ask anew
+        let (planner, orders) = sync_channel(2 * lanes as usize + 1);
         let parts = Parts {
             scheduler,
             jobs: jobs.clone(),
