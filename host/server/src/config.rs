@@ -33,7 +33,7 @@ pub struct Config {
 pub struct Http {
     /// Address and port; port 0 takes a free one.
     pub listen: String,
-    /// Threads that speak HTTP.
+    /// Threads that speak HTTP; by default half as many as there are cores, 4 at most: the rest is for the models.
     pub threads: usize,
     /// Connections served at a time; more wait to be accepted.
     pub max_connections: usize,
@@ -115,9 +115,10 @@ pub struct Policy {
 
 impl Default for Http {
     fn default() -> Http {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Http {
             listen: "127.0.0.1:7070".into(),
-            threads: 2,
+            threads: (cores / 2).clamp(1, 4),
             max_connections: 1024,
             max_body_bytes: 32 << 20,
             header_timeout_ms: 30_000,
