@@ -4,10 +4,11 @@
 //! cannot come last and are outside every promise. A started job stays in the queue with what it has left,
 //! as a job of its own size.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::entry::Entry;
-use crate::{Batch, BatchId, Decider, Job, JobId, Plan, PlanError, PlanId, Snapshot, Time, scale};
+use crate::{Batch, BatchId, Decider, Job, JobId, JobRow, Plan, PlanError, Snapshot, TableId, Time, scale};
 
 /// How much one full batch moves the running correction of the profile.
 const CORRECTION_WEIGHT: f64 = 0.1;
@@ -73,10 +74,11 @@ impl Lane {
         self.entries.iter().position(|entry| entry.job.id == job)
     }
 
-    /// Puts a new job behind every job that can be on time.
-    pub(crate) fn push(&mut self, entry: Entry) {
+    /// Puts a new job behind every job that can be on time; says where that is.
+    pub(crate) fn push(&mut self, entry: Entry) -> usize {
         let position = self.on_time();
         self.entries.insert(position, entry);
+        position
     }
 
     /// The finish of every entry, in queue order, on its current strategy; `factor` scales profiled times.
@@ -112,7 +114,7 @@ impl Lane {
         let mut work = Duration::ZERO;
         let mut hopeless = Vec::new();
         let correction = self.correction;
-        for entry in self.entries.iter_mut().take_while(|entry| !entry.late) {
+        for entry in self.entries.iter().take_while(|entry| !entry.late) {
             let with_it = work + entry.fastest();
             if entry.left() > 0 && start.after(with_it, correction) > entry.job.deadline {
                 hopeless.push(entry.job.id);
@@ -198,7 +200,9 @@ impl Lane {
     /// job. Jobs that came since then follow in their order. Returns the jobs whose strategy changed.
     pub(crate) fn adopt(&mut self, now: Time, question: &Snapshot, plan: &Plan) -> Result<Vec<JobId>, PlanError> {
         let order = self.order_under(plan);
-        let choices: Vec<Option<u32>> = order.iter().map(|&at| self.choice_under(at, question, plan)).collect();
+        let seen: BTreeMap<JobId, TableId> = question.jobs.iter().map(|row| (row.id, row.table)).collect();
+        let choice = |&at: &usize| choice_under(&self.entries[at], &seen, plan);
+        let choices: Vec<Option<u32>> = order.iter().map(choice).collect();
         self.check_promises(now, &order, &choices)?;
         let mut entries: Vec<Option<Entry>> = self.entries.drain(..).map(Some).collect();
         let mut changed = Vec::new();
@@ -227,16 +231,6 @@ impl Lane {
         order
     }
 
-    /// The strategy that the plan newly gives the entry, if it is still the job the policy saw.
-    fn choice_under(&self, at: usize, question: &Snapshot, plan: &Plan) -> Option<u32> {
-        let entry = &self.entries[at];
-        let &choice = plan.choices.get(&entry.job.id)?;
-        let seen = question.jobs.iter().find(|row| row.id == entry.job.id)?;
-        let now = entry.row()?;
-        let same = now.table == seen.table && entry.is_legal(choice);
-        (same && now.current != choice).then_some(choice)
-    }
-
     /// No job that is on time as things are may be late under the plan.
     fn check_promises(&self, now: Time, order: &[usize], choices: &[Option<u32>]) -> Result<(), PlanError> {
         let factor = self.promise_factor();
@@ -252,19 +246,9 @@ impl Lane {
         Ok(())
     }
 
-    /// What a policy is shown of this lane; jobs with nothing left to decide are not in it.
-    pub(crate) fn snapshot(&self, now: Time, plan: PlanId) -> Snapshot {
-        Snapshot {
-            plan,
-            lane: self.id,
-            trigger: crate::Trigger::Violation,
-            now,
-            start: self.free_at(now),
-            budget: Duration::ZERO,
-            time_factor: self.promise_factor(),
-            catalog_revision: 0,
-            jobs: self.entries.iter().filter_map(Entry::row).collect(),
-        }
+    /// What a policy is shown of the jobs; those with nothing left to decide are not among them.
+    pub(crate) fn rows(&self) -> Vec<JobRow> {
+        self.entries.iter().filter_map(Entry::row).collect()
     }
 
     /// Moves jobs to faster legal strategies, least loss of accuracy for the time gained first, until every
@@ -277,6 +261,7 @@ impl Lane {
         let mut moves = Moves::default();
         let (mut current, mut fastest) = (Duration::ZERO, Duration::ZERO);
         let mut moved = Vec::new();
+        let mut is_moved = vec![false; self.entries.len()];
         for index in 0..self.on_time() {
             let entry = &self.entries[index];
             current += entry.latency();
@@ -293,7 +278,8 @@ impl Lane {
                 entry.choose(choice);
                 current -= before.saturating_sub(entry.latency());
                 moves.offer(index, entry);
-                if !moved.contains(&entry.job.id) {
+                if !std::mem::replace(&mut is_moved[index], true) {
+                    entry.record(Decider::Squeeze);
                     moved.push(entry.job.id);
                 }
             }
@@ -302,8 +288,15 @@ impl Lane {
     }
 }
 
+/// The strategy that the plan newly gives the entry, if it is still the job the policy saw: its table says so.
+fn choice_under(entry: &Entry, seen: &BTreeMap<JobId, TableId>, plan: &Plan) -> Option<u32> {
+    let &choice = plan.choices.get(&entry.job.id)?;
+    let same = entry.table()?.id == *seen.get(&entry.job.id)?;
+    (same && entry.is_legal(choice) && entry.current()? != choice).then_some(choice)
+}
+
 /// Finishing times of jobs run one after another from `start`.
-pub(crate) fn finishes(start: Time, factor: f64, latencies: impl Iterator<Item = Duration>) -> Vec<Time> {
+fn finishes(start: Time, factor: f64, latencies: impl Iterator<Item = Duration>) -> Vec<Time> {
     let mut work = Duration::ZERO;
     let finish = |latency| {
         work += latency;

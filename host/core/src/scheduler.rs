@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::entry::Entry;
 use crate::lane::{Lane, Question};
 use crate::{
-    Accepted, Action, BatchId, Catalog, Decider, End, Event, Job, JobId, OnLate, Plan, PlanError, PlanId, PolicyError,
-    Proposal, Refusal, Snapshot, StrategyMatrix, Time, Trigger, scale,
+    Accepted, Action, BatchId, Catalog, End, Event, Job, JobId, OnLate, Plan, PlanError, PlanId, PolicyError, Proposal,
+    Refusal, Snapshot, StrategyMatrix, Time, Trigger, scale,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -91,11 +91,18 @@ impl Scheduler {
     pub fn snapshot(&mut self, lane: u32, trigger: Trigger, now: Time) -> Snapshot {
         let plan = PlanId(self.next_plan);
         self.next_plan += 1;
-        let mut snapshot = self.lanes[lane as usize].snapshot(now, plan);
-        snapshot.trigger = trigger;
-        snapshot.budget = self.config.policy_budget;
-        snapshot.catalog_revision = self.catalog.revision;
-        snapshot
+        let lane = &self.lanes[lane as usize];
+        Snapshot {
+            plan,
+            lane: lane.id,
+            trigger,
+            now,
+            start: lane.free_at(now),
+            budget: self.config.policy_budget,
+            time_factor: lane.promise_factor(),
+            catalog_revision: self.catalog.revision,
+            jobs: lane.rows(),
+        }
     }
 
     /// When every job will be finished, on its current strategy.
@@ -126,9 +133,8 @@ impl Scheduler {
             Ok(at) => {
                 let matrix = self.models[job.model.0 as usize].clone();
                 let lane = &mut self.lanes[at];
-                lane.push(Entry::new(job, now, matrix));
+                let position = lane.push(Entry::new(job, now, matrix));
                 lane.changed = true;
-                let position = lane.position(job.id).expect("it was just put there");
                 let predicted_finish = lane.finishes(now, lane.promise_factor())[position];
                 actions.push(Action::Accept(Accepted { job: job.id, lane: lane.id, predicted_finish }));
                 vec![at]
@@ -326,10 +332,6 @@ impl Lane {
     /// The built-in squeeze, where the policy gave nothing that can be used.
     fn fall_back(&mut self, now: Time) -> Option<Action> {
         let moved = self.squeeze(now);
-        for &job in &moved {
-            let position = self.position(job).expect("a squeeze moves jobs of the lane");
-            self.entries[position].record(Decider::Squeeze);
-        }
         (!moved.is_empty()).then_some(Action::Squeeze(self.id, moved))
     }
 }
