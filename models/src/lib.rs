@@ -7,6 +7,7 @@
 pub mod assets;
 pub mod data;
 mod device;
+pub mod files;
 mod input;
 mod memory;
 mod model;

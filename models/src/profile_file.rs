@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::data::Cut;
+use crate::files;
 use crate::{DeviceFacts, Spec};
 
 /// The only format this version reads and writes.
@@ -183,19 +184,13 @@ impl ProfileFile {
 
     /// Writes the file, renamed into place.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let partial = path.with_extension("partial");
-        let write = || -> Result<()> {
-            fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-            fs::write(&partial, serde_json::to_string_pretty(self)? + "\n")?;
-            Ok(fs::rename(&partial, path)?)
-        };
-        write().with_context(|| format!("writing {}", path.display()))
+        files::write_whole(path, (serde_json::to_string_pretty(self)? + "\n").as_bytes())
     }
 
     /// The first 12 hex digits of the content's SHA-256: an edited profile is another profile.
     pub fn id(&self) -> String {
         let content = serde_json::to_vec(self).expect("a profile has only text keys and plain numbers");
-        Sha256::digest(content)[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+        files::hex(&Sha256::digest(content)[..6])
     }
 
     /// Fails unless this is a profile of exactly this model, weights included.

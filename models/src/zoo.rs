@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::assets::Assets;
 use crate::data::{Cut, emoji, watch};
+use crate::files;
 #[cfg(feature = "torch")]
 use crate::{DeviceChoice, Model};
 use crate::{Example, InputKind, Modality, Part, ProfileFile, Spec};
@@ -52,7 +53,7 @@ impl Task {
         let path = self.weights_path();
         let weights = std::fs::read(&path)
             .with_context(|| format!("reading {} (`mosel train {self}` makes it)", path.display()))?;
-        let sha256: String = Sha256::digest(weights).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = files::hex(&Sha256::digest(weights));
         Ok(self.spec_with(&sha256))
     }
 

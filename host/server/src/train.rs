@@ -9,7 +9,7 @@ use mosel_models::assets::Assets;
 use mosel_models::profiler::Score;
 use mosel_models::training::{Progress, Recipe, scores};
 use mosel_models::zoo::{self, Task};
-use mosel_models::{DeviceChoice, Model};
+use mosel_models::{DeviceChoice, Model, files};
 
 /// Trains models of the zoo from their data.
 #[derive(Debug, clap::Args)]
@@ -68,13 +68,7 @@ fn make(recipe: &Recipe, assets: &Assets, path: &std::path::Path) -> Result<Vec<
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
-    let partial = path.with_extension("partial");
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(path.parent().unwrap_or(path))?;
-        std::fs::write(&partial, weights)?;
-        std::fs::rename(&partial, path)
-    };
-    write().with_context(|| format!("writing {}", path.display()))?;
+    files::write_whole(path, &weights)?;
     let mut model: Box<dyn Model> = recipe.task.load(assets, path, DeviceChoice::Cpu)?;
     scores(model.as_mut(), recipe.task, assets)
 }

@@ -12,12 +12,17 @@ pub(super) struct Tokens {
     pub(super) present: Option<Tensor>,
 }
 
-/// The answers to a batch: `logits` has a row for every request whose inputs are not an error.
+/// The answers to a batch: `logits` is given the inputs that are sound, if there are any, and has a row for each.
 pub(super) fn answers<T>(
     spec: &Spec,
     inputs: Vec<Result<T, InputError>>,
-    logits: &Tensor,
+    logits: impl FnOnce(&[&T]) -> Result<Tensor, TchError>,
 ) -> Result<Vec<Result<Output, InputError>>, TchError> {
+    let sound: Vec<&T> = inputs.iter().flatten().collect();
+    if sound.is_empty() {
+        return Ok(inputs.into_iter().filter_map(Result::err).map(Err).collect());
+    }
+    let logits = logits(&sound)?;
     let (probabilities, labels) = logits.f_softmax(-1, Kind::Float)?.f_max_dim(-1, false)?;
     let probabilities = Vec::<f32>::try_from(&probabilities)?;
     let labels = Vec::<i64>::try_from(&labels)?;

@@ -110,12 +110,7 @@ impl Model for Emoji {
         let _no_grad = tch::no_grad_guard();
         let inputs: Vec<Result<Decoded, InputError>> =
             requests.iter().map(|request| self.towers.decode(&self.spec, request, modalities)).collect();
-        let sound: Vec<&Decoded> = inputs.iter().flatten().collect();
-        if sound.is_empty() {
-            return Ok(inputs.into_iter().map(|input| Err(input.err().expect("none is sound"))).collect());
-        }
-        let logits = self.joint.logits(&self.towers.tokens(&sound)?, false)?;
-        Ok(answers(&self.spec, inputs, &logits)?)
+        Ok(answers(&self.spec, inputs, |sound| self.joint.logits(&self.towers.tokens(sound)?, false))?)
     }
 }
 

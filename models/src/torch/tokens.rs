@@ -15,6 +15,7 @@ use super::minilm::{self, MAX_TOKENS};
 use super::mobilenet;
 use super::weights::{self, Weights};
 use crate::assets::Assets;
+use crate::files;
 use crate::training::Progress;
 use crate::{Example, Input, Spec};
 
@@ -73,12 +74,7 @@ impl KeptTokens {
         let tensors = [("image", &self.image), ("text", &self.text), ("present", &self.present)];
         let tensors: BTreeMap<String, Tensor> =
             tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).into();
-        let folder = path.parent().context("a file has a folder")?;
-        fs::create_dir_all(folder)?;
-        // renamed into place, so that an interruption leaves no half file
-        let partial = path.with_extension("partial");
-        fs::write(&partial, weights::write(&tensors, "tokens of the emoji training examples")?)?;
-        Ok(fs::rename(partial, path)?)
+        files::write_whole(path, &weights::write(&tensors, "tokens of the emoji training examples")?)
     }
 }
 
@@ -137,5 +133,5 @@ fn key(assets: &Assets, examples: &[Example]) -> Result<String> {
             hash.update(bytes);
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(files::hex(&hash.finalize()))
 }

@@ -126,12 +126,8 @@ impl Model for Watch {
         let _no_grad = tch::no_grad_guard();
         let inputs: Vec<Result<&Request, InputError>> =
             requests.iter().map(|request| self.check(request, modalities)).collect();
-        let sound: Vec<&Request> = inputs.iter().flatten().copied().collect();
-        if sound.is_empty() {
-            return Ok(inputs.into_iter().map(|input| Err(input.expect_err("none is sound"))).collect());
-        }
-        let windows = self.windows(&sound, modalities)?;
-        Ok(answers(&self.spec, inputs, &self.network.logits(&windows, false)?)?)
+        let logits = |sound: &[&&Request]| self.network.logits(&self.windows(sound, modalities)?, false);
+        Ok(answers(&self.spec, inputs, logits)?)
     }
 }
 
@@ -145,7 +141,7 @@ impl Watch {
         Ok(request)
     }
 
-    fn windows(&self, requests: &[&Request], modalities: ModalitySet) -> Result<Vec<Option<Tensor>>, TchError> {
+    fn windows(&self, requests: &[&&Request], modalities: ModalitySet) -> Result<Vec<Option<Tensor>>, TchError> {
         let of = |index: usize| {
             let mut numbers = Vec::with_capacity(requests.len() * WINDOW * AXES);
             for request in requests {

@@ -9,6 +9,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use crate::files;
+
 /// The tensors of one file, on one device.
 pub(super) struct Weights {
     tensors: BTreeMap<String, Tensor>,
@@ -63,7 +65,7 @@ pub(super) fn write(tensors: &BTreeMap<String, Tensor>, note: &str) -> Result<Ve
 
 /// SHA-256 in hex.
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    files::hex(&Sha256::digest(bytes))
 }
 
 fn tensor(view: &TensorView<'_>) -> Result<Tensor> {
