@@ -34,7 +34,8 @@ impl Engine {
         Ok(Engine { wasmtime, linker: Arc::new(linker), limits: Arc::new(limits), ticker: Arc::new(ticker) })
     }
 
-    /// Compiles a component and asks it who it is. Takes a tenth of a second and more, on the calling thread alone:
+    /// Compiles a component and asks it who it is. Takes a tenth of a second and more, on the calling thread alone
+    /// (wasmtime is built without parallel compilation: all cores would be taken from decisions and batches):
     /// not to be done where jobs are waiting.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Loaded, LoadError> {
         if bytes.len() > self.limits.component_bytes {
@@ -87,8 +88,6 @@ fn config(limits: &Limits) -> Config {
     config.max_wasm_stack(limits.stack_bytes);
     // Answers must not depend on the processor.
     config.wasm_relaxed_simd(false);
-    // All cores would be taken from the decisions and batches that go on meanwhile.
-    config.parallel_compilation(false);
     config
 }
 
