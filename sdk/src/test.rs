@@ -66,6 +66,7 @@ impl Queue {
             deadline,
             min_accuracy,
             weight: 1.0,
+            tenant: 0,
             current,
             late: false,
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mosel_core::{
     Catalog, JobId, JobRow, ModalitySet, ModelId, PlanId, Profile, Snapshot, Step, Strategy, StrategyTable, TableId,
-    Time, Trigger,
+    Tenant, Time, Trigger,
 };
 
 /// A menu: (microseconds, accuracy) of each strategy.
@@ -55,6 +55,7 @@ pub fn job(id: u64, table: u32, current: u32, deadline: u64, min_accuracy: f64) 
         deadline: Time::from_micros(deadline),
         min_accuracy,
         weight: 1.0,
+        tenant: Tenant(0),
         current,
         late: false,
     }
@@ -83,6 +84,7 @@ fn native_job(row: &JobRow) -> mosel_sdk::Job {
         deadline: row.deadline.micros(),
         min_accuracy: row.min_accuracy,
         weight: row.weight,
+        tenant: row.tenant.0,
         current: row.current,
         late: row.late,
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use divan::{Bencher, counter::ItemsCount};
 use mosel_core::{
     Accuracy, Action, BatchId, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, ModelId, OnLate, Profile,
-    Scheduler, StrategyMatrix, Time, front,
+    Scheduler, StrategyMatrix, Tenant, Time, front,
 };
 
 fn main() {
@@ -75,7 +75,16 @@ fn look_up(bencher: Bencher) {
 
 fn job(id: u64, deadline: Time) -> Event {
     let (model, on_late) = (ModelId(0), OnLate::Run);
-    Event::Submit(Job { id: JobId(id), model, requests: 8, deadline, min_accuracy: 0.8, weight: 1.0, on_late })
+    Event::Submit(Job {
+        id: JobId(id),
+        model,
+        requests: 8,
+        deadline,
+        min_accuracy: 0.8,
+        weight: 1.0,
+        tenant: Tenant::default(),
+        on_late,
+    })
 }
 
 /// A scheduler with this many jobs waiting, all on time.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Decider, End, Job, JobRow, ModalitySet, Outcome, Profile, Step, StrategyMatrix, StrategyTable, Time, at_least,
+    Decider, End, Job, JobRow, ModalitySet, Outcome, Profile, Step, StrategyMatrix, StrategyTable, TableId, Time,
+    at_least,
 };
 
 /// The most decisions an entry remembers; older ones are forgotten.
@@ -22,12 +23,16 @@ pub(crate) struct Entry {
     /// A batch of it failed once; a second failure ends it.
     pub(crate) failed_once: bool,
     pub(crate) device_time: Duration,
+    /// What `device_time` should have been, by the estimates at each batch's start.
+    pub(crate) expected_time: Duration,
     decisions: VecDeque<Decider>,
     matrix: Arc<StrategyMatrix>,
     /// The rest of the current strategy, in execution order.
     steps: VecDeque<Step>,
     /// The strategy's index in the table of what is left; `None` once batches were taken from it.
     choice: Option<u32>,
+    /// The last strategy that was chosen, with the table it is in.
+    last_choice: (TableId, u32),
     /// Requests that no batch was started for.
     pending: VecDeque<Range<u32>>,
     /// Requests that were started (served, or on the device), by selection.
@@ -57,10 +62,12 @@ impl Entry {
             late: false,
             failed_once: false,
             device_time: Duration::ZERO,
+            expected_time: Duration::ZERO,
             decisions: VecDeque::new(),
             matrix,
             steps: VecDeque::new(),
             choice: None,
+            last_choice: (TableId(0), 0),
             pending: std::iter::once(0..job.requests).collect(),
             mix: BTreeMap::new(),
             latency: Duration::ZERO,
@@ -134,12 +141,18 @@ impl Entry {
         self.job.weight * lost / gained
     }
 
+    /// There is a more accurate strategy for what is left.
+    pub(crate) fn could_rise(&self) -> bool {
+        self.table().is_some_and(|table| self.current() != Some(table.most_accurate()))
+    }
+
     /// Serves what is left by this strategy of [`Entry::table`].
     pub(crate) fn choose(&mut self, choice: u32) {
         let table = self.table().expect("only jobs with requests left are planned").clone();
         let strategy = table.strategy(choice);
         self.steps = strategy.steps.iter().copied().collect();
         self.choice = Some(choice);
+        self.last_choice = (table.id, choice);
         self.estimate();
     }
 
@@ -213,6 +226,7 @@ impl Entry {
             deadline: self.job.deadline,
             min_accuracy: self.floor_left().clamp(0.0, 1.0),
             weight: self.job.weight,
+            tenant: self.job.tenant,
             current: self.current()?,
             late: self.late,
         })
@@ -232,6 +246,8 @@ impl Entry {
             accuracy,
             started: self.started,
             device_time: self.device_time,
+            expected_time: self.expected_time,
+            last_choice: self.last_choice,
             decisions: self.decisions.into(),
         }
     }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{BatchId, Job, JobId, ModalitySet, ModelId, PlanError, PlanId, PolicyError, Proposal, Snapshot, Time};
+use crate::{
+    BatchId, Job, JobId, ModalitySet, ModelId, PlanError, PlanId, PolicyError, Proposal, Snapshot, TableId, Time,
+};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +21,10 @@ pub enum Event {
     /// A batch failed on the device; its requests were not served.
     BatchFailed(BatchId),
     /// Another policy is in place: what was asked of the old one is void.
-    PolicyChanged,
+    PolicyChanged {
+        /// It wants to be asked after every change while some waiting job is not on its most accurate strategy.
+        eager: bool,
+    },
     /// A time asked for by [`Action::WakeAt`] has come.
     WakeUp,
 }
@@ -145,6 +150,10 @@ pub struct Outcome {
     pub started: Option<Time>,
     /// Time its batches took on the device.
     pub device_time: Duration,
+    /// Time they should have taken, by the estimates when they were started.
+    pub expected_time: Duration,
+    /// The strategy it was given last, as table and index there.
+    pub last_choice: (TableId, u32),
     /// The decisions that changed its strategy, oldest first; at most the last 64.
     pub decisions: Vec<Decider>,
 }

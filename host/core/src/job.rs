@@ -23,8 +23,26 @@ pub struct Job {
     pub min_accuracy: f64,
     /// Importance relative to other jobs, positive; 1 by default.
     pub weight: f64,
+    /// Who it is for, as far as policies tell jobs apart.
+    pub tenant: Tenant,
     /// What to do once the deadline cannot be met.
     pub on_late: OnLate,
+}
+
+/// Names a tenant: the FNV-1a hash (64 bits; Fowler, Noll, Vo) of what clients call it, so that policies are handed
+/// a number that is the same on every server. 0 is nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tenant(pub u64);
+
+impl Tenant {
+    /// The tenant of this name; nobody if it is empty.
+    pub fn named(name: &str) -> Tenant {
+        if name.is_empty() {
+            return Tenant(0);
+        }
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Tenant(name.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
+    }
 }
 
 /// The job's wish for the case that its deadline cannot be met any more.

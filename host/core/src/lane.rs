@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::entry::Entry;
-use crate::{Batch, BatchId, Decider, Job, JobId, JobRow, Plan, PlanError, Snapshot, TableId, Time, scale};
+use crate::{Batch, BatchId, Decider, Job, JobId, JobRow, Plan, PlanError, Snapshot, TableId, Time, Trigger, scale};
 
 /// How much one full batch moves the running correction of the profile.
 const CORRECTION_WEIGHT: f64 = 0.1;
@@ -27,8 +27,8 @@ pub(crate) struct Lane {
     margin: f64,
     /// What the policy was asked and has not answered.
     pub(crate) question: Option<Question>,
-    /// The queue changed since the policy was last asked.
-    pub(crate) changed: bool,
+    /// What changed the queue since the policy was last asked.
+    pub(crate) changed: Option<Trigger>,
 }
 
 /// What the policy was asked.
@@ -52,7 +52,7 @@ pub(crate) struct Running {
 
 impl Lane {
     pub(crate) fn new(id: u32, margin: f64) -> Lane {
-        Lane { id, entries: Vec::new(), running: None, correction: 1.0, margin, question: None, changed: false }
+        Lane { id, entries: Vec::new(), running: None, correction: 1.0, margin, question: None, changed: None }
     }
 
     /// What to multiply profiled times by before promising anything.
@@ -104,6 +104,11 @@ impl Lane {
             let deadline = entry.job.deadline;
             start.after(current, factor) > deadline && fastest < current
         })
+    }
+
+    /// Some job that can be on time has a more accurate strategy than its present one.
+    pub(crate) fn could_rise(&self) -> bool {
+        self.entries.iter().take(self.on_time()).any(Entry::could_rise)
     }
 
     /// Moves every job that cannot meet its deadline whatever is chosen behind all that can.
@@ -173,6 +178,7 @@ impl Lane {
             modalities: start.modalities,
             expected: scale(start.profiled, correction),
         };
+        entry.expected_time += batch.expected;
         let full = start.requests == start.batch_size;
         self.running = Some(Running { batch, started: now, profiled: start.profiled, full });
         Some(batch)

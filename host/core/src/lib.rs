@@ -25,7 +25,7 @@ mod time;
 
 pub use event::{Accepted, Action, Batch, Decider, End, Event, Outcome, Refusal};
 pub use id::{BatchId, ModelId, PlanId, TableId};
-pub use job::{Job, JobId, OnLate};
+pub use job::{Job, JobId, OnLate, Tenant};
 pub use modality::ModalitySet;
 pub use plan::{Plan, PlanError};
 pub use profile::{Accuracy, Latency, Measurement, Profile, ProfileError};

@@ -7,7 +7,8 @@
 //! policy silent                      none (never changes anything), silent, traps; default none
 //! margin 0                           default 0
 //! device 1.5                         true time over profiled time; default 1
-//! at 0ms submit 1 requests 4 deadline 100ms floor 0.7 drop weight 2
+//! eager                              the policy is asked after every change, not only about violators
+//! at 0ms submit 1 requests 4 deadline 100ms floor 0.7 drop weight 2 tenant acme
 //! at 5ms cancel 1
 //! at 7ms fail                        the batch on lane 0 fails
 //! ```
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use crate::{
     Accuracy, Action, Batch, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, ModelId, OnLate,
-    PolicyError, Profile, Proposal, Scheduler, Snapshot, StrategyMatrix, Time, scale,
+    PolicyError, Profile, Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time, scale,
 };
 
 /// A case: a model, a configuration and what happens from outside.
@@ -34,6 +35,8 @@ pub struct Scenario {
     pub config: Config,
     /// What answers questions when [`Scenario::run`] is used.
     pub policy: Scripted,
+    /// The policy is asked after every change while some waiting job could be more accurate.
+    pub eager: bool,
     /// True time of a batch over its profiled time.
     pub device: f64,
     /// What happens from outside, by time.
@@ -74,6 +77,7 @@ impl Scenario {
             },
             config: Config { margin: 0.0, ..Config::default() },
             policy: Scripted::None,
+            eager: false,
             device: 1.0,
             events: Vec::new(),
         };
@@ -96,6 +100,7 @@ impl Scenario {
             ["policy", "none"] => self.policy = Scripted::None,
             ["policy", "silent"] => self.policy = Scripted::Silent,
             ["policy", "traps"] => self.policy = Scripted::Traps,
+            ["eager"] => self.eager = true,
             ["margin", share] => self.config.margin = number(share)?,
             ["device", factor] => self.device = number(factor)?,
             ["lanes", count] => self.config.lanes = number(count)?,
@@ -107,7 +112,7 @@ impl Scenario {
             }
             _ => {
                 return Err(
-                    "expected modalities, measure, policy, margin, device, lanes, max_jobs, budget or at".into()
+                    "expected modalities, measure, policy, eager, margin, device, lanes, max_jobs, budget or at".into(),
                 );
             }
         }
@@ -197,10 +202,12 @@ impl<'a, P: FnMut(&Snapshot) -> Option<Result<Proposal, PolicyError>>> Run<'a, P
     fn new(scenario: &'a Scenario, policy: P) -> Self {
         let profile = Arc::new(scenario.profile.clone());
         let matrix = StrategyMatrix::new(ModelId(0), profile, 64).expect("parsing checked the profile");
+        let mut scheduler = Scheduler::new(scenario.config.clone(), vec![Arc::new(matrix)]);
+        scheduler.step(Time::START, Event::PolicyChanged { eager: scenario.eager });
         Run {
             scenario,
             policy,
-            scheduler: Scheduler::new(scenario.config.clone(), vec![Arc::new(matrix)]),
+            scheduler,
             agenda: BTreeMap::new(),
             outside: scenario.events.iter().cloned().collect(),
             running: BTreeMap::new(),
@@ -300,6 +307,7 @@ fn submit(id: &str, mut wishes: &[&str]) -> Result<Job, String> {
         deadline: Time::NEVER,
         min_accuracy: 0.0,
         weight: 1.0,
+        tenant: Tenant::default(),
         on_late: OnLate::Run,
     };
     while let [wish, rest @ ..] = wishes {
@@ -324,7 +332,15 @@ fn submit(id: &str, mut wishes: &[&str]) -> Result<Job, String> {
                 job.weight = number(weight)?;
                 rest
             }
-            _ => return Err(format!("{wish}: expected requests N, deadline TIME, floor F, weight W or drop")),
+            ("tenant", [name, rest @ ..]) => {
+                job.tenant = Tenant::named(name);
+                rest
+            }
+            _ => {
+                return Err(format!(
+                    "{wish}: expected requests N, deadline TIME, floor F, weight W, tenant NAME or drop"
+                ));
+            }
         };
     }
     Ok(job)

@@ -35,6 +35,8 @@ impl Default for Config {
 #[derive(Debug)]
 pub struct Scheduler {
     config: Config,
+    /// The policy in place is asked after every change while some waiting job could be more accurate.
+    eager: bool,
     models: Vec<Arc<StrategyMatrix>>,
     catalog: Catalog,
     lanes: Vec<Lane>,
@@ -44,7 +46,8 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler with empty queues; `models[i]` is the matrix of `ModelId(i)`.
+    /// A scheduler with empty queues; `models[i]` is the matrix of `ModelId(i)`. Its policy is asked about violators only
+    /// until [`Event::PolicyChanged`] says otherwise.
     ///
     /// # Panics
     ///
@@ -57,7 +60,7 @@ impl Scheduler {
             models: models.iter().map(|matrix| (matrix.model(), matrix.profile().clone())).collect(),
             tables: models.iter().flat_map(|matrix| matrix.tables().iter().cloned()).collect(),
         };
-        Scheduler { config, models, catalog, lanes, next_plan: 1, next_batch: 1, wake_at: None }
+        Scheduler { config, eager: false, models, catalog, lanes, next_plan: 1, next_batch: 1, wake_at: None }
     }
 
     /// Takes an event in and says what has to be done, in order.
@@ -72,7 +75,7 @@ impl Scheduler {
             Event::Planned(plan, answer) => self.planned(now, plan, answer, &mut actions),
             Event::BatchDone(batch, measured) => self.batch_done(now, batch, measured, &mut actions),
             Event::BatchFailed(batch) => self.batch_failed(now, batch, &mut actions),
-            Event::PolicyChanged => self.policy_changed(),
+            Event::PolicyChanged { eager } => self.policy_changed(eager),
             Event::WakeUp => self.woken(),
         };
         for lane in touched {
@@ -134,7 +137,7 @@ impl Scheduler {
                 let matrix = self.models[job.model.0 as usize].clone();
                 let lane = &mut self.lanes[at];
                 let position = lane.push(Entry::new(job, now, matrix));
-                lane.changed = true;
+                lane.changed = Some(Trigger::Arrival);
                 let predicted_finish = lane.finishes(now, lane.promise_factor())[position];
                 actions.push(Action::Accept(Accepted { job: job.id, lane: lane.id, predicted_finish }));
                 vec![at]
@@ -216,7 +219,7 @@ impl Scheduler {
         let Some((at, running)) = self.take_running(id) else { return Vec::new() };
         let lane = &mut self.lanes[at];
         lane.correct(&running, measured);
-        lane.changed = true;
+        lane.changed = Some(Trigger::Completion);
         let Some(position) = lane.position(running.batch.job) else { return vec![at] };
         let entry = &mut lane.entries[position];
         entry.device_time += measured;
@@ -229,7 +232,7 @@ impl Scheduler {
     fn batch_failed(&mut self, now: Time, id: BatchId, actions: &mut Vec<Action>) -> Vec<usize> {
         let Some((at, running)) = self.take_running(id) else { return Vec::new() };
         let lane = &mut self.lanes[at];
-        lane.changed = true;
+        lane.changed = Some(Trigger::Completion);
         let Some(position) = lane.position(running.batch.job) else { return vec![at] };
         let entry = &mut lane.entries[position];
         if entry.failed_once {
@@ -246,10 +249,11 @@ impl Scheduler {
         self.lanes.iter_mut().enumerate().find_map(|(at, lane)| Some((at, lane.take_running(id)?)))
     }
 
-    fn policy_changed(&mut self) -> Vec<usize> {
+    fn policy_changed(&mut self, eager: bool) -> Vec<usize> {
+        self.eager = eager;
         for lane in &mut self.lanes {
             lane.question = None;
-            lane.changed = true;
+            lane.changed = Some(Trigger::Completion);
         }
         (0..self.lanes.len()).collect()
     }
@@ -268,8 +272,12 @@ impl Scheduler {
             actions.push(Action::RefusePlan(question.snapshot.plan, error));
             actions.extend(lane.fall_back(now));
         }
-        if lane.changed && lane.question.is_none() && lane.has_violator(now) {
-            self.ask(at, now, actions);
+        if let (Some(trigger), None) = (lane.changed, &lane.question) {
+            if lane.has_violator(now) {
+                self.ask(at, Trigger::Violation, now, actions);
+            } else if self.eager && lane.could_rise() {
+                self.ask(at, trigger, now, actions);
+            }
         }
         let lane = &mut self.lanes[at];
         // The one case in which a device waits for a policy: for its budget at most, and only where the batch
@@ -287,7 +295,7 @@ impl Scheduler {
     fn give_up(&mut self, at: usize, now: Time, actions: &mut Vec<Action>) {
         let lane = &mut self.lanes[at];
         for job in lane.give_up_hopeless(now) {
-            lane.changed = true;
+            lane.changed = Some(Trigger::Completion);
             let position = lane.position(job).expect("giving up keeps it in the queue");
             if lane.entries[position].job.on_late == OnLate::Drop {
                 actions.extend(lane.end(now, job, End::Dropped));
@@ -295,10 +303,10 @@ impl Scheduler {
         }
     }
 
-    fn ask(&mut self, at: usize, now: Time, actions: &mut Vec<Action>) {
-        let snapshot = self.snapshot(at as u32, Trigger::Violation, now);
+    fn ask(&mut self, at: usize, trigger: Trigger, now: Time, actions: &mut Vec<Action>) {
+        let snapshot = self.snapshot(at as u32, trigger, now);
         let lane = &mut self.lanes[at];
-        lane.changed = false;
+        lane.changed = None;
         lane.question = Some(Question { snapshot: snapshot.clone(), due: now + self.config.policy_budget });
         actions.push(Action::Plan(snapshot));
     }
@@ -322,7 +330,7 @@ impl Lane {
     /// Takes a job off the lane and says how it ended.
     fn end(&mut self, now: Time, job: JobId, end: End) -> Option<Action> {
         let mut entry = self.entries.remove(self.position(job)?);
-        self.changed = true;
+        self.changed = Some(Trigger::Completion);
         if let Some(running) = self.running.as_ref().filter(|running| running.batch.job == job) {
             entry.forget(&running.batch);
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{JobId, ModelId, PlanId, Profile, StrategyTable, TableId, Time};
+use crate::{JobId, ModelId, PlanId, Profile, StrategyTable, TableId, Tenant, Time};
 
 /// The models and strategy tables a policy may meet. Given once, and again when it grows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,6 +66,8 @@ pub struct JobRow {
     pub min_accuracy: f64,
     /// Importance relative to other jobs; 1 by default.
     pub weight: f64,
+    /// Who it is for.
+    pub tenant: Tenant,
     /// Index of the current strategy in the table.
     pub current: u32,
     /// Cannot meet its deadline any more whatever is chosen; runs after all others.
@@ -77,6 +79,10 @@ pub struct JobRow {
 pub enum Trigger {
     /// Some queued job would miss its deadline.
     Violation,
+    /// A job has arrived, and some waiting job is not on its most accurate strategy.
+    Arrival,
+    /// A batch or a job has ended, and some waiting job is not on its most accurate strategy.
+    Completion,
     /// A dry run: the answer is checked, never applied.
     Rehearsal,
 }

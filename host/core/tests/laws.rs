@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mosel_core::scenario::{External, Scenario};
-use mosel_core::{Action, End, Job, JobId, ModelId, OnLate, PolicyError, Proposal, Snapshot, Time};
+use mosel_core::{Action, End, Job, JobId, ModelId, OnLate, PolicyError, Proposal, Snapshot, Tenant, Time};
 use proptest::prelude::*;
 
 const MODEL: &str = "
@@ -26,6 +26,7 @@ fn job() -> impl Strategy<Value = (u64, Job)> {
                 deadline: Time::from_millis(arrival + slack),
                 min_accuracy: if floor < 0.3 { 0.0 } else { floor },
                 weight: f64::from(weight),
+                tenant: Tenant::default(),
                 on_late: if drops { OnLate::Drop } else { OnLate::Run },
             };
             (arrival, job)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mosel_core::scenario::Scenario;
 use mosel_core::{
     Action, BatchId, Config, Event, Job, JobId, ModelId, OnLate, PlanError, PlanId, Proposal, Scheduler, Snapshot,
-    StrategyMatrix, Time, Trigger,
+    StrategyMatrix, Tenant, Time, Trigger,
 };
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -21,7 +21,16 @@ fn scheduler() -> Scheduler {
 fn submit(id: u64, requests: u32, deadline_ms: u64) -> Event {
     let deadline = Time::from_millis(deadline_ms);
     let (model, on_late) = (ModelId(0), OnLate::Run);
-    Event::Submit(Job { id: JobId(id), model, requests, deadline, min_accuracy: 0.0, weight: 1.0, on_late })
+    Event::Submit(Job {
+        id: JobId(id),
+        model,
+        requests,
+        deadline,
+        min_accuracy: 0.0,
+        weight: 1.0,
+        tenant: Tenant::default(),
+        on_late,
+    })
 }
 
 fn question(actions: &[Action]) -> Option<&Snapshot> {
@@ -97,7 +106,7 @@ fn jobs_that_ended_meanwhile_are_skipped_and_newcomers_keep_their_place() {
 #[test]
 fn another_policy_voids_the_question_and_is_asked_itself() {
     let (mut scheduler, plan) = asked();
-    let asked_again = scheduler.step(at(2), Event::PolicyChanged);
+    let asked_again = scheduler.step(at(2), Event::PolicyChanged { eager: false });
     let new = question(&asked_again).expect("the violator is still there").plan;
     assert_ne!(new, plan);
     let old = scheduler.step(at(3), Event::Planned(plan, Ok(assign(2, 0))));

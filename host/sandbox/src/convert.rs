@@ -106,6 +106,7 @@ impl From<&JobRow> for types::Job {
             deadline: row.deadline.micros(),
             min_accuracy: row.min_accuracy,
             weight: row.weight,
+            tenant: row.tenant.0,
             current: row.current,
             late: row.late,
         }
@@ -116,6 +117,8 @@ impl From<Trigger> for types::Trigger {
     fn from(trigger: Trigger) -> types::Trigger {
         match trigger {
             Trigger::Violation => types::Trigger::Violation,
+            Trigger::Arrival => types::Trigger::Arrival,
+            Trigger::Completion => types::Trigger::Completion,
             Trigger::Rehearsal => types::Trigger::Rehearsal,
         }
     }
@@ -162,7 +165,8 @@ impl TryFrom<types::Description> for Description {
         }
         let stateful = capabilities.contains(types::Capabilities::STATEFUL);
         let feedback = capabilities.contains(types::Capabilities::FEEDBACK);
-        Ok(Description { name, version, summary, stateful, feedback, settings_schema: config_schema })
+        let eager = capabilities.contains(types::Capabilities::EAGER);
+        Ok(Description { name, version, summary, stateful, feedback, eager, settings_schema: config_schema })
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Description {
     pub stateful: bool,
     /// Wants to be told what became of jobs.
     pub feedback: bool,
+    /// Wants to be asked after every change while some waiting job is not on its most accurate strategy.
+    pub eager: bool,
     /// JSON Schema of its settings, empty if it has none.
     pub settings_schema: String,
 }

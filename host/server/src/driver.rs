@@ -12,7 +12,9 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use mosel_core::{Action, Batch, Decider, End, Event, JobId, Outcome, PlanId, PolicyError, Scheduler, Snapshot, Time};
+use mosel_core::{
+    Action, Batch, Decider, End, Event, JobId, Outcome, PlanId, PolicyError, Scheduler, Snapshot, TableId, Time,
+};
 use tokio::sync::oneshot;
 
 use crate::device::Work;
@@ -73,8 +75,8 @@ impl Driver {
     }
 
     /// Another policy is in place.
-    pub fn change_policy(&self, policy: Arc<PolicyTag>) -> Wakes {
-        self.enter(|running, now| running.change_policy(policy, now))
+    pub fn change_policy(&self, policy: Arc<PolicyTag>, eager: bool) -> Wakes {
+        self.enter(|running, now| running.change_policy(policy, eager, now))
     }
 
     /// Takes nothing new from here on; the answer comes when all that was accepted has ended, or was ended because it
@@ -270,12 +272,12 @@ impl Running {
         }
     }
 
-    fn change_policy(&mut self, policy: Arc<PolicyTag>, now: Time) {
+    fn change_policy(&mut self, policy: Arc<PolicyTag>, eager: bool, now: Time) {
         if self.policies.len() == POLICIES_REMEMBERED {
             self.policies.pop_front();
         }
         self.policies.push_back((PlanId(self.last_plan.0 + 1), policy));
-        self.step(now, Event::PolicyChanged);
+        self.step(now, Event::PolicyChanged { eager });
     }
 
     fn finish(&mut self, outcome: Outcome, reason: Option<String>, now: Time) {
@@ -356,6 +358,8 @@ fn given_up(entry: &Entry, now: Time) -> Outcome {
         accuracy: None,
         started: None,
         device_time: Duration::ZERO,
+        expected_time: Duration::ZERO,
+        last_choice: (TableId(0), 0),
         decisions: Vec::new(),
     }
 }

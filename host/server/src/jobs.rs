@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mosel_core::{Accepted, Job, JobId, ModalitySet, ModelId, OnLate, Outcome, PlanId, Refusal, Time};
+use mosel_core::{Accepted, Job, JobId, ModalitySet, ModelId, OnLate, Outcome, PlanId, Refusal, Tenant, Time};
 use mosel_models::{InputError, Output, Request};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -282,7 +282,8 @@ impl Entry {
     pub fn arrive(&self, now: Time) -> Job {
         self.progress().arrival = now;
         let Asked { model, requests, deadline, min_accuracy, weight, on_late } = self.asked;
-        Job { id: self.id, model, requests, deadline: now + deadline, min_accuracy, weight, on_late }
+        let tenant = Tenant::default();
+        Job { id: self.id, model, requests, deadline: now + deadline, min_accuracy, weight, tenant, on_late }
     }
 
     /// How far the job is. Short looks only: the driver takes this lock too.

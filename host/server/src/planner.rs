@@ -80,7 +80,7 @@ impl Planner {
                 Order::Install(tag, policy, _until_it_is_in_place) => {
                     self.policy = *policy;
                     self.stats.start_anew();
-                    self.driver.change_policy(tag)
+                    self.driver.change_policy(tag, self.policy.loaded().description().eager)
                 }
             });
         }

@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use anyhow::Context;
-use mosel_core::Scheduler;
+use mosel_core::{Event, Scheduler, Time};
 use mosel_sandbox::{Budget, Engine, Limits};
 
 use crate::config::{self, Config};
@@ -34,11 +34,12 @@ impl Service {
     /// Starts every thread; returns once the models are loaded and the policy has been configured.
     pub fn start(config: &Config, models: Vec<Served>) -> anyhow::Result<Service> {
         let matrices = models.iter().map(|model| model.matrix.clone()).collect();
-        let scheduler = Scheduler::new(core_config(config), matrices);
+        let mut scheduler = Scheduler::new(core_config(config), matrices);
         let engine = Engine::new(limits(&config.policy))?;
         let shelf = Shelf::new(&config.policy.dir);
         let workshop = Workshop { shelf, engine, catalog: scheduler.catalog().clone(), seed: config.policy.seed };
         let Ready { active, policy } = workshop.prepare(&config.policy.name, &config.policy.settings)?;
+        scheduler.step(Time::START, Event::PolicyChanged { eager: policy.loaded().description().eager });
 
         let lanes = config.queue.lanes;
         let jobs = Arc::new(job_table(config));
