@@ -505,6 +505,8 @@ mod tests {
             accuracy: None,
             started: None,
             device_time: Duration::ZERO,
+            expected_time: Duration::ZERO,
+            last_choice: (mosel_core::TableId(0), 0),
             decisions: vec![],
         };
         Ending { arrival: Time::START, outcome, policy: Arc::default(), planned_by: vec![], reason: None }
