@@ -38,13 +38,14 @@ fn day() -> impl Strategy<Value = Scenario> {
     let jobs = prop::collection::vec(job(), 1..25);
     let cancels = prop::collection::vec((0u64..250, 0u64..25), 0..4);
     let failures = prop::collection::vec((0u64..250, 0u32..2), 0..4);
-    (jobs, cancels, failures, 1u32..3, 0.5..3.0f64, 0.0..0.2f64).prop_map(
-        |(jobs, cancels, failures, lanes, device, margin)| {
+    (jobs, cancels, failures, 1u32..3, 0.5..3.0f64, 0.0..0.2f64, any::<bool>()).prop_map(
+        |(jobs, cancels, failures, lanes, device, margin, eager)| {
             let mut scenario = Scenario::parse(MODEL).expect("the scenario reads");
             scenario.config.lanes = lanes;
             scenario.config.max_jobs = 12;
             scenario.config.margin = margin;
             scenario.device = device;
+            scenario.eager = eager;
             let submit = |(id, (at, job)): (usize, (u64, Job))| {
                 (Time::from_millis(at), External::Submit(Job { id: JobId(id as u64), ..job }))
             };

@@ -3,7 +3,7 @@
 
 use expect_test::{Expect, expect};
 use mosel_core::scenario::Scenario;
-use mosel_core::{JobId, PolicyError, Proposal, Snapshot};
+use mosel_core::{JobId, JobRow, PolicyError, Proposal, Snapshot, Trigger};
 
 /// Audio takes 4 ms a request and is right in 0.685 of the cases, both take 10 ms and are right in 0.785.
 const TOY: &str = "
@@ -325,6 +325,81 @@ fn a_useless_answer_is_not_asked_for_again_until_the_queue_changes() {
     )
     .run();
     assert_eq!(log.matches("ask about").count(), 3, "for the new job, and for each of two batches that ended: {log}");
+}
+
+/// Moves every job to its fastest strategy when one would be late, and to its most accurate one when time was gained.
+fn as_the_day_goes(snapshot: &Snapshot) -> Result<Proposal, PolicyError> {
+    let strategy = |row: &JobRow| if snapshot.trigger == Trigger::Violation { 0 } else { row.requests };
+    Ok(assign(&snapshot.jobs.iter().map(|row| (row.id.0, strategy(row))).collect::<Vec<_>>()))
+}
+
+const TIME_IS_GAINED: &str = "
+    at 0ms submit 1 requests 1 deadline 100ms
+    at 0ms submit 2 requests 4 deadline 100ms
+    at 0ms submit 3 requests 4 deadline 60ms
+    at 1ms cancel 2
+";
+
+#[test]
+fn an_eager_policy_gives_back_time_that_was_gained() {
+    check_with(
+        &format!("eager {TIME_IS_GAINED}"),
+        as_the_day_goes,
+        expect![[r#"
+        0ms accept 1 until 10ms
+        0ms run 1 0..1 on video+audio
+        0ms accept 2 until 50ms
+        0ms accept 3 until 90ms
+        0ms ask about 2,3
+        0ms adopt [2,3]
+        1ms Cancelled 2:  = -
+        1ms ask about 3
+        1ms adopt [3]
+        10ms Served 1: 1 video+audio = 0.785
+        10ms run 3 0..1 on video+audio
+        20ms run 3 1..2 on video+audio
+        30ms run 3 2..3 on video+audio
+        40ms run 3 3..4 on video+audio
+        50ms Served 3: 4 video+audio = 0.785
+    "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_is_not_eager_is_asked_about_violators_only() {
+    check_with(
+        TIME_IS_GAINED,
+        as_the_day_goes,
+        expect![[r#"
+        0ms accept 1 until 10ms
+        0ms run 1 0..1 on video+audio
+        0ms accept 2 until 50ms
+        0ms accept 3 until 90ms
+        0ms ask about 2,3
+        0ms adopt [2,3]
+        1ms Cancelled 2:  = -
+        10ms Served 1: 1 video+audio = 0.785
+        10ms run 3 0..1 on audio
+        14ms run 3 1..2 on audio
+        18ms run 3 2..3 on audio
+        22ms run 3 3..4 on audio
+        26ms Served 3: 4 audio = 0.685
+    "#]],
+    );
+}
+
+#[test]
+fn an_eager_policy_is_asked_once_a_change_and_not_when_every_job_is_at_its_best() {
+    let at_its_best = scenario("eager \n at 0ms submit 1 requests 4 deadline 100ms").run();
+    assert_eq!(at_its_best.matches("ask about").count(), 0, "{at_its_best}");
+    let squeezed =
+        "eager \n policy traps \n at 0ms submit 1 requests 2 deadline 50ms \n at 1ms submit 2 requests 3 deadline 45ms";
+    let log = scenario(squeezed).run();
+    assert_eq!(
+        log.matches("ask about").count(),
+        2,
+        "for the new job, and after the batch while job 1 could rise: {log}"
+    );
 }
 
 #[test]
