@@ -56,10 +56,13 @@ mod decision;
 #[doc(hidden)]
 pub mod export;
 mod host;
+mod json;
 mod policy;
 mod running;
 mod snapshot;
+pub mod state;
 mod stream;
+mod tenant;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod test;
 
@@ -69,6 +72,7 @@ pub use bindings::mosel::policy::types::{
     ProfileEntry, Quality, Step, Strategy, StrategyTable, Trigger,
 };
 pub use catalog::Catalog;
-pub use host::{log, now, random, random_below, remaining};
+pub use host::{choose, log, now, random, random_below, remaining, shuffle};
 pub use policy::{NoSettings, Policy};
-pub use snapshot::{ACCURACY_TOLERANCE, Snapshot};
+pub use snapshot::{ACCURACY_TOLERANCE, Snapshot, StepDown};
+pub use tenant::tenant;
