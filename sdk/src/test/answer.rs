@@ -61,8 +61,10 @@ pub fn adopt(snapshot: &Snapshot, decision: &Decision) -> Result<Snapshot, Strin
     for job in &mut after.jobs {
         job.current = choices.get(&core::JobId(job.id)).copied().unwrap_or(job.current);
     }
-    // Whatever a policy says, jobs marked late come last.
-    after.jobs.sort_by_key(|job| (job.late, order.get(&core::JobId(job.id))));
+    if !order.is_empty() {
+        // Whatever a policy says, jobs marked late come last.
+        after.jobs.sort_by_key(|job| (job.late, order.get(&core::JobId(job.id))));
+    }
     let after = Snapshot::new(after, Arc::clone(&snapshot.catalog)).map_err(|error| format!("{error:?}"))?;
     check_promises(snapshot, &after)?;
     Ok(after)
