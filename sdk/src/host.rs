@@ -61,7 +61,8 @@ pub fn random() -> u64 {
     backend::random()
 }
 
-/// A [`random`] number below `end`; 0 if there is none. Uniform for all that matters here: off by less than `end` in 2^64.
+/// A [`random`] number below `end`; 0 if there is none. Uniform for all that matters here: off by less than `end` in
+/// 2^64.
 pub fn random_below(end: usize) -> usize {
     ((u128::from(random()) * end as u128) >> 64) as usize
 }

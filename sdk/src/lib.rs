@@ -1,10 +1,10 @@
 //! Write a scheduling policy for Mosel: implement [`Policy`], name it in [`export_policy!`], build a component.
 //!
-//! A Mosel server runs *jobs*: so many requests for a model that takes several kinds of input, with a deadline and a floor
-//! on their mean accuracy. Requests can be served on fewer kinds of input, which is faster and less accurate. A *strategy*
-//! is one way to serve a whole job, and every job has a menu of them. When waiting jobs would miss their deadlines the
-//! server asks its policy: it shows it a [`Snapshot`] of the queue and gets back a [`Decision`], which jobs should run on
-//! another strategy. The server checks the whole answer and adopts all of it or nothing.
+//! A Mosel server runs *jobs*: so many requests for a model that takes several kinds of input, with a deadline and a
+//! floor on their mean accuracy. Requests can be served on fewer kinds of input, which is faster and less accurate. A
+//! *strategy* is one way to serve a whole job, and every job has a menu of them. When waiting jobs would miss their
+//! deadlines the server asks its policy: it shows it a [`Snapshot`] of the queue and gets back a [`Decision`], which
+//! jobs should run on another strategy. The server checks the whole answer and adopts all of it or nothing.
 //!
 //! ```
 //! use mosel_sdk::{Catalog, Decision, Description, NoSettings, Policy, PolicyError, Quality, Snapshot};
@@ -56,8 +56,8 @@
 //! * [`log`] and its macros ([`info!`], [`warn!`] and so on), [`now`], [`remaining`], [`random`] with [`choose`] and
 //!   [`shuffle`]: all that a policy can reach of its server.
 //! * [`state`] makes bytes of what a policy has learnt, for its successor.
-//! * [`mod@test`] runs a policy natively: on a queue put together by hand, on the questions of a scenario in text form, or
-//!   through a whole day in virtual time.
+//! * [`mod@test`] runs a policy natively: on a queue put together by hand, on the questions of a scenario in text form,
+//!   or through a whole day in virtual time.
 //!
 //! # What a policy may rely on
 //!

@@ -7,16 +7,16 @@ use crate::{Capabilities, Catalog, Decision, Description, Outcome, PolicyError, 
 
 /// A scheduling policy.
 ///
-/// Three functions are a policy: who it is, how it starts, what it answers. Calls never overlap, and come in this order:
-/// `describe`, `configure`, `restore` perhaps, then the others as things happen. Each has a budget of time, fuel and
-/// memory; a policy that exceeds one, or panics, is thrown away, and the next call goes to a fresh one, `configure`
+/// Three functions are a policy: who it is, how it starts, what it answers. Calls never overlap, and come in this
+/// order: `describe`, `configure`, `restore` perhaps, then the others as things happen. Each has a budget of time, fuel
+/// and memory; a policy that exceeds one, or panics, is thrown away, and the next call goes to a fresh one, `configure`
 /// first. Whatever a policy does, the server keeps every accuracy floor: an answer that breaks one is refused whole.
 ///
 /// # State
 ///
 /// A policy lives on between calls, so what it learns can simply be kept in its fields. What should outlive it, when
-/// another version takes over, is handed on by [`save`](Policy::save) and [`restore`](Policy::restore), as bytes that only
-/// the two of them understand. With [`state`](crate::state) that is a line each:
+/// another version takes over, is handed on by [`save`](Policy::save) and [`restore`](Policy::restore), as bytes that
+/// only the two of them understand. With [`state`](crate::state) that is a line each:
 ///
 /// ```
 /// use mosel_sdk::{Catalog, Decision, Description, NoSettings, Outcome, Policy, PolicyError, Snapshot, state};
@@ -75,8 +75,8 @@ use crate::{Capabilities, Catalog, Decision, Description, Outcome, PolicyError, 
 pub trait Policy: Sized {
     /// What the operator can set, read from JSON. [`NoSettings`] if there is nothing to set.
     ///
-    /// With `#[serde(default, deny_unknown_fields)]` everything can be left out and nothing can be misspelt. What does not
-    /// read is refused with the path of the field and what was expected there.
+    /// With `#[serde(default, deny_unknown_fields)]` everything can be left out and nothing can be misspelt. What does
+    /// not read is refused with the path of the field and what was expected there.
     type Settings: DeserializeOwned + Default;
 
     /// Who the policy is. The same at every call.
@@ -89,10 +89,11 @@ pub trait Policy: Sized {
 
     /// New strategies for the queue. Jobs that the decision does not name keep theirs.
     ///
-    /// The server refuses the whole answer if it names a job that is not in the snapshot, or one twice, or a strategy that
-    /// is off the menu or below the floor; if an order does not name every job; if a job that is on time as things are
-    /// would be late; if objective or bound are no finite numbers. [`test::adopt`](crate::test::adopt) checks the same.
-    /// After a refusal, an error or no answer in time the server itself moves jobs to faster strategies.
+    /// The server refuses the whole answer if it names a job that is not in the snapshot, or one twice, or a strategy
+    /// that is off the menu or below the floor; if an order does not name every job; if a job that is on time as things
+    /// are would be late; if objective or bound are no finite numbers, or the bound is below the objective.
+    /// [`test::adopt`](crate::test::adopt) checks the same. After a refusal, an error or no answer in time the server
+    /// itself moves jobs to faster strategies.
     fn decide(&mut self, snapshot: &Snapshot) -> Result<Decision, PolicyError>;
 
     /// The catalog has grown; every [`Snapshot`] brings it along, so most policies need not care.
@@ -112,8 +113,8 @@ pub trait Policy: Sized {
         Vec::new()
     }
 
-    /// Takes over what the policy of this name and version saved. To refuse is fine: the policy then starts without, as it
-    /// does if nothing was saved.
+    /// Takes over what the policy of this name and version saved. To refuse is fine: the policy then starts without, as
+    /// it does if nothing was saved.
     fn restore(&mut self, name: &str, version: &str, state: &[u8]) -> Result<(), PolicyError> {
         let _ = state;
         Err(PolicyError::Unsupported(format!("keeps no state, so nothing of {name} {version} can be taken over")))
@@ -155,8 +156,8 @@ impl Description {
         self.with(Capabilities::FEEDBACK)
     }
 
-    /// It wants to be asked after every change while some waiting job is not on its most accurate strategy, so that it can
-    /// give time back that was gained. Others are asked only when a deadline would be missed.
+    /// It wants to be asked after every change while some waiting job is not on its most accurate strategy, so that it
+    /// can give time back that was gained. Others are asked only when a deadline would be missed.
     pub fn eager(self) -> Description {
         self.with(Capabilities::EAGER)
     }

@@ -14,9 +14,9 @@ pub use worth::StepDown;
 
 /// One lane's queue at one moment, with the catalog its jobs refer to.
 ///
-/// A *row* is a position in `jobs`, a *strategy* an index into the menu of a row: 0 is the fastest, the last one the most
-/// accurate. *Work* is profiled time; [`Snapshot::end_of`] turns it into a point in time. `chosen` says what if: row `k`
-/// on strategy `chosen[k]`.
+/// A *row* is a position in `jobs`, a *strategy* an index into the menu of a row: 0 is the fastest, the last one the
+/// most accurate. *Work* is profiled time; [`Snapshot::end_of`] turns it into a point in time. `chosen` says what if:
+/// row `k` on strategy `chosen[k]`.
 ///
 /// | question | method | cost |
 /// |---|---|---|
@@ -27,8 +27,8 @@ pub use worth::StepDown;
 /// | What is that worth? | [`value`](Snapshot::value), [`worth`](Snapshot::worth) | O(rows), O(1) |
 /// | Which step down harms least? | [`cheapest_step_down`](Snapshot::cheapest_step_down), [`step_down`](Snapshot::step_down) | O(rows), O(1) |
 ///
-/// No method panics on anything that a server can send. A row that is not in the queue, or a strategy that is not on the
-/// menu where a time or a worth is asked for, is the caller's mistake and does panic, as an index off a slice does.
+/// No method panics on anything that a server can send. A row that is not in the queue, or a strategy that is not on
+/// the menu where a time or a worth is asked for, is the caller's mistake and does panic, as an index off a slice does.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Names the question. Strictly increasing, with gaps.
@@ -119,8 +119,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Strategy;
     use crate::test::Queue;
-    use crate::{Step, Strategy};
 
     #[test]
     fn a_row_off_its_menu_is_refused() {
@@ -160,7 +160,7 @@ mod tests {
 
     prop_compose! {
         fn wild_table()(strategies in vec((wild(Micros::MAX), wild_float()), 0..4)) -> Vec<Strategy> {
-            let strategy = |(latency, accuracy)| Strategy { latency, accuracy, memory_bytes: 0, steps: Vec::<Step>::new() };
+            let strategy = |(latency, accuracy)| Strategy { latency, accuracy, memory_bytes: 0, steps: vec![] };
             strategies.into_iter().map(strategy).collect()
         }
     }
@@ -173,9 +173,9 @@ mod tests {
             menus in vec(wild_table(), 4),
             (start, time_factor) in (wild(Micros::MAX), wild_float()),
         ) {
-            let tables = menus.into_iter().enumerate();
-            let tables = tables.map(|(id, strategies)| StrategyTable { id: id as u32, model: 9, requests: 0, strategies });
-            let queue = Queue { start, time_factor, jobs, tables: tables.collect(), ..Queue::new() };
+            let tables = (0..).zip(menus);
+            let table = |(id, strategies)| StrategyTable { id, model: 9, requests: 0, strategies };
+            let queue = Queue { start, time_factor, jobs, tables: tables.map(table).collect(), ..Queue::new() };
             let Ok(snapshot) = queue.try_snapshot() else { return Ok(()) };
             let chosen = snapshot.chosen();
             let _ = (snapshot.finishes(), snapshot.violators(), snapshot.hopeless(), snapshot.slack());

@@ -11,11 +11,11 @@
 //! at 5ms submit 2 requests 8 deadline 120ms floor 0.6 weight 2 tenant acme
 //! ```
 //!
-//! [`scenario()`] gives the first question that such a day puts to a policy, [`questions`] all of them, and [`run`] lets
-//! the policy answer each and gives the log of the day. The grammar is at [`scenario()`].
+//! [`scenario()`] gives the first question that such a day puts to a policy, [`questions`] all of them, and [`run`]
+//! lets the policy answer each and gives the log of the day. The grammar is at [`scenario()`].
 //!
-//! [`ask`] puts a snapshot to a policy and has the answer checked, by the server's own code; [`decide`] and [`adopt`] are
-//! its two halves, for answers that should be refused.
+//! [`ask`] puts a snapshot to a policy and has the answer checked, by the server's own code; [`decide`] and [`adopt`]
+//! are its two halves, for answers that should be refused.
 //!
 //! ```
 //! # use mosel_sdk::{Catalog, Decision, Description, NoSettings, Policy, PolicyError, Quality, Snapshot};

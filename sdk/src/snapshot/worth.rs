@@ -34,8 +34,8 @@ impl Snapshot {
         job.weight * f64::from(job.requests) * self.strategies(row)[strategy as usize].accuracy
     }
 
-    /// What the queue brings if row `k` runs on strategy `chosen[k]`: the sum of [`Snapshot::worth`], what most policies
-    /// maximise. Rows marked late count too.
+    /// What the queue brings if row `k` runs on strategy `chosen[k]`: the sum of [`Snapshot::worth`], what most
+    /// policies maximise. Rows marked late count too.
     ///
     /// Not finite if a weight is not: check it before it becomes an objective, which has to be.
     pub fn value(&self, chosen: &[u32]) -> f64 {

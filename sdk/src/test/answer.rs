@@ -52,7 +52,8 @@ pub fn decide_seeded<P: Policy>(settings: &str, snapshot: &Snapshot, seed: u64) 
     running.decide(convert::resent(snapshot))
 }
 
-/// The queue after the decision, or why the server would refuse it: whole, or not at all. The check is the server's own.
+/// The queue after the decision, or why the server would refuse it: whole, or not at all. The check is the server's
+/// own.
 pub fn adopt(snapshot: &Snapshot, decision: &Decision) -> Result<Snapshot, String> {
     let (queue, catalog) = convert::checkable(snapshot);
     let plan = core::Plan::check(&queue, &catalog, &convert::proposal(decision));
