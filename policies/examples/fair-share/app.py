@@ -1,7 +1,7 @@
 """The component: fair_share.py behind the contract's interface `policy`. build.py componentizes this module."""
 from __future__ import annotations
 
-from typing import Callable, TypeVar
+from typing import Callable, ClassVar, TypeVar
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -14,11 +14,10 @@ T = TypeVar("T")
 
 
 class Policy(exports.Policy):
-    """The interface `policy`. The runtime makes one object of it, when it first needs one."""
+    """The interface `policy`. The runtime makes an object of it for each function, so state belongs to the class."""
 
-    def __init__(self) -> None:
-        self.settings = Settings()
-        self.menus: dict[int, list[types.Strategy]] = {}
+    settings: ClassVar[Settings] = Settings()
+    menus: ClassVar[dict[int, list[types.Strategy]]] = {}
 
     def describe(self) -> types.Description:
         return types.Description(
@@ -30,7 +29,7 @@ class Policy(exports.Policy):
         )
 
     def configure(self, config: str, catalog: types.Catalog) -> None:
-        self.settings = told(types.PolicyError_BadConfig, lambda: Settings.parse(config))
+        Policy.settings = told(types.PolicyError_BadConfig, lambda: Settings.parse(config))
         self.update_catalog(catalog)
 
     def update_catalog(self, catalog: types.Catalog) -> None:

@@ -38,9 +38,10 @@ BUILD_S = 600
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbatim = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, formatter_class=verbatim)
     parser.add_argument("output", nargs="?", type=Path, default=ROOT / "target" / "fair-share.wasm")
-    parser.add_argument("--bindings", type=Path, metavar="FOLDER", help="write the Python form of the contract there, build nothing")
+    parser.add_argument("--bindings", type=Path, metavar="FOLDER", help="write the contract in Python, build nothing")
     chosen = parser.parse_args(arguments)
     try:
         check_platform()
@@ -78,7 +79,8 @@ def build(output: Path) -> None:
                 shutil.copy(HERE / f"{module}.py", sources)
             new = work / "new.wasm"
             # Stubs in place of WASI: a policy may import nothing but the contract's host functions.
-            componentize_py(tool_folder, ["componentize", "--stub-wasi", f"--python-path={sources}", f"--output={new}", MODULES[0]])
+            options = ["--stub-wasi", f"--python-path={sources}", f"--output={new}"]
+            componentize_py(tool_folder, ["componentize", *options, MODULES[0]])
             os.replace(new, output)
         beside(output, "stamp").write_text(stamp(made_of, output))
         say(f"{output}: {megabytes(output):.1f} MB in {time.monotonic() - begun:.1f} s")
@@ -103,20 +105,25 @@ def tool() -> Path:
     home = cache_home() / f"{requirement.name}-{requirement.version}"
 
     def unpack(new: Path, downloads: Path) -> None:
-        wheel = fetch.wheel(requirement, downloads)
-        libtorch.unpack([wheel], new, lambda name: name if name.startswith("componentize_py/") or libtorch.is_licence(name) else None)
+        libtorch.unpack([fetch.wheel(requirement, downloads)], new, lambda name: name if is_wanted(name) else None)
 
     ensure(home, requirement.line + "\n", 150, unpack)
     return home
+
+
+def is_wanted(name: str) -> bool:
+    return name.startswith("componentize_py/") or libtorch.is_licence(name)
 
 
 def componentize_py(tool_folder: Path, arguments: list[str]) -> None:
     # It looks for modules in the virtual environment too, and the component is to hold none of this machine's.
     environment = {**os.environ, "PYTHONPATH": str(tool_folder)}
     environment.pop("VIRTUAL_ENV", None)
-    command = [sys.executable, "-S", "-c", "import componentize_py; componentize_py.script()", "--quiet", f"--wit-path={CONTRACT}", f"--world={WORLD}"]
+    run = [sys.executable, "-S", "-c", "import componentize_py; componentize_py.script()"]
+    options = ["--quiet", f"--wit-path={CONTRACT}", f"--world={WORLD}"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     try:
-        ended = subprocess.run(command + arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=BUILD_S)
+        ended = subprocess.run(run + options + arguments, env=environment, timeout=BUILD_S, **pipes)
     except subprocess.TimeoutExpired:
         raise Trouble(f"componentize-py did not end in {BUILD_S} s")
     if ended.returncode != 0:

@@ -1,13 +1,14 @@
 """Makes those jobs faster that can best afford it, until every deadline holds that can be held.
 
-The whole rule in plain Python: app.py makes a component of it, test_fair_share.py runs it as it is. A *row* is a
-position in the queue, a *strategy* an index into the menu of a row; times are microseconds. Start reading with `decide`.
+The whole rule in plain Python: app.py makes a component of it, test_fair_share.py runs it as it is. A *row* is a job in
+the queue, a *strategy* an index into its menu; times are microseconds. Start reading with `decide`.
 """
 from __future__ import annotations
 
 import heapq
 import json
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Mapping, Sequence
 
@@ -28,7 +29,9 @@ RESERVE_SCHEMA = {
     "default": 0,
     "description": "How long before its deadline a job should be finished, if it can be.",
 }
-SETTINGS_SCHEMA = json.dumps({"type": "object", "properties": {"reserve_ms": RESERVE_SCHEMA}, "additionalProperties": False})
+SETTINGS_SCHEMA = json.dumps(
+    {"type": "object", "properties": {"reserve_ms": RESERVE_SCHEMA}, "additionalProperties": False}
+)
 
 
 class Unusable(Exception):
@@ -59,7 +62,7 @@ class Settings:
 
 
 def decide(snapshot: Snapshot, menus: Mapping[int, Menu], settings: Settings) -> tuple[list[int], bool]:
-    """A strategy for every row, and whether all rows are saved: none, but for those marked late, misses its deadline."""
+    """A strategy for every row, and whether all are saved: no row misses its deadline, but for those marked late."""
     squeeze = Squeeze()
     all_saved = True
     for job in snapshot.jobs:
@@ -73,56 +76,58 @@ def decide(snapshot: Snapshot, menus: Mapping[int, Menu], settings: Settings) ->
         goal = max(earliest, job.deadline - settings.reserve)
         while end_of(snapshot, squeeze.work) > goal:
             squeeze.step_down()
-    return squeeze.chosen, all_saved
+    return [row.chosen for row in squeeze.rows], all_saved
 
 
 class Squeeze:
     """The queue up to some row, row by row from the front."""
 
     def __init__(self) -> None:
-        self.jobs: list[Job] = []
-        self.menus: list[Menu] = []
-        self.chosen: list[int] = []
-        # The rows so far take this long, by the profile; and would if all were as fast as their floors allow.
+        self.rows: list[Row] = []
+        # The rows so far take this long, by the profile; and would if all were as fast as they may be.
         self.work = 0
         self.least_work = 0
-        # A heap of the rows that still have a faster legal strategy: what they lie above their floor, negated, and the row.
+        # A heap of the rows that may be faster: how far they stand above their floors, negated, and their place.
         self.squeezable: list[tuple[float, int]] = []
 
     def admit(self, job: Job, menu: Menu) -> None:
         """Takes the next row in."""
-        self.jobs.append(job)
-        self.menus.append(menu)
-        self.chosen.append(job.current)
-        self.work += menu[job.current].latency
-        self.least_work += menu[fastest(job, menu)].latency
-        self.enlist(len(self.jobs) - 1)
+        row = Row(job, menu, fastest(job, menu), job.current)
+        self.rows.append(row)
+        self.work += menu[row.chosen].latency
+        self.least_work += menu[row.fastest].latency
+        self.enlist(len(self.rows) - 1)
 
     def step_down(self) -> None:
         """Moves the row that stands highest above its floor one strategy down; of several the first."""
-        _, row = heapq.heappop(self.squeezable)
-        menu, slower = self.menus[row], self.chosen[row]
-        self.chosen[row] = slower - 1
-        self.work -= menu[slower].latency - menu[slower - 1].latency
-        self.enlist(row)
+        _, place = heapq.heappop(self.squeezable)
+        row = self.rows[place]
+        row.chosen -= 1
+        self.work -= row.menu[row.chosen + 1].latency - row.menu[row.chosen].latency
+        self.enlist(place)
 
-    def enlist(self, row: int) -> None:
-        job, menu, strategy = self.jobs[row], self.menus[row], self.chosen[row]
-        if can_step_down(job, menu, strategy):
-            heapq.heappush(self.squeezable, (job.min_accuracy - menu[strategy].accuracy, row))
+    def enlist(self, place: int) -> None:
+        row = self.rows[place]
+        if row.chosen > row.fastest:
+            heapq.heappush(self.squeezable, (row.job.min_accuracy - row.menu[row.chosen].accuracy, place))
+
+
+@dataclass(slots=True)
+class Row:
+    """A job, its menu, the fastest strategy it may get and the one it is on."""
+
+    job: Job
+    menu: Menu
+    fastest: int
+    chosen: int
 
 
 def fastest(job: Job, menu: Menu) -> int:
-    """The fastest strategy that a row may get."""
-    strategy = job.current
-    while can_step_down(job, menu, strategy):
-        strategy -= 1
-    return strategy
-
-
-def can_step_down(job: Job, menu: Menu, strategy: int) -> bool:
-    """The next faster strategy keeps the floor; a late row is left alone."""
-    return not job.late and strategy > 0 and menu[strategy - 1].accuracy >= job.min_accuracy - ACCURACY_TOLERANCE
+    """The fastest strategy up to the present one that keeps the floor; else, or if it is late, the present one."""
+    if job.late:
+        return job.current
+    floor = job.min_accuracy - ACCURACY_TOLERANCE
+    return bisect_left(menu, floor, hi=job.current, key=lambda strategy: strategy.accuracy)
 
 
 def menu_of(job: Job, menus: Mapping[int, Menu]) -> Menu:
@@ -140,7 +145,7 @@ def end_of(snapshot: Snapshot, work: int) -> int:
 
 
 def scale(work: int, factor: float) -> int:
-    """The server's own rounding: to the nanosecond, then up to the microsecond. A factor that makes no sense is ignored."""
+    """The server's own rounding: to the nanosecond, up to the microsecond. A factor that makes no sense is ignored."""
     if not math.isfinite(factor) or factor <= 0:
         return work
     nanos = work * factor * 1000.0
