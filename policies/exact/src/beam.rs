@@ -4,7 +4,7 @@
 //! the best known choice is pruned (Lawler; Dyer). Where more states are left than the beam holds, those with the
 //! greatest bounds stay, and the greatest bound of the others limits what may have been missed.
 
-use crate::core::{Choice, Core, Stage};
+use crate::core::{Choice, Core, Line};
 
 /// Buckets of bounds, to find out which states stay without sorting them.
 const BUCKETS: usize = 64;
@@ -12,10 +12,14 @@ const BUCKETS: usize = 64;
 /// The states. Empty between decisions; its memory is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Beam {
-    /// The states of a stage by rising time and rising value, then `END`.
+    /// The states of a stage by rising time and rising value, then `END`; what lies behind is old.
     states: Vec<State>,
-    /// The states of the next stage in the making, likewise; what lies behind `END` is old.
-    merged: Vec<State>,
+    /// The states that a stage could have: for each choice those by rising time and rising value, then `END`.
+    offered: Vec<State>,
+    /// By how much the bound of each of them is above the best known value.
+    surpluses: Vec<f64>,
+    /// Where those of each choice begin, and where their `END` is.
+    runs: Vec<(usize, usize)>,
     merging: Vec<State>,
     /// Where each state that was kept came from.
     origins: Vec<u32>,
@@ -59,65 +63,104 @@ impl Beam {
     pub(crate) fn pass(&mut self, core: &mut Core, known: f64, width: usize) -> Found {
         self.origins.clear();
         self.layers.clear();
-        self.states.clear();
-        self.states.extend([START, END]);
+        make_room(&mut self.states, 2, END)[..2].copy_from_slice(&[START, END]);
+        let mut count = 1;
         let mut missed = 0.0;
         for at in 0..core.stages.len() {
-            self.layers.push(Layer { first: self.origins.len(), before: self.states.len() as u32 - 1 });
-            let limit = Limit::new(core, at, known);
-            let count = self.merge(core.choices(at), &limit);
-            missed = self.keep(count, width, &limit).max(missed);
+            self.layers.push(Layer { first: self.origins.len(), before: count as u32 });
+            let lines = core.lines(at);
+            let outlook = Outlook { most_time: core.stages[at].most_time, lines, known: known - core.base };
+            let (offers, most_surplus) = self.offer(core.choices(at), count, &outlook);
+            if offers > width {
+                missed = self.select(width, most_surplus).max(missed);
+            }
+            count = self.merge();
+            self.origins.extend(self.states[..count].iter().map(|state| state.origin));
         }
         let missed = known + missed;
-        // The last state before `END` is worth the most.
-        let Some(best) = self.states.len().checked_sub(2) else { return Found { better: None, missed } };
+        // The last state is worth the most.
+        let Some(best) = count.checked_sub(1) else { return Found { better: None, missed } };
         let value = core.base + self.states[best].value;
         self.trace(core, best);
         Found { better: Some(value), missed }
     }
 
-    /// Makes the states of the next stage in `merged`; says how many there are.
-    fn merge(&mut self, choices: &[Choice], limit: &Limit) -> usize {
-        let before = self.states.len() - 1;
-        let mut count = 0;
-        make_room(&mut self.merged, 1)[0] = END;
+    /// Makes every choice in every state; says how many states are worth going on with, and the greatest surplus.
+    fn offer(&mut self, choices: &[Choice], count: usize, outlook: &Outlook) -> (usize, f64) {
+        self.runs.clear();
+        self.work += choices.len() * count;
+        let most = choices.len() * (count + 1);
+        let offered = make_room(&mut self.offered, most, END);
+        let surpluses = make_room(&mut self.surpluses, most, 0.0);
+        let (mut end, mut most_surplus) = (0, 0.0);
         for (number, choice) in choices.iter().enumerate() {
-            let first = self.states[..before].partition_point(|state| state.time + choice.time < limit.least_time);
-            let source = Source { states: &self.states[first..], choice, origin: (number * before + first) as u32 };
-            let room = make_room(&mut self.merging, count + source.states.len() + 1);
-            self.work += count + source.states.len();
-            count = merge(&self.merged[..=count], &source, limit, room);
-            std::mem::swap(&mut self.merged, &mut self.merging);
+            let first = end;
+            let origins = (number * count) as u32..;
+            let mut lines = outlook.lines.iter().rev();
+            let mut line = Offset::new(lines.next(), choice, outlook.known);
+            for (state, origin) in self.states[..count].iter().zip(origins) {
+                let time = state.time + choice.time;
+                if time > outlook.most_time {
+                    break;
+                }
+                while time > line.until {
+                    line = Offset::new(lines.next(), choice, outlook.known);
+                }
+                let surplus = line.reach + state.value - line.price * state.time;
+                offered[end] = State { time, value: state.value + choice.value, origin };
+                surpluses[end] = surplus;
+                end += usize::from(surplus > 0.0);
+                most_surplus = if surplus > most_surplus { surplus } else { most_surplus };
+            }
+            offered[end] = END;
+            self.runs.push((first, end));
+            end += 1;
         }
-        count
+        (end - choices.len(), most_surplus)
     }
 
-    /// Makes the merged states, or the best of them, those of this stage. The greatest surplus of the others is given.
-    fn keep(&mut self, count: usize, width: usize, limit: &Limit) -> f64 {
-        let mut missed = 0.0;
-        if count <= width {
-            std::mem::swap(&mut self.states, &mut self.merged);
-            self.states.truncate(count + 1);
-        } else {
-            let (bar, mut places) = bar(&self.merged[..count], width, limit);
-            self.states.clear();
-            for state in &self.merged[..count] {
-                let surplus = limit.surplus(state.time, state.value);
-                let bucket = limit.bucket(surplus);
-                if bucket > bar {
-                    self.states.push(*state);
-                } else if bucket == bar && places > 0 {
-                    places -= 1;
-                    self.states.push(*state);
-                } else if surplus > missed {
-                    missed = surplus;
-                }
-            }
-            self.states.push(END);
+    /// Keeps the offered states of the greatest surplus. The greatest surplus of the others is given.
+    fn select(&mut self, width: usize, most_surplus: f64) -> f64 {
+        let buckets_a_surplus = BUCKETS as f64 / most_surplus;
+        let bucket = |surplus: f64| ((surplus * buckets_a_surplus) as usize).min(BUCKETS - 1);
+        let mut counts = [0; BUCKETS];
+        for &(first, end) in &self.runs {
+            self.surpluses[first..end].iter().for_each(|&surplus| counts[bucket(surplus)] += 1);
         }
-        let kept = &self.states[..self.states.len() - 1];
-        self.origins.extend(kept.iter().map(|state| state.origin));
+        let (bar, mut places) = bar(&counts, width);
+        let mut missed = 0.0;
+        let mut kept = 0;
+        for (first, end) in &mut self.runs {
+            let begin = kept;
+            for at in *first..*end {
+                let surplus = self.surpluses[at];
+                let bucket = bucket(surplus);
+                let at_bar = (bucket == bar) & (places > 0);
+                let stays = (bucket > bar) | at_bar;
+                places -= usize::from(at_bar);
+                self.offered[kept] = self.offered[at];
+                kept += usize::from(stays);
+                missed = if !stays & (surplus > missed) { surplus } else { missed };
+            }
+            self.offered[kept] = END;
+            (*first, *end) = (begin, kept);
+            kept += 1;
+        }
         missed
+    }
+
+    /// Makes the offered states those of this stage, without those that are dominated; says how many there are.
+    fn merge(&mut self) -> usize {
+        let mut runs = self.runs.iter().filter(|(first, end)| first < end);
+        let Some(&(first, end)) = runs.next() else { return 0 };
+        let mut count = end - first;
+        make_room(&mut self.states, count + 1, END)[..=count].copy_from_slice(&self.offered[first..=end]);
+        for &(first, end) in runs {
+            let merging = make_room(&mut self.merging, count + end - first + 1, END);
+            count = merge(&self.states[..=count], &self.offered[first..=end], merging);
+            std::mem::swap(&mut self.states, &mut self.merging);
+        }
+        count
     }
 
     /// Writes the choice that a state of the last stage stands for.
@@ -133,76 +176,51 @@ impl Beam {
 }
 
 /// Which states of a stage are worth going on with.
-struct Limit {
-    least_time: f64,
+struct Outlook<'a> {
     most_time: f64,
-    /// Worth of a microsecond behind the stage.
-    price: f64,
-    /// A state's bound is above the best known value by this, plus its value, minus its time at the price.
+    lines: &'a [Line],
+    /// The best known value, counted as those of states.
+    known: f64,
+}
+
+/// A line, shifted by a choice and by what is known: it gives surpluses of states before the choice.
+struct Offset {
+    until: f64,
     reach: f64,
-    buckets_a_surplus: f64,
+    price: f64,
 }
 
-impl Limit {
-    fn new(core: &Core, at: usize, known: f64) -> Limit {
-        let Stage { least_time, most_time, bound, .. } = core.stages[at];
-        let reach = core.bound - known - bound;
-        let buckets_a_surplus = BUCKETS as f64 / (core.bound - known);
-        Limit { least_time, most_time, price: core.next_price(at), reach, buckets_a_surplus }
-    }
-
-    /// By how much the state's bound is above the best known value.
-    fn surplus(&self, time: f64, value: f64) -> f64 {
-        self.reach + value - self.price * time
-    }
-
-    fn bucket(&self, surplus: f64) -> usize {
-        ((surplus * self.buckets_a_surplus) as usize).min(BUCKETS - 1)
+impl Offset {
+    /// There is always a line; the one for the most time used reaches as far as time does.
+    fn new(line: Option<&Line>, choice: &Choice, known: f64) -> Offset {
+        let Some(&Line { until, reach, price }) = line else {
+            return Offset { until: f64::INFINITY, reach: f64::NEG_INFINITY, price: 0.0 };
+        };
+        Offset { until, reach: reach + choice.value - price * choice.time - known, price }
     }
 }
 
-/// States that make one choice more.
-struct Source<'a> {
-    /// Up to `END`.
-    states: &'a [State],
-    choice: &'a Choice,
-    /// Of the first one.
-    origin: u32,
-}
-
-/// Merges two fronts into one; says how many states it has. `END` is behind the last one.
-fn merge(left: &[State], right: &Source, limit: &Limit, merged: &mut [State]) -> usize {
+/// Merges two fronts, each with its `END`, into one; says how many states it has.
+fn merge(left: &[State], right: &[State], merged: &mut [State]) -> usize {
     let (mut from_left, mut from_right, mut count) = (0, 0, 0);
     let mut most_value = f64::NEG_INFINITY;
-    loop {
-        let a = left[from_left];
-        let b = right.states[from_right];
-        let b = State {
-            time: b.time + right.choice.time,
-            value: b.value + right.choice.value,
-            origin: right.origin + from_right as u32,
-        };
-        let left_first = (a.time < b.time) | ((a.time == b.time) & (a.value >= b.value));
+    for _ in 2..left.len() + right.len() {
+        let (a, b) = (left[from_left], right[from_right]);
+        let left_first = a.time <= b.time;
         let state = if left_first { a } else { b };
-        if state.time > limit.most_time || state.time == f64::INFINITY {
-            merged[count] = END;
-            return count;
-        }
         from_left += usize::from(left_first);
         from_right += usize::from(!left_first);
-        let stays = (state.value > most_value) & (limit.surplus(state.time, state.value) > 0.0);
-        most_value = if state.value > most_value { state.value } else { most_value };
         merged[count] = state;
+        let stays = state.value > most_value;
         count += usize::from(stays);
+        most_value = if stays { state.value } else { most_value };
     }
+    merged[count] = END;
+    count
 }
 
-/// The bucket of surpluses at which the width is reached, and how many states of it find a place.
-fn bar(states: &[State], width: usize, limit: &Limit) -> (usize, usize) {
-    let mut counts = [0; BUCKETS];
-    for state in states {
-        counts[limit.bucket(limit.surplus(state.time, state.value))] += 1;
-    }
+/// The bucket at which the width is reached from above, and how many states of it find a place.
+fn bar(counts: &[usize; BUCKETS], width: usize) -> (usize, usize) {
     let mut places = width;
     for (bucket, &count) in counts.iter().enumerate().rev() {
         if count > places {
@@ -213,9 +231,10 @@ fn bar(states: &[State], width: usize, limit: &Limit) -> (usize, usize) {
     (0, places)
 }
 
-fn make_room(states: &mut Vec<State>, count: usize) -> &mut [State] {
-    if states.len() < count {
-        states.resize(count, END);
+/// The list, made longer if it is shorter than that.
+fn make_room<T: Copy>(list: &mut Vec<T>, count: usize, filler: T) -> &mut [T] {
+    if list.len() < count {
+        list.resize(count, filler);
     }
-    states
+    list
 }

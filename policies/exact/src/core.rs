@@ -12,35 +12,44 @@ use crate::relaxation::Relaxation;
 const WORTHWHILE: f64 = 0.1;
 const MOST_REDUCTIONS: usize = 4;
 
+/// So many steps of rows behind a stage are told apart; the flattest of more are taken for endless.
+const MOST_STEPS: usize = 256;
+/// So many lines describe what rows behind a stage are worth; what lies further from the deadline is extrapolated.
+const MOST_LINES: usize = 24;
+
 /// The core of a queue. Empty between decisions; its memory is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Core {
     /// Open rows, in queue order.
     pub(crate) stages: Vec<Stage>,
-    /// The strategies that are left, row by row, fastest first.
+    /// Every strategy that loses less than the best choice known at the start, row by row, fastest first.
+    candidates: Vec<Candidate>,
+    /// Where each row's candidates end.
+    ends: Vec<u32>,
+    /// What the time that the relaxation had is worth to it.
+    relaxed_bound: f64,
+    /// The strategies that are left of open rows, row by row, fastest first.
     choices: Vec<Choice>,
+    lines: Vec<Line>,
     /// Strategies of the rows that are decided; the fastest that is left of the others.
     pub(crate) chosen: Vec<u32>,
-    /// What no choice of the core is worth more than; what was left out is worth less than the best known choice.
-    pub(crate) bound: f64,
     /// What `chosen` is worth before open rows go up.
     pub(crate) base: f64,
+    /// What no choice of the core is worth more than; what was left out is worth less than the best known choice.
+    pub(crate) bound: f64,
+    /// Steps of rows behind a stage, the steepest last.
+    ahead: Vec<Step>,
 }
 
 /// An open row. Times and values are relative to its fastest strategy that is left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stage {
     pub(crate) row: u32,
-    pub(crate) first: u32,
-    pub(crate) end: u32,
-    /// Worth of a microsecond from this row on.
-    pub(crate) price: f64,
     /// The most that open rows up to this one may take together.
     pub(crate) most_time: f64,
-    /// With less than that too much time is left unused to beat the best known choice.
-    pub(crate) least_time: f64,
-    /// The bound on what rows up to this one are worth, if time behind it is paid for at the next price.
-    pub(crate) bound: f64,
+    price: f64,
+    choices: (u32, u32),
+    lines: (u32, u32),
 }
 
 /// A strategy of an open row.
@@ -51,45 +60,117 @@ pub(crate) struct Choice {
     pub(crate) value: f64,
 }
 
+/// A strategy of any row, relative to the row's fastest one.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    strategy: u32,
+    time: f64,
+    value: f64,
+    /// What it loses against the best strategy of its row, at the row's price.
+    loss: f64,
+}
+
+/// What rows behind a stage are worth at most, by the relaxation, where up to `until` is used: `reach` less the time
+/// used at the price.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    pub(crate) until: f64,
+    pub(crate) reach: f64,
+    pub(crate) price: f64,
+}
+
+/// A step up the hull of an open row.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    slope: f64,
+    time: f64,
+}
+
 impl Core {
+    /// Begins with all strategies that can be part of a choice that is worth more than `known`.
+    pub(crate) fn open(&mut self, queue: &Queue, menus: &Menus, relaxation: &Relaxation, known: f64) {
+        self.candidates.clear();
+        self.ends.clear();
+        self.relaxed_bound = relaxation.bound;
+        let room = relaxation.bound - known;
+        for (at, row) in queue.rows.iter().enumerate() {
+            let menu = row.menu(menus);
+            let price = relaxation.prices[at];
+            // Where time is for nothing, only the best will do.
+            let room = if queue.slack[at] == f64::INFINITY { f64::MIN_POSITIVE } else { room };
+            let net = |strategy: usize| row.value(menu, strategy) - price * row.time(menu, strategy);
+            let best = net(relaxation.chosen[at] as usize).max(net(row.present));
+            let mut offer = |strategy: usize| {
+                let (value, time) = (row.value(menu, strategy), row.time(menu, strategy));
+                let loss = best - (value - price * time);
+                if loss < room {
+                    self.candidates.push(Candidate { strategy: strategy as u32, time, value, loss });
+                }
+            };
+            if row.present < row.floor {
+                offer(row.present);
+            }
+            (row.floor..menu.len()).for_each(offer);
+            self.ends.push(self.candidates.len() as u32);
+        }
+    }
+
     /// Leaves out what cannot be part of a choice that is worth more than `known`. False if no choice is left.
-    pub(crate) fn reduce(&mut self, queue: &Queue, menus: &Menus, relaxation: &Relaxation, known: f64) -> bool {
-        let mut bound = relaxation.bound;
+    pub(crate) fn reduce(&mut self, queue: &Queue, relaxation: &Relaxation, known: f64) -> bool {
+        let mut bound = self.relaxed_bound;
         // A smaller core has a tighter bound, which may make it smaller still.
         for _ in 0..MOST_REDUCTIONS {
-            if !self.fix(queue, menus, relaxation, bound - known) || self.bound <= known {
+            if !self.fix(queue, relaxation, bound - known) || !self.tighten() {
                 return false;
             }
-            let gained = bound - self.bound;
-            bound = self.bound;
+            let tighter = self.bound_at_prices();
+            if tighter <= known {
+                return false;
+            }
+            let gained = bound - tighter;
+            bound = tighter;
             if gained < WORTHWHILE * (bound - known) {
                 break;
             }
         }
-        self.least_times(known);
-        true
+        self.look_ahead();
+        self.bound > known
     }
 
-    /// Keeps the strategies that lose less than `room`.
-    fn fix(&mut self, queue: &Queue, menus: &Menus, relaxation: &Relaxation, room: f64) -> bool {
+    /// The strategies that are left of an open row.
+    pub(crate) fn choices(&self, stage: usize) -> &[Choice] {
+        let (first, end) = self.stages[stage].choices;
+        &self.choices[first as usize..end as usize]
+    }
+
+    /// What rows behind a stage are worth at most; the last line is for the least time used.
+    pub(crate) fn lines(&self, stage: usize) -> &[Line] {
+        let (first, end) = self.stages[stage].lines;
+        &self.lines[first as usize..end as usize]
+    }
+
+    /// States that a pass looks at for each state that the beam is wide.
+    pub(crate) fn breadth(&self) -> usize {
+        self.choices.len().max(1)
+    }
+
+    /// Keeps the strategies that lose less than `room`. False if a row has none left.
+    fn fix(&mut self, queue: &Queue, relaxation: &Relaxation, room: f64) -> bool {
         self.stages.clear();
         self.choices.clear();
         self.chosen.clear();
         self.base = 0.0;
         let mut fixed_time = 0.0;
-        for (at, row) in queue.rows.iter().enumerate() {
-            let menu = menus.menu(row.place);
-            let price = relaxation.prices[at];
-            let net = |strategy: usize| row.value(menu, strategy) - price * row.time(menu, strategy);
-            let best = net(relaxation.chosen[at] as usize).max(net(row.present));
+        let mut from = 0;
+        for (at, &end) in self.ends.iter().enumerate() {
             let first = self.choices.len();
-            row.for_each_strategy(menu, |strategy| {
-                let value = row.value(menu, strategy);
-                let time = row.time(menu, strategy);
-                if best - (value - price * time) < room {
-                    self.choices.push(Choice { strategy: strategy as u32, time, value });
+            for candidate in &self.candidates[from..end as usize] {
+                let &Candidate { strategy, time, value, loss } = candidate;
+                if loss < room {
+                    self.choices.push(Choice { strategy, time, value });
                 }
-            });
+            }
+            from = end as usize;
             let Some(&fastest) = self.choices.get(first) else { return false };
             fixed_time += fastest.time;
             self.base += fastest.value;
@@ -104,77 +185,114 @@ impl Core {
                 }
                 continue;
             }
-            for option in &mut self.choices[first..] {
-                option.time -= fastest.time;
-                option.value -= fastest.value;
+            for choice in &mut self.choices[first..] {
+                choice.time -= fastest.time;
+                choice.value -= fastest.value;
             }
-            let (first, end) = (first as u32, self.choices.len() as u32);
-            let stage =
-                Stage { row: at as u32, first, end, price, most_time, least_time: f64::NEG_INFINITY, bound: 0.0 };
-            self.stages.push(stage);
+            let choices = (first as u32, self.choices.len() as u32);
+            let price = relaxation.prices[at];
+            self.stages.push(Stage { row: at as u32, most_time, price, choices, lines: (0, 0) });
         }
-        self.tighten()
+        true
     }
 
-    /// Lets no open row use up what those behind it need, and adds the bound up. False if nothing fits.
+    /// Lets no open row use up what those behind it need. False if nothing fits.
     fn tighten(&mut self) -> bool {
         let mut least = f64::INFINITY;
         for stage in self.stages.iter_mut().rev() {
             least = least.min(stage.most_time);
             stage.most_time = least;
         }
-        if least < 0.0 {
-            return false;
+        least >= 0.0
+    }
+
+    /// Each row gets what is best at its price, and the time that is there is paid for.
+    fn bound_at_prices(&self) -> f64 {
+        let mut bound = self.base;
+        for (at, stage) in self.stages.iter().enumerate() {
+            let net = |choice: &Choice| choice.value - stage.price * choice.time;
+            bound += self.choices(at).iter().map(net).fold(0.0, f64::max);
+            let next_price = self.stages.get(at + 1).map_or(0.0, |stage| stage.price);
+            bound += (stage.price - next_price) * stage.most_time;
         }
-        let mut bound = 0.0;
-        for at in 0..self.stages.len() {
-            let stage = self.stages[at];
-            let options = &self.choices[stage.first as usize..stage.end as usize];
-            bound += options.iter().map(|option| option.value - stage.price * option.time).fold(0.0, f64::max);
-            let paid = stage.price - self.next_price(at);
-            if paid > 0.0 {
-                bound += paid * stage.most_time;
-            }
-            self.stages[at].bound = bound;
-        }
-        self.bound = self.base + bound;
-        true
+        bound
     }
 
-    /// The strategies that are left of an open row.
-    pub(crate) fn choices(&self, stage: usize) -> &[Choice] {
-        let Stage { first, end, .. } = self.stages[stage];
-        &self.choices[first as usize..end as usize]
-    }
-
-    /// States that a pass looks at for each state that the beam is wide.
-    pub(crate) fn breadth(&self) -> usize {
-        // Strategies are merged one after another, so the first is looked at as often as there are others.
-        let looks = |stage: &Stage| {
-            let count = (stage.end - stage.first) as usize;
-            count * (count + 1) / 2
-        };
-        self.stages.iter().map(looks).sum::<usize>().max(1)
-    }
-
-    /// Worth of a microsecond behind a stage.
-    pub(crate) fn next_price(&self, stage: usize) -> f64 {
-        self.stages.get(stage + 1).map_or(0.0, |stage| stage.price)
-    }
-
-    fn least_times(&mut self, known: f64) {
-        let room = self.bound - known;
-        let mut least = f64::NEG_INFINITY;
+    /// Solves the relaxation of the rows behind each stage for every time that may be used up to it.
+    fn look_ahead(&mut self) {
+        self.lines.clear();
+        self.ahead.clear();
+        // What rows behind the stage gain in any case.
+        let mut sure = 0.0;
         for at in (0..self.stages.len()).rev() {
-            let paid = self.stages[at].price - self.next_price(at);
-            let stage = &mut self.stages[at];
-            if paid > 0.0 {
-                least = least.max(stage.most_time - room / paid);
-            }
-            // Whole microseconds, and a little more for rounding.
-            stage.least_time = least - 1.0;
-            let slowest = self.choices[stage.end as usize - 1].time;
-            least -= slowest;
+            self.draw_lines(at, sure);
+            self.add_steps(at);
+            let before = if at == 0 { 0.0 } else { self.stages[at - 1].most_time };
+            sure += self.take(self.stages[at].most_time - before);
         }
+        self.bound = self.base + sure;
+    }
+
+    /// The steps ahead, steepest first, as lines over the time used up to a stage.
+    fn draw_lines(&mut self, at: usize, sure: f64) {
+        let first = self.lines.len();
+        let mut until = self.stages[at].most_time;
+        let mut worth = sure;
+        for step in self.ahead.iter().rev().take(MOST_LINES) {
+            self.lines.push(Line { until, reach: worth + step.slope * until, price: step.slope });
+            worth += step.slope * step.time;
+            until -= step.time;
+        }
+        if self.ahead.len() < MOST_LINES {
+            self.lines.push(Line { until, reach: worth, price: 0.0 });
+        }
+        self.stages[at].lines = (first as u32, self.lines.len() as u32);
+    }
+
+    /// Adds the steps up a row's hull.
+    fn add_steps(&mut self, at: usize) {
+        let (first, end) = self.stages[at].choices;
+        let mut from = first as usize;
+        while from + 1 < end as usize {
+            let Choice { time, value, .. } = self.choices[from];
+            let step_to = |to: usize| {
+                let time = self.choices[to].time - time;
+                Step { slope: (self.choices[to].value - value) / time, time }
+            };
+            let (mut steepest, mut steepest_to) = (step_to(from + 1), from + 1);
+            for to in from + 2..end as usize {
+                let step = step_to(to);
+                if step.slope >= steepest.slope {
+                    (steepest, steepest_to) = (step, to);
+                }
+            }
+            from = steepest_to;
+            if steepest.slope <= 0.0 {
+                break;
+            }
+            let place = self.ahead.partition_point(|step| step.slope < steepest.slope);
+            self.ahead.insert(place, steepest);
+        }
+        if self.ahead.len() > MOST_STEPS {
+            self.ahead.drain(..self.ahead.len() - MOST_STEPS);
+            self.ahead[0].time = f64::INFINITY;
+        }
+    }
+
+    /// Takes the steepest steps ahead until `time` is used up; says what they gain.
+    fn take(&mut self, mut time: f64) -> f64 {
+        let mut gain = 0.0;
+        while time > 0.0
+            && let Some(steepest) = self.ahead.last_mut()
+        {
+            if steepest.time > time {
+                steepest.time -= time;
+                return gain + steepest.slope * time;
+            }
+            gain += steepest.slope * steepest.time;
+            time -= steepest.time;
+            self.ahead.pop();
+        }
+        gain
     }
 }

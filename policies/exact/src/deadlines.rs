@@ -13,14 +13,14 @@ pub(crate) fn slack(snapshot: &Snapshot, menus: &Menus, rows: &[Row], slack: &mu
     let (mut fastest, mut slowest) = (0.0, 0.0);
     let mut hopeless = 0;
     for (row, job) in rows.iter().zip(&snapshot.jobs) {
-        let menu = menus.menu(row.place);
-        fastest += menu.latencies[row.fastest()];
-        slowest += menu.latencies[row.slowest(menu)];
+        let menu = row.menu(menus);
+        fastest += menu[row.fastest()].latency;
+        slowest += menu[row.slowest()].latency;
         slack.push(f64::INFINITY);
-        if job.late || snapshot.end_of(slowest as Micros) <= job.deadline {
+        if job.late || in_time(snapshot, slowest, job.deadline) {
             continue;
         }
-        if snapshot.end_of(fastest as Micros) > job.deadline {
+        if !in_time(snapshot, fastest, job.deadline) {
             hopeless += 1;
             continue;
         }
@@ -31,14 +31,29 @@ pub(crate) fn slack(snapshot: &Snapshot, menus: &Menus, rows: &[Row], slack: &mu
     hopeless
 }
 
+/// This work is done by the deadline. The server's own rounding is asked only where it can make a difference.
+fn in_time(snapshot: &Snapshot, work: f64, deadline: Micros) -> bool {
+    let estimate = (snapshot.start as f64 + work * factor(snapshot)).min(u64::MAX as f64);
+    let doubt = 2.0 + estimate * 1e-15;
+    match estimate - deadline as f64 {
+        early if early < -doubt => true,
+        late if late > doubt => false,
+        _ => snapshot.end_of(work as Micros) <= deadline,
+    }
+}
+
+/// What times are multiplied by; like the server, a factor that makes no sense is ignored.
+fn factor(snapshot: &Snapshot) -> f64 {
+    let factor = snapshot.time_factor;
+    if factor.is_finite() && factor > 0.0 { factor } else { 1.0 }
+}
+
 /// The most work that is done by the deadline. `least` is done in time, `too_much` is not.
 fn most_work(snapshot: &Snapshot, deadline: Micros, least: Micros, too_much: Micros) -> Micros {
     let in_time = |work: Micros| snapshot.end_of(work) <= deadline;
     let (mut in_time_at, mut late_at) = (least, too_much);
     // The inverse, but for rounding; then a search that widens from there.
-    let factor = snapshot.time_factor;
-    let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
-    let mut guess = ((deadline - snapshot.start) as f64 / factor) as Micros;
+    let mut guess = ((deadline - snapshot.start) as f64 / factor(snapshot)) as Micros;
     let mut stride = 1;
     while late_at - in_time_at > 1 {
         let work = guess.clamp(in_time_at + 1, late_at - 1);

@@ -28,7 +28,7 @@ impl Fill {
         self.room.clear();
         let mut time = 0.0;
         for ((row, &strategy), &slack) in queue.rows.iter().zip(chosen).zip(&queue.slack) {
-            time += row.time(menus.menu(row.place), strategy as usize);
+            time += row.time(row.menu(menus), strategy as usize);
             self.room.push(slack - time);
         }
         let mut least = f64::INFINITY;
@@ -41,10 +41,10 @@ impl Fill {
     fn best_move(&self, queue: &Queue, menus: &Menus, chosen: &[u32]) -> Option<(usize, u32)> {
         let (mut best, mut best_gain) = (None, 0.0);
         for (at, row) in queue.rows.iter().enumerate() {
-            let menu = menus.menu(row.place);
+            let menu = row.menu(menus);
             let now = chosen[at] as usize;
-            let to = highest(row, menu, now, self.room[at]);
-            let gain = row.worth * (menu.accuracies[to] - menu.accuracies[now]);
+            let to = row.highest(menu, now, self.room[at]);
+            let gain = row.worth * (menu[to].accuracy - menu[now].accuracy);
             if gain > best_gain {
                 (best, best_gain) = (Some((at, to as u32)), gain);
             }
@@ -55,21 +55,11 @@ impl Fill {
     fn sweep(&mut self, queue: &Queue, menus: &Menus, chosen: &mut [u32]) {
         let mut taken = 0.0;
         for (at, row) in queue.rows.iter().enumerate() {
-            let menu = menus.menu(row.place);
+            let menu = row.menu(menus);
             let now = chosen[at] as usize;
-            let to = highest(row, menu, now, self.room[at] - taken);
-            taken += menu.latencies[to] - menu.latencies[now];
+            let to = row.highest(menu, now, self.room[at] - taken);
+            taken += menu[to].latency - menu[now].latency;
             chosen[at] = to as u32;
         }
     }
-}
-
-/// The most accurate strategy of a row that takes no more than `room` in addition.
-fn highest(row: &crate::queue::Row, menu: crate::menu::Menu, now: usize, room: f64) -> usize {
-    let mut highest = now;
-    let most = menu.latencies[now] + room;
-    while let Some(slower) = row.slower(menu, highest).filter(|&slower| menu.latencies[slower] <= most) {
-        highest = slower;
-    }
-    highest
 }

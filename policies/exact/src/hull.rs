@@ -3,28 +3,28 @@
 //! On a hull each step up gains less accuracy a microsecond than the one before it, so that a relaxation that may
 //! split requests between two strategies takes steps in order of their slopes.
 
-/// For every strategy the next one on the hull of the menu from that strategy on; the last one is its own.
+use crate::menu::Point;
+
+/// Sets for every strategy the next one on the hull of the menu from that strategy on, and the slope of the way there.
 ///
-/// `slopes[s]` becomes the accuracy gained a microsecond on the way from `s` to `next[s]`, 0 for the last strategy.
-/// Along a hull slopes strictly decrease.
-pub(crate) fn of_every_suffix(latencies: &[f64], accuracies: &[f64], next: &mut [u32], slopes: &mut [f64]) {
-    let last = latencies.len() - 1;
-    next[last] = last as u32;
-    slopes[last] = 0.0;
+/// The last strategy is its own, with slope 0. Along a hull slopes strictly decrease.
+pub(crate) fn of_every_suffix(menu: &mut [Point]) {
+    let last = menu.len() - 1;
+    (menu[last].next, menu[last].slope) = (last as u32, 0.0);
     for from in (0..last).rev() {
-        let slope_to = |to: usize| (accuracies[to] - accuracies[from]) / (latencies[to] - latencies[from]);
-        let (to, slope) = tangent(from + 1, next, slopes, slope_to);
-        next[from] = to as u32;
-        slopes[from] = slope;
+        let (next, slope) = tangent(menu, from, from + 1);
+        (menu[from].next, menu[from].slope) = (next as u32, slope);
     }
 }
 
-/// Where a hull that begins with a new point goes on along the hull from `first`: there, and how steeply.
-pub(crate) fn tangent(first: usize, next: &[u32], slopes: &[f64], slope_to: impl Fn(usize) -> f64) -> (usize, f64) {
+/// Where a hull that begins with `from` goes on along the hull from `first`: there, and how steeply.
+pub(crate) fn tangent(menu: &[Point], from: usize, first: usize) -> (usize, f64) {
+    let from = menu[from];
+    let slope_to = |to: usize| (menu[to].accuracy - from.accuracy) / (menu[to].latency - from.latency);
     let mut to = first;
     let mut slope = slope_to(to);
-    while next[to] as usize != to && slope <= slopes[to] {
-        to = next[to] as usize;
+    while menu[to].next as usize != to && slope <= menu[to].slope {
+        to = menu[to].next as usize;
         slope = slope_to(to);
     }
     (to, slope)
@@ -35,12 +35,11 @@ mod tests {
     use super::*;
 
     fn hull(menu: &[(f64, f64)], from: usize) -> Vec<usize> {
-        let (latencies, accuracies): (Vec<f64>, Vec<f64>) = menu.iter().copied().unzip();
-        let (mut next, mut slopes) = (vec![0; menu.len()], vec![0.0; menu.len()]);
-        of_every_suffix(&latencies, &accuracies, &mut next, &mut slopes);
-        let step = |at: &usize| Some(next[*at] as usize).filter(|to| to != at);
+        let mut menu: Vec<Point> = menu.iter().map(|&(latency, accuracy)| Point::new(latency, accuracy)).collect();
+        of_every_suffix(&mut menu);
+        let step = |at: &usize| Some(menu[*at].next as usize).filter(|to| to != at);
         let hull: Vec<usize> = std::iter::successors(Some(from), step).collect();
-        assert!(hull.windows(2).all(|pair| slopes[pair[0]] > slopes[pair[1]]));
+        assert!(hull.windows(2).all(|pair| menu[pair[0]].slope > menu[pair[1]].slope));
         hull
     }
 

@@ -36,16 +36,19 @@ pub struct Exact {
 pub struct Settings {
     /// The search ends when the plan is proven to be within this share of the best possible one; 0 to below 1.
     pub gap: f64,
-    /// How many partial plans the search may look at, at most 100 million; with 0 the rounded relaxation is the answer.
+    /// How many partial plans a job the search may look at, at most a million; with 0 the rounded relaxation is the
+    /// answer. A short queue counts as 100 jobs.
     pub work: usize,
 }
 
 /// More work than that would outlast any budget.
-const MOST_WORK: usize = 100_000_000;
+const MOST_WORK: usize = 1_000_000;
+/// Short queues are allowed the work of so many jobs: they are solved to the end.
+const FEWEST_JOBS: usize = 100;
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { gap: 0.001, work: 200_000 }
+        Settings { gap: 0.0002, work: 100 }
     }
 }
 
@@ -56,15 +59,15 @@ const SETTINGS_SCHEMA: &str = r#"{
       "type": "number",
       "minimum": 0,
       "exclusiveMaximum": 1,
-      "default": 0.001,
+      "default": 0.0002,
       "description": "The search ends when the plan is proven to be within this share of the best possible one."
     },
     "work": {
       "type": "integer",
       "minimum": 0,
-      "maximum": 100000000,
-      "default": 200000,
-      "description": "How many partial plans the search may look at; with 0 the rounded relaxation is the answer."
+      "maximum": 1000000,
+      "default": 100,
+      "description": "How many partial plans a job the search may look at; with 0 the rounded relaxation is the answer."
     }
   },
   "additionalProperties": false
@@ -97,7 +100,8 @@ impl Policy for Exact {
         let Exact { settings, ref menus, ref mut queue, ref mut search } = *self;
         queue.read(snapshot, menus)?;
         // Work is what bounds a search; the clock only stops one on a machine that is far too slow for it.
-        let effort = Effort { gap: settings.gap, work: settings.work, reserve: snapshot.budget / 4 };
+        let work = settings.work * snapshot.jobs.len().max(FEWEST_JOBS);
+        let effort = Effort { gap: settings.gap, work, reserve: snapshot.budget / 4 };
         let best = search.run(queue, menus, effort);
         let quality = match best.optimal {
             _ if queue.hopeless > 0 => Quality::BestEffort,

@@ -1,6 +1,8 @@
-//! The strategy tables in the form that decisions need: columns, and the hull of every suffix.
+//! The strategy tables in the form that decisions need: one list of points, with the hull of every suffix.
 
-use mosel_sdk::{Catalog, PolicyError, StrategyTable};
+use std::ops::Range;
+
+use mosel_sdk::{Catalog, PolicyError, Strategy, StrategyTable};
 
 use crate::hull;
 
@@ -13,23 +15,27 @@ pub(crate) struct Menus {
     revision: u64,
     /// Ids of the tables, ascending.
     tables: Vec<u32>,
-    /// Where in the columns the menu of each table begins, and where the last one ends.
+    /// Where the menu of each table begins, and where the last one ends.
     starts: Vec<usize>,
-    latencies: Vec<f64>,
-    accuracies: Vec<f64>,
-    next: Vec<u32>,
-    slopes: Vec<f64>,
+    points: Vec<Point>,
 }
 
-/// One menu. Latencies (whole microseconds) and accuracies both strictly increase.
+/// A strategy of a menu. Along a menu latencies (whole microseconds) and accuracies both strictly increase.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Menu<'a> {
-    pub(crate) latencies: &'a [f64],
-    pub(crate) accuracies: &'a [f64],
+pub(crate) struct Point {
+    pub(crate) latency: f64,
+    pub(crate) accuracy: f64,
+    /// Accuracy gained a microsecond on the way to `next`.
+    pub(crate) slope: f64,
     /// The next strategy on the hull of what begins here; the last strategy is its own.
-    pub(crate) next: &'a [u32],
-    /// Accuracy gained a microsecond on the way to it.
-    pub(crate) slopes: &'a [f64],
+    pub(crate) next: u32,
+}
+
+impl Point {
+    /// A point that is on no hull yet.
+    pub(crate) fn new(latency: f64, accuracy: f64) -> Point {
+        Point { latency, accuracy, slope: 0.0, next: 0 }
+    }
 }
 
 impl Menus {
@@ -48,32 +54,23 @@ impl Menus {
         self.revision
     }
 
-    /// The place of a table's menu.
-    pub(crate) fn find(&self, table: u32) -> Option<usize> {
-        self.tables.binary_search(&table).ok()
+    /// Where a table's menu is; [`Menus::at`] gives it.
+    pub(crate) fn find(&self, table: u32) -> Option<Range<usize>> {
+        let place = self.tables.binary_search(&table).ok()?;
+        Some(self.starts[place]..self.starts[place + 1])
     }
 
-    pub(crate) fn menu(&self, place: usize) -> Menu<'_> {
-        let columns = self.starts[place]..self.starts[place + 1];
-        Menu {
-            latencies: &self.latencies[columns.clone()],
-            accuracies: &self.accuracies[columns.clone()],
-            next: &self.next[columns.clone()],
-            slopes: &self.slopes[columns],
-        }
+    pub(crate) fn at(&self, place: Range<usize>) -> &[Point] {
+        &self.points[place]
     }
 
     fn push(&mut self, table: &StrategyTable) {
-        let start = self.latencies.len();
+        let first = self.points.len();
         self.tables.push(table.id);
-        self.latencies.extend(table.strategies.iter().map(|strategy| strategy.latency as f64));
-        self.accuracies.extend(table.strategies.iter().map(|strategy| strategy.accuracy));
-        let end = self.latencies.len();
-        self.starts.push(end);
-        self.next.resize(end, 0);
-        self.slopes.resize(end, 0.0);
-        let (latencies, accuracies) = (&self.latencies[start..], &self.accuracies[start..]);
-        hull::of_every_suffix(latencies, accuracies, &mut self.next[start..], &mut self.slopes[start..]);
+        let point = |strategy: &Strategy| Point::new(strategy.latency as f64, strategy.accuracy);
+        self.points.extend(table.strategies.iter().map(point));
+        self.starts.push(self.points.len());
+        hull::of_every_suffix(&mut self.points[first..]);
     }
 }
 
@@ -85,7 +82,7 @@ fn check(table: &StrategyTable) -> Result<(), String> {
     if let Some(odd) = menu.iter().position(|strategy| !strategy.accuracy.is_finite()) {
         return Err(format!("expected accuracies to be numbers, that of strategy {odd} is {}", menu[odd].accuracy));
     }
-    let rises = |pair: &[mosel_sdk::Strategy]| pair[0].latency < pair[1].latency && pair[0].accuracy < pair[1].accuracy;
+    let rises = |pair: &[Strategy]| pair[0].latency < pair[1].latency && pair[0].accuracy < pair[1].accuracy;
     match menu.windows(2).position(|pair| !rises(pair)) {
         Some(at) => {
             Err(format!("expected latency and accuracy both to rise, they do not from strategy {at} to the next"))

@@ -3,7 +3,7 @@
 use mosel_sdk::{ACCURACY_TOLERANCE, PolicyError, Snapshot};
 
 use crate::deadlines;
-use crate::menu::{Menu, Menus};
+use crate::menu::{Menus, Point};
 
 /// Times are added up in floating point, which is exact for whole numbers up to here (285 years in microseconds).
 const LONGEST_QUEUE: f64 = (1u64 << 53) as f64;
@@ -26,8 +26,8 @@ pub(crate) struct Queue {
 /// A row: the strategies it may get are those from `floor` on, and its present one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    /// The place of its menu.
-    pub(crate) place: usize,
+    /// Where its menu is among all menus.
+    menu: (u32, u32),
     /// The first strategy of its menu that keeps the floor; past the end if none does, or if the row is late.
     pub(crate) floor: usize,
     pub(crate) present: usize,
@@ -44,8 +44,7 @@ impl Queue {
         let mut longest = 0.0;
         for row in 0..snapshot.jobs.len() {
             let row = read_row(snapshot, row, menus)?;
-            let menu = menus.menu(row.place);
-            longest += menu.latencies[row.slowest(menu)];
+            longest += row.menu(menus)[row.slowest()].latency;
             self.rows.push(row);
         }
         if longest > LONGEST_QUEUE {
@@ -61,7 +60,7 @@ impl Queue {
     pub(crate) fn fits(&self, menus: &Menus, chosen: &[u32]) -> bool {
         let mut time = 0.0;
         self.rows.iter().zip(chosen).zip(&self.slack).all(|((row, &strategy), &slack)| {
-            time += row.time(menus.menu(row.place), strategy as usize);
+            time += row.time(row.menu(menus), strategy as usize);
             time <= slack
         })
     }
@@ -69,13 +68,13 @@ impl Queue {
     /// What a choice is worth, loyalty included.
     pub(crate) fn value(&self, menus: &Menus, chosen: &[u32]) -> f64 {
         let rows = self.rows.iter().zip(chosen);
-        rows.map(|(row, &strategy)| row.value(menus.menu(row.place), strategy as usize)).sum()
+        rows.map(|(row, &strategy)| row.value(row.menu(menus), strategy as usize)).sum()
     }
 
     /// Weight x requests x accuracy, added up.
     pub(crate) fn objective(&self, menus: &Menus, chosen: &[u32]) -> f64 {
         let rows = self.rows.iter().zip(chosen);
-        rows.map(|(row, &strategy)| row.worth * menus.menu(row.place).accuracies[strategy as usize]).sum()
+        rows.map(|(row, &strategy)| row.worth * row.menu(menus)[strategy as usize].accuracy).sum()
     }
 }
 
@@ -83,53 +82,60 @@ fn read_row(snapshot: &Snapshot, row: usize, menus: &Menus) -> Result<Row, Polic
     let job = &snapshot.jobs[row];
     let place = menus.find(job.table);
     let place = place.ok_or_else(|| PolicyError::Internal(format!("table {} was never announced", job.table)))?;
-    let menu = menus.menu(place);
-    let below = |accuracy: &f64| *accuracy < job.min_accuracy - ACCURACY_TOLERANCE;
-    let floor = if job.late || job.min_accuracy.is_nan() {
-        menu.accuracies.len()
-    } else {
-        menu.accuracies.partition_point(below)
-    };
+    let (first, end) = (place.start as u32, place.end as u32);
+    let menu = menus.at(place);
+    let below = |point: &Point| point.accuracy < job.min_accuracy - ACCURACY_TOLERANCE;
+    let floor = if job.late || job.min_accuracy.is_nan() { menu.len() } else { menu.partition_point(below) };
     let present = job.current as usize;
     let weight = if job.weight >= 0.0 { job.weight.min(GREATEST_WEIGHT) } else { 0.0 };
     let worth = weight * f64::from(job.requests);
-    Ok(Row { place, floor, present, worth, loyalty: LOYALTY * worth * menu.accuracies[present].abs() })
+    let loyalty = LOYALTY * worth * menu[present].accuracy.abs();
+    Ok(Row { menu: (first, end), floor, present, worth, loyalty })
 }
 
 impl Row {
+    /// Its menu.
+    #[inline]
+    pub(crate) fn menu<'a>(&self, menus: &'a Menus) -> &'a [Point] {
+        menus.at(self.menu.0 as usize..self.menu.1 as usize)
+    }
+
     /// The fastest strategy it may get.
+    #[inline]
     pub(crate) fn fastest(&self) -> usize {
         self.floor.min(self.present)
     }
 
     /// The slowest strategy it may get.
-    pub(crate) fn slowest(&self, menu: Menu) -> usize {
-        let last = menu.latencies.len() - 1;
+    #[inline]
+    pub(crate) fn slowest(&self) -> usize {
+        let last = (self.menu.1 - self.menu.0) as usize - 1;
         if self.floor <= last { last } else { self.present }
     }
 
-    /// The next slower strategy it may get.
-    pub(crate) fn slower(&self, menu: Menu, strategy: usize) -> Option<usize> {
-        let slower = (strategy + 1).max(self.floor);
-        (slower < menu.latencies.len()).then_some(slower)
-    }
-
     /// What it takes beyond its fastest strategy.
-    pub(crate) fn time(&self, menu: Menu, strategy: usize) -> f64 {
-        menu.latencies[strategy] - menu.latencies[self.fastest()]
+    #[inline]
+    pub(crate) fn time(&self, menu: &[Point], strategy: usize) -> f64 {
+        menu[strategy].latency - menu[self.fastest()].latency
     }
 
     /// What a strategy counts, loyalty included.
-    pub(crate) fn value(&self, menu: Menu, strategy: usize) -> f64 {
+    #[inline]
+    pub(crate) fn value(&self, menu: &[Point], strategy: usize) -> f64 {
         let loyalty = if strategy == self.present { self.loyalty } else { 0.0 };
-        self.worth * menu.accuracies[strategy] + loyalty
+        self.worth * menu[strategy].accuracy + loyalty
     }
 
-    /// Calls back with every strategy it may get, fastest first.
-    pub(crate) fn for_each_strategy(&self, menu: Menu, mut visit: impl FnMut(usize)) {
-        if self.present < self.floor {
-            visit(self.present);
+    /// The most accurate strategy it may get that takes no more than `room` beyond `now`.
+    #[inline]
+    pub(crate) fn highest(&self, menu: &[Point], now: usize, room: f64) -> usize {
+        let mut highest = now;
+        let mut next = (now + 1).max(self.floor);
+        let most = menu[now].latency + room;
+        while next < menu.len() && menu[next].latency <= most {
+            highest = next;
+            next += 1;
         }
-        (self.floor..menu.latencies.len()).for_each(visit);
+        highest
     }
 }

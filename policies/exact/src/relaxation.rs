@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
 use crate::hull;
-use crate::menu::{Menu, Menus};
+use crate::menu::{Menus, Point};
 use crate::queue::{Queue, Row};
 
 /// The optimum of the relaxation. Empty between decisions; its memory is kept.
@@ -61,7 +61,7 @@ impl Relaxation {
         self.prices.clear();
         let mut used = 0.0;
         for (at, (row, &slack)) in queue.rows.iter().zip(&queue.slack).enumerate() {
-            used += self.climb(at, row, menus.menu(row.place));
+            used += self.climb(at, row, row.menu(menus));
             let price = if used > slack { self.give_back(&mut used, slack) } else { 0.0 };
             self.prices.push(price);
         }
@@ -75,17 +75,17 @@ impl Relaxation {
     }
 
     /// Takes every step of the next row; says how long they are.
-    fn climb(&mut self, at: usize, row: &Row, menu: Menu) -> f64 {
+    fn climb(&mut self, at: usize, row: &Row, menu: &[Point]) -> f64 {
         let first = self.steps.len() as u32;
         let mut from = row.fastest();
         let (mut to, mut slope) = first_step(row, menu);
         let mut time = 0.0;
         while to != from {
-            let step = menu.latencies[to] - menu.latencies[from];
+            let step = menu[to].latency - menu[from].latency;
             self.steps.push(Step { to: to as u32, time: step, slope: row.worth * slope });
             time += step;
             from = to;
-            (to, slope) = (menu.next[from] as usize, menu.slopes[from]);
+            (to, slope) = (menu[from].next as usize, menu[from].slope);
         }
         let end = self.steps.len() as u32;
         self.climbs.push(Climb { first, end, given_back: 0.0 });
@@ -136,7 +136,7 @@ impl Relaxation {
     fn value(&self, queue: &Queue, menus: &Menus) -> f64 {
         let mut value = 0.0;
         for (at, row) in queue.rows.iter().enumerate() {
-            let menu = menus.menu(row.place);
+            let menu = row.menu(menus);
             let price = self.prices[at];
             let net = |strategy: usize| row.value(menu, strategy) - price * row.time(menu, strategy);
             value += net(self.chosen[at] as usize).max(net(row.present));
@@ -150,15 +150,13 @@ impl Relaxation {
 }
 
 /// The first step up a row's hull; its present strategy may lie before the part of the menu that keeps the floor.
-fn first_step(row: &Row, menu: Menu) -> (usize, f64) {
+fn first_step(row: &Row, menu: &[Point]) -> (usize, f64) {
     let from = row.fastest();
     if row.present >= row.floor {
-        return (menu.next[from] as usize, menu.slopes[from]);
+        (menu[from].next as usize, menu[from].slope)
+    } else if row.floor == menu.len() {
+        (from, 0.0)
+    } else {
+        hull::tangent(menu, from, row.floor)
     }
-    if row.floor == menu.latencies.len() {
-        return (from, 0.0);
-    }
-    let (accuracies, latencies) = (menu.accuracies, menu.latencies);
-    let slope_to = |to: usize| (accuracies[to] - accuracies[from]) / (latencies[to] - latencies[from]);
-    hull::tangent(row.floor, menu.next, menu.slopes, slope_to)
 }

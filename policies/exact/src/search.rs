@@ -1,4 +1,4 @@
-//! From the relaxation to the optimum: pass after pass with a wider beam, until the gap or the work is used up.
+//! From the relaxation to the optimum: pass after pass, until the gap is closed or the work is used up.
 
 use mosel_sdk::Micros;
 
@@ -9,13 +9,20 @@ use crate::menu::Menus;
 use crate::queue::Queue;
 use crate::relaxation::Relaxation;
 
-/// States a row in the first pass, and how many times more in the next one each time.
-const FIRST_WIDTH: usize = 64;
-const WIDER: usize = 8;
+/// The passes of a search, each tried again for as long as it finds something better.
+///
+/// The first ones look only for choices that close most of the gap, which leaves few strategies and few states; what
+/// they find makes the later ones cheap.
+const PASSES: [Pass; 6] = [
+    Pass { ambition: 0.7, width: 16 },
+    Pass { ambition: 0.4, width: 16 },
+    Pass { ambition: 0.0, width: 64 },
+    Pass { ambition: 0.0, width: 512 },
+    Pass { ambition: 0.0, width: 4096 },
+    Pass { ambition: 0.0, width: 1 << 15 },
+];
 /// A narrower beam finds nothing.
 const LEAST_WIDTH: usize = 4;
-/// Origins are 32 bits: states of a stage times strategies of a menu.
-const GREATEST_WIDTH: usize = 1 << 16;
 /// Two values are told apart if they differ by this share: sums of floating-point numbers are not exact.
 const TOLERANCE: f64 = 2e-13;
 
@@ -28,6 +35,15 @@ pub(crate) struct Effort {
     pub(crate) work: usize,
     /// It ends as well when less time than this remains of the call.
     pub(crate) reserve: Micros,
+}
+
+/// One look for something better.
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    /// The share of the gap that a choice has to close to be looked for.
+    ambition: f64,
+    /// States a row.
+    width: usize,
 }
 
 /// Everything a search needs. Empty between decisions; its memory is kept.
@@ -52,34 +68,44 @@ pub(crate) struct Best<'a> {
 }
 
 impl Search {
+    /// The best choice for a queue that can be found with this effort.
     pub(crate) fn run(&mut self, queue: &Queue, menus: &Menus, effort: Effort) -> Best<'_> {
         self.relaxation.solve(queue, menus);
         let mut bound = self.relaxation.bound;
         let tolerance = TOLERANCE * bound.abs();
         let mut value = self.first_choice(queue, menus);
+        let open = |bound: f64, value: f64| bound - value > tolerance.max(effort.gap * bound.abs());
         self.beam.work = 0;
-        let mut width = FIRST_WIDTH;
-        while bound > value + tolerance {
-            if !self.core.reduce(queue, menus, &self.relaxation, value + tolerance) {
-                bound = value;
-                break;
+        let mut passes = PASSES.iter().peekable();
+        if open(bound, value) {
+            self.core.open(queue, menus, &self.relaxation, value + tolerance);
+        }
+        while open(bound, value)
+            && let Some(&&Pass { ambition, width }) = passes.peek()
+        {
+            let target = value + ambition * (bound - value) + tolerance;
+            if !self.core.reduce(queue, &self.relaxation, target) {
+                bound = target;
+                passes.next();
+                continue;
             }
             bound = bound.min(self.core.bound);
-            if bound - value <= effort.gap * bound.abs() {
+            if !open(bound, value) {
                 break;
             }
-            let affordable = (effort.work - self.beam.work) / self.core.breadth();
-            width = width.min(affordable).min(GREATEST_WIDTH);
+            let width = width.min((effort.work - self.beam.work) / self.core.breadth());
             if width < LEAST_WIDTH || mosel_sdk::remaining() < effort.reserve {
                 break;
             }
-            let found = self.beam.pass(&mut self.core, value + tolerance, width);
-            if let Some(better) = found.better {
-                value = better;
-                self.chosen.copy_from_slice(&self.core.chosen);
+            let found = self.beam.pass(&mut self.core, target, width);
+            match found.better {
+                Some(better) => {
+                    value = better;
+                    self.chosen.copy_from_slice(&self.core.chosen);
+                }
+                None => drop(passes.next()),
             }
             bound = bound.min(found.missed.max(value));
-            width *= WIDER;
         }
         Best { chosen: &self.chosen, bound, optimal: bound <= value + tolerance }
     }
