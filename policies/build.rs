@@ -9,7 +9,7 @@ use std::path::Path;
 use compile::Guest;
 
 /// The shipped policies; each is the folder of that name.
-const SHIPPED: [&str; 2] = ["highest-accuracy", "greedy"];
+const SHIPPED: [&str; 3] = ["highest-accuracy", "greedy", "exact"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=MOSEL_POLICY_DIR");

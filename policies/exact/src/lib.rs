@@ -1,0 +1,132 @@
+//! The most accurate plan under which every job that can be in time is in time: a multiple-choice knapsack with a
+//! deadline for every prefix of the queue, solved to a proven gap.
+//!
+//! Where to start reading: [`Exact`], then `search.rs`, which goes through the steps in order: `deadlines.rs`,
+//! `relaxation.rs` (on the hulls of `hull.rs`), `fill.rs`, `core.rs`, `beam.rs`. `README.md` tells the method.
+
+mod beam;
+mod core;
+mod deadlines;
+mod fill;
+mod hull;
+mod menu;
+mod queue;
+mod relaxation;
+mod search;
+
+use mosel_sdk::{Capabilities, Catalog, Decision, Description, Policy, PolicyError, Quality, Snapshot};
+use serde::Deserialize;
+
+use crate::menu::Menus;
+use crate::queue::Queue;
+use crate::search::{Effort, Search};
+
+/// The policy.
+#[derive(Debug)]
+pub struct Exact {
+    settings: Settings,
+    menus: Menus,
+    queue: Queue,
+    search: Search,
+}
+
+/// What can be set.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The search ends when the plan is proven to be within this share of the best possible one; 0 to below 1.
+    pub gap: f64,
+    /// How many partial plans a job the search may look at, at most a million; with 0 the rounded relaxation is the
+    /// answer. A short queue counts as 100 jobs.
+    pub work: usize,
+}
+
+/// More work than that would outlast any budget.
+const MOST_WORK: usize = 1_000_000;
+/// Short queues are allowed the work of so many jobs: they are solved to the end.
+const FEWEST_JOBS: usize = 100;
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { gap: 0.0002, work: 100 }
+    }
+}
+
+const SETTINGS_SCHEMA: &str = r#"{
+  "type": "object",
+  "properties": {
+    "gap": {
+      "type": "number",
+      "minimum": 0,
+      "exclusiveMaximum": 1,
+      "default": 0.0002,
+      "description": "The search ends when the plan is proven to be within this share of the best possible one."
+    },
+    "work": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 100,
+      "description": "How many partial plans a job the search may look at; with 0 the rounded relaxation is the answer."
+    }
+  },
+  "additionalProperties": false
+}"#;
+
+impl Policy for Exact {
+    type Settings = Settings;
+
+    fn describe() -> Description {
+        let summary = "The most accurate plan that keeps every deadline that can be kept, with a proven gap";
+        let description = Description::new("exact", env!("CARGO_PKG_VERSION"), summary);
+        Description { config_schema: SETTINGS_SCHEMA.into(), capabilities: Capabilities::EAGER, ..description }
+    }
+
+    fn configure(settings: Settings, catalog: &Catalog) -> Result<Exact, PolicyError> {
+        check(settings).map_err(PolicyError::BadConfig)?;
+        let menus = Menus::new(catalog)?;
+        Ok(Exact { settings, menus, queue: Queue::default(), search: Search::default() })
+    }
+
+    fn update_catalog(&mut self, catalog: &Catalog) -> Result<(), PolicyError> {
+        self.menus = Menus::new(catalog)?;
+        Ok(())
+    }
+
+    fn decide(&mut self, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
+        if self.menus.revision() != snapshot.catalog.revision() {
+            self.update_catalog(&snapshot.catalog)?;
+        }
+        let Exact { settings, ref menus, ref mut queue, ref mut search } = *self;
+        queue.read(snapshot, menus)?;
+        // Work is what bounds a search; the clock only stops one on a machine that is far too slow for it.
+        let work = settings.work * snapshot.jobs.len().max(FEWEST_JOBS);
+        let effort = Effort { gap: settings.gap, work, reserve: snapshot.budget / 4 };
+        let best = search.run(queue, menus, effort);
+        let quality = match best.optimal {
+            _ if queue.hopeless > 0 => Quality::BestEffort,
+            true => Quality::Optimal,
+            false => Quality::Bounded,
+        };
+        let objective = queue.objective(menus, best.chosen);
+        let bound = if best.optimal { objective } else { best.bound.max(objective) };
+        let decision = Decision::choosing(snapshot, best.chosen, quality);
+        Ok(Decision { objective: Some(objective), bound: Some(bound), ..decision })
+    }
+}
+
+mosel_sdk::export_policy!(Exact);
+
+fn check(settings: Settings) -> Result<(), String> {
+    let Settings { gap, work } = settings;
+    if !(0.0..1.0).contains(&gap) {
+        return Err(format!("gap is {gap}, expected a number from 0 to below 1"));
+    }
+    if work > MOST_WORK {
+        return Err(format!("work is {work}, expected at most {MOST_WORK}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
