@@ -45,17 +45,34 @@ impl Policy for Greedy {
     }
 
     fn decide(&mut self, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
-        let mut squeeze = Squeeze::new(snapshot);
-        for row in 0..snapshot.jobs.len() {
-            squeeze.admit(row);
-            squeeze.save(row, self.settings);
-        }
-        let quality = if squeeze.all_saved { Quality::Heuristic } else { Quality::BestEffort };
-        Ok(Decision::choosing(snapshot, &squeeze.chosen, quality))
+        let Squeezed { chosen, all_saved } = squeeze(snapshot, self.settings);
+        let quality = if all_saved { Quality::Heuristic } else { Quality::BestEffort };
+        Ok(Decision::choosing(snapshot, &chosen, quality))
     }
 }
 
+#[cfg(feature = "component")]
 mosel_sdk::export_policy!(Greedy);
+
+/// The queue after a squeeze.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Squeezed {
+    /// The strategy of every row.
+    pub chosen: Vec<u32>,
+    /// Every row is on time, but for those that were marked late.
+    pub all_saved: bool,
+}
+
+/// Moves rows to faster strategies until every deadline holds that can be held. For policies that need a first answer, or
+/// a last one; draws from [`mosel_sdk::random`].
+pub fn squeeze(snapshot: &Snapshot, settings: Settings) -> Squeezed {
+    let mut squeeze = Squeeze::new(snapshot);
+    for row in 0..snapshot.jobs.len() {
+        squeeze.admit(row);
+        squeeze.save(row, settings);
+    }
+    Squeezed { chosen: squeeze.chosen, all_saved: squeeze.all_saved }
+}
 
 /// The queue up to some row, row by row from the front.
 struct Squeeze<'a> {
