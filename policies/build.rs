@@ -9,7 +9,7 @@ use std::path::Path;
 use compile::Guest;
 
 /// The shipped policies; each is the folder of that name.
-const SHIPPED: [&str; 2] = ["highest-accuracy", "greedy"];
+const SHIPPED: [&str; 3] = ["highest-accuracy", "greedy", "ilp"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=MOSEL_POLICY_DIR");
@@ -25,7 +25,7 @@ fn build() {
     let packages = SHIPPED.map(|name| format!("policy-{name}"));
     let guests: Vec<Guest> =
         SHIPPED.iter().zip(&packages).map(|(name, package)| Guest { package, features: &[], name }).collect();
-    for name in SHIPPED {
+    for name in SHIPPED.into_iter().chain(["ilp/web-time"]) {
         println!("cargo::rerun-if-changed={}", here.join(name).join("Cargo.toml").display());
         println!("cargo::rerun-if-changed={}", here.join(name).join("src").display());
     }
