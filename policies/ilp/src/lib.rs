@@ -49,7 +49,7 @@ pub const MOST_VARIABLES: usize = 20_000;
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { form: Form::Prefix, nodes: 200, variables: 300 }
+        Settings { form: Form::Prefix, nodes: 100, variables: 300 }
     }
 }
 
@@ -65,7 +65,7 @@ const SETTINGS_SCHEMA: &str = r#"{
       "type": "integer",
       "minimum": 1,
       "maximum": 1000000,
-      "default": 200,
+      "default": 100,
       "description": "Branch-and-bound nodes a decision may cost."
     },
     "variables": {
