@@ -32,7 +32,7 @@ fn build() {
     let guests: Vec<Guest> =
         names.iter().zip(&packages).map(|(name, package)| Guest { package, features: &[], name }).collect();
     let examples = EXAMPLES.map(|name| format!("examples/{name}"));
-    let folders = SHIPPED.into_iter().chain(examples.iter().map(String::as_str)).chain(["ilp/web-time"]);
+    let folders = SHIPPED.into_iter().chain(examples.iter().map(String::as_str)).chain(["squeeze", "ilp/web-time"]);
     for folder in folders {
         println!("cargo::rerun-if-changed={}", here.join(folder).join("Cargo.toml").display());
         println!("cargo::rerun-if-changed={}", here.join(folder).join("src").display());

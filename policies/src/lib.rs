@@ -28,7 +28,25 @@ mod tests {
     #[test]
     fn every_policy_is_a_component() {
         const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
-        assert!(SHIPPED.iter().chain(EXAMPLES).all(|(_, bytes)| bytes.starts_with(COMPONENT)));
+        for (name, bytes) in SHIPPED.iter().chain(EXAMPLES) {
+            assert!(bytes.starts_with(COMPONENT), "{name}");
+            assert!(contains(bytes, b"mosel:policy/policy@0.1.0"), "{name} exports no policy");
+        }
+    }
+
+    /// What a guest may import is the server's; these are what a careless dependency brings along.
+    #[test]
+    fn no_policy_imports_what_a_server_does_not_offer() {
+        for (name, bytes) in SHIPPED.iter().chain(EXAMPLES) {
+            assert!(contains(bytes, b"mosel:policy/host@0.1.0"), "{name}");
+            for foreign in [&b"wasi"[..], b"wbindgen", b"__wbg"] {
+                assert!(!contains(bytes, foreign), "{name} has {}", foreign.escape_ascii());
+            }
+        }
+    }
+
+    fn contains(bytes: &[u8], part: &[u8]) -> bool {
+        bytes.windows(part.len()).any(|window| window == part)
     }
 
     #[test]

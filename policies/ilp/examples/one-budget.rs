@@ -6,6 +6,7 @@
 use mosel_sdk::test::{self, Menu, Queue, host};
 use mosel_sdk::{Job, Snapshot, random_below};
 use policy_ilp::Ilp;
+use policy_squeeze::{Pick, squeeze};
 
 const QUEUES: u64 = 2000;
 
@@ -51,7 +52,7 @@ fn random_queue() -> Snapshot {
         queue.job(menus[below(2) as usize], due + below(40_000), 0.0);
     }
     let last: Option<Job> = queue.jobs.pop();
-    let squeezed = policy_greedy::squeeze(&queue.snapshot(), policy_greedy::Settings::default());
+    let squeezed = squeeze(&queue.snapshot(), Pick::Random);
     for (job, strategy) in queue.jobs.iter_mut().zip(squeezed.chosen) {
         job.current = strategy;
     }

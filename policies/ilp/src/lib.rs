@@ -7,6 +7,7 @@ mod menus;
 mod program;
 
 use mosel_sdk::{Catalog, Decision, Description, Policy, PolicyError, Quality, Snapshot, remaining};
+use policy_squeeze::{Pick, squeeze};
 use serde::Deserialize;
 
 use menus::Menus;
@@ -95,7 +96,7 @@ impl Policy for Ilp {
     }
 
     fn decide(&mut self, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
-        let squeezed = policy_greedy::squeeze(snapshot, policy_greedy::Settings::default());
+        let squeezed = squeeze(snapshot, Pick::Random);
         let menus = match self.settings.form {
             Form::Prefix => Some(Menus::due_each(snapshot)),
             Form::Paper => Menus::due_at_the_end(snapshot),

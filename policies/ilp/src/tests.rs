@@ -2,6 +2,7 @@
 
 use mosel_sdk::test::{self, Menu, Queue};
 use mosel_sdk::{Decision, Policy, PolicyError, Quality, Snapshot};
+use policy_squeeze::Pick;
 use proptest::prelude::*;
 
 use crate::{Form, Ilp, MOST_NODES, MOST_VARIABLES, Settings};
@@ -237,7 +238,7 @@ fn the_schema_tells_the_defaults_and_bounds_that_hold() {
 
 fn squeezed(snapshot: &Snapshot) -> Vec<u32> {
     test::host::begin(0, snapshot.sequence, snapshot.now, snapshot.budget);
-    policy_greedy::squeeze(snapshot, policy_greedy::Settings::default()).chosen
+    policy_squeeze::squeeze(snapshot, Pick::Random).chosen
 }
 
 fn value(snapshot: &Snapshot, chosen: &[u32]) -> f64 {
