@@ -20,6 +20,7 @@ mod instance;
 mod limits;
 mod loaded;
 mod log;
+mod log_limit;
 mod meter;
 mod policy;
 mod saved;
