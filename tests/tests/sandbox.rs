@@ -1,12 +1,16 @@
 //! Hostile policies in the sandbox: each is cut off within its budget, the reason is the right one, and the next call
 //! works again. Every limit has two tests: kept, broken.
 
+#[path = "sandbox/caching.rs"]
+mod caching;
 #[path = "sandbox/calls.rs"]
 mod calls;
 #[path = "sandbox/housekeeping.rs"]
 mod housekeeping;
 #[path = "sandbox/loading.rs"]
 mod loading;
+#[path = "sandbox/metering.rs"]
+mod metering;
 #[path = "sandbox/shipped.rs"]
 mod shipped;
 

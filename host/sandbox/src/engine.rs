@@ -166,6 +166,11 @@ fn config(limits: &Limits) -> Config {
     config.max_wasm_stack(limits.stack_bytes);
     // Answers must not depend on the processor.
     config.wasm_relaxed_simd(false);
+    // A trap is told by its name and by what the policy logged last. Where in the code it was would cost more than half
+    // of the compiled bytes, and time at every load and at every trap.
+    config.wasm_backtrace_max_frames(None);
+    config.generate_address_map(false);
+    config.native_unwind_info(false);
     config
 }
 
@@ -201,6 +206,24 @@ mod tests {
         let engine = Engine::new(Limits { component_bytes: 10, ..Limits::default() }).unwrap();
         assert_eq!(engine.load("x", &[0; 10]).unwrap_err(), LoadError::NotWasm { bytes: 10 });
         assert_eq!(engine.load("x", &[0; 11]).unwrap_err(), LoadError::TooLarge { bytes: 11, most: 10 });
+    }
+
+    /// The least that is a component; no policy.
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    #[test]
+    fn sound_files_that_hold_no_code_for_this_engine_are_as_good_as_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::with_cache(Limits::default(), dir.path()).unwrap();
+        let other = Limits { metering: crate::Metering::Fuel, ..Limits::default() };
+        let other = Engine::new(other).unwrap();
+        let foreign = Component::from_binary(other.wasmtime(), COMPONENT).unwrap().serialize().unwrap();
+        let own = Component::from_binary(engine.wasmtime(), COMPONENT).unwrap().serialize().unwrap();
+        let found = |code: &[u8]| {
+            engine.inner.cache.as_ref().unwrap().store(&engine.cached_name("hash"), code).unwrap();
+            engine.fetch("hash").is_some()
+        };
+        assert_eq!([&own[..], b"", b"no code at all", &foreign, &own].map(found), [true, false, false, false, true]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub struct Budget {
     pub time: Duration,
 }
 
-/// Which bounds hold. Each is code in every loop of a policy and costs it time; one of them is always there.
+/// Which bounds hold. Each is code in every loop of a policy and costs it time, so that one alone is faster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Metering {
     /// Both.
@@ -43,17 +43,20 @@ pub enum Metering {
     Fuel,
     /// The clock alone. Nobody knows then how much fuel a call used.
     Time,
+    /// Neither: to measure what the others cost. An endless loop is endless then.
+    #[doc(hidden)]
+    Neither,
 }
 
 impl Metering {
     /// Fuel is counted.
     pub fn fuel(self) -> bool {
-        self != Metering::Time
+        matches!(self, Metering::FuelAndTime | Metering::Fuel)
     }
 
     /// Calls are interrupted when their time is up.
     pub fn time(self) -> bool {
-        self != Metering::Fuel
+        matches!(self, Metering::FuelAndTime | Metering::Time)
     }
 }
 
