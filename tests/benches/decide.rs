@@ -6,6 +6,7 @@ use divan::Bencher;
 use mosel_core::Snapshot;
 use mosel_sandbox::{Engine, Limits, Loaded, Policy};
 use mosel_tests::queue;
+use tempfile::TempDir;
 
 const JOBS: [u64; 3] = [10, 100, 1000];
 const SEED: u64 = 1;
@@ -45,9 +46,30 @@ fn greedy_native(bencher: Bencher, jobs: u64) {
     bencher.bench_local(|| mosel_sdk::test::decide_seeded::<policy_greedy::Greedy>("{}", &snapshot, SEED));
 }
 
+#[divan::bench(sample_count = 10)]
+fn load_compiled(bencher: Bencher) {
+    bencher.with_inputs(|| Engine::new(Limits::default()).unwrap()).bench_local_refs(load_greedy);
+}
+
+/// As a server does that starts again.
+#[divan::bench(sample_count = 100, sample_size = 1)]
+fn load_from_disk(bencher: Bencher) {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = |dir: &TempDir| Engine::with_cache(Limits::default(), dir.path()).unwrap();
+    load_greedy(&mut engine(&dir));
+    bencher.with_inputs(|| engine(&dir)).bench_local_refs(load_greedy);
+}
+
+/// As a server does that goes back to a policy it had.
 #[divan::bench]
-fn compile_greedy(bencher: Bencher) {
-    bencher.bench_local(|| load("greedy"));
+fn load_from_memory(bencher: Bencher) {
+    let mut engine = Engine::new(Limits::default()).unwrap();
+    load_greedy(&mut engine);
+    bencher.bench_local(|| load_greedy(&mut engine));
+}
+
+fn load_greedy(engine: &mut Engine) -> Loaded {
+    engine.load("greedy", mosel_policies::shipped("greedy").unwrap()).unwrap()
 }
 
 #[divan::bench]

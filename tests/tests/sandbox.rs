@@ -1,10 +1,16 @@
 //! Hostile policies in the sandbox: each is cut off within its budget, the reason is the right one, and the next call
 //! works again. Every limit has two tests: kept, broken.
 
+#[path = "sandbox/caching.rs"]
+mod caching;
 #[path = "sandbox/calls.rs"]
 mod calls;
+#[path = "sandbox/housekeeping.rs"]
+mod housekeeping;
 #[path = "sandbox/loading.rs"]
 mod loading;
+#[path = "sandbox/metering.rs"]
+mod metering;
 #[path = "sandbox/shipped.rs"]
 mod shipped;
 
@@ -21,7 +27,7 @@ const FUEL: u64 = 50_000_000;
 /// Fuel binds before time does, so that results do not depend on the machine.
 fn limits() -> Limits {
     let budget = Budget { fuel: FUEL, time: Duration::from_secs(10) };
-    Limits { memory_bytes: MEMORY, decide: budget, load: budget, ..Limits::default() }
+    Limits { memory_bytes: MEMORY, decide: budget, load: budget, housekeeping: budget, ..Limits::default() }
 }
 
 fn engine() -> &'static Engine {
@@ -36,6 +42,10 @@ fn hostile() -> &'static Loaded {
 
 fn start(settings: &str) -> Result<Policy, ConfigureError> {
     Policy::start(hostile().clone(), settings, &catalog(), 0)
+}
+
+fn settings(behaviour: &str, amount: u64) -> String {
+    format!(r#"{{"behaviour": "{behaviour}", "amount": {amount}}}"#)
 }
 
 fn catalog() -> Catalog {

@@ -1,10 +1,16 @@
 //! A policy that stays available: an instance that failed is replaced at the next call.
 
-use mosel_core::{Catalog, PolicyError, Snapshot};
+use mosel_core::{Catalog, Outcome, PolicyError, Snapshot};
 
-use crate::{ConfigureError, Decided, Instance, Loaded};
+use crate::log_limit::LogLimit;
+use crate::{ConfigureError, Decided, Instance, Loaded, Saved};
 
 /// A loaded policy with its settings, ready to be asked again and again.
+///
+/// An instance that replaces one which failed starts anew: it is configured with the whole catalog, and knows nothing
+/// of outcomes or of a state that the one before was given.
+///
+/// Of its messages 1,000 are kept in any 10 s; what is left out is told in one line of the log.
 #[derive(Debug)]
 pub struct Policy {
     loaded: Loaded,
@@ -13,28 +19,55 @@ pub struct Policy {
     catalog: Catalog,
     instance: Instance,
     replaced: u64,
+    log_limit: LogLimit,
 }
 
 impl Policy {
     /// Configures a first instance. `settings` is JSON text, `{}` for none.
     pub fn start(loaded: Loaded, settings: &str, catalog: &Catalog, seed: u64) -> Result<Policy, ConfigureError> {
         let instance = loaded.instantiate(settings, catalog, seed)?;
-        Ok(Policy { loaded, settings: settings.into(), seed, catalog: catalog.clone(), instance, replaced: 0 })
+        let log_limit = LogLimit::default();
+        Ok(Policy {
+            loaded,
+            settings: settings.into(),
+            seed,
+            catalog: catalog.clone(),
+            instance,
+            replaced: 0,
+            log_limit,
+        })
     }
 
     /// Asks the policy.
     pub fn decide(&mut self, snapshot: &Snapshot) -> Decided {
-        match self.live_instance() {
+        let mut decided = match self.live_instance() {
             Ok(instance) => instance.decide(snapshot),
-            Err(error) => Decided::unavailable(error.to_string()),
-        }
+            Err(error) => return Decided::unavailable(error.to_string()),
+        };
+        decided.log = self.log_limit.admit(decided.log, decided.log_left_out, snapshot.now);
+        decided
     }
 
     /// Tells the policy what is new in the catalog.
     pub fn update_catalog(&mut self, catalog: &Catalog) -> Result<(), PolicyError> {
         self.catalog.clone_from(catalog);
-        let instance = self.live_instance().map_err(|error| PolicyError::Unavailable(error.to_string()))?;
-        instance.update_catalog(catalog)
+        self.available_instance()?.update_catalog(catalog)
+    }
+
+    /// Tells the policy what became of jobs, if it wants to know: [`Instance::observe`].
+    pub fn observe(&mut self, outcomes: &[Outcome]) -> Result<(), PolicyError> {
+        self.available_instance()?.observe(outcomes)
+    }
+
+    /// The policy's state for a successor, `None` if it keeps none. An instance that failed has left nothing, and is
+    /// not replaced to be asked.
+    pub fn save(&mut self) -> Result<Option<Saved>, PolicyError> {
+        self.instance.save()
+    }
+
+    /// Hands the policy a predecessor's state: [`Instance::restore`].
+    pub fn restore(&mut self, saved: &Saved) -> Result<(), PolicyError> {
+        self.available_instance()?.restore(saved)
     }
 
     /// Replaces an instance that failed. The next call would do it too; after a failure call this when the answer is
@@ -56,6 +89,10 @@ impl Policy {
     /// The settings it was started with.
     pub fn settings(&self) -> &str {
         &self.settings
+    }
+
+    fn available_instance(&mut self) -> Result<&mut Instance, PolicyError> {
+        self.live_instance().map_err(|error| PolicyError::Unavailable(error.to_string()))
     }
 
     fn live_instance(&mut self) -> Result<&mut Instance, ConfigureError> {

@@ -86,6 +86,46 @@ fn a_foreign_import_is_refused_by_name() {
     assert_eq!(error, LoadError::ForbiddenImport("other:systems/run@0.1.0".into()));
 }
 
+/// A component that exports something by the name of a policy and imports this.
+fn importing(import: &str) -> LoadError {
+    let text = format!(
+        r#"(component
+            (import {import})
+            (instance $policy)
+            (export "mosel:policy/policy@0.1.0" (instance $policy))
+        )"#
+    );
+    refusal(&wat::parse_str(text).expect("the text is a component"))
+}
+
+#[test]
+fn files_and_sockets_are_refused_by_name() {
+    for (import, what) in [
+        ("wasi:filesystem/types@0.2.3", "(files)"),
+        ("wasi:filesystem/preopens@0.2.0", "(files)"),
+        ("wasi:sockets/tcp@0.2.3", "(sockets)"),
+        ("wasi:http/outgoing-handler@0.2.3", "(the network)"),
+        ("wasi:cli/environment@0.2.3", "(environment"),
+    ] {
+        let error = importing(&format!(r#""{import}" (instance (export "open" (func (result u32))))"#));
+        assert_eq!(error, LoadError::ForbiddenImport(import.into()));
+        assert!(error.to_string().contains(&format!("imports {import} {what}")), "{error}");
+    }
+    assert_eq!(importing(r#""run" (func)"#), LoadError::ForbiddenImport("run".into()));
+}
+
+#[test]
+fn what_the_contract_does_not_have_is_refused_by_name() {
+    let storage = importing(r#""mosel:policy/storage@0.1.0" (instance)"#);
+    assert_eq!(storage, LoadError::ForbiddenImport("mosel:policy/storage@0.1.0".into()));
+    let sleep = importing(r#""mosel:policy/host@0.1.0" (instance (export "sleep" (func (param "for" u64))))"#);
+    assert_eq!(sleep, LoadError::UnknownHostFunction("sleep".into()));
+    let now = importing(r#""mosel:policy/host@0.1.0" (instance (export "now" (func (result string))))"#);
+    assert!(matches!(now, LoadError::WrongShape(_)), "{now}");
+    let newer = importing(r#""mosel:policy/host@0.2.0" (instance)"#);
+    assert_eq!(newer.to_string(), "the policy was built for version 0.2.0 of the contract, this server speaks 0.1.0");
+}
+
 #[test]
 fn other_types_are_refused() {
     let error = refusal(&renamed("min-accuracy", "max-accuracy"));

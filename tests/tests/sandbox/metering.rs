@@ -1,0 +1,45 @@
+//! Which of a budget's two bounds hold.
+
+use std::time::Duration;
+
+use mosel_core::{PolicyError, Proposal};
+use mosel_sandbox::{Budget, Engine, Limits, Metering, Policy};
+
+use super::{FUEL, catalog, guests, limits, settings, snapshot};
+
+const NO_TIME: Duration = Duration::ZERO;
+const SOME_TIME: Duration = Duration::from_millis(20);
+
+fn policy(metering: Metering, decide: Budget, behaviour: &str) -> Policy {
+    let engine = Engine::new(Limits { metering, decide, ..limits() }).unwrap();
+    let loaded = engine.load("hostile", guests::HOSTILE).unwrap();
+    Policy::start(loaded, &settings(behaviour, 1_000_000), &catalog(), 0).unwrap()
+}
+
+#[test]
+fn fuel_alone_does_not_look_at_the_clock() {
+    let decided = policy(Metering::Fuel, Budget { fuel: FUEL, time: NO_TIME }, "work").decide(&snapshot(1));
+    assert_eq!(decided.answer, Ok(Proposal::default()));
+    assert!(decided.fuel_used.is_some_and(|fuel| fuel > 1_000_000), "{:?}", decided.fuel_used);
+}
+
+#[test]
+fn fuel_alone_ends_an_endless_loop() {
+    let decided = policy(Metering::Fuel, Budget { fuel: FUEL, time: NO_TIME }, "loop-in-decide").decide(&snapshot(1));
+    assert_eq!(decided.answer, Err(PolicyError::OutOfFuel(FUEL)));
+}
+
+#[test]
+fn time_alone_does_not_count_fuel() {
+    let time = Duration::from_secs(10);
+    let decided = policy(Metering::Time, Budget { fuel: 1, time }, "work").decide(&snapshot(1));
+    assert_eq!((decided.answer, decided.fuel_used), (Ok(Proposal::default()), None));
+}
+
+#[test]
+fn time_alone_ends_an_endless_loop() {
+    let mut policy = policy(Metering::Time, Budget { fuel: 1, time: SOME_TIME }, "loop-in-decide");
+    let decided = policy.decide(&snapshot(1));
+    assert_eq!((decided.answer, decided.fuel_used), (Err(PolicyError::TimedOut(SOME_TIME)), None));
+    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()));
+}
