@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 
 use crate::device::Work;
 use crate::jobs::{Ending, Entry, Jobs, PolicyTag, Turned, Wakes};
-use crate::planner::{Order, PolicyStats};
+use crate::planner::Order;
+use crate::stats::PolicyStats;
 
 /// The only stepper of the core and the only reader of its clock. Shared by everyone who has something to tell it.
 pub struct Driver {

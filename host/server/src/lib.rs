@@ -22,5 +22,6 @@ pub mod profile;
 pub mod served;
 pub mod server;
 pub mod service;
+pub mod stats;
 #[cfg(feature = "torch")]
 pub mod train;

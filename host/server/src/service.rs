@@ -12,9 +12,10 @@ use crate::config::{self, Config};
 use crate::device;
 use crate::driver::{Driver, Parts};
 use crate::jobs::{Entry, Jobs};
-use crate::planner::{self, PolicyStats};
+use crate::planner;
 use crate::policies::{Policies, Ready, Shelf, Workshop};
 use crate::served::Served;
+use crate::stats::PolicyStats;
 
 /// Everything between a submission and its answer.
 pub struct Service {
