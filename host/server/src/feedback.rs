@@ -12,7 +12,8 @@ pub const MOST_OUTCOMES: usize = 4096;
 /// Outcomes of served jobs, between the driver and the planner.
 #[derive(Debug, Default)]
 pub struct Feedback {
-    wanted: AtomicBool,
+    active_wants: AtomicBool,
+    shadow_wants: AtomicBool,
     /// The planner was told that there is something, and has not looked yet.
     told: AtomicBool,
     outcomes: Mutex<VecDeque<Outcome>>,
@@ -20,17 +21,21 @@ pub struct Feedback {
 }
 
 impl Feedback {
-    /// From here on somebody wants to know, or nobody.
-    pub fn want(&self, wanted: bool) {
-        self.wanted.store(wanted, Ordering::Relaxed);
-        if !wanted {
-            self.lock().clear();
-        }
+    /// From here on the policy in place wants to know, or does not.
+    pub fn active_wants(&self, wants: bool) {
+        self.active_wants.store(wants, Ordering::Relaxed);
+        self.forget_unwanted();
+    }
+
+    /// The same of the shadow.
+    pub fn shadow_wants(&self, wants: bool) {
+        self.shadow_wants.store(wants, Ordering::Relaxed);
+        self.forget_unwanted();
     }
 
     /// Keeps what became of a job that was served, if somebody wants to know.
     pub fn put(&self, outcome: &Outcome) {
-        if outcome.end != End::Served || !self.wanted.load(Ordering::Relaxed) {
+        if outcome.end != End::Served || !self.wanted() {
             return;
         }
         let mut outcomes = self.lock();
@@ -43,7 +48,7 @@ impl Feedback {
 
     /// The planner has to be told that there is something; if it cannot be, say so by [`Feedback::not_told`].
     pub fn tell(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed) && !self.lock().is_empty() && !self.told.swap(true, Ordering::Relaxed)
+        self.wanted() && !self.lock().is_empty() && !self.told.swap(true, Ordering::Relaxed)
     }
 
     /// The planner could not be told.
@@ -62,6 +67,16 @@ impl Feedback {
     /// Outcomes that nobody was told since too many came.
     pub fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Relaxed)
+    }
+
+    fn wanted(&self) -> bool {
+        self.active_wants.load(Ordering::Relaxed) || self.shadow_wants.load(Ordering::Relaxed)
+    }
+
+    fn forget_unwanted(&self) {
+        if !self.wanted() {
+            self.lock().clear();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Outcome>> {
@@ -101,18 +116,24 @@ mod tests {
         let feedback = Feedback::default();
         put(&feedback, 0..3);
         assert!(!feedback.tell() && feedback.take(9).is_empty());
-        feedback.want(true);
+        feedback.active_wants(true);
         feedback.put(&outcome(3, End::Cancelled));
         assert!(!feedback.tell());
         put(&feedback, 4..5);
         assert!(feedback.tell());
         assert_eq!(feedback.take(9)[0].job, JobId(4));
+        put(&feedback, 5..6);
+        feedback.active_wants(false);
+        assert!(feedback.take(9).is_empty());
+        feedback.shadow_wants(true);
+        put(&feedback, 6..7);
+        assert!(feedback.tell());
     }
 
     #[test]
     fn the_planner_is_told_once_until_it_looks() {
         let feedback = Feedback::default();
-        feedback.want(true);
+        feedback.active_wants(true);
         put(&feedback, 0..3);
         assert!(feedback.tell() && !feedback.tell());
         feedback.not_told();
@@ -124,7 +145,7 @@ mod tests {
     #[test]
     fn the_oldest_beyond_the_most_are_forgotten() {
         let feedback = Feedback::default();
-        feedback.want(true);
+        feedback.active_wants(true);
         put(&feedback, 0..MOST_OUTCOMES as u64);
         assert_eq!(feedback.forgotten(), 0);
         put(&feedback, 5000..5001);

@@ -28,9 +28,9 @@ pub enum Order {
 }
 
 /// Orders that may wait for the planner: a question a lane, a change of policy, the questions that it makes the lanes
-/// ask anew, and one word of outcomes.
+/// ask anew, and a word of outcomes: two, if the planner looks for outcomes just when it is being told.
 pub fn most_orders(lanes: u32) -> usize {
-    2 * lanes as usize + 2
+    2 * lanes as usize + 3
 }
 
 /// Another policy to put in place.
@@ -41,7 +41,7 @@ pub struct Install {
     /// It.
     pub policy: Policy,
     /// What it left when it was in place before; used if the one in place leaves nothing.
-    pub left: Option<Saved>,
+    pub left: Option<Arc<Saved>>,
     /// Is sent the one that it replaces once that is so.
     pub done: SyncSender<Installed>,
 }
@@ -177,7 +177,7 @@ impl Planner {
 
     fn install(&mut self, install: Install) {
         let Install { place, mut policy, left, done } = install;
-        let (carried, saved) = carry_over(&mut self.0.policy, &mut policy, left.as_ref());
+        let (carried, saved) = carry_over(&mut self.0.policy, &mut policy, left.as_deref());
         let eager = policy.loaded().description().eager;
         let replaced = std::mem::replace(&mut self.0.policy, policy);
         self.0.place = place.clone();
@@ -188,7 +188,7 @@ impl Planner {
     }
 
     fn want_feedback(&self) {
-        self.0.feedback.want(self.0.policy.loaded().description().feedback);
+        self.0.feedback.active_wants(self.0.policy.loaded().description().feedback);
     }
 
     /// Tells some of what has become of jobs; nothing, if nothing has.
@@ -197,11 +197,13 @@ impl Planner {
         if outcomes.is_empty() {
             return false;
         }
+        // a policy that does not want to know is not told
         if let Err(error) = self.0.policy.observe(&outcomes) {
             self.0.place.stats.did_not_listen(&error);
             self.revive();
             self.raise_alarm();
         }
+        self.0.stage.tell(outcomes);
         true
     }
 }

@@ -69,7 +69,14 @@ impl Service {
         let stage = Arc::new(Stage::default());
         let (alarms, raised) = rollback::alarms();
         let place = active.place();
-        let parts = planner::Parts { policy, place, driver: driver.clone(), feedback, alarms, stage: stage.clone() };
+        let parts = planner::Parts {
+            policy,
+            place,
+            driver: driver.clone(),
+            feedback: feedback.clone(),
+            alarms,
+            stage: stage.clone(),
+        };
         planner::start(parts, orders)?;
         for (lane, work) in work.into_iter().enumerate() {
             let builds = models.iter().map(|model| model.build.clone()).collect();
@@ -82,6 +89,7 @@ impl Service {
             driver: driver.clone(),
             planner,
             stage,
+            feedback,
             metrics: metrics.clone(),
             active,
         }));

@@ -49,7 +49,8 @@ pub(super) async fn push(
 ) -> Result<Response, Fault> {
     let policies = &app.open()?.policies;
     refuse_forms(request.headers())?;
-    policies.check_room(&name, body::announced(request.headers()).unwrap_or(0)).map_err(shelf_fault)?;
+    let announced = body::announced(request.headers()).unwrap_or(0).min(policies.most_component_bytes());
+    policies.check_room(&name, announced).map_err(shelf_fault)?;
     let bounds = bounds(&app.config.http, policies);
     let received = body::receive(request, bounds, policies.receiving().hold()).await?;
     policy::blocking(app, move |service| {

@@ -34,9 +34,11 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request<Body>) -> 
 
 /// `DELETE /v1/policy/shadow`
 pub(super) async fn clear(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
-    let service = app.service()?;
-    let shadow = service.policies.clear_shadow().ok_or_else(none)?;
-    Ok(Json(describe(service, &shadow)))
+    blocking(app, |service| {
+        let shadow = service.policies.clear_shadow().ok_or_else(none)?;
+        Ok(Json(describe(service, &shadow)))
+    })
+    .await
 }
 
 /// What was seen of the shadow so far.

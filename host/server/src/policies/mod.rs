@@ -18,6 +18,7 @@ use bytes::Bytes;
 use mosel_sandbox::{Description, Loaded};
 
 use crate::driver::Driver;
+use crate::feedback::Feedback;
 use crate::jobs::{ByteBudget, PolicyTag};
 use crate::metrics::Metrics;
 use crate::planner::{Order, Place};
@@ -36,6 +37,7 @@ pub struct Policies {
     driver: Arc<Driver>,
     planner: SyncSender<Order>,
     stage: Arc<Stage>,
+    feedback: Arc<Feedback>,
     metrics: Arc<Metrics>,
     /// Components that are being received.
     receiving: Arc<ByteBudget>,
@@ -57,6 +59,8 @@ pub struct Parts {
     pub planner: SyncSender<Order>,
     /// Where another one may watch.
     pub stage: Arc<Stage>,
+    /// Where it is said who wants to know what became of jobs.
+    pub feedback: Arc<Feedback>,
     /// Where changes are counted.
     pub metrics: Arc<Metrics>,
     /// The policy in place: the planner has been started with it.
@@ -83,11 +87,11 @@ const RECEIVED_AT_A_TIME: u64 = 2;
 impl Policies {
     /// With one in place.
     pub fn new(parts: Parts) -> Policies {
-        let Parts { workshop, lanes, rule, driver, planner, stage, metrics, active } = parts;
+        let Parts { workshop, lanes, rule, driver, planner, stage, feedback, metrics, active } = parts;
         let receiving = ByteBudget::new(RECEIVED_AT_A_TIME * workshop.engine.limits().component_bytes as u64);
         let standing = Mutex::new(Standing { active, previous: None, last_rollback: None });
         let changing = Mutex::default();
-        Policies { workshop, lanes, rule, driver, planner, stage, metrics, receiving, changing, standing }
+        Policies { workshop, lanes, rule, driver, planner, stage, feedback, metrics, receiving, changing, standing }
     }
 
     /// Every policy there is.

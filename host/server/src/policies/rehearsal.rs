@@ -23,12 +23,13 @@ impl Policies {
     pub(super) fn rehearse(&self, trial: &mut Trial) -> Result<(), SwapError> {
         let lanes = self.lanes;
         let mut snapshots = self.driver.look(|scheduler, now| {
-            let lanes = (0..lanes).chain([lanes - 1]);
+            // the one that is made up comes first: it says most about a policy
+            let lanes = std::iter::once(lanes - 1).chain(0..lanes);
             lanes.map(|lane| scheduler.snapshot(lane, Trigger::Rehearsal, now)).collect::<Vec<Snapshot>>()
         });
         let catalog = &self.workshop.catalog;
-        if let Some(last) = snapshots.last_mut() {
-            make_up(last, catalog);
+        if let Some(first) = snapshots.first_mut() {
+            make_up(first, catalog);
         }
         let refused =
             |(kind, words): (&str, String)| SwapError::Rehearsal { name: trial.name.clone(), kind: kind.into(), words };

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mosel_core::{Catalog, Plan, PlanError, PolicyError, Proposal, Snapshot};
+use mosel_core::{Catalog, Outcome, Plan, PlanError, PolicyError, Proposal, Snapshot};
 use mosel_sandbox::{Description, Loaded, Policy};
 
 use super::{Policies, SwapError, Trial};
@@ -30,6 +30,13 @@ pub struct Exchange {
     pub wall: Duration,
 }
 
+/// What a shadow is shown.
+#[derive(Debug)]
+enum Seen {
+    Exchange(Exchange),
+    Outcomes(Vec<Outcome>),
+}
+
 /// Where the planner finds the shadow, if there is one.
 #[derive(Debug, Default)]
 pub struct Stage {
@@ -45,7 +52,7 @@ pub struct Shadow {
     pub loaded: Loaded,
     /// JSON text it was configured with.
     pub settings: String,
-    seen: SyncSender<Exchange>,
+    seen: SyncSender<Seen>,
     tally: Arc<Mutex<Tally>>,
     meters: ShadowMeters,
 }
@@ -67,9 +74,16 @@ impl Stage {
     /// Shows the shadow an exchange, if it has time for one more.
     pub fn show(&self, exchange: Exchange) {
         let Some(shadow) = self.shadow() else { return };
-        if let Err(TrySendError::Full(_)) = shadow.seen.try_send(exchange) {
+        if let Err(TrySendError::Full(_)) = shadow.seen.try_send(Seen::Exchange(exchange)) {
             shadow.meters.dropped.inc();
             shadow.lock().dropped += 1;
+        }
+    }
+
+    /// Tells the shadow what became of jobs, if it wants to know and has time for it.
+    pub fn tell(&self, outcomes: Vec<Outcome>) {
+        if let Some(shadow) = self.shadow().filter(|shadow| shadow.description().feedback) {
+            let _ = shadow.seen.try_send(Seen::Outcomes(outcomes));
         }
     }
 
@@ -112,21 +126,24 @@ impl Policies {
     /// Lets another policy watch, instead of one that did.
     pub fn set_shadow(&self, name: &str, settings: &str) -> Result<Arc<Shadow>, SwapError> {
         let Trial { name, loaded, settings, policy, .. } = self.rehearsed(name, settings)?;
-        let (seen, exchanges) = sync_channel(MOST_WAITING);
+        let (seen, shown) = sync_channel(MOST_WAITING);
         let _changing = self.changing();
         let tally = Arc::new(Mutex::new(Tally::new(self.active().tag.generation)));
         let meters = self.metrics.of_shadow();
         let watcher =
             Watcher { policy, catalog: self.workshop.catalog.clone(), tally: tally.clone(), meters: meters.clone() };
-        let thread = std::thread::Builder::new().name("shadow".into()).spawn(move || watcher.run(&exchanges));
+        let thread = std::thread::Builder::new().name("shadow".into()).spawn(move || watcher.run(&shown));
         thread.map_err(|error| SwapError::NoThread(error.to_string()))?;
         let shadow = Arc::new(Shadow { name, loaded, settings, seen, tally, meters });
+        self.feedback.shadow_wants(shadow.description().feedback);
         self.stage.set(Some(shadow.clone()));
         Ok(shadow)
     }
 
     /// Sends the shadow away; says what it had seen.
     pub fn clear_shadow(&self) -> Option<Arc<Shadow>> {
+        let _changing = self.changing();
+        self.feedback.shadow_wants(false);
         self.stage.set(None)
     }
 }
@@ -140,9 +157,13 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn run(mut self, exchanges: &Receiver<Exchange>) {
-        while let Ok(exchange) = exchanges.recv() {
-            self.watch(exchange);
+    fn run(mut self, shown: &Receiver<Seen>) {
+        while let Ok(seen) = shown.recv() {
+            match seen {
+                Seen::Exchange(exchange) => self.watch(exchange),
+                // one that fails at it starts anew with the next exchange
+                Seen::Outcomes(outcomes) => drop(self.policy.observe(&outcomes)),
+            }
         }
     }
 

@@ -53,7 +53,7 @@ pub struct Previous {
     pub active: Active,
     /// It was taken out since it failed too often.
     pub failed: bool,
-    left: Option<Saved>,
+    left: Option<Arc<Saved>>,
 }
 
 /// A return to the policy before.
@@ -180,7 +180,7 @@ impl Policies {
         Ok(changed)
     }
 
-    fn install(&self, trial: Trial, left: Option<Saved>, _: &Changing) -> Result<Changed, SwapError> {
+    fn install(&self, trial: Trial, left: Option<Arc<Saved>>, _: &Changing) -> Result<Changed, SwapError> {
         let Trial { name, source, loaded, settings, policy } = trial;
         let generation = self.active().tag.generation + 1;
         let place = self.place(&name, loaded.hash(), generation);
@@ -191,7 +191,7 @@ impl Policies {
         let active = Active { tag: place.tag, source, loaded, settings, stats: place.stats };
         let mut standing = self.lock();
         let before = std::mem::replace(&mut standing.active, active.clone());
-        standing.previous = Some(Previous { active: before, failed: false, left });
+        standing.previous = Some(Previous { active: before, failed: false, left: left.map(Arc::new) });
         drop(standing);
         drop(replaced);
         self.metrics.installed(generation);
