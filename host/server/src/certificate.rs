@@ -69,6 +69,8 @@ pub enum Decision {
         name: String,
         /// Its component's hash.
         hash: String,
+        /// Which installation of a policy.
+        generation: u64,
     },
     /// The built-in squeeze.
     Squeeze,
@@ -125,8 +127,8 @@ fn decisions(outcome: &Outcome, ending: &Ending) -> Vec<Decision> {
         Decider::Squeeze => Decision::Squeeze,
         Decider::Policy(plan) => {
             let policy = ending.planned_by.iter().find(|(by, _)| *by == plan).map(|(_, policy)| (**policy).clone());
-            let PolicyTag { name, hash } = policy.unwrap_or_default();
-            Decision::Policy { plan: plan.0, name, hash }
+            let PolicyTag { name, hash, generation } = policy.unwrap_or_default();
+            Decision::Policy { plan: plan.0, name, hash, generation }
         }
     };
     outcome.decisions.iter().map(decision).collect()

@@ -71,6 +71,9 @@ struct Serve {
     /// How long accepted jobs get to finish once the server was told to stop.
     #[arg(long, value_name = "SECONDS")]
     drain_timeout: Option<f64>,
+    /// File with the token that whoever changes policies has to show; without one, only this machine may change them.
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
     /// Print the effective configuration and exit.
     #[arg(long)]
     print_config: bool,
@@ -131,6 +134,7 @@ impl Serve {
         values.extend(self.null.then_some(("models.null", Value::Bool(true))));
         values.extend(self.policy.as_ref().map(|policy| ("policy.name", json!(policy))));
         values.extend(self.policy_dir.as_ref().map(|dir| ("policy.dir", json!(dir))));
+        values.extend(self.admin_token_file.as_ref().map(|file| ("http.admin_token_file", json!(file))));
         if let Some(seconds) = self.drain_timeout {
             let sound = seconds.is_finite() && seconds >= 0.0;
             anyhow::ensure!(sound, "--drain-timeout is {seconds}, expected seconds from 0 on");

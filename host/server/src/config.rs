@@ -47,6 +47,8 @@ pub struct Http {
     pub max_wait_ms: u64,
     /// How long accepted jobs get to finish once the server was told to stop.
     pub drain_timeout_ms: u64,
+    /// A file with the token that whoever changes policies has to show; empty for none: then only this machine may.
+    pub admin_token_file: PathBuf,
 }
 
 /// What is served.
@@ -111,6 +113,12 @@ pub struct Policy {
     pub seed: u64,
     /// Linear memory a policy may use.
     pub memory_bytes: u64,
+    /// So many failures among the last `rollback_window` answers bring the policy before back; 0 for never.
+    pub rollback_failures: u32,
+    /// Answers that `rollback_failures` looks back on.
+    pub rollback_window: u32,
+    /// A directory for compiled code, so that a known component is there at once after a restart; empty for none.
+    pub cache_dir: PathBuf,
 }
 
 impl Default for Http {
@@ -125,6 +133,7 @@ impl Default for Http {
             body_timeout_ms: 30_000,
             max_wait_ms: 600_000,
             drain_timeout_ms: 30_000,
+            admin_token_file: PathBuf::new(),
         }
     }
 }
@@ -164,6 +173,9 @@ impl Default for Policy {
             budget_ms: 20,
             seed: 7,
             memory_bytes: 64 << 20,
+            rollback_failures: 5,
+            rollback_window: 50,
+            cache_dir: cache_dir().unwrap_or_default(),
         }
     }
 }
@@ -227,6 +239,9 @@ impl Config {
         within("policy.budget_ms", policy.budget_ms, 1, 60_000)?;
         within("policy.seed", policy.seed, 0, i64::MAX as u64)?;
         within("policy.memory_bytes", policy.memory_bytes, 1 << 20, 1 << 32)?;
+        within("policy.rollback_failures", policy.rollback_failures.into(), 0, 10_000)?;
+        let least = policy.rollback_failures.max(1).into();
+        within("policy.rollback_window", policy.rollback_window.into(), least, 10_000)?;
         serde_json::from_str::<serde_json::Value>(&policy.settings)
             .with_context(|| format!("policy.settings is {:?}, expected JSON text", policy.settings))?;
         Ok(())
@@ -250,6 +265,13 @@ impl Http {
     pub fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms)
     }
+}
+
+/// `mosel/compiled` in the user's cache; `None` without one.
+fn cache_dir() -> Option<PathBuf> {
+    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+    Some(cache.join("mosel/compiled"))
 }
 
 const HOUR_MS: u64 = 3_600_000;
@@ -309,6 +331,9 @@ mod tests {
         assert_eq!(Config::load(None, &overrides).unwrap().queue.max_jobs, 9);
         assert_eq!(refusal("[queue]\nmax_jobs = 0\n"), "queue.max_jobs is 0, expected 1 to 100000");
         assert_eq!(refusal("[queue]\nmargin = -0.5\n"), "queue.margin is -0.5, expected 0 to 10");
+        let message = refusal("[policy]\nrollback_failures = 9\nrollback_window = 8\n");
+        assert_eq!(message, "policy.rollback_window is 8, expected 9 to 10000");
+        assert_eq!(file("[policy]\nrollback_failures = 9\nrollback_window = 9\n").unwrap().policy.rollback_window, 9);
         let message = refusal("[queue]\nlanes = \"two\"\n");
         assert!(message.contains("line 2") && message.contains("u32"), "{message}");
     }

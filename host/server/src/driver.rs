@@ -18,8 +18,10 @@ use mosel_core::{
 use tokio::sync::oneshot;
 
 use crate::device::Work;
+use crate::feedback::Feedback;
 use crate::jobs::{Ending, Entry, Jobs, PolicyTag, Turned, Wakes};
-use crate::planner::{Order, PolicyStats};
+use crate::metrics::Metrics;
+use crate::planner::{Order, Place};
 
 /// The only stepper of the core and the only reader of its clock. Shared by everyone who has something to tell it.
 pub struct Driver {
@@ -38,10 +40,12 @@ pub struct Parts {
     pub devices: Vec<SyncSender<Work>>,
     /// The planner thread; `None` once the driver has stopped.
     pub planner: Option<SyncSender<Order>>,
-    /// The policy in place at the start.
-    pub policy: Arc<PolicyTag>,
-    /// What became of the policy's answers.
-    pub stats: Arc<PolicyStats>,
+    /// The policy in place.
+    pub policy: Place,
+    /// Where policies are told what became of jobs.
+    pub feedback: Arc<Feedback>,
+    /// Where it is counted what happens.
+    pub metrics: Arc<Metrics>,
 }
 
 /// How a drain went.
@@ -75,7 +79,7 @@ impl Driver {
     }
 
     /// Another policy is in place.
-    pub fn change_policy(&self, policy: Arc<PolicyTag>, eager: bool) -> Wakes {
+    pub fn change_policy(&self, policy: Place, eager: bool) -> Wakes {
         self.enter(|running, now| running.change_policy(policy, eager, now))
     }
 
@@ -194,7 +198,7 @@ const POLICIES_REMEMBERED: usize = 64;
 
 impl Running {
     fn new(parts: Parts) -> Running {
-        let policies = VecDeque::from([(PlanId(0), parts.policy.clone())]);
+        let policies = VecDeque::from([(PlanId(0), parts.policy.tag.clone())]);
         Running {
             parts,
             live: HashMap::new(),
@@ -234,20 +238,22 @@ impl Running {
     fn carry_out(&mut self, action: Action, now: Time) {
         match action {
             Action::Accept(accepted) => {
+                self.parts.metrics.accepted();
                 if let Some(entry) = self.live.get(&accepted.job) {
                     self.outbox.wakes.extend(entry.accept(accepted));
                 }
             }
             Action::Refuse(job, refusal) => {
+                self.parts.metrics.turned_away(&refusal);
                 if let Some(entry) = self.live.remove(&job) {
                     self.outbox.wakes.extend(self.parts.jobs.turn_away(&entry, Turned::Core(refusal, now)));
                 }
             }
             Action::Run(batch) => self.run_batch(batch),
             Action::Plan(snapshot) => self.ask(snapshot),
-            Action::Adopt(plan, jobs) => self.parts.stats.adopted(plan, jobs.len()),
-            Action::RefusePlan(plan, error) => self.parts.stats.refused(plan, &error),
-            Action::Squeeze(lane, jobs) => self.parts.stats.squeezed(lane, jobs.len()),
+            Action::Adopt(plan, jobs) => self.parts.policy.stats.adopted(plan, jobs.len()),
+            Action::RefusePlan(plan, error) => self.parts.policy.stats.refused(plan, &error),
+            Action::Squeeze(lane, jobs) => self.parts.policy.stats.squeezed(lane, jobs.len()),
             Action::Finish(outcome) => self.finish(outcome, None, now),
             Action::WakeAt(time) => self.wake_at = Some(time),
         }
@@ -272,18 +278,21 @@ impl Running {
         }
     }
 
-    fn change_policy(&mut self, policy: Arc<PolicyTag>, eager: bool, now: Time) {
+    fn change_policy(&mut self, policy: Place, eager: bool, now: Time) {
         if self.policies.len() == POLICIES_REMEMBERED {
             self.policies.pop_front();
         }
-        self.policies.push_back((PlanId(self.last_plan.0 + 1), policy));
+        self.policies.push_back((PlanId(self.last_plan.0 + 1), policy.tag.clone()));
+        self.parts.policy = policy;
         self.step(now, Event::PolicyChanged { eager });
     }
 
     fn finish(&mut self, outcome: Outcome, reason: Option<String>, now: Time) {
         let Some(entry) = self.live.remove(&outcome.job) else { return };
         let planned_by = outcome.decisions.iter().filter_map(|decider| self.planned_by(*decider)).collect();
-        let policy = self.policies.back().map(|(_, policy)| policy.clone()).unwrap_or_default();
+        let policy = self.parts.policy.tag.clone();
+        self.parts.metrics.ended(&outcome);
+        self.tell(&outcome);
         let (arrival, failure) = {
             let mut progress = entry.progress();
             (progress.arrival, progress.failure.take())
@@ -291,6 +300,19 @@ impl Running {
         let reason = reason.or(failure.filter(|_| outcome.end == End::Failed));
         self.outbox.wakes.extend(self.parts.jobs.end(&entry, Ending { arrival, outcome, policy, planned_by, reason }));
         self.forget_at.get_or_insert(now + self.parts.jobs.keep());
+    }
+
+    /// Keeps the outcome for policies that want to know. The planner is woken if there is room for a word to it: never
+    /// is a question kept out by that.
+    fn tell(&self, outcome: &Outcome) {
+        let feedback = &self.parts.feedback;
+        feedback.put(outcome);
+        if feedback.tell() {
+            let told = self.parts.planner.as_ref().is_some_and(|planner| planner.try_send(Order::Outcomes).is_ok());
+            if !told {
+                feedback.not_told();
+            }
+        }
     }
 
     fn planned_by(&self, decider: Decider) -> Option<(PlanId, Arc<PolicyTag>)> {

@@ -44,7 +44,7 @@ pub struct Entry {
 }
 
 /// What the client asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     /// The model.
     pub model: ModelId,
@@ -58,6 +58,8 @@ pub struct Asked {
     pub weight: f64,
     /// The wish for the case that the deadline cannot be met.
     pub on_late: OnLate,
+    /// What the client calls the one it is for.
+    pub tenant: Option<Arc<str>>,
 }
 
 /// A client's name for a submission, and what it stands for.
@@ -131,6 +133,8 @@ pub struct PolicyTag {
     pub name: String,
     /// SHA-256 of its component, in hex.
     pub hash: String,
+    /// Which installation of a policy on this server, counting from 1.
+    pub generation: u64,
 }
 
 /// One request's answer.
@@ -175,7 +179,7 @@ pub enum Opened {
 impl Jobs {
     /// An empty table that keeps this many ended jobs for so long, and inputs of so many bytes.
     pub fn new(max_ended: usize, keep: Duration, max_input_bytes: u64) -> Jobs {
-        let input_bytes = Arc::new(ByteBudget { used: AtomicU64::new(0), most: max_input_bytes });
+        let input_bytes = ByteBudget::new(max_input_bytes);
         Jobs { next: AtomicU64::new(1), table: Mutex::default(), input_bytes, max_ended, keep }
     }
 
@@ -281,8 +285,8 @@ impl Entry {
     /// The job as the core knows it, arriving now.
     pub fn arrive(&self, now: Time) -> Job {
         self.progress().arrival = now;
-        let Asked { model, requests, deadline, min_accuracy, weight, on_late } = self.asked;
-        let tenant = Tenant::default();
+        let Asked { model, requests, deadline, min_accuracy, weight, on_late, ref tenant } = self.asked;
+        let tenant = tenant.as_deref().map(Tenant::named).unwrap_or_default();
         Job { id: self.id, model, requests, deadline: now + deadline, min_accuracy, weight, tenant, on_late }
     }
 
@@ -422,6 +426,11 @@ pub struct HeldBytes {
 }
 
 impl ByteBudget {
+    /// Room for so many bytes.
+    pub fn new(most: u64) -> Arc<ByteBudget> {
+        Arc::new(ByteBudget { used: AtomicU64::new(0), most })
+    }
+
     /// Nothing taken yet.
     pub fn hold(self: &Arc<Self>) -> HeldBytes {
         HeldBytes { budget: self.clone(), bytes: 0 }
@@ -480,6 +489,7 @@ mod tests {
             min_accuracy: 0.5,
             weight: 1.0,
             on_late: OnLate::Run,
+            tenant: Some("acme".into()),
         };
         let mut held = jobs.input_bytes().hold();
         assert!(held.take(10));
@@ -522,6 +532,13 @@ mod tests {
         assert!(matches!(open(&jobs, Some(("k", 1))), Opened::Same(_)));
         assert_eq!(jobs.forget_old(Time::START + Duration::from_secs(60)), None);
         assert!(matches!(open(&jobs, Some(("k", 2))), Opened::New(_)));
+    }
+
+    #[test]
+    fn the_core_knows_a_tenant_by_its_hash() {
+        let jobs = jobs(1);
+        assert_eq!(new(&jobs).arrive(Time::START).tenant, Tenant::named("acme"));
+        assert_ne!(Tenant::named("acme"), Tenant::default());
     }
 
     #[test]

@@ -11,10 +11,12 @@ pub mod client;
 pub mod config;
 pub mod device;
 pub mod driver;
+pub mod feedback;
 #[cfg(feature = "torch")]
 mod figure;
 mod http;
 pub mod jobs;
+pub mod metrics;
 pub mod planner;
 pub mod policies;
 #[cfg(feature = "torch")]
@@ -22,5 +24,6 @@ pub mod profile;
 pub mod served;
 pub mod server;
 pub mod service;
+pub mod stats;
 #[cfg(feature = "torch")]
 pub mod train;

@@ -1,183 +1,237 @@
 //! The planner: one thread that owns the policy in place and asks it, so that nobody else ever waits for one.
+//!
+//! Between decisions it puts another policy in place, and when no question waits it tells outcomes.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{Receiver, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
 use anyhow::Context;
-use mosel_core::{Event, PlanError, PlanId, Snapshot};
-use mosel_sandbox::Policy;
+use mosel_core::{Event, PolicyError, Snapshot};
+use mosel_sandbox::{Policy, Saved};
 
 use crate::driver::Driver;
+use crate::feedback::Feedback;
 use crate::jobs::PolicyTag;
+use crate::policies::rollback::{Alarm, Alarms};
+use crate::policies::shadow::{Exchange, Stage};
+use crate::stats::PolicyStats;
 
 /// Something for the planner.
 #[derive(Debug)]
 pub enum Order {
     /// Ask the policy; the answer goes to the driver.
     Ask(Snapshot),
-    /// From now on, ask this one; the sender is dropped once that is so.
-    Install(Arc<PolicyTag>, Box<Policy>, SyncSender<()>),
+    /// From now on, ask another one.
+    Install(Box<Install>),
+    /// Outcomes wait to be told.
+    Outcomes,
 }
 
-/// What became of the policy's answers, and how long they took. Of one policy; a new one starts from nothing.
-#[derive(Debug, Default)]
-pub struct PolicyStats {
-    counts: Mutex<Counts>,
+/// Orders that may wait for the planner: a question a lane, a change of policy, the questions that it makes the lanes
+/// ask anew, and a word of outcomes: two, if the planner looks for outcomes just when it is being told.
+pub fn most_orders(lanes: u32) -> usize {
+    2 * lanes as usize + 3
 }
 
-/// The numbers of [`PolicyStats`].
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Counts {
-    /// Questions that were asked.
-    pub calls: u64,
-    /// Answers that were adopted, even if they changed nothing.
-    pub adopted: u64,
-    /// Jobs that adopted answers moved to other strategies.
-    pub moved: u64,
-    /// Answers that were not used, by the reason's short name.
-    pub refused: BTreeMap<&'static str, u64>,
-    /// Times the built-in squeeze had to step in.
-    pub squeezes: u64,
-    /// The last reason for which an answer was not used.
-    pub last_error: Option<String>,
-    times: VecDeque<Duration>,
+/// Another policy to put in place.
+#[derive(Debug)]
+pub struct Install {
+    /// As what.
+    pub place: Place,
+    /// It.
+    pub policy: Policy,
+    /// What it left when it was in place before; used if the one in place leaves nothing.
+    pub left: Option<Arc<Saved>>,
+    /// Is sent the one that it replaces once that is so.
+    pub done: SyncSender<Installed>,
 }
 
-/// Decision times that percentiles are taken over.
-const TIMES_KEPT: usize = 1024;
+/// What a policy in place is known as, and where it is counted how it does.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Which policy, and which installation.
+    pub tag: Arc<PolicyTag>,
+    /// How it does.
+    pub stats: Arc<PolicyStats>,
+}
 
-/// Starts the planner thread with this policy in place. It ends when nobody can send to it any more.
-pub fn start(
-    policy: Policy,
-    orders: Receiver<Order>,
-    driver: Arc<Driver>,
-    stats: Arc<PolicyStats>,
-) -> anyhow::Result<()> {
-    let planner = Planner { policy, driver, stats };
+/// Another policy is in place.
+#[derive(Debug)]
+pub struct Installed {
+    /// The one before; whoever waits drops it, not the planner.
+    pub replaced: Policy,
+    /// What became of its state.
+    pub carried: Carried,
+    /// Its state.
+    pub left: Option<Saved>,
+}
+
+/// What became of a policy's state when another one took its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// One of the two keeps none.
+    None,
+    /// The new one has it.
+    Over,
+    /// The new one has what it had when it was in place before.
+    Back,
+    /// The new one starts without; why.
+    Lost(String),
+}
+
+/// What the planner works with.
+pub struct Parts {
+    /// The policy in place from the start.
+    pub policy: Policy,
+    /// As what.
+    pub place: Place,
+    /// Where answers go.
+    pub driver: Arc<Driver>,
+    /// Where outcomes come from.
+    pub feedback: Arc<Feedback>,
+    /// Who is told that the policy fails too often.
+    pub alarms: Alarms,
+    /// Where another policy may be watching.
+    pub stage: Arc<Stage>,
+}
+
+/// Starts the planner thread. It ends when nobody can send to it any more.
+pub fn start(parts: Parts, orders: Receiver<Order>) -> anyhow::Result<()> {
     std::thread::Builder::new()
         .name("planner".into())
-        .spawn(move || planner.run(&orders))
+        .spawn(move || Planner(parts).run(&orders))
         .context("starting the planner")?;
     Ok(())
 }
 
-struct Planner {
-    policy: Policy,
-    driver: Arc<Driver>,
-    stats: Arc<PolicyStats>,
-}
+/// Outcomes told at a time: while a policy listens it cannot be asked.
+const OUTCOMES_A_CALL: usize = 256;
+
+struct Planner(Parts);
 
 impl Planner {
     fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(order) = orders.recv() {
-            drop(match order {
-                Order::Ask(snapshot) => {
-                    let answer = self.ask(&snapshot);
-                    self.driver.take(answer)
-                }
-                Order::Install(tag, policy, _until_it_is_in_place) => {
-                    self.policy = *policy;
-                    self.stats.start_anew();
-                    self.driver.change_policy(tag, self.policy.loaded().description().eager)
-                }
-            });
+        self.want_feedback();
+        while let Some(order) = self.next(orders) {
+            match order {
+                Order::Ask(snapshot) => self.ask(snapshot),
+                Order::Install(install) => self.install(*install),
+                // they are told when nothing else waits
+                Order::Outcomes => {}
+            }
         }
     }
 
-    fn ask(&mut self, snapshot: &Snapshot) -> Event {
-        let decided = self.policy.decide(snapshot);
+    /// The next order; while none waits, outcomes are told.
+    fn next(&mut self, orders: &Receiver<Order>) -> Option<Order> {
+        loop {
+            match orders.try_recv() {
+                Ok(order) => return Some(order),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            if !self.tell_outcomes() {
+                return orders.recv().ok();
+            }
+        }
+    }
+
+    fn ask(&mut self, snapshot: Snapshot) {
+        let Parts { policy, place, driver, stage, .. } = &mut self.0;
+        let decided = policy.decide(&snapshot);
         for line in &decided.log {
             tracing::debug!(plan = snapshot.plan.0, %line, "the policy says");
         }
-        self.stats.asked(decided.wall);
-        Event::Planned(snapshot.plan, decided.answer)
-    }
-}
-
-impl PolicyStats {
-    /// The numbers so far.
-    pub fn counts(&self) -> Counts {
-        self.lock().clone()
-    }
-
-    /// An answer was adopted.
-    pub fn adopted(&self, plan: PlanId, moved: usize) {
-        tracing::debug!(plan = plan.0, moved, "adopted a plan");
-        let mut counts = self.lock();
-        counts.adopted += 1;
-        counts.moved += moved as u64;
-    }
-
-    /// An answer was not used.
-    pub fn refused(&self, plan: PlanId, error: &PlanError) {
-        tracing::debug!(plan = plan.0, %error, "refused a plan");
-        let mut counts = self.lock();
-        *counts.refused.entry(error.kind()).or_default() += 1;
-        counts.last_error = Some(error.to_string());
-    }
-
-    /// The built-in squeeze stepped in.
-    pub fn squeezed(&self, lane: u32, moved: usize) {
-        tracing::debug!(lane, moved, "squeezed");
-        self.lock().squeezes += 1;
-    }
-
-    fn asked(&self, time: Duration) {
-        let mut counts = self.lock();
-        counts.calls += 1;
-        if counts.times.len() == TIMES_KEPT {
-            counts.times.pop_front();
+        place.stats.asked(&decided);
+        let failed = decided.answer.as_ref().is_err_and(|error| !matches!(error, PolicyError::Declined(_)));
+        let (plan, wall) = (snapshot.plan, decided.wall);
+        let exchange = stage.is_set().then(|| {
+            let against = place.tag.generation;
+            Exchange { against, snapshot, answer: decided.answer.clone(), wall }
+        });
+        drop(driver.take(Event::Planned(plan, decided.answer)));
+        // the answer is passed on: from here on nobody waits
+        if let Some(exchange) = exchange {
+            stage.show(exchange);
         }
-        counts.times.push_back(time);
-    }
-
-    fn start_anew(&self) {
-        *self.lock() = Counts::default();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().expect("nobody panics while counting")
-    }
-}
-
-impl Counts {
-    /// The decision time that this share of the last decisions did not exceed; `None` without decisions.
-    pub fn percentile(&self, share: f64) -> Option<Duration> {
-        let mut times: Vec<Duration> = self.times.iter().copied().collect();
-        times.sort();
-        let rank = (share * times.len() as f64).ceil() as usize;
-        times.get(rank.clamp(1, times.len().max(1)) - 1).copied()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_of_the_last_decisions() {
-        let stats = PolicyStats::default();
-        assert_eq!(stats.counts().percentile(0.5), None);
-        for micros in 0..TIMES_KEPT as u64 + 100 {
-            stats.asked(Duration::from_micros(micros));
+        if failed {
+            self.revive();
         }
-        let counts = stats.counts();
-        assert_eq!(counts.calls, 1124);
-        assert_eq!(counts.percentile(0.0), Some(Duration::from_micros(100)));
-        assert_eq!(counts.percentile(0.5), Some(Duration::from_micros(611)));
-        assert_eq!(counts.percentile(1.0), Some(Duration::from_micros(1123)));
+        self.raise_alarm();
     }
 
-    #[test]
-    fn refusals_are_counted_by_reason() {
-        let stats = PolicyStats::default();
-        stats.refused(PlanId(1), &PlanError::Late);
-        stats.refused(PlanId(2), &PlanError::NotFinite);
-        stats.refused(PlanId(3), &PlanError::Late);
-        let counts = stats.counts();
-        assert_eq!(counts.refused, BTreeMap::from([("late", 2), ("not_finite", 1)]));
-        assert!(counts.last_error.unwrap().contains("nobody waited"));
+    fn revive(&mut self) {
+        let Parts { policy, place, .. } = &mut self.0;
+        if let Err(error) = policy.revive() {
+            tracing::warn!(policy = place.tag.name, %error, "the policy failed, and did not start again");
+            place.stats.did_not_start(&error);
+        }
+    }
+
+    fn raise_alarm(&mut self) {
+        let Parts { place, alarms, .. } = &self.0;
+        if let Some(words) = place.stats.alarm() {
+            let _ = alarms.try_send(Alarm { generation: place.tag.generation, words });
+        }
+    }
+
+    fn install(&mut self, install: Install) {
+        let Install { place, mut policy, left, done } = install;
+        let (carried, saved) = carry_over(&mut self.0.policy, &mut policy, left.as_deref());
+        let eager = policy.loaded().description().eager;
+        let replaced = std::mem::replace(&mut self.0.policy, policy);
+        self.0.place = place.clone();
+        self.want_feedback();
+        drop(self.0.driver.change_policy(place, eager));
+        // whoever asked for it may have gone away
+        let _ = done.send(Installed { replaced, carried, left: saved });
+    }
+
+    fn want_feedback(&self) {
+        self.0.feedback.active_wants(self.0.policy.loaded().description().feedback);
+    }
+
+    /// Tells some of what has become of jobs; nothing, if nothing has.
+    fn tell_outcomes(&mut self) -> bool {
+        let outcomes = self.0.feedback.take(OUTCOMES_A_CALL);
+        if outcomes.is_empty() {
+            return false;
+        }
+        // a policy that does not want to know is not told
+        if let Err(error) = self.0.policy.observe(&outcomes) {
+            self.0.place.stats.did_not_listen(&error);
+            self.revive();
+            self.raise_alarm();
+        }
+        self.0.stage.tell(outcomes);
+        true
+    }
+}
+
+/// Hands the old policy's state to the new one, or else what the new one left itself; and says what the old one left.
+fn carry_over(old: &mut Policy, new: &mut Policy, left: Option<&Saved>) -> (Carried, Option<Saved>) {
+    let takes = new.loaded().description().stateful;
+    let saved = match old.save() {
+        Ok(saved) => saved,
+        Err(error) => return (give_back(new, left, &format!("the one before could not save it: {error}")), None),
+    };
+    let carried = match &saved {
+        Some(state) if takes => match new.restore(state) {
+            Ok(()) => Carried::Over,
+            Err(error) => give_back(new, left, &format!("the new one did not take it: {error}")),
+        },
+        _ if takes && left.is_some() => give_back(new, left, "the one before keeps none"),
+        _ => Carried::None,
+    };
+    (carried, saved)
+}
+
+fn give_back(new: &mut Policy, left: Option<&Saved>, why: &str) -> Carried {
+    if !new.loaded().description().stateful {
+        return Carried::None;
+    }
+    match left.map(|state| new.restore(state)) {
+        Some(Ok(())) => Carried::Back,
+        _ => Carried::Lost(why.into()),
     }
 }

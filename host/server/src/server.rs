@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::driver::Drained;
-use crate::http::{self, App};
+use crate::http::{self, Admin, App};
 use crate::served::Served;
 use crate::service::Service;
 
@@ -29,6 +29,7 @@ pub struct Server {
 impl Server {
     /// Binds the address and answers "starting" until [`Server::open`].
     pub fn bind(config: Config) -> anyhow::Result<Server> {
+        let admin = Admin::new(&config.http.admin_token_file)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.http.threads)
             .thread_name("http")
@@ -39,7 +40,7 @@ impl Server {
         let listener =
             runtime.block_on(TcpListener::bind(&listen)).with_context(|| format!("listening on {listen}"))?;
         let address = listener.local_addr()?;
-        let app = Arc::new(App { config, service: OnceLock::new(), draining: AtomicBool::new(false) });
+        let app = Arc::new(App { config, admin, service: OnceLock::new(), draining: AtomicBool::new(false) });
         let (stop, stopped) = watch::channel(false);
         let connections = runtime.spawn(http::serve(listener, app.clone(), stopped));
         Ok(Server { app, address, stop, connections, runtime })

@@ -6,14 +6,21 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mosel_core::{Event, Scheduler, Time};
-use mosel_sandbox::{Budget, Engine, Limits};
+use mosel_sandbox::{Budget, Engine, Limits, Policy};
 
 use crate::config::{self, Config};
 use crate::device;
-use crate::driver::{Driver, Parts};
+use crate::driver::{self, Driver};
+use crate::feedback::Feedback;
 use crate::jobs::{Entry, Jobs};
-use crate::planner::{self, PolicyStats};
-use crate::policies::{Policies, Ready, Shelf, Workshop};
+use crate::metrics::Metrics;
+use crate::planner;
+use crate::policies::rollback::{self, Rule};
+use crate::policies::shadow::Stage;
+use crate::policies::shelf::Shelf;
+use crate::policies::swap::Active;
+use crate::policies::watch::{self, Watch};
+use crate::policies::{self, Policies, Trial, Workshop};
 use crate::served::Served;
 
 /// Everything between a submission and its answer.
@@ -25,9 +32,10 @@ pub struct Service {
     /// Steps the scheduler.
     pub driver: Arc<Driver>,
     /// The policies there are.
-    pub policies: Policies,
-    /// How the policy in place does.
-    pub stats: Arc<PolicyStats>,
+    pub policies: Arc<Policies>,
+    /// What happened, in numbers.
+    pub metrics: Arc<Metrics>,
+    _watch: Option<Watch>,
 }
 
 impl Service {
@@ -35,41 +43,82 @@ impl Service {
     pub fn start(config: &Config, models: Vec<Served>) -> anyhow::Result<Service> {
         let matrices = models.iter().map(|model| model.matrix.clone()).collect();
         let mut scheduler = Scheduler::new(core_config(config), matrices);
-        let engine = Engine::new(limits(&config.policy))?;
+        let metrics = Arc::new(Metrics::default());
         let shelf = Shelf::new(&config.policy.dir);
-        let workshop = Workshop { shelf, engine, catalog: scheduler.catalog().clone(), seed: config.policy.seed };
-        let Ready { active, policy } = workshop.prepare(&config.policy.name, &config.policy.settings)?;
+        let workshop = Workshop::new(shelf, engine(config)?, scheduler.catalog().clone(), config.policy.seed);
+        let trial = workshop.prepare(&config.policy.name, &config.policy.settings)?;
+        let (active, policy) = first(trial, rule(&config.policy), &metrics);
         scheduler.step(Time::START, Event::PolicyChanged { eager: policy.loaded().description().eager });
 
         let lanes = config.queue.lanes;
         let jobs = Arc::new(job_table(config));
-        let stats = Arc::new(PolicyStats::default());
+        let feedback = Arc::new(Feedback::default());
         // a lane is given its next batch when the last is done, so there is never more than one on its way
         let (devices, work): (Vec<_>, Vec<_>) = (0..lanes).map(|_| sync_channel(1)).unzip();
-        // a question a lane, a change of policy, and the questions that it makes the lanes ask anew
-        let (planner, orders) = sync_channel(2 * lanes as usize + 1);
-        let parts = Parts {
+        let (planner, orders) = sync_channel(planner::most_orders(lanes));
+        let driver = Driver::start(driver::Parts {
             scheduler,
             jobs: jobs.clone(),
             devices,
             planner: Some(planner.clone()),
-            policy: active.tag.clone(),
-            stats: stats.clone(),
+            policy: active.place(),
+            feedback: feedback.clone(),
+            metrics: metrics.clone(),
+        });
+        let driver = driver.context("starting the clock")?;
+        let stage = Arc::new(Stage::default());
+        let (alarms, raised) = rollback::alarms();
+        let place = active.place();
+        let parts = planner::Parts {
+            policy,
+            place,
+            driver: driver.clone(),
+            feedback: feedback.clone(),
+            alarms,
+            stage: stage.clone(),
         };
-        let driver = Driver::start(parts).context("starting the clock")?;
-        planner::start(policy, orders, driver.clone(), stats.clone())?;
+        planner::start(parts, orders)?;
         for (lane, work) in work.into_iter().enumerate() {
             let builds = models.iter().map(|model| model.build.clone()).collect();
             device::start(lane, builds, work, driver.clone())?;
         }
-        let policies = Policies::new(workshop, lanes, driver.clone(), planner, active);
-        Ok(Service { models, jobs, driver, policies, stats })
+        let policies = Arc::new(Policies::new(policies::Parts {
+            workshop,
+            lanes,
+            rule: rule(&config.policy),
+            driver: driver.clone(),
+            planner,
+            stage,
+            feedback,
+            metrics: metrics.clone(),
+            active,
+        }));
+        rollback::start(raised, &policies)?;
+        let watch = watch::start(&policies)?;
+        Ok(Service { models, jobs, driver, policies, metrics, _watch: watch })
     }
 
     /// The model of this job.
     pub fn model(&self, entry: &Entry) -> &Served {
         &self.models[entry.asked.model.0 as usize]
     }
+}
+
+/// The policy that is in place from the start.
+fn first(trial: Trial, rule: Rule, metrics: &Metrics) -> (Active, Policy) {
+    const GENERATION: u64 = 1;
+    let Trial { name, source, loaded, settings, policy } = trial;
+    let place = policies::place(&name, loaded.hash(), GENERATION, rule, metrics);
+    metrics.starts_with(GENERATION);
+    (Active { tag: place.tag, source, loaded, settings, stats: place.stats }, policy)
+}
+
+fn rule(policy: &config::Policy) -> Rule {
+    Rule { failures: policy.rollback_failures, window: policy.rollback_window }
+}
+
+fn engine(config: &Config) -> anyhow::Result<Engine> {
+    Engine::new(limits(&config.policy))
 }
 
 fn job_table(config: &Config) -> Jobs {

@@ -21,6 +21,7 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mosel"))
             .args(["serve", "--listen", "127.0.0.1:0", "--timed", profile])
             .args(arguments)
+            .env("MOSEL_POLICY__CACHE_DIR", "")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -51,7 +52,7 @@ impl Server {
 
     fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Value) {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
             body.len()
         );
         self.raw(&[head.as_bytes(), body].concat())

@@ -15,6 +15,7 @@ pub(crate) struct Client(pub(crate) SocketAddr);
 pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
+    pub(crate) text: String,
     pub(crate) json: Value,
 }
 
@@ -29,6 +30,34 @@ impl Client {
 
     pub(crate) fn put(self, path: &str, body: &Value) -> Answer {
         self.send("PUT", path, &["content-type: application/json"], body.to_string().as_bytes())
+    }
+
+    /// Puts a component onto the shelf.
+    pub(crate) fn push(self, name: &str, component: &[u8]) -> Answer {
+        self.send("PUT", &format!("/v1/policies/{name}"), &["content-type: application/wasm"], component)
+    }
+
+    pub(crate) fn post(self, path: &str) -> Answer {
+        self.send("POST", path, &[], b"")
+    }
+
+    /// The value of one series of `GET /metrics`, 0 if it is not there.
+    pub(crate) fn metric(self, series: &str) -> f64 {
+        let text = self.get("/metrics").expect(200).text;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// Asks until the answer is so; fails after half a minute.
+    pub(crate) fn await_answer(self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..3000 {
+            let json = self.get(path).json;
+            if wanted(&json) {
+                return json;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{path} did not become as expected: {}", self.get(path).json);
     }
 
     /// Submits a job without waiting for its end.
@@ -47,7 +76,7 @@ impl Client {
     }
 
     pub(crate) fn send(self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for header in headers {
             head += &format!("{header}\r\n");
         }
@@ -84,7 +113,8 @@ pub(crate) fn read(mut stream: TcpStream) -> Option<Answer> {
     let text = String::from_utf8(bytes).expect("answers are text");
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
-    Some(Answer { status, head: head.to_lowercase(), json: serde_json::from_str(body).unwrap_or(Value::Null) })
+    let json = serde_json::from_str(body).unwrap_or(Value::Null);
+    Some(Answer { status, head: head.to_lowercase(), text: body.to_owned(), json })
 }
 
 impl Answer {

@@ -1,6 +1,8 @@
 //! A server in this process, its models, and jobs for them.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mosel::config::Config;
@@ -18,6 +20,7 @@ use crate::client::Client;
 pub(crate) struct Fixture {
     server: Option<Server>,
     pub(crate) client: Client,
+    _folder: Option<Folder>,
 }
 
 impl Fixture {
@@ -30,13 +33,35 @@ impl Fixture {
         let mut config = Config::default();
         config.http.listen = "127.0.0.1:0".into();
         config.policy.name = "highest-accuracy".into();
+        config.policy.cache_dir = PathBuf::new();
         change(&mut config);
         config.check().expect("a test's configuration is sound");
         let max_requests = config.queue.max_requests;
         let server = Server::bind(config).expect("port 0 is free");
         server.open(models(max_requests)).expect("the models are sound");
         let client = Client(server.address());
-        Fixture { server: Some(server), client }
+        Fixture { server: Some(server), client, _folder: None }
+    }
+
+    /// With a policy in place from the start that misbehaves in this way; whatever is there at the start needs no
+    /// rehearsal.
+    pub(crate) fn with_hostile(settings: Value) -> Fixture {
+        Fixture::with_hostile_and(settings, |_| {})
+    }
+
+    pub(crate) fn with_hostile_and(mut settings: Value, change: impl FnOnce(&mut Config)) -> Fixture {
+        let folder = Folder::new("hostile");
+        folder.put("hostile", HOSTILE);
+        settings["spare_lane_0"] = json!(false);
+        let mut fixture = Fixture::with(|config| {
+            config.policy.dir = folder.0.clone();
+            config.policy.name = "hostile".into();
+            config.policy.settings = settings.to_string();
+            config.policy.budget_ms = PATIENT_MS;
+            change(config);
+        });
+        fixture._folder = Some(folder);
+        fixture
     }
 
     /// Takes the server out, to stop it oneself.
@@ -52,6 +77,42 @@ impl Drop for Fixture {
         {
             server.drain().expect("a server can be stopped");
         }
+    }
+}
+
+/// So that a busy machine does not turn a decision, or a panic, into silence.
+pub(crate) const PATIENT_MS: u64 = 2000;
+
+/// Misbehaves as its settings say.
+pub(crate) const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
+
+/// Submits so many jobs of 16 requests at once, without a floor; how each of them ended.
+pub(crate) fn overload(client: Client, jobs: usize, deadline_ms: f64) -> Vec<Value> {
+    let wish = with(job(16), "deadline_ms", deadline_ms);
+    let accepted: Vec<_> = (0..jobs).map(|_| client.submit(&wish).expect(202)).collect();
+    accepted.iter().map(|job| client.await_state(job.id(), "served").json).collect()
+}
+
+/// A directory of this test alone.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Folder {
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("mosel-e2e-{name}-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a temporary directory can be made");
+        Folder(path)
+    }
+
+    pub(crate) fn put(&self, policy: &str, bytes: &[u8]) {
+        std::fs::write(Path::new(&self.0).join(format!("{policy}.wasm")), bytes).expect("it is writable");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,18 +1,17 @@
 //! Policies that are changed while jobs run, and some that should not have been.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::client::Client;
-use crate::fixture::{Fixture, job, with};
+use crate::fixture::{Fixture, Folder, HOSTILE, PATIENT_MS, job, overload};
 
 #[test]
 fn a_policy_is_changed_under_load_and_every_job_is_served() {
     let server = Fixture::start();
     let client = server.client;
+    client.push("hostile", HOSTILE).expect(201);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let clients: Vec<_> = (0..4)
@@ -26,9 +25,10 @@ fn a_policy_is_changed_under_load_and_every_job_is_served() {
                 })
             })
             .collect();
-        for policy in ["greedy", "highest-accuracy", "greedy"] {
-            let changed = client.put("/v1/policy", &json!({ "name": policy })).expect(200);
-            assert_eq!(changed.json["name"], policy);
+        for swap in 0..50 {
+            let policy = ["greedy", "hostile", "highest-accuracy"][swap % 3];
+            let changed = client.put("/v1/policy", &json!({ "name": policy })).expect(200).json;
+            assert_eq!((&changed["name"], &changed["generation"]), (&json!(policy), &json!(swap + 2)));
         }
         done.store(true, Ordering::Relaxed);
         for client in clients {
@@ -37,7 +37,8 @@ fn a_policy_is_changed_under_load_and_every_job_is_served() {
         }
     });
     let served = client.run(&job(1)).expect(200).json;
-    assert_eq!(served["certificate"]["policy"]["name"], "greedy");
+    let policy = &served["certificate"]["policy"];
+    assert_eq!((&policy["name"], &policy["generation"]), (&json!("hostile"), &json!(51)));
 }
 
 #[test]
@@ -80,9 +81,6 @@ fn files_that_are_no_policies_are_refused_and_the_one_in_place_stays() {
     assert_eq!(put("module", json!({})), refused("policy_refused"));
     assert_eq!(put("hostile", json!({ "behaviour": "refuse-settings" })), refused("policy_settings_refused"));
     assert_eq!(put("hostile", json!({ "behaviour": "no-such-thing" })), refused("policy_settings_refused"));
-    for behaviour in ["panic", "loop-in-decide", "give-up", "nan-objective"] {
-        assert_eq!(put("hostile", json!({ "behaviour": behaviour })), refused("policy_rehearsal_failed"));
-    }
     assert_eq!(put("nobody", json!({})), (404, "unknown_policy".into()));
     assert_eq!(put("../hostile", json!({})), (400, "bad_policy_name".into()));
     assert_eq!(server.client.get("/v1/policy").json["name"], "highest-accuracy");
@@ -101,8 +99,8 @@ fn a_policy_that_fails_once_it_is_in_place_costs_no_deadline() {
         config.policy.budget_ms = PATIENT_MS;
         config.queue.lanes = 2;
     });
-    // its rehearsal is two calls, one a lane; from then on it panics on lane 1
-    let settings = json!({ "behaviour": "panic-later", "amount": 2 });
+    // its rehearsal is three calls, one a lane and one made up; from then on it panics on lane 1
+    let settings = json!({ "behaviour": "panic-later", "amount": 3 });
     server.client.put("/v1/policy", &json!({ "name": "hostile", "settings": settings })).expect(200);
     let ended = overload(server.client, 8, 500.0);
     assert!(ended.iter().all(|job| job["state"] == "served" && job["certificate"]["floor_kept"] == true), "{ended:?}");
@@ -115,35 +113,109 @@ fn a_policy_that_fails_once_it_is_in_place_costs_no_deadline() {
     assert!(stats["last_error"].as_str().is_some_and(|error| error.contains("trapped")), "{stats}");
 }
 
-/// So that a busy machine does not turn a decision, or a panic, into silence.
-const PATIENT_MS: u64 = 2000;
-
-const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
-
-/// Submits so many jobs of 16 requests at once, without a floor; how each of them ended.
-fn overload(client: Client, jobs: usize, deadline_ms: f64) -> Vec<Value> {
-    let wish = with(job(16), "deadline_ms", deadline_ms);
-    let accepted: Vec<_> = (0..jobs).map(|_| client.submit(&wish).expect(202)).collect();
-    accepted.iter().map(|job| client.await_state(job.id(), "served").json).collect()
+#[test]
+fn a_rehearsal_that_fails_says_why_in_words() {
+    let server = Fixture::with(|config| config.queue.lanes = 2);
+    server.client.push("hostile", HOSTILE).expect(201);
+    let gigabyte = 1 << 30;
+    for (behaviour, amount, reason, words) in [
+        ("panic", 0, "trapped", "the policy trapped: "),
+        ("unreachable", 0, "trapped", "the policy trapped: "),
+        ("recurse", gigabyte, "trapped", "the policy trapped: "),
+        ("loop-in-decide", 0, "timed_out", "did not answer within its 20ms"),
+        ("take-memory", gigabyte, "out_of_memory", "asked for more than its 67108864 bytes of memory"),
+        ("give-up", 0, "declined", "the policy declined: "),
+        ("nan-objective", 0, "not_finite", "must be finite numbers"),
+        ("unknown-job", 0, "unknown_job", "is not in the snapshot"),
+        ("duplicate-job", 0, "duplicate_job", "is named twice"),
+        ("incomplete-order", 0, "order_incomplete", "an order names all 8 jobs or none, the policy named 7"),
+        ("choose", 1000, "no_such_strategy", "strategies, the policy chose 1000"),
+        ("choose", 0, "below_floor", "the policy chose a strategy at"),
+        ("many-assignments", 100_000, "malformed", "the policy's answer is malformed: "),
+    ] {
+        let wanted = json!({ "name": "hostile", "settings": { "behaviour": behaviour, "amount": amount } });
+        let answer = server.client.put("/v1/policy", &wanted);
+        assert_eq!(answer.refusal(), (422, "policy_rehearsal_failed"), "{behaviour}");
+        let error = &answer.json["error"];
+        assert_eq!(error["details"]["reason"], reason, "{behaviour}: {error}");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(words)), "{behaviour}: {error}");
+    }
+    assert_eq!(server.client.get("/v1/policy").json["generation"], 1);
 }
 
-/// A directory of this test alone.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("mosel-e2e-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a temporary directory can be made");
-        Folder(path)
-    }
-
-    fn put(&self, policy: &str, bytes: &[u8]) {
-        std::fs::write(Path::new(&self.0).join(format!("{policy}.wasm")), bytes).expect("it is writable");
+#[test]
+fn a_hostile_policy_in_place_costs_no_deadline_and_its_reason_is_told() {
+    for (behaviour, reason, words) in [
+        ("panic", "trapped", "the policy trapped"),
+        ("give-up", "declined", "the policy declined"),
+        ("unknown-job", "unknown_job", "is not in the snapshot"),
+        ("nan-bound", "not_finite", "must be finite numbers"),
+        ("long-order", "malformed", "the policy's answer is malformed"),
+    ] {
+        let server = Fixture::with_hostile(json!({ "behaviour": behaviour, "amount": 1_000_000 }));
+        let ended = overload(server.client, 4, 500.0);
+        let kept = |job: &Value| job["certificate"]["in_time"] == true && job["certificate"]["floor_kept"] == true;
+        assert!(ended.iter().all(kept), "{behaviour}: {ended:?}");
+        let stats = &server.client.get("/v1/policy").json["stats"];
+        assert!(stats["refused"][reason].as_u64() >= Some(1), "{behaviour}: {stats}");
+        assert!(stats["fallbacks"].as_u64() >= Some(1), "{behaviour}: {stats}");
+        assert!(stats["last_error"].as_str().is_some_and(|error| error.contains(words)), "{behaviour}: {stats}");
+        let series = format!("mosel_policy_refused_total{{policy=\"hostile\",reason=\"{reason}\"}}");
+        assert!(server.client.metric(&series) >= 1.0, "{behaviour}");
+        assert!(server.client.metric("mosel_policy_fallbacks_total") >= 1.0, "{behaviour}");
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+#[test]
+fn state_is_carried_over_from_one_version_to_the_next() {
+    let server = Fixture::with_hostile(json!({}));
+    let newer = [HOSTILE, b"\0\x06\x05newer"].concat();
+    server.client.push("newer", &newer).expect(201);
+    while server.client.get("/v1/policy").json["stats"]["calls"].as_u64() < Some(8) {
+        overload(server.client, 4, 500.0);
     }
+    // its rehearsal is two calls: with the eight of its predecessor the very next one is too many, without it would be
+    // the seventh
+    let settings = json!({ "behaviour": "panic-later", "amount": 8, "spare_lane_0": false });
+    let changed = server.client.put("/v1/policy", &json!({ "name": "newer", "settings": settings })).expect(200).json;
+    assert_eq!(changed["state"], "carried over");
+    assert_ne!(changed["hash"], changed["previous"]["hash"]);
+    overload(server.client, 2, 300.0);
+    let stats = &server.client.get("/v1/policy").json["stats"];
+    assert!(stats["calls"].as_u64() <= Some(6), "{stats}");
+    assert_eq!(stats["traps"], 1, "{stats}");
+}
+
+#[test]
+fn state_that_is_not_taken_costs_nothing_but_itself() {
+    let server = Fixture::with_hostile(json!({}));
+    let put = |name: &str, behaviour: &str| {
+        let wanted = json!({ "name": name, "settings": { "behaviour": behaviour } });
+        server.client.put("/v1/policy", &wanted).expect(200).json["state"].as_str().map(str::to_owned)
+    };
+    let refused = put("hostile", "refuse-to-restore").expect("a word on state");
+    assert!(refused.starts_with("not carried over: the new one did not take it: ") && refused.contains("of use"));
+    let unsaved = put("hostile", "panic-in-save").expect("a word on state");
+    assert_eq!(unsaved, "carried over");
+    let unsaved = put("hostile", "behave").expect("a word on state");
+    assert!(unsaved.starts_with("not carried over: the one before could not save it: "), "{unsaved}");
+    let settings = json!({ "name": "greedy" });
+    assert_eq!(server.client.put("/v1/policy", &settings).expect(200).json["state"], "none");
+    assert_eq!(server.client.run(&job(1)).expect(200).json["state"], "served");
+}
+
+#[test]
+fn a_policy_is_told_what_became_of_jobs() {
+    let server = Fixture::with_hostile(json!({ "behaviour": "tell-outcomes", "amount": 1 }));
+    assert_eq!(server.client.run(&job(3)).expect(200).json["state"], "served");
+    // what it logged comes with its next answer
+    let told = || {
+        overload(server.client, 4, 500.0);
+        server.client.get("/v1/policy").json["stats"]["log"].as_array().cloned().unwrap_or_default()
+    };
+    let says =
+        |lines: &[Value], words: &str| lines.iter().any(|line| line.as_str().is_some_and(|it| it.contains(words)));
+    let lines = std::iter::repeat_with(told).take(50).find(|lines| says(lines, "outcomes"));
+    let lines = lines.expect("the policy tells how many outcomes it was told");
+    assert!(says(&lines, "deadline_met: true"), "{lines:?}");
 }

@@ -1,7 +1,9 @@
 //! Reading a request's body: bounded in size, in time, and in what all bodies together may hold.
 
+use std::time::Duration;
+
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
@@ -16,25 +18,48 @@ pub(crate) struct Received {
     pub(crate) held: HeldBytes,
 }
 
-/// Receives the body, or says which bound it broke.
-pub(crate) async fn receive(request: Request<Body>, limits: &Http, held: HeldBytes) -> Result<Received, Fault> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > limits.max_body_bytes) {
-        return Err(too_large(limits, announced));
-    }
-    let collected = tokio::time::timeout(limits.body_timeout(), collect(request.into_body(), limits, held));
-    collected.await.unwrap_or_else(|_| Err(slow(limits)))
+/// What a body may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) most_bytes: u64,
+    pub(crate) timeout: Duration,
+    /// Code and words for when all bodies together take too much.
+    pub(crate) full: (&'static str, &'static str),
 }
 
-async fn collect(mut body: Body, limits: &Http, mut held: HeldBytes) -> Result<Received, Fault> {
+impl Bounds {
+    /// Of jobs, and of whatever is small.
+    pub(crate) fn of_jobs(http: &Http) -> Bounds {
+        let full = ("inputs_full", "the inputs of all jobs fill the memory set aside for them");
+        Bounds { most_bytes: http.max_body_bytes, timeout: http.body_timeout(), full }
+    }
+}
+
+/// Receives the body, or says which bound it broke.
+pub(crate) async fn receive(request: Request<Body>, bounds: Bounds, held: HeldBytes) -> Result<Received, Fault> {
+    let announced = announced(request.headers());
+    if announced.is_some_and(|length| length > bounds.most_bytes) {
+        return Err(too_large(bounds, announced));
+    }
+    let collected = tokio::time::timeout(bounds.timeout, collect(request.into_body(), bounds, held));
+    collected.await.unwrap_or_else(|_| Err(slow(bounds)))
+}
+
+/// The length that the head announces.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn collect(mut body: Body, bounds: Bounds, mut held: HeldBytes) -> Result<Received, Fault> {
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
-        if held.bytes() + data.len() as u64 > limits.max_body_bytes {
-            return Err(too_large(limits, None));
+        if held.bytes() + data.len() as u64 > bounds.most_bytes {
+            return Err(too_large(bounds, None));
         }
         if !held.take(data.len() as u64) {
-            return Err(Fault::unavailable("inputs_full", "the inputs of all jobs fill the memory set aside for them"));
+            let (code, words) = bounds.full;
+            return Err(Fault::unavailable(code, words));
         }
         if first.is_empty() {
             first = data;
@@ -48,16 +73,13 @@ async fn collect(mut body: Body, limits: &Http, mut held: HeldBytes) -> Result<R
     Ok(Received { bytes: if rest.is_empty() { first } else { rest.freeze() }, held })
 }
 
-fn too_large(limits: &Http, came: Option<u64>) -> Fault {
+fn too_large(bounds: Bounds, came: Option<u64>) -> Fault {
     let came = came.map_or("more".into(), |came| format!("{came} bytes"));
-    Fault::too_large(
-        "body_too_large",
-        format!("expected a body of at most {} bytes, {came} came", limits.max_body_bytes),
-    )
+    Fault::too_large("body_too_large", format!("expected a body of at most {} bytes, {came} came", bounds.most_bytes))
 }
 
-fn slow(limits: &Http) -> Fault {
-    let message = format!("expected the whole body within {} ms", limits.body_timeout_ms);
+fn slow(bounds: Bounds) -> Fault {
+    let message = format!("expected the whole body within {} ms", bounds.timeout.as_millis());
     Fault::new(StatusCode::REQUEST_TIMEOUT, "slow_body", message)
 }
 

@@ -75,8 +75,8 @@ impl Intake {
     /// Hash of everything that makes the job what it is, however it was written.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        let Asked { model, requests, deadline, min_accuracy, weight, on_late } = self.asked;
-        hash.update(format!("{model:?} {requests} {deadline:?} {min_accuracy} {weight} {on_late:?}"));
+        let Asked { model, requests, deadline, min_accuracy, weight, on_late, tenant } = &self.asked;
+        hash.update(format!("{model:?} {requests} {deadline:?} {min_accuracy} {weight} {on_late:?} {tenant:?}"));
         for input in self.requests.iter().flat_map(Request::inputs) {
             hash.update((input.len_bytes() as u64).to_le_bytes());
             match input {
@@ -112,8 +112,22 @@ fn asked(submission: &Submission, model: &Served, requests: usize, limits: &conf
         min_accuracy: submission.min_accuracy,
         weight: submission.priority,
         on_late: submission.on_late.into(),
+        tenant: submission.tenant.as_deref().map(tenant).transpose()?,
     })
 }
+
+/// Letters and digits of any script, and visible ASCII: two names that look alike to nobody are two names.
+fn tenant(name: &str) -> Result<Arc<str>, Fault> {
+    let visible = |char: char| char.is_alphanumeric() || char.is_ascii_graphic();
+    if (1..=MAX_TENANT_BYTES).contains(&name.len()) && name.chars().all(visible) {
+        return Ok(name.into());
+    }
+    let message = format!("expected tenant to be 1 to {MAX_TENANT_BYTES} bytes of visible characters, {name:?} came");
+    Err(Fault::bad_request("bad_tenant", message))
+}
+
+/// Bytes of a tenant's name.
+const MAX_TENANT_BYTES: usize = 64;
 
 fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), Fault> {
     if (least..=most).contains(&value) {

@@ -24,7 +24,8 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) 
     let form = intake::form(request.headers())?;
     let wait = preference::wait(request.headers(), app.config.http.max_wait())?;
     let key = preference::idempotency_key(request.headers())?.map(str::to_owned);
-    let received = body::receive(request, &app.config.http, service.jobs.input_bytes().hold()).await?;
+    let received =
+        body::receive(request, body::Bounds::of_jobs(&app.config.http), service.jobs.input_bytes().hold()).await?;
     let intake = intake::read(form, received.bytes, &service.models, &app.config.queue).await?;
     let key = key.map(|name| Key { content: intake.digest(), name });
     match service.jobs.open(intake.asked, intake.requests, received.held, key) {

@@ -3,14 +3,18 @@
 //! Where to start reading: [`router`], then `jobs.rs` (submission and look-up), `submission.rs` and `intake.rs` (from
 //! bytes to a job), `view.rs` (from a job to JSON), `fault.rs` (errors). HTTP types end here: the driver sees none.
 
+mod admin;
 mod body;
 mod fault;
 mod intake;
 mod jobs;
+mod metrics;
 mod models;
 mod policies;
+mod policy;
 mod preference;
 mod refusal;
+mod shadow;
 mod submission;
 mod view;
 
@@ -20,13 +24,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Method, Uri};
-use axum::routing::get;
+use axum::routing::{get, post, put};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use admin::Admin;
 pub(crate) use fault::Fault;
 
 use crate::config::Config;
@@ -36,6 +43,8 @@ use crate::service::Service;
 pub(crate) struct App {
     /// Bounds and time-outs.
     pub(crate) config: Config,
+    /// Who may change policies.
+    pub(crate) admin: Admin,
     /// There once the models are loaded.
     pub(crate) service: OnceLock<Service>,
     /// The server was told to stop: nothing new is taken.
@@ -63,13 +72,24 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{name}", get(models::show))
         .route("/v1/models/{name}/profile", get(models::profile))
         .route("/v1/models/{name}/strategies", get(models::strategies))
-        .route("/v1/policies", get(policies::list))
-        .route("/v1/policy", get(policies::show).put(policies::change))
+        .merge(policy_routes(app.clone()))
+        .route("/metrics", get(metrics::show))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(app)
+}
+
+/// What shows policies to everybody, and changes them for those who may.
+fn policy_routes(app: Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/policies", get(policies::list))
+        .route("/v1/policies/{name}", put(policies::push).delete(policies::remove))
+        .route("/v1/policy", get(policy::show).put(policy::change))
+        .route("/v1/policy/rollback", post(policy::roll_back))
+        .route("/v1/policy/shadow", get(shadow::show).put(shadow::set).delete(shadow::clear))
+        .route_layer(axum::middleware::from_fn_with_state(app, admin::guard))
 }
 
 /// Serves connections until it is told to stop, then lets the requests in flight end.
@@ -83,12 +103,12 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, mut stop: watch:
             accepted = listener.accept() => accepted,
             () = told(&mut stop) => break,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             // out of file descriptors, most likely: the connections that end will free some
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let connection = serve_connection(stream, routes.clone(), app.clone(), stop.clone());
+        let connection = serve_connection(stream, admin::Peer(peer), routes.clone(), app.clone(), stop.clone());
         tokio::spawn(async move {
             connection.await;
             drop(slot);
@@ -101,11 +121,24 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, mut stop: watch:
 /// How long answers may take to reach their clients after the last job has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-async fn serve_connection(stream: TcpStream, routes: Router, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+async fn serve_connection(
+    stream: TcpStream,
+    peer: admin::Peer,
+    routes: Router,
+    app: Arc<App>,
+    mut stop: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(app.config.http.header_timeout_ms));
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let routes = TowerToHyperService::new(routes);
+    let routes = service_fn(move |mut request: axum::http::Request<Incoming>| {
+        if admin::concerns(request.uri().path()) {
+            request.extensions_mut().insert(peer);
+        }
+        routes.call(request)
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), routes);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

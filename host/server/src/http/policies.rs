@@ -1,97 +1,146 @@
-//! `/v1/policies` and `/v1/policy`: what may decide, what decides now, how well, and how to change it.
+//! `/v1/policies`: the policies there are, and how more get there.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::Request;
-use serde::Deserialize;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use mosel_sandbox::Description;
 use serde_json::{Value, json};
 
-use super::view::millis;
-use super::{App, Fault, body, submission};
-use crate::policies::{Active, SwapError};
-use crate::service::Service;
+use super::body::{self, Bounds};
+use super::{App, Fault, intake, policy};
+use crate::config::Http;
+use crate::policies::shelf::{Listed, ShelfError};
+use crate::policies::swap::SwapError;
+use crate::policies::{Policies, Pushed};
 
 /// `GET /v1/policies`
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
-    let policies = &app.service()?.policies;
-    let active = policies.active().tag;
-    let listed = policies.list().into_iter().map(|listed| {
-        let source = if listed.shipped { "shipped" } else { "file" };
-        json!({ "active": listed.name == active.name, "name": listed.name, "source": source })
-    });
-    Ok(Json(json!({ "policies": listed.collect::<Vec<Value>>() })))
-}
-
-/// `GET /v1/policy`
-pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
-    let service = app.service()?;
-    Ok(Json(describe(service, &service.policies.active())))
-}
-
-/// What `PUT /v1/policy` is told.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    name: String,
-    #[serde(default)]
-    settings: serde_json::Map<String, Value>,
-}
-
-/// `PUT /v1/policy`
-pub(super) async fn change(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Json<Value>, Fault> {
-    let service = app.open()?;
-    let form = super::intake::form(request.headers())?;
-    if form != super::intake::Form::Json {
-        return Err(super::intake::unsupported("application/json", "multipart/form-data"));
-    }
-    let received = body::receive(request, &app.config.http, service.jobs.input_bytes().hold()).await?;
-    let text = submission::utf8(&received.bytes)?;
-    let Change { name, settings } = serde_json::from_str(text).map_err(|error| submission::json_fault(text, &error))?;
-    let app = app.clone();
-    let swapped = tokio::task::spawn_blocking(move || {
-        let service = app.service()?;
-        let settings = Value::Object(settings).to_string();
-        let active = service.policies.swap(&name, &settings).map_err(refused)?;
-        tracing::info!(policy = active.tag.name, hash = active.tag.hash, "changed the policy");
-        Ok(Json(describe(service, &active)))
-    });
-    swapped.await.unwrap_or_else(|error| Err(Fault::internal(error.to_string())))
-}
-
-fn describe(service: &Service, active: &Active) -> Value {
-    let counts = service.stats.counts();
-    let time = |share| counts.percentile(share).map(millis);
-    let settings: Value = serde_json::from_str(&active.settings).unwrap_or_default();
-    json!({
-        "name": active.tag.name,
-        "hash": active.tag.hash,
-        "version": active.version,
-        "summary": active.summary,
-        "settings": settings,
-        "stats": {
-            "calls": counts.calls,
-            "adopted": counts.adopted,
-            "jobs_moved": counts.moved,
-            "refused": counts.refused,
-            "squeezes": counts.squeezes,
-            "last_error": counts.last_error,
-            "decision_ms": { "p50": time(0.5), "p99": time(0.99) },
-        },
+    policy::blocking(app, |service| {
+        let (active, shadow) = (service.policies.active().tag, service.policies.shadow());
+        let shadow = shadow.map(|shadow| shadow.name.clone());
+        let listed = service.policies.list().into_iter().map(|(listed, description)| {
+            let Listed { name, source, hash, bytes, error } = listed;
+            json!({
+                "active": name == active.name,
+                "shadow": Some(&name) == shadow.as_ref(),
+                "name": name,
+                "source": source.word(),
+                "hash": hash,
+                "bytes": bytes,
+                "version": description.as_ref().map(|description| &description.version),
+                "summary": description.as_ref().map(|description| &description.summary),
+                "error": error,
+            })
+        });
+        Ok(Json(json!({ "policies": listed.collect::<Vec<Value>>() })))
     })
+    .await
 }
 
-fn refused(error: SwapError) -> Fault {
+/// `PUT /v1/policies/{name}`
+pub(super) async fn push(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    request: Request<Body>,
+) -> Result<Response, Fault> {
+    let policies = &app.open()?.policies;
+    refuse_forms(request.headers())?;
+    let announced = body::announced(request.headers()).unwrap_or(0).min(policies.most_component_bytes());
+    policies.check_room(&name, announced).map_err(shelf_fault)?;
+    let bounds = bounds(&app.config.http, policies);
+    let received = body::receive(request, bounds, policies.receiving().hold()).await?;
+    policy::blocking(app, move |service| {
+        let bytes = received.bytes.len();
+        let pushed = service.policies.push(&name, received.bytes).map_err(fault)?;
+        tracing::info!(policy = name, hash = pushed.loaded.hash(), bytes, "a policy was pushed");
+        let status = if pushed.replaced { StatusCode::OK } else { StatusCode::CREATED };
+        Ok((status, Json(describe(&name, bytes, &pushed))).into_response())
+    })
+    .await
+}
+
+/// `DELETE /v1/policies/{name}`
+pub(super) async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
+    policy::blocking(app, move |service| {
+        service.policies.remove(&name).map_err(shelf_fault)?;
+        tracing::info!(policy = name, "a policy was deleted");
+        Ok(Json(json!({ "name": name, "deleted": true })))
+    })
+    .await
+}
+
+/// Why a policy is not put where it was asked to be.
+pub(super) fn fault(error: SwapError) -> Fault {
     let message = error.to_string();
     match error {
-        SwapError::BadName(_) => Fault::bad_request("bad_policy_name", message),
-        SwapError::Unknown { .. } => Fault::not_found("unknown_policy", message),
-        SwapError::Unreadable(..) => Fault::unprocessable("policy_unreadable", message),
+        SwapError::Shelf(error) => shelf_fault(error),
         SwapError::Load(..) => Fault::unprocessable("policy_refused", message),
         SwapError::Configure(..) => Fault::unprocessable("policy_settings_refused", message),
-        SwapError::Rehearsal(..) => Fault::unprocessable("policy_rehearsal_failed", message),
+        SwapError::Rehearsal { kind, .. } => {
+            Fault::unprocessable("policy_rehearsal_failed", message).with(json!({ "reason": kind }))
+        }
+        SwapError::NothingToRollBackTo(_) => Fault::conflict("nothing_to_roll_back_to", message),
+        SwapError::Overtaken => Fault::conflict("policy_changed_meanwhile", message),
+        SwapError::NoThread(_) => Fault::internal(message),
         SwapError::Stopping => Fault::draining(),
     }
+}
+
+fn shelf_fault(error: ShelfError) -> Fault {
+    let message = error.to_string();
+    match error {
+        ShelfError::BadName(_) => Fault::bad_request("bad_policy_name", message),
+        ShelfError::Unknown { .. } => Fault::not_found("unknown_policy", message),
+        ShelfError::Unreadable(..) => Fault::unprocessable("policy_unreadable", message),
+        ShelfError::Shipped(_) => Fault::conflict("policy_is_shipped", message),
+        ShelfError::InUse(..) => Fault::conflict("policy_in_use", message),
+        ShelfError::Full { .. } => Fault::new(StatusCode::INSUFFICIENT_STORAGE, "shelf_full", message),
+        ShelfError::Unwritable(..) => Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "policy_unwritable", message),
+    }
+}
+
+fn bounds(http: &Http, policies: &Policies) -> Bounds {
+    let full = ("uploads_full", "other components are being received and fill the memory set aside for them");
+    Bounds { most_bytes: policies.most_component_bytes(), timeout: http.body_timeout(), full }
+}
+
+/// A component comes as it is.
+fn refuse_forms(headers: &HeaderMap) -> Result<(), Fault> {
+    if !headers.contains_key(header::CONTENT_TYPE) || intake::form(headers).is_err() {
+        return Ok(());
+    }
+    let came = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Err(intake::unsupported("application/wasm and the component as it is", came))
+}
+
+fn describe(name: &str, bytes: usize, pushed: &Pushed) -> Value {
+    let Pushed { loaded, older_in_place, .. } = pushed;
+    let Description { version, summary, stateful, feedback, eager, settings_schema, .. } = loaded.description();
+    let mut answer = json!({
+        "name": name,
+        "hash": loaded.hash(),
+        "bytes": bytes,
+        "version": version,
+        "summary": summary,
+        "stateful": stateful,
+        "feedback": feedback,
+        "eager": eager,
+        "settings_schema": schema(settings_schema),
+    });
+    if *older_in_place {
+        answer["active"] = json!("an older component; PUT /v1/policy to use this one");
+    }
+    answer
+}
+
+/// As JSON where it is some; the policy may have written anything.
+fn schema(text: &str) -> Value {
+    if text.is_empty() {
+        return Value::Null;
+    }
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }

@@ -28,6 +28,9 @@ pub(crate) struct Submission<'a> {
     /// The wish for the case that the deadline cannot be met.
     #[serde(default)]
     pub(crate) on_late: Wish,
+    /// Who it is for.
+    #[serde(borrow, default)]
+    pub(crate) tenant: Option<Cow<'a, str>>,
     /// Absent in the `job` part of a multipart body.
     #[serde(borrow, default)]
     pub(crate) requests: Option<Requests<'a>>,

@@ -23,6 +23,8 @@ pub(crate) struct JobView<'a> {
     priority: f64,
     on_late: Wish,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     predicted_finish_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanView>,
@@ -91,7 +93,7 @@ pub(crate) struct StepView {
 
 impl<'a> JobView<'a> {
     /// The job as it is at this moment.
-    pub(crate) fn new(entry: &Entry, model: &'a Served, plan: Option<PlanView>) -> JobView<'a> {
+    pub(crate) fn new(entry: &'a Entry, model: &'a Served, plan: Option<PlanView>) -> JobView<'a> {
         let progress = entry.progress();
         let Asked { requests, deadline, min_accuracy, weight, on_late, .. } = entry.asked;
         let ending = progress.ending();
@@ -105,6 +107,7 @@ impl<'a> JobView<'a> {
             min_accuracy,
             priority: weight,
             on_late: on_late.into(),
+            tenant: entry.asked.tenant.as_deref(),
             predicted_finish_ms: predicted(&progress, plan.as_ref()),
             plan,
             reason: ending.and_then(|ending| ending.reason.clone()),

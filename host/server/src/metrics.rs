@@ -1,0 +1,334 @@
+//! Numbers for a monitoring system, as `GET /metrics` gives them: Prometheus text.
+//!
+//! The number of series is bounded: labels are lanes, kinds of failure, and at most [`MOST_POLICIES`] names of policies.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use mosel_core::{End, Outcome, Refusal};
+use mosel_sandbox::Decided;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Names of policies that get series of their own; the rest is `other`.
+pub const MOST_POLICIES: usize = 128;
+
+/// Every counter of a server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    names: Mutex<BTreeSet<String>>,
+    policy: PolicyFamilies,
+    shadow: ShadowMeters,
+    jobs: JobMeters,
+    generation: Gauge,
+    swaps: Counter,
+    rollbacks: Family<Rollback, Counter>,
+}
+
+/// The counters of one policy that is in place.
+#[derive(Clone, Debug)]
+pub struct PolicyMeters {
+    name: String,
+    calls: Counter,
+    fallbacks: Counter,
+    adopted: Counter,
+    seconds: Histogram,
+    fuel: Histogram,
+    gap: Histogram,
+    refused: Family<Refused, Counter>,
+}
+
+/// The counters of whatever is in the shadow.
+#[derive(Clone, Debug, Default)]
+pub struct ShadowMeters {
+    /// Snapshots that both policies answered.
+    pub compared: Counter,
+    /// Answers that would leave some job on another strategy, or in another order.
+    pub differed: Counter,
+    /// Snapshots that the shadow was too slow for.
+    pub dropped: Counter,
+    failures: Family<Reason, Counter>,
+}
+
+#[derive(Debug)]
+struct PolicyFamilies {
+    calls: Family<Named, Counter>,
+    refused: Family<Refused, Counter>,
+    fallbacks: Counter,
+    adopted: Counter,
+    seconds: Histogram,
+    fuel: Histogram,
+    gap: Histogram,
+}
+
+#[derive(Debug, Default)]
+struct JobMeters {
+    accepted: Counter,
+    finished: Family<Ended, Counter>,
+    refused: Family<Reason, Counter>,
+    waiting: Family<OfLane, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Named {
+    policy: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    policy: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rollback {
+    automatic: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    end: &'static str,
+    in_time: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfLane {
+    lane: u32,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("mosel"),
+            names: Mutex::default(),
+            policy: PolicyFamilies {
+                calls: Family::default(),
+                refused: Family::default(),
+                fallbacks: Counter::default(),
+                adopted: Counter::default(),
+                seconds: Histogram::new(exponential_buckets(10e-6, 2.0, 16)),
+                fuel: Histogram::new(exponential_buckets(10_000.0, 4.0, 10)),
+                gap: Histogram::new([0.0].into_iter().chain(exponential_buckets(1e-5, 10.0, 6))),
+            },
+            shadow: ShadowMeters::default(),
+            jobs: JobMeters::default(),
+            generation: Gauge::default(),
+            swaps: Counter::default(),
+            rollbacks: Family::default(),
+        };
+        metrics.register_policies();
+        metrics.register_changes();
+        metrics.register_shadow();
+        metrics.register_jobs();
+        metrics
+    }
+}
+
+impl Metrics {
+    /// All numbers as Prometheus (OpenMetrics) text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a string takes everything");
+        text
+    }
+
+    /// The counters of a policy that is put in place.
+    pub fn of_policy(&self, name: &str) -> PolicyMeters {
+        let name = self.label(name);
+        let calls = self.policy.calls.get_or_create(&Named { policy: name.clone() }).clone();
+        let PolicyFamilies { refused, fallbacks, adopted, seconds, fuel, gap, .. } = &self.policy;
+        let (fallbacks, adopted, refused) = (fallbacks.clone(), adopted.clone(), refused.clone());
+        let (seconds, fuel, gap) = (seconds.clone(), fuel.clone(), gap.clone());
+        PolicyMeters { name, calls, fallbacks, adopted, seconds, fuel, gap, refused }
+    }
+
+    /// The counters of the shadow.
+    pub fn of_shadow(&self) -> ShadowMeters {
+        self.shadow.clone()
+    }
+
+    /// A policy was put in place.
+    pub fn installed(&self, generation: u64) {
+        self.swaps.inc();
+        self.starts_with(generation);
+    }
+
+    /// This generation is in place from the start.
+    pub fn starts_with(&self, generation: u64) {
+        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+    }
+
+    /// The policy before came back.
+    pub fn rolled_back(&self, automatic: bool) {
+        self.rollbacks.get_or_create(&Rollback { automatic: word(automatic) }).inc();
+    }
+
+    /// The scheduler took a job.
+    pub fn accepted(&self) {
+        self.jobs.accepted.inc();
+    }
+
+    /// A job was not taken.
+    pub fn turned_away(&self, refusal: &Refusal) {
+        self.jobs.refused.get_or_create(&Reason { reason: reason(refusal) }).inc();
+    }
+
+    /// A job has ended.
+    pub fn ended(&self, outcome: &Outcome) {
+        let in_time = outcome.end == End::Served && outcome.finish <= outcome.deadline;
+        self.jobs.finished.get_or_create(&Ended { end: end(outcome.end), in_time: word(in_time) }).inc();
+    }
+
+    /// So many jobs wait on this lane.
+    pub fn waiting(&self, lane: u32, jobs: usize) {
+        self.jobs.waiting.get_or_create(&OfLane { lane }).set(jobs as i64);
+    }
+
+    fn label(&self, name: &str) -> String {
+        let mut names = self.names.lock().expect("nobody panics while naming a policy");
+        if names.len() < MOST_POLICIES {
+            names.insert(name.to_owned());
+        }
+        if names.contains(name) { name.to_owned() } else { "other".into() }
+    }
+
+    fn register_policies(&mut self) {
+        let Metrics { registry, policy, .. } = self;
+        let PolicyFamilies { calls, refused, fallbacks, adopted, seconds, fuel, gap } = policy;
+        registry.register("policy_calls", "Questions that a policy was asked", calls.clone());
+        registry.register("policy_refused", "Answers of a policy that were not used, by reason", refused.clone());
+        registry.register("policy_fallbacks", "Times the built-in squeeze stepped in", fallbacks.clone());
+        registry.register("policy_adopted", "Answers that were adopted", adopted.clone());
+        registry.register_with_unit("policy_decision", "Time of one decision", Unit::Seconds, seconds.clone());
+        registry.register("policy_fuel", "Fuel of one decision", fuel.clone());
+        registry.register("policy_gap", "Share that an answer may lie below the bound it proved", gap.clone());
+    }
+
+    fn register_changes(&mut self) {
+        let Metrics { registry, generation, swaps, rollbacks, .. } = self;
+        registry.register("policy_generation", "Which installation of a policy is in place", generation.clone());
+        registry.register("policy_swaps", "Policies put in place, rollbacks included", swaps.clone());
+        registry.register("policy_rollbacks", "Returns to the policy before", rollbacks.clone());
+        for automatic in [false, true] {
+            drop(rollbacks.get_or_create(&Rollback { automatic: word(automatic) }));
+        }
+    }
+
+    fn register_shadow(&mut self) {
+        let Metrics { registry, shadow, .. } = self;
+        let ShadowMeters { compared, differed, dropped, failures } = shadow;
+        registry.register("shadow_compared", "Snapshots that the policy and its shadow answered", compared.clone());
+        registry.register("shadow_differed", "Of these, answers that differ", differed.clone());
+        registry.register("shadow_dropped", "Snapshots that the shadow was too slow for", dropped.clone());
+        registry.register("shadow_failures", "Snapshots that the shadow gave no legal answer to", failures.clone());
+    }
+
+    fn register_jobs(&mut self) {
+        let Metrics { registry, jobs, .. } = self;
+        let JobMeters { accepted, finished, refused, waiting } = jobs;
+        registry.register("jobs_accepted", "Jobs that were accepted", accepted.clone());
+        registry.register("jobs_finished", "Jobs that have ended, by how", finished.clone());
+        registry.register("jobs_refused", "Jobs that were not accepted, by reason", refused.clone());
+        registry.register("jobs_waiting", "Jobs with requests that no batch was started for", waiting.clone());
+    }
+}
+
+impl PolicyMeters {
+    /// It was asked.
+    pub fn asked(&self, decided: &Decided) {
+        self.calls.inc();
+        self.seconds.observe(decided.wall.as_secs_f64());
+        if let Some(used) = decided.fuel_used {
+            self.fuel.observe(used as f64);
+        }
+    }
+
+    /// Its answer comes with a gap to its bound.
+    pub fn claimed(&self, gap: f64) {
+        self.gap.observe(gap);
+    }
+
+    /// Its answer was adopted.
+    pub fn adopted(&self) {
+        self.adopted.inc();
+    }
+
+    /// Its answer was not used.
+    pub fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&Refused { policy: self.name.clone(), reason }).inc();
+    }
+
+    /// The built-in squeeze stepped in.
+    pub fn fell_back(&self) {
+        self.fallbacks.inc();
+    }
+}
+
+impl ShadowMeters {
+    /// It gave no legal answer.
+    pub fn failed(&self, reason: &'static str) {
+        self.failures.get_or_create(&Reason { reason }).inc();
+    }
+}
+
+fn word(claim: bool) -> &'static str {
+    if claim { "true" } else { "false" }
+}
+
+fn end(end: End) -> &'static str {
+    match end {
+        End::Served => "served",
+        End::Dropped => "dropped",
+        End::Cancelled => "cancelled",
+        End::Failed => "failed",
+    }
+}
+
+fn reason(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::UnknownModel(_) => "unknown_model",
+        Refusal::TooManyRequests { .. } => "job_too_large",
+        Refusal::Nonsense(_) => "out_of_range",
+        Refusal::Duplicate(_) => "duplicate_job",
+        Refusal::FloorUnreachable { .. } => "floor_unreachable",
+        Refusal::DeadlineUnreachable { never: true, .. } => "deadline_impossible",
+        Refusal::DeadlineUnreachable { .. } => "overloaded",
+        Refusal::QueueFull { .. } => "queue_full",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_beyond_the_most_share_a_series() {
+        let metrics = Metrics::default();
+        for number in 0..MOST_POLICIES + 10 {
+            metrics.of_policy(&format!("p{number}")).refused("trapped");
+        }
+        metrics.of_policy("p3").refused("trapped");
+        let text = metrics.text();
+        let series = text.lines().filter(|line| line.starts_with("mosel_policy_refused_total{")).count();
+        assert_eq!(series, MOST_POLICIES + 1);
+        assert!(text.contains("mosel_policy_refused_total{policy=\"p3\",reason=\"trapped\"} 2"), "{text}");
+        assert!(text.contains("mosel_policy_refused_total{policy=\"other\",reason=\"trapped\"} 10"), "{text}");
+    }
+
+    #[test]
+    fn both_kinds_of_rollback_are_there_from_the_start() {
+        let text = Metrics::default().text();
+        assert!(text.contains("mosel_policy_rollbacks_total{automatic=\"true\"} 0"), "{text}");
+        assert!(text.contains("mosel_policy_rollbacks_total{automatic=\"false\"} 0"), "{text}");
+    }
+}

@@ -1,0 +1,196 @@
+//! The shadow: another policy that is asked on the same snapshots as the one in place, and never obeyed.
+//!
+//! The planner shows it what it asked and what the answer was; a thread of the shadow's own asks it and compares. If it
+//! is too slow it misses some: nobody waits for it.
+
+mod forecast;
+mod tally;
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use mosel_core::{Catalog, Outcome, Plan, PlanError, PolicyError, Proposal, Snapshot};
+use mosel_sandbox::{Description, Loaded, Policy};
+
+use super::{Policies, SwapError, Trial};
+use crate::metrics::ShadowMeters;
+pub use tally::{Side, Tally};
+
+/// What the one in place was asked, and what it answered.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The generation in place.
+    pub against: u64,
+    /// The question.
+    pub snapshot: Snapshot,
+    /// The answer, as it came.
+    pub answer: Result<Proposal, PolicyError>,
+    /// How long it took.
+    pub wall: Duration,
+}
+
+/// What a shadow is shown.
+#[derive(Debug)]
+enum Seen {
+    Exchange(Exchange),
+    Outcomes(Vec<Outcome>),
+}
+
+/// Where the planner finds the shadow, if there is one.
+#[derive(Debug, Default)]
+pub struct Stage {
+    shadow: Mutex<Option<Arc<Shadow>>>,
+}
+
+/// A policy that watches. The thread that asks it ends when this is dropped.
+#[derive(Debug)]
+pub struct Shadow {
+    /// What it was asked for by.
+    pub name: String,
+    /// What it runs.
+    pub loaded: Loaded,
+    /// JSON text it was configured with.
+    pub settings: String,
+    seen: SyncSender<Seen>,
+    tally: Arc<Mutex<Tally>>,
+    meters: ShadowMeters,
+}
+
+/// Snapshots that wait for the shadow; more are dropped.
+const MOST_WAITING: usize = 64;
+
+impl Stage {
+    /// There is a shadow.
+    pub fn is_set(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// The shadow.
+    pub fn shadow(&self) -> Option<Arc<Shadow>> {
+        self.lock().clone()
+    }
+
+    /// Shows the shadow an exchange, if it has time for one more.
+    pub fn show(&self, exchange: Exchange) {
+        let Some(shadow) = self.shadow() else { return };
+        if let Err(TrySendError::Full(_)) = shadow.seen.try_send(Seen::Exchange(exchange)) {
+            shadow.meters.dropped.inc();
+            shadow.lock().dropped += 1;
+        }
+    }
+
+    /// Tells the shadow what became of jobs, if it wants to know and has time for it.
+    pub fn tell(&self, outcomes: Vec<Outcome>) {
+        if let Some(shadow) = self.shadow().filter(|shadow| shadow.description().feedback) {
+            let _ = shadow.seen.try_send(Seen::Outcomes(outcomes));
+        }
+    }
+
+    fn set(&self, shadow: Option<Arc<Shadow>>) -> Option<Arc<Shadow>> {
+        std::mem::replace(&mut *self.lock(), shadow)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Shadow>>> {
+        self.shadow.lock().expect("nobody panics while setting the stage")
+    }
+}
+
+impl Shadow {
+    /// What was seen so far.
+    pub fn tally(&self) -> Tally {
+        self.lock().clone()
+    }
+
+    /// What the policy says of itself.
+    pub fn description(&self) -> &Description {
+        self.loaded.description()
+    }
+
+    /// Another policy is in place: what was compared with the one before is forgotten.
+    pub(super) fn compare_with(&self, generation: u64) {
+        *self.lock() = Tally::new(generation);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().expect("nobody panics while comparing")
+    }
+}
+
+impl Policies {
+    /// The policy that watches, if there is one.
+    pub fn shadow(&self) -> Option<Arc<Shadow>> {
+        self.stage.shadow()
+    }
+
+    /// Lets another policy watch, instead of one that did.
+    pub fn set_shadow(&self, name: &str, settings: &str) -> Result<Arc<Shadow>, SwapError> {
+        let Trial { name, loaded, settings, policy, .. } = self.rehearsed(name, settings)?;
+        let (seen, shown) = sync_channel(MOST_WAITING);
+        let _changing = self.changing();
+        let tally = Arc::new(Mutex::new(Tally::new(self.active().tag.generation)));
+        let meters = self.metrics.of_shadow();
+        let watcher =
+            Watcher { policy, catalog: self.workshop.catalog.clone(), tally: tally.clone(), meters: meters.clone() };
+        let thread = std::thread::Builder::new().name("shadow".into()).spawn(move || watcher.run(&shown));
+        thread.map_err(|error| SwapError::NoThread(error.to_string()))?;
+        let shadow = Arc::new(Shadow { name, loaded, settings, seen, tally, meters });
+        self.feedback.shadow_wants(shadow.description().feedback);
+        self.stage.set(Some(shadow.clone()));
+        Ok(shadow)
+    }
+
+    /// Sends the shadow away; says what it had seen.
+    pub fn clear_shadow(&self) -> Option<Arc<Shadow>> {
+        let _changing = self.changing();
+        self.feedback.shadow_wants(false);
+        self.stage.set(None)
+    }
+}
+
+/// Owns the watching policy, on a thread of its own.
+struct Watcher {
+    policy: Policy,
+    catalog: Catalog,
+    tally: Arc<Mutex<Tally>>,
+    meters: ShadowMeters,
+}
+
+impl Watcher {
+    fn run(mut self, shown: &Receiver<Seen>) {
+        while let Ok(seen) = shown.recv() {
+            match seen {
+                Seen::Exchange(exchange) => self.watch(exchange),
+                // one that fails at it starts anew with the next exchange
+                Seen::Outcomes(outcomes) => drop(self.policy.observe(&outcomes)),
+            }
+        }
+    }
+
+    fn watch(&mut self, exchange: Exchange) {
+        let Exchange { against, snapshot, answer, wall } = exchange;
+        let decided = self.policy.decide(&snapshot);
+        let checked = |answer: Result<Proposal, PolicyError>| {
+            let proposal = answer.map_err(PlanError::Policy)?;
+            Plan::check(&snapshot, &self.catalog, &proposal)
+        };
+        let (active, shadow) = (checked(answer), checked(decided.answer));
+        if let Err(error) = &shadow {
+            self.meters.failed(error.kind());
+        }
+        let mut tally = self.tally.lock().expect("nobody panics while comparing");
+        // asked before another policy came in place
+        if tally.against != against {
+            return;
+        }
+        tally.times(wall, decided.wall);
+        match (active, shadow) {
+            (Ok(active), Ok(shadow)) => {
+                let differed = tally.compare(&snapshot, &self.catalog, &active, &shadow);
+                self.meters.compared.inc();
+                self.meters.differed.inc_by(u64::from(differed));
+            }
+            (active, shadow) => tally.failed(active.err().as_ref(), shadow.err().as_ref()),
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! How one policy in place does: what became of its answers, and what they cost.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use mosel_core::{PlanError, PlanId, PolicyError, Proposal, Quality};
+use mosel_sandbox::{ConfigureError, Decided, LogLine};
+
+use crate::metrics::PolicyMeters;
+use crate::policies::rollback::{Record, Rule, is_failure, is_illegal};
+
+/// What became of the answers of one installation of a policy.
+#[derive(Debug)]
+pub struct PolicyStats {
+    counts: Mutex<Counts>,
+    meters: PolicyMeters,
+}
+
+/// The numbers of [`PolicyStats`].
+#[derive(Clone, Debug)]
+pub struct Counts {
+    /// Questions that were asked.
+    pub calls: u64,
+    /// Answers that were adopted, even if they changed nothing.
+    pub adopted: u64,
+    /// Jobs that adopted answers moved to other strategies.
+    pub moved: u64,
+    /// Times it trapped, answers that came too late included.
+    pub traps: u64,
+    /// Answers that were not used, by the reason's short name.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Times the built-in squeeze had to step in.
+    pub squeezes: u64,
+    /// What it said of its answers.
+    pub qualities: BTreeMap<&'static str, u64>,
+    /// The last reason for which an answer was not used.
+    pub last_error: Option<String>,
+    /// What it logged last, oldest first.
+    pub log: VecDeque<LogLine>,
+    /// Sum and number of the gaps of answers that gave objective and bound.
+    gaps: (f64, u64),
+    costs: VecDeque<(Duration, Option<u64>)>,
+    record: Record,
+    alarmed: bool,
+}
+
+/// Decisions that percentiles are taken over.
+const DECISIONS_KEPT: usize = 1024;
+/// Lines of its log that are shown.
+const LINES_KEPT: usize = 20;
+
+impl PolicyStats {
+    /// Nothing asked yet.
+    pub fn new(rule: Rule, meters: PolicyMeters) -> PolicyStats {
+        PolicyStats { counts: Mutex::new(Counts::new(rule)), meters }
+    }
+
+    /// The numbers so far.
+    pub fn counts(&self) -> Counts {
+        self.lock().clone()
+    }
+
+    /// It was asked, and this came of it.
+    pub fn asked(&self, decided: &Decided) {
+        self.meters.asked(decided);
+        let mut counts = self.lock();
+        counts.calls += 1;
+        counts.traps += u64::from(matches!(decided.answer, Err(PolicyError::Trapped(_))));
+        keep(&mut counts.costs, (decided.wall, decided.fuel_used), DECISIONS_KEPT);
+        decided.log.iter().for_each(|line| keep(&mut counts.log, line.clone(), LINES_KEPT));
+        counts.record.answered(decided.answer.as_ref().is_err_and(is_failure));
+        let Ok(proposal) = &decided.answer else { return };
+        *counts.qualities.entry(quality(proposal.quality)).or_default() += 1;
+        if let Some(gap) = gap(proposal) {
+            counts.gaps = (counts.gaps.0 + gap, counts.gaps.1 + 1);
+            drop(counts);
+            self.meters.claimed(gap);
+        }
+    }
+
+    /// An answer was adopted.
+    pub fn adopted(&self, plan: PlanId, moved: usize) {
+        tracing::debug!(plan = plan.0, moved, "adopted a plan");
+        self.meters.adopted();
+        let mut counts = self.lock();
+        counts.adopted += 1;
+        counts.moved += moved as u64;
+    }
+
+    /// An answer was not used. If it was illegal it was the last one: only the planner's own answers are checked.
+    pub fn refused(&self, plan: PlanId, error: &PlanError) {
+        tracing::debug!(plan = plan.0, %error, "refused a plan");
+        self.meters.refused(error.kind());
+        let mut counts = self.lock();
+        *counts.refused.entry(error.kind()).or_default() += 1;
+        counts.last_error = Some(error.to_string());
+        if is_illegal(error) {
+            counts.record.last_was_a_failure();
+        }
+    }
+
+    /// A fresh instance in place of one that failed did not start either.
+    pub fn did_not_start(&self, error: &ConfigureError) {
+        let mut counts = self.lock();
+        counts.last_error = Some(format!("it did not start again: {error}"));
+        if !matches!(error, ConfigureError::Failed(PolicyError::TimedOut(_))) {
+            counts.record.answered(true);
+        }
+    }
+
+    /// It failed while it was told outcomes.
+    pub fn did_not_listen(&self, error: &PolicyError) {
+        let mut counts = self.lock();
+        counts.traps += u64::from(matches!(error, PolicyError::Trapped(_)));
+        counts.last_error = Some(format!("when it was told outcomes: {error}"));
+        if is_failure(error) {
+            counts.record.answered(true);
+        }
+    }
+
+    /// The built-in squeeze stepped in.
+    pub fn squeezed(&self, lane: u32, moved: usize) {
+        tracing::debug!(lane, moved, "squeezed");
+        self.meters.fell_back();
+        self.lock().squeezes += 1;
+    }
+
+    /// It has failed too often; said once.
+    pub fn alarm(&self) -> Option<String> {
+        let mut counts = self.lock();
+        if counts.alarmed || !counts.record.too_many() {
+            return None;
+        }
+        counts.alarmed = true;
+        let (failures, answers) = counts.record.failures();
+        let last = counts.last_error.as_deref().unwrap_or("no reason was told");
+        Some(format!("failed {failures} times in its last {answers} answers, the last time because {last}"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().expect("nobody panics while counting")
+    }
+}
+
+impl Counts {
+    fn new(rule: Rule) -> Counts {
+        Counts {
+            calls: 0,
+            adopted: 0,
+            moved: 0,
+            traps: 0,
+            refused: BTreeMap::new(),
+            squeezes: 0,
+            qualities: BTreeMap::new(),
+            last_error: None,
+            log: VecDeque::new(),
+            gaps: (0.0, 0),
+            costs: VecDeque::new(),
+            record: Record::new(rule),
+            alarmed: false,
+        }
+    }
+
+    /// Questions it did not answer in time.
+    pub fn timeouts(&self) -> u64 {
+        self.refused.get("timed_out").copied().unwrap_or(0)
+    }
+
+    /// The decision time that this share of the last decisions did not exceed; `None` without decisions.
+    pub fn time(&self, share: f64) -> Option<Duration> {
+        percentile(self.costs.iter().map(|(time, _)| *time).collect(), share)
+    }
+
+    /// The same of fuel, over the decisions whose fuel was counted.
+    pub fn fuel(&self, share: f64) -> Option<u64> {
+        percentile(self.costs.iter().filter_map(|(_, fuel)| *fuel).collect(), share)
+    }
+
+    /// How far below the bounds it proved its answers may lie, as a share, on average.
+    pub fn mean_gap(&self) -> Option<f64> {
+        let (sum, count) = self.gaps;
+        (count > 0).then(|| sum / count as f64)
+    }
+}
+
+/// The value that this share of the values does not exceed; `None` of none.
+pub(crate) fn percentile<T: Copy + Ord>(mut values: Vec<T>, share: f64) -> Option<T> {
+    values.sort_unstable();
+    let rank = (share * values.len() as f64).ceil() as usize;
+    values.get(rank.clamp(1, values.len().max(1)) - 1).copied()
+}
+
+/// Puts the latest behind the others and forgets the oldest beyond the most.
+pub(crate) fn keep<T>(kept: &mut VecDeque<T>, latest: T, most: usize) {
+    if kept.len() == most {
+        kept.pop_front();
+    }
+    kept.push_back(latest);
+}
+
+/// (bound - objective) / |bound|, where both are given and make sense.
+fn gap(proposal: &Proposal) -> Option<f64> {
+    let (objective, bound) = (proposal.objective?, proposal.bound?);
+    let gap = if bound == objective { 0.0 } else { (bound - objective) / bound.abs() };
+    gap.is_finite().then_some(gap)
+}
+
+fn quality(quality: Quality) -> &'static str {
+    match quality {
+        Quality::Optimal => "optimal",
+        Quality::Bounded => "bounded",
+        Quality::Heuristic => "heuristic",
+        Quality::BestEffort => "best_effort",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    fn stats() -> PolicyStats {
+        PolicyStats::new(Rule { failures: 2, window: 10 }, Metrics::default().of_policy("mine"))
+    }
+
+    fn decided(micros: u64, answer: Result<Proposal, PolicyError>) -> Decided {
+        Decided { answer, fuel_used: Some(micros * 10), wall: Duration::from_micros(micros), log: Vec::new() }
+    }
+
+    fn claiming(objective: f64, bound: f64) -> Decided {
+        let (objective, bound) = (Some(objective), Some(bound));
+        decided(1, Ok(Proposal { objective, bound, quality: Quality::Bounded, ..Proposal::default() }))
+    }
+
+    #[test]
+    fn percentiles_are_of_the_last_decisions() {
+        let stats = stats();
+        assert_eq!(stats.counts().time(0.5), None);
+        for micros in 0..DECISIONS_KEPT as u64 + 100 {
+            stats.asked(&decided(micros, Ok(Proposal::default())));
+        }
+        let counts = stats.counts();
+        assert_eq!(counts.calls, 1124);
+        assert_eq!(counts.time(0.0), Some(Duration::from_micros(100)));
+        assert_eq!(counts.time(0.5), Some(Duration::from_micros(611)));
+        assert_eq!(counts.time(1.0), Some(Duration::from_micros(1123)));
+        assert_eq!(counts.fuel(0.5), Some(6110));
+    }
+
+    #[test]
+    fn refusals_are_counted_by_reason() {
+        let stats = stats();
+        stats.refused(PlanId(1), &PlanError::Late);
+        stats.refused(PlanId(2), &PlanError::NotFinite);
+        stats.refused(PlanId(3), &PlanError::Late);
+        let counts = stats.counts();
+        assert_eq!(counts.refused, BTreeMap::from([("late", 2), ("not_finite", 1)]));
+        assert!(counts.last_error.unwrap().contains("nobody waited"));
+    }
+
+    #[test]
+    fn gaps_are_shares_of_the_bound_whatever_its_sign() {
+        let stats = stats();
+        assert_eq!(stats.counts().mean_gap(), None);
+        stats.asked(&decided(1, Ok(Proposal::default())));
+        stats.asked(&claiming(9.0, 10.0));
+        stats.asked(&claiming(-12.0, -10.0));
+        stats.asked(&claiming(0.0, 0.0));
+        assert!((stats.counts().mean_gap().unwrap() - 0.1).abs() < 1e-12);
+        assert_eq!(stats.counts().qualities, BTreeMap::from([("bounded", 3), ("heuristic", 1)]));
+    }
+
+    #[test]
+    fn an_alarm_is_given_once_and_says_why() {
+        let stats = stats();
+        stats.asked(&decided(1, Err(PolicyError::TimedOut(Duration::from_millis(1)))));
+        stats.asked(&decided(1, Err(PolicyError::Trapped("ouch".into()))));
+        assert_eq!(stats.alarm(), None);
+        stats.asked(&decided(1, Ok(Proposal::default())));
+        stats.refused(PlanId(3), &PlanError::NotFinite);
+        let words = stats.alarm().expect("a trap and an illegal answer are two failures");
+        assert!(words.starts_with("failed 2 times in its last 3 answers, the last time because objective"), "{words}");
+        assert_eq!(stats.alarm(), None);
+    }
+
+    #[test]
+    fn an_instance_that_does_not_come_back_is_a_failure_unless_it_was_slow() {
+        let stats = stats();
+        let slow = ConfigureError::Failed(PolicyError::TimedOut(Duration::from_secs(1)));
+        (0..5).for_each(|_| stats.did_not_start(&slow));
+        assert_eq!(stats.alarm(), None);
+        (0..2).for_each(|_| stats.did_not_start(&ConfigureError::BadSettings("not again".into())));
+        assert!(stats.alarm().is_some());
+    }
+}
