@@ -3,6 +3,10 @@
 
 #[path = "sandbox/calls.rs"]
 mod calls;
+#[path = "sandbox/examples.rs"]
+mod examples;
+#[path = "sandbox/ilp.rs"]
+mod ilp;
 #[path = "sandbox/loading.rs"]
 mod loading;
 #[path = "sandbox/shipped.rs"]
