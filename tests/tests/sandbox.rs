@@ -7,6 +7,10 @@ mod caching;
 mod calls;
 #[path = "sandbox/housekeeping.rs"]
 mod housekeeping;
+#[path = "sandbox/examples.rs"]
+mod examples;
+#[path = "sandbox/ilp.rs"]
+mod ilp;
 #[path = "sandbox/loading.rs"]
 mod loading;
 #[path = "sandbox/metering.rs"]
