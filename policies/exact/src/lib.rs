@@ -101,7 +101,7 @@ impl Policy for Exact {
         queue.read(snapshot, menus)?;
         // Work is what bounds a search; the clock only stops one on a machine that is far too slow for it.
         let work = settings.work * snapshot.jobs.len().max(FEWEST_JOBS);
-        let effort = Effort { gap: settings.gap, work, reserve: snapshot.budget / 4 };
+        let effort = Effort { gap: settings.gap, work, reserve: mosel_sdk::remaining() / 4 };
         let best = search.run(queue, menus, effort);
         let quality = match best.optimal {
             _ if queue.hopeless > 0 => Quality::BestEffort,

@@ -2,8 +2,11 @@
 
 use mosel_sdk::Policy;
 
-use super::*;
+use super::{Exact, check, decide, decide_with, host, random_queue};
 use crate::Settings;
+use crate::menu::Menus;
+use crate::queue::Queue;
+use crate::search::{Effort, Search};
 
 #[test]
 fn queues_of_a_hundred_jobs_are_solved_nearly_to_the_end() {
@@ -47,16 +50,20 @@ fn the_same_question_gets_the_same_answer_whatever_was_asked_before() {
 }
 
 #[test]
-fn with_its_time_used_up_the_answer_is_the_rounded_relaxation() {
+fn with_no_time_left_the_answer_is_the_filled_relaxation() {
     let before = random_queue(3, 100, 12).snapshot();
-    let mut exact = Exact::configure(Settings { gap: 0.0, ..Settings::default() }, &before.catalog).unwrap();
-    let mut decide_within = |remaining| {
-        host::begin(0, 1, 0, remaining);
-        exact.decide(&before).unwrap()
+    let (relaxed, _) = decide_with(r#"{"gap": 0, "work": 0}"#, &before);
+    let mut queue = Queue::default();
+    let menus = Menus::new(&before.catalog).unwrap();
+    queue.read(&before, &menus).unwrap();
+    let objective = |reserve| {
+        host::begin(0, 1, 0, 1000);
+        let effort = Effort { gap: 0.0, work: 100_000, reserve };
+        let mut search = Search::default();
+        queue.objective(&menus, search.run(&queue, &menus, effort).chosen)
     };
-    let (hurried, relaxed) = (decide_within(before.budget / 4 - 1), decide_with(r#"{"gap": 0, "work": 0}"#, &before).0);
-    assert_eq!(hurried, relaxed);
-    assert!(decide_within(before.budget / 4).objective > hurried.objective);
+    assert_eq!(Some(objective(1001)), relaxed.objective);
+    assert!(Some(objective(1000)) > relaxed.objective);
 }
 
 #[test]
