@@ -2,8 +2,9 @@
 //!
 //! Where to start reading: [`server`] (from the first to the last moment), then one job's path: `http` (from bytes to a
 //! job), [`jobs`] (what it came with, what came out), [`driver`] (steps the core), [`device`] (runs batches),
-//! [`planner`] (asks the policy), [`certificate`] (what the client is told in the end). The other side of the wire is
-//! [`client`]: submit, demo, bench.
+//! [`planner`] (asks the policy), [`certificate`] (what the client is told in the end). How policies come and go is in
+//! [`policies`]; how they do, in [`stats`] and [`metrics`]. The other side of the wire is [`client`]: submit, demo,
+//! bench.
 
 pub mod certificate;
 pub mod cli;

@@ -45,7 +45,7 @@ impl Service {
         let mut scheduler = Scheduler::new(core_config(config), matrices);
         let metrics = Arc::new(Metrics::default());
         let shelf = Shelf::new(&config.policy.dir);
-        let workshop = Workshop::new(shelf, engine(config)?, scheduler.catalog().clone(), config.policy.seed);
+        let workshop = Workshop::new(shelf, engine(&config.policy)?, scheduler.catalog().clone(), config.policy.seed);
         let trial = workshop.prepare(&config.policy.name, &config.policy.settings)?;
         let (active, policy) = first(trial, rule(&config.policy), &metrics);
         scheduler.step(Time::START, Event::PolicyChanged { eager: policy.loaded().description().eager });
@@ -117,8 +117,15 @@ fn rule(policy: &config::Policy) -> Rule {
     Rule { failures: policy.rollback_failures, window: policy.rollback_window }
 }
 
-fn engine(config: &Config) -> anyhow::Result<Engine> {
-    Engine::new(limits(&config.policy))
+/// With a cache of compiled code, if there is a directory that is safe to keep it in.
+fn engine(config: &config::Policy) -> anyhow::Result<Engine> {
+    if !config.cache_dir.as_os_str().is_empty() {
+        match Engine::with_cache(limits(config), &config.cache_dir) {
+            Ok(engine) => return Ok(engine),
+            Err(error) => tracing::warn!("policies are compiled anew at every start: {error:#}"),
+        }
+    }
+    Engine::new(limits(config))
 }
 
 fn job_table(config: &Config) -> Jobs {

@@ -109,6 +109,22 @@ fn one_key_is_one_job_however_it_is_written() {
 }
 
 #[test]
+fn a_tenant_is_part_of_what_a_job_is() {
+    let server = Fixture::start();
+    let key = ["idempotency-key: k-1"];
+    let of = |name: &str| with(job(1), "tenant", name);
+    let longest = "t".repeat(64);
+    let first = server.client.submit_with(&of(&longest), &key).expect(202);
+    assert_eq!(first.json["tenant"], longest);
+    assert_eq!(server.client.submit_with(&of("other"), &key).refusal(), (409, "idempotency_conflict"));
+    assert_eq!(server.client.run(&job(1)).expect(200).json["tenant"], Value::Null);
+    for bad in ["", "two words", "a\u{200b}b", "tab\t", &"t".repeat(65)] {
+        assert_eq!(server.client.submit(&of(bad)).refusal(), (400, "bad_tenant"), "{bad:?}");
+    }
+    assert_eq!(server.client.submit(&with(job(1), "tenant", 7)).refusal(), (400, "wrong_type"));
+}
+
+#[test]
 fn a_refused_job_leaves_its_key_free() {
     let server = Fixture::start();
     let key = ["idempotency-key: k-1"];

@@ -1,7 +1,8 @@
 //! The wire: connections, routes, and what every request goes through.
 //!
 //! Where to start reading: [`router`], then `jobs.rs` (submission and look-up), `submission.rs` and `intake.rs` (from
-//! bytes to a job), `view.rs` (from a job to JSON), `fault.rs` (errors). HTTP types end here: the driver sees none.
+//! bytes to a job), `view.rs` (from a job to JSON), `fault.rs` (errors); `admin.rs` says who may change policies. HTTP
+//! types end here: the driver sees none.
 
 mod admin;
 mod body;

@@ -39,7 +39,8 @@ pub struct Trial {
     pub policy: Policy,
 }
 
-/// Compiled components that are kept, so that to come back to one costs nothing.
+/// Compiled components that are kept. The engine keeps code too; but to come back to one of these waits for nobody
+/// who compiles another.
 const MOST_COMPILED: usize = 16;
 
 impl Workshop {
