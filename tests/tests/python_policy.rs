@@ -20,12 +20,17 @@ fn limits() -> Limits {
     Limits { decide: unhurried(standard.decide), load: unhurried(standard.load), ..standard }
 }
 
+/// Where its code is kept between runs.
+fn compiled() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
+}
+
 /// Compiled once for all tests: that takes longer than all of them.
 fn fair_share() -> &'static Loaded {
     static FAIR_SHARE: OnceLock<Loaded> = OnceLock::new();
     FAIR_SHARE.get_or_init(|| {
         let component = std::fs::read(built()).expect("the build script has written it");
-        let engine = Engine::new(limits()).expect("this machine runs an engine");
+        let engine = Engine::with_cache(limits(), &compiled()).expect("this machine runs an engine");
         let begun = Instant::now();
         let loaded = engine.load("fair-share", &component).unwrap_or_else(|error| panic!("{error}"));
         println!("{} bytes compiled and asked who they are in {:.1?}", component.len(), begun.elapsed());
@@ -202,7 +207,7 @@ fn what_a_decision_takes_is_printed() {
         let first = begun.elapsed();
         let mut calls: Vec<Decided> = (0..CALLS).map(|_| policy.decide(&snapshot)).collect();
         assert!(calls.iter().all(|decided| decided.answer.as_ref() == Ok(&answer)), "one question, two answers");
-        let fuel = calls[CALLS - 1].fuel_used;
+        let fuel = calls[CALLS - 1].fuel_used.expect("fuel is metered");
         calls.sort_by_key(|decided| decided.wall);
         let (least, median) = (calls[0].wall, calls[CALLS / 2].wall);
         println!("{jobs} jobs x 12, seed {SEED}: {least:.0?} least, {median:.0?} median of {CALLS}, {fuel} fuel");

@@ -5,10 +5,10 @@
 mod caching;
 #[path = "sandbox/calls.rs"]
 mod calls;
-#[path = "sandbox/housekeeping.rs"]
-mod housekeeping;
 #[path = "sandbox/examples.rs"]
 mod examples;
+#[path = "sandbox/housekeeping.rs"]
+mod housekeeping;
 #[path = "sandbox/ilp.rs"]
 mod ilp;
 #[path = "sandbox/loading.rs"]

@@ -167,7 +167,7 @@ impl Default for Finished {
 impl Default for Policy {
     fn default() -> Policy {
         Policy {
-            name: "greedy".into(),
+            name: "exact".into(),
             settings: "{}".into(),
             dir: PathBuf::new(),
             budget_ms: 20,

@@ -254,7 +254,10 @@ fn a_server_that_cannot_start_says_why() {
     let cases = [
         (refusal(&["--null"], ("MOSEL_QUEUE__MAX_CATS", "3")), "max_cats"),
         (refusal(&["--null"], ("MOSEL_QUEUE__MAX_JOBS", "0")), "queue.max_jobs is 0, expected 1 to 100000"),
-        (refusal(&["--null", "--policy", "nobody"], none), "expected one of the policies greedy, highest-accuracy"),
+        (
+            refusal(&["--null", "--policy", "nobody"], none),
+            "expected one of the policies exact, greedy, highest-accuracy, ilp",
+        ),
         (refusal(&["--timed", "/no/such/profile.json"], none), "/no/such/profile.json"),
         (refusal(&["--null", "--listen", "nowhere"], none), "expected ADDRESS:PORT"),
         (refusal(&["--null", "--config", "/no/such/file.toml"], none), "/no/such/file.toml"),

@@ -4,6 +4,7 @@ use mosel_core::{JobId, Proposal};
 use mosel_sandbox::{Engine, Limits, Policy};
 use mosel_sdk::Decision;
 use mosel_tests::queue;
+use policy_exact::Exact;
 use policy_greedy::Greedy;
 use policy_highest_accuracy::HighestAccuracy;
 
@@ -40,6 +41,12 @@ fn compare<P: mosel_sdk::Policy>(name: &str) -> usize {
 #[test]
 fn greedy_answers_the_same_everywhere() {
     let changed = compare::<Greedy>("greedy");
+    assert!(changed > 50, "only {changed} of 100 queues needed anything: the test shows little");
+}
+
+#[test]
+fn exact_answers_the_same_everywhere() {
+    let changed = compare::<Exact>("exact");
     assert!(changed > 50, "only {changed} of 100 queues needed anything: the test shows little");
 }
 

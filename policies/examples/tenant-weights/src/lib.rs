@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mosel_sdk::{Catalog, Decision, Description, Micros, Policy, PolicyError, Quality, Snapshot};
+use mosel_sdk::{Catalog, Decision, Description, Micros, Policy, PolicyError, Quality, Snapshot, tenant};
 use serde::Deserialize;
 
 /// The policy.
@@ -99,12 +99,6 @@ fn check(settings: &Settings) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// To be replaced by `mosel_sdk::tenant`: FNV-1a, 64 bits.
-fn tenant(name: &str) -> u64 {
-    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
 impl TenantWeights {

@@ -17,7 +17,7 @@ fn alike(tenants: &[&str]) -> Snapshot {
     let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
     for name in tenants {
         queue.job(menu, 1000, 0.5);
-        queue.jobs.last_mut().expect("just added").tenant = if name.is_empty() { 0 } else { tenant(name) };
+        queue.jobs.last_mut().expect("just added").tenant = tenant(name);
     }
     queue.jobs.last_mut().expect("there is one").deadline = 50 * tenants.len() as u64 - 40;
     queue.snapshot()
