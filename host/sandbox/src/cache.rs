@@ -49,8 +49,9 @@ impl Cache {
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         let cache = Cache { dir: dir.into(), most: MOST };
         match fs::metadata(dir) {
-            Ok(metadata) => check_ours(&metadata).with_context(|| format!("the cache {}", dir.display()))?,
-            Err(error) => ensure!(is_harmless(&error), "the cache {} cannot be looked at: {error}", dir.display()),
+            Ok(metadata) => check_dir(&metadata).with_context(|| format!("the cache {}", dir.display()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => bail!("the cache {} cannot be looked at: {error}", dir.display()),
         }
         Ok(cache)
     }
@@ -86,7 +87,7 @@ impl Cache {
 
     /// Again at every use: it may have been changed, or made, since it was opened.
     fn check_dir(&self) -> anyhow::Result<()> {
-        check_ours(&fs::metadata(&self.dir)?)
+        check_dir(&fs::metadata(&self.dir)?)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -143,6 +144,11 @@ fn checksum(name: &str, code: &[u8]) -> [u8; CHECKSUM_BYTES] {
     hasher.finalize().into()
 }
 
+fn check_dir(metadata: &Metadata) -> anyhow::Result<()> {
+    ensure!(metadata.is_dir(), "expected a directory");
+    check_ours(metadata)
+}
+
 fn check_ours(metadata: &Metadata) -> anyhow::Result<()> {
     // SAFETY: the call has no preconditions and cannot fail.
     let us = unsafe { libc::geteuid() };
@@ -156,10 +162,6 @@ fn check_owner(owner: u32, mode: u32, us: u32) -> anyhow::Result<()> {
     let mode = mode & 0o777;
     ensure!(mode & 0o022 == 0, "can be written to by others (mode {mode:03o}), expected 700");
     Ok(())
-}
-
-fn is_harmless(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound)
 }
 
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
@@ -328,9 +330,15 @@ mod tests {
     }
 
     #[test]
+    fn a_file_in_the_place_of_the_directory_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let reason = format!("{:#}", Cache::open(file.path()).unwrap_err());
+        assert!(reason.ends_with("expected a directory"), "{reason}");
+        assert!(Cache::open(&file.path().join("below")).is_err());
+    }
+
+    #[test]
     fn a_directory_that_cannot_be_made_costs_the_cache_only() {
-        let home = tempfile::tempdir().unwrap();
-        fs::write(home.path().join("file"), "").unwrap();
         let cache = Cache::open(Path::new("/proc/nowhere/policies")).unwrap();
         assert_eq!(cache.fetch("a"), None);
         assert!(cache.store("a", b"code").is_err());

@@ -20,7 +20,7 @@ pub(crate) struct Compiled {
 
 /// The compiled policies of this process: those in use, and the few that were used last.
 #[derive(Default)]
-pub(crate) struct Shelf {
+pub(crate) struct Known {
     places: Mutex<Places<Compiled>>,
 }
 
@@ -30,7 +30,7 @@ struct Places<T> {
     recent: VecDeque<Arc<T>>,
 }
 
-impl Shelf {
+impl Known {
     /// What these bytes were compiled to, if that is still there.
     pub(crate) fn find(&self, hash: &str) -> Option<Arc<Compiled>> {
         self.with(|places| places.find(|compiled| compiled.hash == hash))

@@ -12,7 +12,7 @@ use wasmtime::error::Context;
 
 use crate::bindings::{Scheduler, SchedulerPre};
 use crate::cache::Cache;
-use crate::compiled::{Compiled, Shelf};
+use crate::compiled::{Compiled, Known};
 use crate::guest::Guest;
 use crate::host::Host;
 use crate::ticker::{Ticker, Ticking};
@@ -30,7 +30,7 @@ struct Inner {
     limits: Limits,
     /// Where calls are interrupted.
     ticker: Option<Ticker>,
-    shelf: Shelf,
+    known: Known,
     cache: Option<Cache>,
     /// Why the last component that was compiled is not in the cache.
     cache_trouble: Mutex<Option<String>>,
@@ -59,8 +59,8 @@ impl Engine {
         Scheduler::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).context("linking the host functions")?;
         let ticker = limits.metering.time().then(|| Ticker::start(wasmtime.weak())).transpose();
         let ticker = ticker.context("starting the thread that interrupts policies")?.map(|(ticker, _)| ticker);
-        let (shelf, cache_trouble) = (Shelf::default(), Mutex::default());
-        Ok(Engine { inner: Arc::new(Inner { wasmtime, linker, limits, ticker, shelf, cache, cache_trouble }) })
+        let (known, cache_trouble) = (Known::default(), Mutex::default());
+        Ok(Engine { inner: Arc::new(Inner { wasmtime, linker, limits, ticker, known, cache, cache_trouble }) })
     }
 
     /// Compiles a component and asks it who it is. Takes a tenth of a second and more, on the calling thread alone
@@ -73,7 +73,7 @@ impl Engine {
         }
         contract::check_header(bytes)?;
         let hash = hash(bytes);
-        if let Some(compiled) = self.inner.shelf.find(&hash) {
+        if let Some(compiled) = self.inner.known.find(&hash) {
             return Ok(Loaded::new(self.clone(), name.into(), compiled, Origin::Memory));
         }
         let (compiled, origin) = match self.fetch(&hash) {
@@ -81,7 +81,7 @@ impl Engine {
             None => (self.compile(bytes, hash)?, Origin::Compiled),
         };
         let compiled = Arc::new(compiled);
-        self.inner.shelf.put(&compiled);
+        self.inner.known.put(&compiled);
         Ok(Loaded::new(self.clone(), name.into(), compiled, origin))
     }
 
@@ -166,8 +166,8 @@ fn config(limits: &Limits) -> Config {
     config.max_wasm_stack(limits.stack_bytes);
     // Answers must not depend on the processor.
     config.wasm_relaxed_simd(false);
-    // A trap is told by its name and by what the policy logged last. Where in the code it was would cost more than half
-    // of the compiled bytes, and time at every load and at every trap.
+    // A trap is told by its name and by what the policy logged last. Where in the code it was nobody is told: to know it
+    // would cost bytes of compiled code, and time at every load and at every trap.
     config.wasm_backtrace_max_frames(None);
     config.generate_address_map(false);
     config.native_unwind_info(false);

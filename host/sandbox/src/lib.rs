@@ -1,7 +1,8 @@
 //! Runs scheduling policies as WebAssembly components, with limits on memory, fuel and time.
 //!
-//! The road of a policy: [`Engine`] (once a process) compiles and checks a component to a [`Loaded`], which makes
-//! [`Instance`]s; a [`Policy`] is a `Loaded` with settings that replaces its instance whenever that one trapped.
+//! The road of a policy: [`Engine`] (once a process) compiles and checks a component to a [`Loaded`], the same bytes
+//! once only, and that makes [`Instance`]s; a [`Policy`] is a `Loaded` with settings that replaces its instance whenever
+//! that one trapped. What a policy has learned goes to the next one as [`Saved`] state.
 //!
 //! What a policy answers comes back as it was given: whether a proposal is legal is for the core to check. What this
 //! crate promises is that every call ends within its budget, that its answer is bounded, and that a guest reaches

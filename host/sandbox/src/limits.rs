@@ -43,8 +43,8 @@ pub enum Metering {
     Fuel,
     /// The clock alone. Nobody knows then how much fuel a call used.
     Time,
-    /// Neither: to measure what the others cost. An endless loop is endless then.
-    #[doc(hidden)]
+    /// Neither, to measure what the others cost: never for a policy that is not trusted, whose endless loop would be
+    /// endless.
     Neither,
 }
 
