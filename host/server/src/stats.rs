@@ -38,6 +38,8 @@ pub struct Counts {
     pub last_error: Option<String>,
     /// What it logged last, oldest first.
     pub log: VecDeque<LogLine>,
+    /// Messages that were too many to keep.
+    pub log_suppressed: u64,
     /// Sum and number of the gaps of answers that gave objective and bound.
     gaps: (f64, u64),
     costs: VecDeque<(Duration, Option<u64>)>,
@@ -68,6 +70,7 @@ impl PolicyStats {
         counts.calls += 1;
         counts.traps += u64::from(matches!(decided.answer, Err(PolicyError::Trapped(_))));
         keep(&mut counts.costs, (decided.wall, decided.fuel_used), DECISIONS_KEPT);
+        counts.log_suppressed += decided.log_left_out;
         decided.log.iter().for_each(|line| keep(&mut counts.log, line.clone(), LINES_KEPT));
         counts.record.answered(decided.answer.as_ref().is_err_and(is_failure));
         let Ok(proposal) = &decided.answer else { return };
@@ -155,6 +158,7 @@ impl Counts {
             qualities: BTreeMap::new(),
             last_error: None,
             log: VecDeque::new(),
+            log_suppressed: 0,
             gaps: (0.0, 0),
             costs: VecDeque::new(),
             record: Record::new(rule),
@@ -225,7 +229,8 @@ mod tests {
     }
 
     fn decided(micros: u64, answer: Result<Proposal, PolicyError>) -> Decided {
-        Decided { answer, fuel_used: Some(micros * 10), wall: Duration::from_micros(micros), log: Vec::new() }
+        let (fuel_used, wall) = (Some(micros * 10), Duration::from_micros(micros));
+        Decided { answer, fuel_used, wall, log: Vec::new(), log_left_out: 0 }
     }
 
     fn claiming(objective: f64, bound: f64) -> Decided {

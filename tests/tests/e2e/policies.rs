@@ -217,5 +217,5 @@ fn a_policy_is_told_what_became_of_jobs() {
         |lines: &[Value], words: &str| lines.iter().any(|line| line.as_str().is_some_and(|it| it.contains(words)));
     let lines = std::iter::repeat_with(told).take(50).find(|lines| says(lines, "outcomes"));
     let lines = lines.expect("the policy tells how many outcomes it was told");
-    assert!(says(&lines, "deadline_met: true"), "{lines:?}");
+    assert!(says(&lines, "deadline-met: true"), "{lines:?}");
 }

@@ -35,12 +35,22 @@ fn returned_to(behaviour: &str, budget_ms: u64) -> Fixture {
     server
 }
 
+/// Overloads the server until nobody's wish has brought `highest-accuracy` back, and every job is served.
+fn until_rolled_back(server: &Fixture) -> Value {
+    let overloaded = || {
+        let ended = overload(server.client, 4, 500.0);
+        let served = |job: &Value| job["state"] == "served" && job["certificate"]["floor_kept"] == true;
+        assert!(ended.iter().all(served), "{ended:?}");
+        server.client.get("/v1/policy").json
+    };
+    let policy = std::iter::repeat_with(overloaded).take(50).find(|policy| policy["name"] == "highest-accuracy");
+    policy.expect("two failures of four answers are too many")
+}
+
 #[test]
 fn a_policy_that_traps_too_often_is_rolled_back_and_every_job_is_served() {
     let server = returned_to("panic", PATIENT_MS);
-    let ended = overload(server.client, 4, 500.0);
-    assert!(ended.iter().all(|job| job["state"] == "served" && job["certificate"]["floor_kept"] == true), "{ended:?}");
-    let policy = server.client.await_answer("/v1/policy", |policy| policy["name"] == "highest-accuracy");
+    let policy = until_rolled_back(&server);
     let last = &policy["last_rollback"];
     assert_eq!((&last["from"], &last["automatic"]), (&json!("hostile"), &json!(true)));
     let reason = last["reason"].as_str().unwrap_or_default();
@@ -52,8 +62,7 @@ fn a_policy_that_traps_too_often_is_rolled_back_and_every_job_is_served() {
 #[test]
 fn an_answer_that_is_illegal_too_often_is_a_reason_too() {
     let server = returned_to("unknown-job", PATIENT_MS);
-    overload(server.client, 4, 500.0);
-    let policy = server.client.await_answer("/v1/policy", |policy| policy["name"] == "highest-accuracy");
+    let policy = until_rolled_back(&server);
     let reason = policy["last_rollback"]["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("is not in the snapshot"), "{reason}");
 }

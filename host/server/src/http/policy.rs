@@ -162,6 +162,7 @@ fn stats(active: &Active) -> Value {
         "fuel": { "p50": counts.fuel(0.5), "p99": counts.fuel(0.99) },
         "mean_gap": counts.mean_gap(),
         "qualities": every_quality(qualities),
+        "log_suppressed": counts.log_suppressed,
         "log": counts.log.iter().map(ToString::to_string).collect::<Vec<String>>(),
     })
 }
