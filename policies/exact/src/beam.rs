@@ -7,7 +7,7 @@
 use crate::core::{Choice, Core, Line};
 
 /// Buckets of bounds, to find out which states stay without sorting them.
-const BUCKETS: usize = 64;
+const BUCKETS: usize = 32;
 
 /// The states. Empty between decisions; its memory is kept.
 #[derive(Debug, Default)]
@@ -123,7 +123,7 @@ impl Beam {
     fn select(&mut self, width: usize, most_surplus: f64) -> f64 {
         let buckets_a_surplus = BUCKETS as f64 / most_surplus;
         let bucket = |surplus: f64| ((surplus * buckets_a_surplus) as usize).min(BUCKETS - 1);
-        let mut counts = [0; BUCKETS];
+        let mut counts = [0_u32; BUCKETS];
         for &(first, end) in &self.runs {
             self.surpluses[first..end].iter().for_each(|&surplus| counts[bucket(surplus)] += 1);
         }
@@ -220,9 +220,10 @@ fn merge(left: &[State], right: &[State], merged: &mut [State]) -> usize {
 }
 
 /// The bucket at which the width is reached from above, and how many states of it find a place.
-fn bar(counts: &[usize; BUCKETS], width: usize) -> (usize, usize) {
+fn bar(counts: &[u32; BUCKETS], width: usize) -> (usize, usize) {
     let mut places = width;
     for (bucket, &count) in counts.iter().enumerate().rev() {
+        let count = count as usize;
         if count > places {
             return (bucket, places);
         }

@@ -15,7 +15,7 @@ const MOST_REDUCTIONS: usize = 4;
 /// So many steps of rows behind a stage are told apart; the flattest of more are taken for endless.
 const MOST_STEPS: usize = 256;
 /// So many lines describe what rows behind a stage are worth; what lies further from the deadline is extrapolated.
-const MOST_LINES: usize = 24;
+const MOST_LINES: usize = 32;
 
 /// The core of a queue. Empty between decisions; its memory is kept.
 #[derive(Debug, Default)]
