@@ -243,13 +243,11 @@ impl Lane {
         let before = self.finishes(now, factor);
         let latencies = order.iter().zip(choices).map(|(&at, &choice)| self.entries[at].latency_on(choice));
         let after = finishes(self.free_at(now), factor, latencies);
-        for (&at, finish) in order.iter().zip(after) {
+        let promise = |(&at, after): (&usize, Time)| {
             let Job { id, deadline, .. } = self.entries[at].job;
-            if before[at] <= deadline && finish > deadline {
-                return Err(PlanError::MakesLate { job: id, by: finish.since(deadline) });
-            }
-        }
-        Ok(())
+            (id, deadline, before[at], after)
+        };
+        keep_promises(order.iter().zip(after).map(promise))
     }
 
     /// What a policy is shown of the jobs; those with nothing left to decide are not among them.
@@ -301,8 +299,14 @@ fn choice_under(entry: &Entry, seen: &BTreeMap<JobId, TableId>, plan: &Plan) -> 
     (same && entry.is_legal(choice) && entry.current()? != choice).then_some(choice)
 }
 
+/// No job that is on time may become late; each is given with its deadline and its finish before and after.
+pub(crate) fn keep_promises(mut jobs: impl Iterator<Item = (JobId, Time, Time, Time)>) -> Result<(), PlanError> {
+    let broken = jobs.find(|&(_, deadline, before, after)| before <= deadline && after > deadline);
+    broken.map_or(Ok(()), |(job, deadline, _, after)| Err(PlanError::MakesLate { job, by: after.since(deadline) }))
+}
+
 /// Finishing times of jobs run one after another from `start`.
-fn finishes(start: Time, factor: f64, latencies: impl Iterator<Item = Duration>) -> Vec<Time> {
+pub(crate) fn finishes(start: Time, factor: f64, latencies: impl Iterator<Item = Duration>) -> Vec<Time> {
     let mut work = Duration::ZERO;
     let finish = |latency| {
         work += latency;
