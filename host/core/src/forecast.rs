@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::lane::{finishes, keep_promises};
-use crate::{Catalog, JobRow, Plan, PlanError, Snapshot, Strategy, Time};
+use crate::squeeze::{Squeezed, squeeze};
+use crate::{Catalog, JobRow, Plan, PlanError, Snapshot, Strategy, StrategyTable, Time, at_least};
 
 /// A queue under a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,19 @@ impl Forecast {
         Forecast::under(snapshot, catalog, &Plan::default()).expect("what changes nothing breaks no promise")
     }
 
+    /// The queue after the built-in squeeze: what happens if no policy answers.
+    ///
+    /// # Panics
+    /// If a row of the snapshot is off its table.
+    pub fn squeezed(snapshot: &Snapshot, catalog: &Catalog) -> Forecast {
+        let on_time = snapshot.jobs.iter().take_while(|job| !job.late);
+        let mut rows: Vec<Row> = on_time.map(|job| Row { job: *job, table: table(job, catalog) }).collect();
+        squeeze(&mut rows, snapshot.start, snapshot.time_factor);
+        let choices = rows.iter().map(|row| (row.job.id, row.job.current)).collect();
+        let plan = Plan { choices, ..Plan::default() };
+        Forecast::under(snapshot, catalog, &plan).expect("what only makes jobs faster breaks no promise")
+    }
+
     /// The jobs that would miss their deadline though they are not given up.
     pub fn violators(&self) -> impl Iterator<Item = &JobRow> {
         let jobs = self.jobs.iter().zip(&self.finishes);
@@ -63,6 +77,45 @@ fn latencies(jobs: &[JobRow], catalog: &Catalog) -> impl Iterator<Item = Duratio
 }
 
 fn strategy<'a>(job: &JobRow, catalog: &'a Catalog) -> &'a Strategy {
-    let table = catalog.table(job.table).expect("a snapshot's rows name tables of the catalog");
-    table.strategy(job.current)
+    table(job, catalog).strategy(job.current)
+}
+
+fn table<'a>(job: &JobRow, catalog: &'a Catalog) -> &'a StrategyTable {
+    catalog.table(job.table).expect("a snapshot's rows name tables of the catalog")
+}
+
+/// A job of a snapshot, with its menu.
+struct Row<'a> {
+    job: JobRow,
+    table: &'a StrategyTable,
+}
+
+impl Squeezed for Row<'_> {
+    fn deadline(&self) -> Time {
+        self.job.deadline
+    }
+
+    fn latency(&self) -> Duration {
+        self.table.strategy(self.job.current).latency
+    }
+
+    fn fastest(&self) -> Duration {
+        let fastest = self.table.fastest_legal(self.job.min_accuracy).map(|index| self.table.strategy(index).latency);
+        fastest.map_or(self.latency(), |fastest| fastest.min(self.latency()))
+    }
+
+    fn next_faster(&self) -> Option<u32> {
+        let faster = self.job.current.checked_sub(1)?;
+        at_least(self.table.strategy(faster).accuracy, self.job.min_accuracy).then_some(faster)
+    }
+
+    fn loss_per_second(&self, choice: u32) -> f64 {
+        let (from, to) = (self.table.strategy(self.job.current), self.table.strategy(choice));
+        let lost = (from.accuracy - to.accuracy) * f64::from(self.job.requests);
+        self.job.weight * lost / (from.latency - to.latency).as_secs_f64()
+    }
+
+    fn choose(&mut self, choice: u32) {
+        self.job.current = choice;
+    }
 }

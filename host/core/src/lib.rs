@@ -21,6 +21,7 @@ mod profile;
 pub mod scenario;
 mod scheduler;
 mod snapshot;
+mod squeeze;
 mod strategy;
 mod time;
 

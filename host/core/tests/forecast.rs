@@ -1,12 +1,12 @@
 //! A forecast says what the lane does: it was made for whoever has a snapshot and no lane.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mosel_core::scenario::Scenario;
 use mosel_core::{
-    Action, Config, Event, Forecast, Job, JobId, ModelId, OnLate, Plan, Proposal, Scheduler, Snapshot, StrategyMatrix,
-    Tenant, Time,
+    Action, Config, Event, Forecast, Job, JobId, JobRow, ModelId, OnLate, Plan, PolicyError, Proposal, Scheduler,
+    Snapshot, StrategyMatrix, Tenant, Time,
 };
 use proptest::prelude::*;
 
@@ -26,7 +26,8 @@ fn ask(scheduler: &mut Scheduler, jobs: &[(u32, u64)]) -> Option<Snapshot> {
             requests,
             deadline: Time::from_millis(deadline_ms),
             min_accuracy: 0.0,
-            weight: 1.0,
+            // what a second costs differs from job to job by more than rounding
+            weight: 1.0 + 0.37 * id as f64,
             tenant: Tenant::default(),
             on_late: OnLate::Run,
         };
@@ -73,5 +74,21 @@ proptest! {
             }
             Err(error) => prop_assert_eq!(&actions[0], &Action::RefusePlan(snapshot.plan, error)),
         }
+    }
+    #[test]
+    fn so_it_does_for_the_squeeze(jobs in prop::collection::vec((1u32..6, 20u64..250), 2..8)) {
+        let mut scheduler = scheduler();
+        let Some(snapshot) = ask(&mut scheduler, &jobs) else { return Ok(()) };
+        let forecast = Forecast::squeezed(&snapshot, scheduler.catalog());
+        let declined = Err(PolicyError::Declined("no".into()));
+        let actions = scheduler.step(Time::START, Event::Planned(snapshot.plan, declined));
+        let moved = |row: &&JobRow| snapshot.jobs.iter().any(|job| job.id == row.id && job.current != row.current);
+        let forecast: BTreeSet<JobId> = forecast.jobs.iter().filter(moved).map(|job| job.id).collect();
+        prop_assert!(!forecast.is_empty(), "a question is about a job that can be saved");
+        let squeezed = actions.iter().find_map(|action| match action {
+            Action::Squeeze(_, jobs) => Some(jobs.iter().copied().collect()),
+            _ => None,
+        });
+        prop_assert_eq!(Some(forecast), squeezed);
     }
 }
