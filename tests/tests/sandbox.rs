@@ -3,6 +3,8 @@
 
 #[path = "sandbox/calls.rs"]
 mod calls;
+#[path = "sandbox/housekeeping.rs"]
+mod housekeeping;
 #[path = "sandbox/loading.rs"]
 mod loading;
 #[path = "sandbox/shipped.rs"]
@@ -21,7 +23,7 @@ const FUEL: u64 = 50_000_000;
 /// Fuel binds before time does, so that results do not depend on the machine.
 fn limits() -> Limits {
     let budget = Budget { fuel: FUEL, time: Duration::from_secs(10) };
-    Limits { memory_bytes: MEMORY, decide: budget, load: budget, ..Limits::default() }
+    Limits { memory_bytes: MEMORY, decide: budget, load: budget, housekeeping: budget, ..Limits::default() }
 }
 
 fn engine() -> &'static Engine {
@@ -36,6 +38,10 @@ fn hostile() -> &'static Loaded {
 
 fn start(settings: &str) -> Result<Policy, ConfigureError> {
     Policy::start(hostile().clone(), settings, &catalog(), 0)
+}
+
+fn settings(behaviour: &str, amount: u64) -> String {
+    format!(r#"{{"behaviour": "{behaviour}", "amount": {amount}}}"#)
 }
 
 fn catalog() -> Catalog {

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::{Catalog, JobId, JobRow, PolicyError, Proposal, Snapshot, at_least};
 
+/// How far below the objective, as a share of it, a bound may lie: both are sums of floats, which have rounding.
+const BOUND_TOLERANCE: f64 = 1e-9;
+
 /// A proposal that is legal for the snapshot it answers. Adopted whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
@@ -53,6 +56,13 @@ pub enum PlanError {
     },
     /// Its objective or its bound is not a number.
     NotFinite,
+    /// It claims to have proven that its own answer is impossible.
+    BoundBelowObjective {
+        /// What it says of its answer.
+        objective: f64,
+        /// What it says no answer can exceed.
+        bound: f64,
+    },
     /// A job that is on time now would be late.
     MakesLate {
         /// The job.
@@ -70,6 +80,11 @@ impl Plan {
         let rows: BTreeMap<JobId, &JobRow> = snapshot.jobs.iter().map(|row| (row.id, row)).collect();
         if [proposal.objective, proposal.bound].into_iter().flatten().any(|number| !number.is_finite()) {
             return Err(PlanError::NotFinite);
+        }
+        if let (Some(objective), Some(bound)) = (proposal.objective, proposal.bound)
+            && bound < objective - BOUND_TOLERANCE * objective.abs()
+        {
+            return Err(PlanError::BoundBelowObjective { objective, bound });
         }
         let mut choices = BTreeMap::new();
         for &(job, choice) in &proposal.assignments {
@@ -125,6 +140,7 @@ impl PlanError {
             Self::BelowFloor { .. } => "below_floor",
             Self::OrderIncomplete { .. } => "order_incomplete",
             Self::NotFinite => "not_finite",
+            Self::BoundBelowObjective { .. } => "bound_below_objective",
             Self::MakesLate { .. } => "makes_late",
         }
     }
@@ -147,6 +163,9 @@ impl fmt::Display for PlanError {
                 write!(f, "an order names all {expected} jobs or none, the policy named {named}")
             }
             Self::NotFinite => write!(f, "objective and bound must be finite numbers"),
+            Self::BoundBelowObjective { objective, bound } => {
+                write!(f, "the bound {bound} is below the objective {objective}, which it should limit")
+            }
             Self::MakesLate { job, by } => write!(f, "job {job} is on time now and would be {by:?} late"),
         }
     }

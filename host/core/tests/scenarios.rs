@@ -588,6 +588,7 @@ fn every_illegal_answer_is_refused_with_its_reason() {
         at 2ms submit 3 requests 3 deadline 50ms floor 0.685
     ";
     let nan = Proposal { bound: Some(f64::NAN), ..assign(&[]) };
+    let claimed = |objective, bound| Proposal { objective: Some(objective), bound: Some(bound), ..assign(&[]) };
     let ordered = |ids: &[u64]| Proposal { order: ids.iter().map(|&id| JobId(id)).collect(), ..assign(&[]) };
     let illegal = [
         (assign(&[(9, 0)]), "job 9 is not in the snapshot"),
@@ -599,6 +600,7 @@ fn every_illegal_answer_is_refused_with_its_reason() {
         (ordered(&[2, 2]), "job 2 is named twice"),
         (ordered(&[2, 1]), "job 1 is not in the snapshot"),
         (nan, "objective and bound must be finite numbers"),
+        (claimed(2.0, 1.5), "the bound 1.5 is below the objective 2, which it should limit"),
     ];
     for (proposal, reason) in illegal {
         let log = scenario(case).run_with(|_| Some(Ok(proposal.clone())));
@@ -606,4 +608,16 @@ fn every_illegal_answer_is_refused_with_its_reason() {
         assert!(log.contains("squeeze [3]"), "{reason}: {log}");
         assert!(!log.contains("late"), "{reason}: {log}");
     }
+}
+
+#[test]
+fn a_bound_may_be_below_the_objective_by_rounding_only() {
+    let case = "
+        at 0ms submit 1 requests 1 deadline 100ms
+        at 1ms submit 2 requests 3 deadline 35ms
+    ";
+    let answer = |bound| Proposal { objective: Some(-2.0), bound: Some(bound), ..assign(&[(2, 2)]) };
+    let log = |bound| scenario(case).run_with(|_| Some(Ok(answer(bound))));
+    assert!(log(-2.0 - 1e-9).contains("adopt [2]"), "{}", log(-2.0 - 1e-9));
+    assert!(log(-2.0 - 1e-8).contains("refuse the plan: the bound -2.00000001 is below the objective -2"));
 }

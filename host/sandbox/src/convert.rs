@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mosel_core::{
-    JobId, JobRow, Measurement, ModelId, PolicyError, Profile, Proposal, Quality, Snapshot, Step, Strategy,
+    JobId, JobRow, Measurement, ModelId, Outcome, PolicyError, Profile, Proposal, Quality, Snapshot, Step, Strategy,
     StrategyTable, Trigger,
 };
 
@@ -109,6 +109,20 @@ impl From<&JobRow> for types::Job {
             tenant: row.tenant.0,
             current: row.current,
             late: row.late,
+        }
+    }
+}
+
+impl From<&Outcome> for types::Outcome {
+    fn from(outcome: &Outcome) -> types::Outcome {
+        let (table, strategy) = outcome.last_choice;
+        types::Outcome {
+            job: outcome.job.0,
+            table: table.0,
+            strategy,
+            expected: micros(outcome.expected_time),
+            measured: micros(outcome.device_time),
+            deadline_met: outcome.finish <= outcome.deadline,
         }
     }
 }

@@ -20,7 +20,8 @@ pub struct Engine {
     wasmtime: wasmtime::Engine,
     linker: Arc<Linker<Host>>,
     limits: Arc<Limits>,
-    ticker: Arc<Ticker>,
+    /// Where calls are interrupted.
+    ticker: Option<Arc<Ticker>>,
 }
 
 impl Engine {
@@ -30,8 +31,10 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&config(&limits)).context("setting up the WebAssembly engine")?;
         let mut linker = Linker::new(&wasmtime);
         Scheduler::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).context("linking the host functions")?;
-        let (ticker, _) = Ticker::start(wasmtime.weak()).context("starting the thread that interrupts policies")?;
-        Ok(Engine { wasmtime, linker: Arc::new(linker), limits: Arc::new(limits), ticker: Arc::new(ticker) })
+        let ticker = limits.metering.time().then(|| Ticker::start(wasmtime.weak())).transpose();
+        let ticker = ticker.context("starting the thread that interrupts policies")?;
+        let ticker = ticker.map(|(ticker, _)| Arc::new(ticker));
+        Ok(Engine { wasmtime, linker: Arc::new(linker), limits: Arc::new(limits), ticker })
     }
 
     /// Compiles a component and asks it who it is. Takes a tenth of a second and more, on the calling thread alone
@@ -64,9 +67,9 @@ impl Engine {
         &self.wasmtime
     }
 
-    /// Interruptions come until the answer is dropped.
-    pub(crate) fn tick(&self) -> Ticking {
-        self.ticker.tick()
+    /// Interruptions come until the answer is dropped, where there are any.
+    pub(crate) fn tick(&self) -> Option<Ticking> {
+        self.ticker.as_ref().map(|ticker| ticker.tick())
     }
 
     fn link(&self, component: &Component) -> wasmtime::Result<SchedulerPre<Host>> {
@@ -83,8 +86,8 @@ impl std::fmt::Debug for Engine {
 fn config(limits: &Limits) -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
-    config.consume_fuel(true);
-    config.epoch_interruption(true);
+    config.consume_fuel(limits.metering.fuel());
+    config.epoch_interruption(limits.metering.time());
     config.max_wasm_stack(limits.stack_bytes);
     // Answers must not depend on the processor.
     config.wasm_relaxed_simd(false);

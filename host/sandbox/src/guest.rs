@@ -34,7 +34,8 @@ pub(crate) struct Terms {
 /// What a call gave and what it took.
 pub(crate) struct Call<T> {
     pub(crate) answer: Result<T, PolicyError>,
-    pub(crate) fuel_used: u64,
+    /// `None` where fuel is not counted.
+    pub(crate) fuel_used: Option<u64>,
     pub(crate) wall: Duration,
 }
 
@@ -44,10 +45,24 @@ pub(crate) struct Call<T> {
 struct OutOfTime;
 
 impl Terms {
-    /// For calls that are not decisions.
+    /// For getting ready.
     pub(crate) fn load(engine: &Engine) -> Terms {
-        let stream = Stream::new(0, PlanId(0));
-        Terms { budget: engine.limits().load, now: Time::START, stream, answer_bytes: HANDED_OVER }
+        Terms::new(engine.limits().load, Time::START)
+    }
+
+    /// For calls between decisions.
+    pub(crate) fn housekeeping(engine: &Engine, now: Time) -> Terms {
+        Terms::new(engine.limits().housekeeping, now)
+    }
+
+    /// The same for saving: a state may be as large as everything else that is handed over, and one that is a little
+    /// larger is refused in our words, not in wasmtime's.
+    pub(crate) fn save(engine: &Engine) -> Terms {
+        Terms { answer_bytes: 2 * HANDED_OVER, ..Terms::housekeeping(engine, Time::START) }
+    }
+
+    fn new(budget: Budget, now: Time) -> Terms {
+        Terms { budget, now, stream: Stream::new(0, PlanId(0)), answer_bytes: HANDED_OVER }
     }
 
     /// For the decision of a snapshot.
@@ -67,7 +82,7 @@ impl Guest {
     pub(crate) fn new(engine: &Engine, policy: &SchedulerPre<Host>) -> Result<Guest, PolicyError> {
         let terms = Terms::load(engine);
         let mut store = new_store(engine, terms.budget);
-        begin(&mut store, &terms);
+        begin(engine, &mut store, &terms);
         let _ticking = engine.tick();
         match policy.instantiate(&mut store) {
             Ok(scheduler) => Ok(Guest { engine: engine.clone(), store, scheduler }),
@@ -81,16 +96,18 @@ impl Guest {
         terms: &Terms,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, types::PolicyError>>,
     ) -> Call<T> {
-        begin(&mut self.store, terms);
+        begin(&self.engine, &mut self.store, terms);
         let _ticking = self.engine.tick();
         let result = call(self.scheduler.mosel_policy_policy(), &mut self.store);
-        let left = self.store.get_fuel().unwrap_or(0);
+        // An error says that fuel is not counted.
+        let fuel_left = self.store.get_fuel().ok();
         let host = self.store.data();
         let answer = match result {
             Ok(answer) => answer.map_err(|error| PolicyError::Declined(error.into())),
             Err(error) => Err(explain(&error, terms, host)),
         };
-        Call { answer, fuel_used: terms.budget.fuel.saturating_sub(left), wall: host.meter.elapsed() }
+        let fuel_used = fuel_left.map(|left| terms.budget.fuel.saturating_sub(left));
+        Call { answer, fuel_used, wall: host.meter.elapsed() }
     }
 
     /// What the policy says of itself.
@@ -114,6 +131,9 @@ fn new_store(engine: &Engine, budget: Budget) -> Store<Host> {
     let host = Host::new(Meter::start(budget.time), engine.limits().memory_bytes);
     let mut store = Store::new(engine.wasmtime(), host);
     store.limiter(|host| &mut host.memory);
+    if !engine.limits().metering.time() {
+        return store;
+    }
     store.epoch_deadline_callback(|store| {
         if store.data().meter.remaining() > Duration::ZERO {
             Ok(UpdateDeadline::Continue(1))
@@ -124,10 +144,15 @@ fn new_store(engine: &Engine, budget: Budget) -> Store<Host> {
     store
 }
 
-fn begin(store: &mut Store<Host>, terms: &Terms) {
+fn begin(engine: &Engine, store: &mut Store<Host>, terms: &Terms) {
     store.data_mut().begin(Meter::start(terms.budget.time), terms.now, terms.stream);
-    store.set_fuel(terms.budget.fuel).expect("the engine counts fuel");
-    store.set_epoch_deadline(1);
+    let metering = engine.limits().metering;
+    if metering.fuel() {
+        store.set_fuel(terms.budget.fuel).expect("the engine counts fuel");
+    }
+    if metering.time() {
+        store.set_epoch_deadline(1);
+    }
     store.set_hostcall_fuel(terms.answer_bytes);
 }
 

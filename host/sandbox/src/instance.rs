@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::{Catalog, ModelId, PolicyError, Profile, Proposal, Snapshot, StrategyTable, TableId};
+use mosel_core::{
+    Catalog, End, ModelId, Outcome, PolicyError, Profile, Proposal, Snapshot, StrategyTable, TableId, Time,
+};
 
-use crate::bindings::{SchedulerPre, types};
+use crate::bindings::types;
 use crate::guest::{Guest, Terms};
-use crate::host::Host;
-use crate::{ConfigureError, Engine, LogLine, convert};
+use crate::{ConfigureError, Loaded, LogLine, Saved, convert};
+
+/// Outcomes that a guest is told at once; more are told in several calls.
+const OUTCOMES_A_CALL: usize = 4096;
 
 /// A configured policy. Dies with the first call that fails with anything but the policy's own words.
 pub struct Instance {
+    loaded: Loaded,
     /// `None` once it is dead.
     guest: Option<Guest>,
     seed: u64,
@@ -24,8 +29,8 @@ pub struct Instance {
 pub struct Decided {
     /// The answer, unchecked but bounded: it names at most as many jobs as the snapshot has.
     pub answer: Result<Proposal, PolicyError>,
-    /// The same for the same snapshot.
-    pub fuel_used: u64,
+    /// The same for the same snapshot. `None` where fuel is not counted, or nobody could be asked.
+    pub fuel_used: Option<u64>,
     /// By the clock, conversions included.
     pub wall: Duration,
     /// What the policy logged since the decision before.
@@ -41,16 +46,15 @@ struct Sent {
 
 impl Instance {
     pub(crate) fn configured(
-        engine: &Engine,
-        policy: &SchedulerPre<Host>,
+        loaded: &Loaded,
         settings: &str,
         catalog: &Catalog,
         seed: u64,
     ) -> Result<Instance, ConfigureError> {
-        let mut guest = Guest::new(engine, policy).map_err(ConfigureError::Failed)?;
+        let mut guest = loaded.guest().map_err(ConfigureError::Failed)?;
         let mut sent = Sent::default();
         let news = sent.news(catalog);
-        let configure = guest.call(&Terms::load(engine), |exports, store| {
+        let configure = guest.call(&Terms::load(loaded.engine()), |exports, store| {
             let answer = exports.call_configure(store, settings, &news)?;
             // Wrong settings are the operator's to mend and so no failure of the policy.
             Ok(match answer {
@@ -59,35 +63,77 @@ impl Instance {
             })
         });
         configure.answer.map_err(ConfigureError::Failed)??;
-        Ok(Instance { guest: Some(guest), seed, sent })
+        Ok(Instance { loaded: loaded.clone(), guest: Some(guest), seed, sent })
     }
 
     /// Asks the policy. The catalog it was given last has every table that the snapshot names.
     pub fn decide(&mut self, snapshot: &Snapshot) -> Decided {
-        let Some(guest) = &mut self.guest else {
+        let Ok(guest) = live(&mut self.guest) else {
             return Decided::unavailable("its instance failed in an earlier call".into());
         };
         let terms = Terms::decide(guest.engine(), snapshot, self.seed);
         let call = guest.call(&terms, |exports, store| exports.call_decide(store, &snapshot.into()));
         let answer = call.answer.and_then(|decision| convert::proposal(decision, snapshot.jobs.len()));
         let log = guest.take_log();
-        self.bury(&answer);
+        let answer = self.bury(answer);
         Decided { answer, fuel_used: call.fuel_used, wall: call.wall, log }
     }
 
     /// Tells the policy what is new in the catalog; costs nothing if there is nothing new.
     pub fn update_catalog(&mut self, catalog: &Catalog) -> Result<(), PolicyError> {
-        let Some(guest) = &mut self.guest else {
-            return Err(PolicyError::Unavailable("its instance failed in an earlier call".into()));
-        };
+        let guest = live(&mut self.guest)?;
         let news = self.sent.news(catalog);
         if news.models.is_empty() && news.tables.is_empty() {
             return Ok(());
         }
-        let terms = Terms::load(guest.engine());
-        let answer = guest.call(&terms, |exports, store| exports.call_update_catalog(store, &news)).answer;
-        self.bury(&answer);
-        answer
+        let terms = Terms::housekeeping(guest.engine(), Time::START);
+        let call = guest.call(&terms, |exports, store| exports.call_update_catalog(store, &news));
+        self.bury(call.answer)
+    }
+
+    /// Tells the policy what became of jobs: of those that were served to their end, and only if it wants to know.
+    /// The time it is told is the last finish.
+    pub fn observe(&mut self, outcomes: &[Outcome]) -> Result<(), PolicyError> {
+        if !self.loaded.description().feedback {
+            return Ok(());
+        }
+        let guest = live(&mut self.guest)?;
+        let served = outcomes.iter().filter(|outcome| outcome.end == End::Served);
+        let now = served.clone().map(|outcome| outcome.finish).max().unwrap_or(Time::START);
+        let served: Vec<types::Outcome> = served.map(types::Outcome::from).collect();
+        let terms = Terms::housekeeping(guest.engine(), now);
+        let mut calls = served.chunks(OUTCOMES_A_CALL);
+        let told = calls.try_for_each(|outcomes| {
+            guest.call(&terms, |exports, store| exports.call_observe(store, outcomes).map(Ok)).answer
+        });
+        self.bury(told)
+    }
+
+    /// The policy's state for a successor; `None` if it keeps none.
+    pub fn save(&mut self) -> Result<Option<Saved>, PolicyError> {
+        let description = self.loaded.description();
+        if !description.stateful {
+            return Ok(None);
+        }
+        let guest = live(&mut self.guest)?;
+        let terms = Terms::save(guest.engine());
+        let call = guest.call(&terms, |exports, store| exports.call_save(store).map(Ok));
+        let saved = call.answer.and_then(|state| Saved::new(description, state));
+        self.bury(saved).map(Some)
+    }
+
+    /// Hands the policy a predecessor's state. A policy may decline, and then goes on without; so does one that keeps
+    /// no state, without being asked.
+    pub fn restore(&mut self, saved: &Saved) -> Result<(), PolicyError> {
+        if !self.loaded.description().stateful {
+            return Err(PolicyError::Declined("it keeps no state, so there is nothing to restore".into()));
+        }
+        saved.check().map_err(PolicyError::Declined)?;
+        let guest = live(&mut self.guest)?;
+        let Saved { name, version, state } = saved;
+        let terms = Terms::housekeeping(guest.engine(), Time::START);
+        let call = guest.call(&terms, |exports, store| exports.call_restore(store, name, version, state));
+        self.bury(call.answer)
     }
 
     /// Can be asked.
@@ -96,17 +142,22 @@ impl Instance {
     }
 
     /// A guest that was cut off is in no known state, and wasmtime does not let it be entered again.
-    fn bury<T>(&mut self, answer: &Result<T, PolicyError>) {
+    fn bury<T>(&mut self, answer: Result<T, PolicyError>) -> Result<T, PolicyError> {
         if !matches!(answer, Ok(_) | Err(PolicyError::Declined(_))) {
             self.guest = None;
         }
+        answer
     }
+}
+
+fn live(guest: &mut Option<Guest>) -> Result<&mut Guest, PolicyError> {
+    guest.as_mut().ok_or_else(|| PolicyError::Unavailable("its instance failed in an earlier call".into()))
 }
 
 impl Decided {
     pub(crate) fn unavailable(reason: String) -> Decided {
         let answer = Err(PolicyError::Unavailable(reason));
-        Decided { answer, fuel_used: 0, wall: Duration::ZERO, log: Vec::new() }
+        Decided { answer, fuel_used: None, wall: Duration::ZERO, log: Vec::new() }
     }
 }
 

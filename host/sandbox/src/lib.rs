@@ -22,6 +22,7 @@ mod loaded;
 mod log;
 mod meter;
 mod policy;
+mod saved;
 mod stream;
 mod ticker;
 
@@ -29,7 +30,8 @@ pub use contract::CONTRACT_VERSION;
 pub use engine::Engine;
 pub use error::{ConfigureError, LoadError};
 pub use instance::{Decided, Instance};
-pub use limits::{Budget, Limits};
+pub use limits::{Budget, Limits, Metering};
 pub use loaded::{Description, Loaded};
 pub use log::{Level, LogLine};
 pub use policy::Policy;
+pub use saved::Saved;

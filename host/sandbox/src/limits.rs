@@ -11,10 +11,15 @@ pub struct Limits {
     pub stack_bytes: usize,
     /// The size of a component.
     pub component_bytes: usize,
-    /// For one decision. The wall time is the smaller of this and the snapshot's budget.
+    /// For one decision. The time is the smaller of this and the snapshot's budget.
     pub decide: Budget,
-    /// For everything else: instantiate, describe, configure, update the catalog.
+    /// For getting a policy ready, apart from decisions: instantiate, describe, configure.
     pub load: Budget,
+    /// For what happens between decisions, on the thread that asks for them: observe, save, restore, update the
+    /// catalog.
+    pub housekeeping: Budget,
+    /// Which of a budget's two bounds hold.
+    pub metering: Metering,
 }
 
 /// What one call may use up.
@@ -28,6 +33,30 @@ pub struct Budget {
     pub time: Duration,
 }
 
+/// Which bounds hold. Each is code in every loop of a policy and costs it time; one of them is always there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Metering {
+    /// Both.
+    #[default]
+    FuelAndTime,
+    /// The deterministic one alone, for simulation and replay: what a policy answers does not depend on the machine.
+    Fuel,
+    /// The clock alone. Nobody knows then how much fuel a call used.
+    Time,
+}
+
+impl Metering {
+    /// Fuel is counted.
+    pub fn fuel(self) -> bool {
+        self != Metering::Time
+    }
+
+    /// Calls are interrupted when their time is up.
+    pub fn time(self) -> bool {
+        self != Metering::Fuel
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
@@ -36,6 +65,8 @@ impl Default for Limits {
             component_bytes: 32 << 20,
             decide: Budget { fuel: 400_000_000, time: Duration::from_millis(100) },
             load: Budget { fuel: 2_000_000_000, time: Duration::from_secs(1) },
+            housekeeping: Budget { fuel: 100_000_000, time: Duration::from_millis(20) },
+            metering: Metering::default(),
         }
     }
 }

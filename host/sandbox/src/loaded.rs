@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use mosel_core::Catalog;
+use mosel_core::{Catalog, PolicyError};
 
 use crate::bindings::SchedulerPre;
+use crate::guest::Guest;
 use crate::host::Host;
 use crate::{ConfigureError, Engine, Instance};
 
@@ -54,7 +55,12 @@ impl Loaded {
 
     /// A configured instance. `settings` is JSON text, `{}` for none; `seed` determines every number it draws.
     pub fn instantiate(&self, settings: &str, catalog: &Catalog, seed: u64) -> Result<Instance, ConfigureError> {
-        Instance::configured(self.engine(), &self.inner.policy, settings, catalog, seed)
+        Instance::configured(self, settings, catalog, seed)
+    }
+
+    /// A live component that is not configured yet.
+    pub(crate) fn guest(&self) -> Result<Guest, PolicyError> {
+        Guest::new(self.engine(), &self.inner.policy)
     }
 
     /// The name it was loaded under.

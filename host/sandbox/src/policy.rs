@@ -1,10 +1,13 @@
 //! A policy that stays available: an instance that failed is replaced at the next call.
 
-use mosel_core::{Catalog, PolicyError, Snapshot};
+use mosel_core::{Catalog, Outcome, PolicyError, Snapshot};
 
-use crate::{ConfigureError, Decided, Instance, Loaded};
+use crate::{ConfigureError, Decided, Instance, Loaded, Saved};
 
 /// A loaded policy with its settings, ready to be asked again and again.
+///
+/// An instance that replaces one which failed starts anew: it is configured with the whole catalog, and knows nothing
+/// of outcomes or of a state that the one before was given.
 #[derive(Debug)]
 pub struct Policy {
     loaded: Loaded,
@@ -33,8 +36,23 @@ impl Policy {
     /// Tells the policy what is new in the catalog.
     pub fn update_catalog(&mut self, catalog: &Catalog) -> Result<(), PolicyError> {
         self.catalog.clone_from(catalog);
-        let instance = self.live_instance().map_err(|error| PolicyError::Unavailable(error.to_string()))?;
-        instance.update_catalog(catalog)
+        self.available_instance()?.update_catalog(catalog)
+    }
+
+    /// Tells the policy what became of jobs, if it wants to know: [`Instance::observe`].
+    pub fn observe(&mut self, outcomes: &[Outcome]) -> Result<(), PolicyError> {
+        self.available_instance()?.observe(outcomes)
+    }
+
+    /// The policy's state for a successor, `None` if it keeps none. An instance that failed has left nothing, and is
+    /// not replaced to be asked.
+    pub fn save(&mut self) -> Result<Option<Saved>, PolicyError> {
+        self.instance.save()
+    }
+
+    /// Hands the policy a predecessor's state: [`Instance::restore`].
+    pub fn restore(&mut self, saved: &Saved) -> Result<(), PolicyError> {
+        self.available_instance()?.restore(saved)
     }
 
     /// Replaces an instance that failed. The next call would do it too; after a failure call this when the answer is
@@ -56,6 +74,10 @@ impl Policy {
     /// The settings it was started with.
     pub fn settings(&self) -> &str {
         &self.settings
+    }
+
+    fn available_instance(&mut self) -> Result<&mut Instance, PolicyError> {
+        self.live_instance().map_err(|error| PolicyError::Unavailable(error.to_string()))
     }
 
     fn live_instance(&mut self) -> Result<&mut Instance, ConfigureError> {

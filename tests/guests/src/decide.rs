@@ -7,7 +7,7 @@ use mosel_sdk::{Assignment, Decision, Level, PolicyError, Quality, Snapshot, log
 use crate::{Behaviour, Settings, spin};
 
 pub(crate) fn decide(settings: Settings, calls: u64, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
-    let Settings { behaviour, amount } = settings;
+    let Settings { behaviour, amount, .. } = settings;
     match behaviour {
         Behaviour::Work => work(amount),
         Behaviour::LoopInDecide => spin(),
@@ -20,6 +20,9 @@ pub(crate) fn decide(settings: Settings, calls: u64, snapshot: &Snapshot) -> Res
         Behaviour::ReadOutOfBounds => read_out_of_bounds(),
         Behaviour::BrokenText => return Err(PolicyError::Internal(broken_text())),
         Behaviour::LongText => return Err(PolicyError::Internal("x".repeat(amount as usize))),
+        Behaviour::BadConfig => return Err(PolicyError::BadConfig("too late".into())),
+        Behaviour::Unsupported => return Err(PolicyError::Unsupported("no such thing".into())),
+        Behaviour::Internal => return Err(PolicyError::Internal("all is lost".into())),
         Behaviour::GiveUp => return Err(PolicyError::GaveUp("out of ideas".into())),
         Behaviour::FloodLog => (0..amount).for_each(|number| log(Level::Info, &number.to_string())),
         Behaviour::LongMessage => long_message(amount),
@@ -33,22 +36,23 @@ fn answer(behaviour: Behaviour, amount: u64, snapshot: &Snapshot) -> Decision {
     let rows: Vec<u64> = snapshot.jobs.iter().map(|job| job.id).collect();
     let assign = |job, strategy| Assignment { job, strategy };
     let assigned = |assignments| Decision { assignments, ..Decision::keep() };
+    let claimed = |objective, bound| Decision { quality: Quality::Optimal, objective, bound, ..Decision::keep() };
     let ordered = |order| Decision { order, ..Decision::keep() };
     match behaviour {
         Behaviour::Choose => assigned(rows.iter().map(|&job| assign(job, amount as u32)).collect()),
         Behaviour::UnknownJob => assigned(vec![assign(u64::MAX, 0)]),
         Behaviour::DuplicateJob => assigned(rows.iter().map(|_| assign(rows[0], 0)).collect()),
         Behaviour::ManyAssignments => assigned((0..amount).map(|job| assign(job, 0)).collect()),
+        Behaviour::ReverseOrder => ordered(rows.into_iter().rev().collect()),
         Behaviour::IncompleteOrder => ordered(rows[..rows.len() - 1].to_vec()),
         Behaviour::LongOrder => ordered((0..amount).collect()),
         Behaviour::OrderOutOfBounds => ordered(out_of_bounds()),
         Behaviour::Echo => ordered((0..amount).map(|_| random()).chain([now(), remaining()]).collect()),
-        Behaviour::NanObjective => Decision {
-            quality: Quality::Optimal,
-            objective: Some(f64::NAN),
-            bound: Some(f64::INFINITY),
-            ..Decision::keep()
-        },
+        Behaviour::NanObjective => claimed(Some(f64::NAN), Some(f64::INFINITY)),
+        Behaviour::NanBound => claimed(Some(0.0), Some(f64::NAN)),
+        Behaviour::InfiniteBound => claimed(Some(0.0), Some(f64::INFINITY)),
+        Behaviour::BoundBelowObjective => claimed(Some(2.0), Some(1.0)),
+        Behaviour::ClaimOptimal => claimed(Some(1.0), Some(1.0)),
         _ => Decision::keep(),
     }
 }

@@ -1,37 +1,45 @@
 //! Policies that misbehave, each in one way that its settings name: `{"behaviour": "loop-in-decide"}`. On lane 0 they
-//! behave, so that a test can see them recover.
+//! behave, so that a test can see them recover, unless the settings say `"spare_lane_0": false`.
 //!
 //! What has to go wrong before settings are read is a feature of this crate.
 
 mod decide;
+mod housekeeping;
 
-use mosel_sdk::{Catalog, Decision, Description, Policy, PolicyError, Snapshot};
+use mosel_sdk::{Capabilities, Catalog, Decision, Description, Outcome, Policy, PolicyError, Snapshot};
 use serde::Deserialize;
 
 /// The policy.
 #[derive(Debug)]
 pub struct Hostile {
     settings: Settings,
-    /// Decisions so far.
+    /// Decisions so far, those of predecessors included.
     calls: u64,
 }
 
 /// How it misbehaves.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// In which way.
     pub behaviour: Behaviour,
     /// How much, where that makes a difference.
     pub amount: u64,
+    /// It behaves when it is asked about lane 0.
+    pub spare_lane_0: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { behaviour: Behaviour::Behave, amount: 0, spare_lane_0: true }
+    }
 }
 
 /// In which way it misbehaves; in `decide` and on every lane but 0, if nothing else is said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Behaviour {
     /// Not at all.
-    #[default]
     Behave,
     /// `amount` rounds of arithmetic.
     Work,
@@ -65,6 +73,8 @@ pub enum Behaviour {
     UnknownJob,
     /// Assigns the first job twice, so that there are as many assignments as jobs.
     DuplicateJob,
+    /// The order the other way round.
+    ReverseOrder,
     /// An order without the last job.
     IncompleteOrder,
     /// `amount` assignments.
@@ -79,8 +89,22 @@ pub enum Behaviour {
     LongText,
     /// Says that it gives up.
     GiveUp,
+    /// Says that its settings are wrong, when it is too late for that.
+    BadConfig,
+    /// Says that it cannot use the snapshot.
+    Unsupported,
+    /// Says that something is wrong with it.
+    Internal,
     /// An objective that is not a number, and an infinite bound.
     NanObjective,
+    /// A bound that is not a number.
+    NanBound,
+    /// An infinite bound.
+    InfiniteBound,
+    /// A bound below the objective.
+    BoundBelowObjective,
+    /// Changes nothing and calls that optimal.
+    ClaimOptimal,
     /// Logs `amount` messages.
     FloodLog,
     /// Logs a message of `amount` bytes, past the SDK that would cut it.
@@ -91,6 +115,24 @@ pub enum Behaviour {
     Echo,
     /// Answers with the number of its calls as objective.
     Count,
+    /// Never returns from `observe`.
+    LoopInObserve,
+    /// Panics in `observe`.
+    PanicInObserve,
+    /// Logs in `observe` how many outcomes it was told, then each of the first `amount`.
+    TellOutcomes,
+    /// Never returns from `save`.
+    LoopInSave,
+    /// Panics in `save`.
+    PanicInSave,
+    /// Saves `amount` bytes.
+    SaveMuch,
+    /// Never returns from `restore`.
+    LoopInRestore,
+    /// Panics in `restore`.
+    PanicInRestore,
+    /// Refuses to restore anything.
+    RefuseToRestore,
 }
 
 impl Policy for Hostile {
@@ -105,7 +147,8 @@ impl Policy for Hostile {
         }
         let summary =
             "Misbehaves in a way its settings name".repeat(if cfg!(feature = "boast-in-describe") { 100 } else { 1 });
-        Description::new("hostile", env!("CARGO_PKG_VERSION"), &summary)
+        let description = Description::new("hostile", env!("CARGO_PKG_VERSION"), &summary);
+        Description { capabilities: Capabilities::STATEFUL | Capabilities::FEEDBACK, ..description }
     }
 
     fn configure(settings: Settings, _: &Catalog) -> Result<Hostile, PolicyError> {
@@ -121,7 +164,7 @@ impl Policy for Hostile {
 
     fn decide(&mut self, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
         self.calls += 1;
-        if snapshot.lane == 0 {
+        if self.settings.spare_lane_0 && snapshot.lane == 0 {
             return Ok(Decision::keep());
         }
         decide::decide(self.settings, self.calls, snapshot)
@@ -131,6 +174,19 @@ impl Policy for Hostile {
         if self.settings.behaviour == Behaviour::LoopInUpdateCatalog {
             spin();
         }
+        Ok(())
+    }
+
+    fn observe(&mut self, outcomes: &[Outcome]) {
+        housekeeping::observe(self.settings, outcomes);
+    }
+
+    fn save(&self) -> Vec<u8> {
+        housekeeping::save(self.settings, self.calls)
+    }
+
+    fn restore(&mut self, name: &str, version: &str, state: &[u8]) -> Result<(), PolicyError> {
+        self.calls = housekeeping::restore(self.settings, &format!("{name} {version}"), state)?;
         Ok(())
     }
 }
