@@ -53,7 +53,7 @@ fn settings<P: Policy>(config: &str) -> Result<P::Settings, PolicyError> {
     if config.trim().is_empty() {
         return Ok(P::Settings::default());
     }
-    serde_json::from_str(config).map_err(|error| PolicyError::BadConfig(error.to_string()))
+    crate::json::read(config.as_bytes()).map_err(PolicyError::BadConfig)
 }
 
 #[cfg(test)]

@@ -1,16 +1,34 @@
 //! One lane's queue, and what every policy wants to know about it.
 
+mod choices;
+mod times;
+mod worth;
+
 use std::sync::Arc;
 
 use crate::bindings::mosel::policy::types as wire;
-use crate::{Catalog, Job, Micros, PolicyError, Strategy, StrategyTable, Trigger};
+use crate::{Catalog, Job, Micros, Model, PolicyError, Strategy, StrategyTable, Trigger};
 
-/// How far below a floor an accuracy may lie and still keep it: sums of floating-point numbers are not exact.
-pub const ACCURACY_TOLERANCE: f64 = 1e-9;
+pub use choices::ACCURACY_TOLERANCE;
+pub use worth::StepDown;
 
 /// One lane's queue at one moment, with the catalog its jobs refer to.
 ///
-/// A *row* is a position in `jobs`, a *strategy* an index into the menu of a row.
+/// A *row* is a position in `jobs`, a *strategy* an index into the menu of a row: 0 is the fastest, the last one the most
+/// accurate. *Work* is profiled time; [`Snapshot::end_of`] turns it into a point in time. `chosen` says what if: row `k`
+/// on strategy `chosen[k]`.
+///
+/// | question | method | cost |
+/// |---|---|---|
+/// | Who would be late? | [`violators`](Snapshot::violators), [`finishes`](Snapshot::finishes) | O(rows) |
+/// | Whom does nothing save? | [`hopeless`](Snapshot::hopeless) | O(rows) |
+/// | How much time is to spare? | [`slack`](Snapshot::slack), [`allowed_work`](Snapshot::allowed_work) | O(rows), O(1) |
+/// | What may a row run on? | [`legal`](Snapshot::legal), [`fastest`](Snapshot::fastest), [`next_faster`](Snapshot::next_faster), [`next_slower`](Snapshot::next_slower) | O(1), `fastest` O(log menu) |
+/// | What is that worth? | [`value`](Snapshot::value), [`worth`](Snapshot::worth) | O(rows), O(1) |
+/// | Which step down harms least? | [`cheapest_step_down`](Snapshot::cheapest_step_down), [`step_down`](Snapshot::step_down) | O(rows), O(1) |
+///
+/// No method panics on anything that a server can send. A row that is not in the queue, or a strategy that is not on the
+/// menu where a time or a worth is asked for, is the caller's mistake and does panic, as an index off a slice does.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Names the question. Strictly increasing, with gaps.
@@ -44,15 +62,25 @@ impl Snapshot {
         Ok(Snapshot { sequence, lane, trigger, now, start, budget, time_factor, jobs, catalog, places })
     }
 
-    /// The job of this id.
+    /// The row of the job of this id, `None` if it is not in the queue.
+    pub fn row_of(&self, id: u64) -> Option<usize> {
+        self.jobs.iter().position(|job| job.id == id)
+    }
+
+    /// The job of this id; for tests, which know that it is there.
     ///
     /// # Panics
     /// If it is not in the queue.
     pub fn job(&self, id: u64) -> &Job {
-        self.jobs.iter().find(|job| job.id == id).expect("the job is in the queue")
+        &self.jobs[self.row_of(id).expect("the job is in the queue")]
     }
 
-    /// The table of a row.
+    /// The model of a row; `None` if the server did not say which it is.
+    pub fn model(&self, row: usize) -> Option<&Model> {
+        self.catalog.model(self.table(row).model)
+    }
+
+    /// The table of a row: its menu, and the model and the number of requests that it is for.
     pub fn table(&self, row: usize) -> &StrategyTable {
         &self.catalog.tables()[self.places[row]]
     }
@@ -71,57 +99,6 @@ impl Snapshot {
     pub fn latency(&self, row: usize, strategy: u32) -> Micros {
         self.strategies(row)[strategy as usize].latency
     }
-
-    /// When each row is finished if everything stays as it is.
-    pub fn finishes(&self) -> Vec<Micros> {
-        self.finishes_with(&self.chosen())
-    }
-
-    /// When each row is finished if row `k` runs on strategy `chosen[k]`.
-    pub fn finishes_with(&self, chosen: &[u32]) -> Vec<Micros> {
-        let mut work: Micros = 0;
-        let rows = chosen.iter().enumerate();
-        rows.map(|(row, &strategy)| {
-            work = work.saturating_add(self.latency(row, strategy));
-            self.end_of(work)
-        })
-        .collect()
-    }
-
-    /// When the lane has done this much: profiled times of rows from the first one on, added up.
-    pub fn end_of(&self, work: Micros) -> Micros {
-        self.start.saturating_add(scale(work, self.time_factor))
-    }
-
-    /// The rows that would miss their deadline as things are, and can still be helped.
-    pub fn violators(&self) -> Vec<usize> {
-        self.violators_with(&self.chosen())
-    }
-
-    /// The rows that would miss their deadline if row `k` runs on strategy `chosen[k]`; late ones are not counted.
-    pub fn violators_with(&self, chosen: &[u32]) -> Vec<usize> {
-        let finishes = self.finishes_with(chosen);
-        (0..self.jobs.len()).filter(|&row| !self.jobs[row].late && finishes[row] > self.jobs[row].deadline).collect()
-    }
-
-    /// The row keeps its floor with this strategy.
-    pub fn legal(&self, row: usize, strategy: u32) -> bool {
-        let strategy = self.strategies(row).get(strategy as usize);
-        strategy.is_some_and(|strategy| strategy.accuracy >= self.jobs[row].min_accuracy - ACCURACY_TOLERANCE)
-    }
-
-    /// The next faster strategy of a row that keeps its floor.
-    pub fn next_faster(&self, row: usize, strategy: u32) -> Option<u32> {
-        strategy.checked_sub(1).filter(|&faster| self.legal(row, faster))
-    }
-
-    /// The fastest strategy of a row that keeps its floor; `None` if no strategy does.
-    pub fn fastest_legal(&self, row: usize) -> Option<u32> {
-        let floor = self.jobs[row].min_accuracy - ACCURACY_TOLERANCE;
-        let menu = self.strategies(row);
-        let first = menu.partition_point(|strategy| strategy.accuracy < floor);
-        (first < menu.len()).then_some(first as u32)
-    }
 }
 
 fn place(job: &Job, catalog: &Catalog) -> Result<usize, PolicyError> {
@@ -136,56 +113,14 @@ fn place(job: &Job, catalog: &Catalog) -> Result<usize, PolicyError> {
     Ok(place)
 }
 
-/// The server's own rounding: to the nanosecond, then up to the microsecond. A factor that makes no sense is ignored.
-fn scale(latency: Micros, factor: f64) -> Micros {
-    if !factor.is_finite() || factor <= 0.0 {
-        return latency;
-    }
-    let nanos = (latency as f64 * factor * 1000.0).round();
-    (nanos / 1000.0).ceil() as Micros
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test::Queue;
-
-    #[test]
-    fn finishes_follow_the_time_factor() {
-        let mut queue = Queue::new();
-        queue.start = 100;
-        queue.time_factor = 1.1;
-        let menu = queue.menu(&[(40, 0.7), (90, 0.85)]);
-        queue.job(menu, 150, 0.0);
-        queue.job(menu, 298, 0.0);
-        let snapshot = queue.snapshot();
-        assert_eq!(snapshot.finishes(), [199, 298]);
-        assert_eq!(snapshot.finishes_with(&[0, 1]), [144, 243]);
-        assert_eq!(snapshot.violators(), [0]);
-        assert!(snapshot.violators_with(&[0, 1]).is_empty());
-    }
-
-    #[test]
-    fn late_jobs_are_nobodys_violators() {
-        let mut queue = Queue::new();
-        let menu = queue.menu(&[(40, 0.7)]);
-        queue.job(menu, 10, 0.0);
-        queue.jobs[0].late = true;
-        assert!(queue.snapshot().violators().is_empty());
-    }
-
-    #[test]
-    fn floors_are_kept_to_within_the_tolerance() {
-        let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (20, 0.7), (30, 0.8)]);
-        queue.job(menu, 100, 0.7 + ACCURACY_TOLERANCE / 2.0);
-        queue.job(menu, 100, 0.7 + ACCURACY_TOLERANCE * 2.0);
-        queue.job(menu, 100, 0.9);
-        let snapshot = queue.snapshot();
-        assert_eq!([0, 1, 2].map(|row| snapshot.fastest_legal(row)), [Some(1), Some(2), None]);
-        assert_eq!([2, 1, 0].map(|strategy| snapshot.next_faster(0, strategy)), [Some(1), None, None]);
-        assert!(!snapshot.legal(0, 3), "there is no fourth strategy");
-    }
+    use crate::{Step, Strategy};
 
     #[test]
     fn a_row_off_its_menu_is_refused() {
@@ -198,5 +133,63 @@ mod tests {
         queue.jobs[0].table = 9;
         let refused = queue.try_snapshot().unwrap_err();
         assert_eq!(refused, PolicyError::Unsupported("job 1 names table 9, which the catalog lacks".into()));
+    }
+
+    /// Any number at all, and often those at the edges.
+    fn wild<T: From<u8> + Copy + std::fmt::Debug + 'static>(most: T) -> impl proptest::strategy::Strategy<Value = T>
+    where
+        std::ops::Range<T>: proptest::strategy::Strategy<Value = T>,
+    {
+        prop_oneof![Just(T::from(0)), Just(T::from(1)), T::from(0)..T::from(200), Just(most)]
+    }
+
+    fn wild_float() -> impl proptest::strategy::Strategy<Value = f64> {
+        prop_oneof![0.0..1.0, any::<f64>(), Just(f64::NAN), Just(f64::INFINITY), Just(-1.0)]
+    }
+
+    prop_compose! {
+        fn wild_job()(
+            (id, requests, current) in (wild(u64::MAX), wild(u32::MAX), 0..4u32),
+            (table, late) in (0..4u32, any::<bool>()),
+            (arrival, deadline) in (wild(Micros::MAX), wild(Micros::MAX)),
+            (min_accuracy, weight) in (wild_float(), wild_float()),
+        ) -> Job {
+            Job { id, table, requests, arrival, deadline, min_accuracy, weight, tenant: 0, current, late }
+        }
+    }
+
+    prop_compose! {
+        fn wild_table()(strategies in vec((wild(Micros::MAX), wild_float()), 0..4)) -> Vec<Strategy> {
+            let strategy = |(latency, accuracy)| Strategy { latency, accuracy, memory_bytes: 0, steps: Vec::<Step>::new() };
+            strategies.into_iter().map(strategy).collect()
+        }
+    }
+
+    proptest! {
+        /// Menus that are empty or out of order, numbers that are none, times at the end of time.
+        #[test]
+        fn whatever_a_server_sends_is_refused_or_harmless(
+            jobs in vec(wild_job(), 0..6),
+            menus in vec(wild_table(), 4),
+            (start, time_factor) in (wild(Micros::MAX), wild_float()),
+        ) {
+            let tables = menus.into_iter().enumerate();
+            let tables = tables.map(|(id, strategies)| StrategyTable { id: id as u32, model: 9, requests: 0, strategies });
+            let queue = Queue { start, time_factor, jobs, tables: tables.collect(), ..Queue::new() };
+            let Ok(snapshot) = queue.try_snapshot() else { return Ok(()) };
+            let chosen = snapshot.chosen();
+            let _ = (snapshot.finishes(), snapshot.violators(), snapshot.hopeless(), snapshot.slack());
+            let _ = (snapshot.value(&chosen), snapshot.cheapest_step_down(&chosen, usize::MAX));
+            for row in 0..snapshot.jobs.len() {
+                let _ = (snapshot.allowed_work(row), snapshot.row_of(snapshot.jobs[row].id), snapshot.model(row));
+                let fastest = snapshot.fastest(row);
+                prop_assert!((fastest as usize) < snapshot.strategies(row).len());
+                for strategy in 0..6 {
+                    let on_menu = |choice: Option<u32>| choice.is_none_or(|choice| snapshot.legal(row, choice));
+                    prop_assert!(on_menu(snapshot.next_faster(row, strategy)));
+                    prop_assert!(on_menu(snapshot.next_slower(row, strategy)));
+                }
+            }
+        }
     }
 }

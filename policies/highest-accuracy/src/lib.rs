@@ -1,6 +1,6 @@
-//! Never changes anything: every job runs on the strategy it arrived with, its most accurate one.
+//! Never changes anything: every job runs on the strategy it has, which for all that arrive is their most accurate one.
 //!
-//! What a server without modality selection does, and the template to copy for a policy of your own.
+//! What a server without modality selection does, and the smallest policy there is.
 
 use mosel_sdk::{Catalog, Decision, Description, NoSettings, Policy, PolicyError, Snapshot};
 
@@ -31,16 +31,26 @@ mod tests {
     use super::*;
     use mosel_sdk::test::{self, Queue};
 
+    const DAY: &str = "
+        modalities video audio
+        measure audio 1 40ms 137/200
+        measure video+audio 1 90ms 157/200
+        at 0ms submit 1 deadline 200ms
+        at 0ms submit 2 deadline 140ms
+    ";
+
     #[test]
     fn a_violator_stays_one() {
-        let mut queue = Queue::new();
-        let menu = queue.menu(&[(40, 0.7), (90, 0.8)]);
-        queue.job(menu, 60, 0.5);
-        let snapshot = queue.snapshot();
-        let decision = test::decide::<HighestAccuracy>("{}", &snapshot).unwrap();
-        let after = test::adopt(&snapshot, &decision).unwrap();
-        assert_eq!(after.chosen(), snapshot.chosen());
-        assert_eq!(after.violators(), [0]);
+        let answer = test::ask::<HighestAccuracy>("{}", &test::scenario(DAY));
+        assert_eq!(answer.moved(), []);
+        assert_eq!(answer.violators(), [2]);
+    }
+
+    #[test]
+    fn every_job_of_a_day_runs_on_everything() {
+        let log = test::run::<HighestAccuracy>("{}", DAY);
+        assert!(log.contains("90ms Served 1: 1 video+audio"), "{log}");
+        assert!(log.contains("180ms Served late 2: 1 video+audio"), "{log}");
     }
 
     #[test]
