@@ -1,6 +1,7 @@
 //! Is this a policy, and one for this server? Answered before any of its code runs.
 
 use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
 
 use crate::LoadError;
 
@@ -9,6 +10,8 @@ pub const CONTRACT_VERSION: &str = "0.1.0";
 
 const MAJOR_MINOR: (u64, u64) = (0, 1);
 const PACKAGE: &str = "mosel:policy/";
+/// The functions of `host`.
+const HOST_FUNCTIONS: [&str; 4] = ["log", "now", "remaining", "random"];
 
 /// Tells components from modules, and both from anything else.
 pub(crate) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
@@ -24,7 +27,21 @@ pub(crate) fn check_names(component: &Component) -> Result<(), LoadError> {
     let ty = component.component_type();
     let exports: Vec<&str> = ty.exports(component.engine()).map(|(name, _)| name).collect();
     let imports: Vec<&str> = ty.imports(component.engine()).map(|(name, _)| name).collect();
-    check(&exports, &imports)
+    check(&exports, &imports)?;
+    for (name, item) in ty.imports(component.engine()) {
+        if let (Some(_), ComponentItem::ComponentInstance(host)) = (version_of(name, "host"), &item.ty) {
+            check_host(host.exports(component.engine()).map(|(name, item)| (name, item.ty)))?;
+        }
+    }
+    Ok(())
+}
+
+/// A function that is not there would be missed at linking only, where wasmtime's words are for its own users.
+fn check_host<'a>(mut wanted: impl Iterator<Item = (&'a str, ComponentItem)>) -> Result<(), LoadError> {
+    let unknown = |(name, item): &(&str, ComponentItem)| {
+        matches!(item, ComponentItem::ComponentFunc(_)) && !HOST_FUNCTIONS.contains(name)
+    };
+    wanted.find(unknown).map_or(Ok(()), |(name, _)| Err(LoadError::UnknownHostFunction(name.into())))
 }
 
 fn check(exports: &[&str], imports: &[&str]) -> Result<(), LoadError> {
@@ -67,6 +84,16 @@ mod tests {
         assert_eq!(check_version(CONTRACT_VERSION), Ok(()));
         let contract = include_str!("../../../sdk/wit/policy.wit");
         assert!(contract.contains(&format!("package mosel:policy@{CONTRACT_VERSION};")));
+    }
+
+    #[test]
+    fn the_contract_s_host_has_the_functions_that_are_looked_for() {
+        let contract = include_str!("../../../sdk/wit/policy.wit");
+        let (_, host) = contract.split_once("interface host {").expect("there is a host");
+        let (host, _) = host.split_once("\n}").expect("it ends");
+        let functions: Vec<&str> =
+            host.lines().filter_map(|line| line.trim().split_once(": func")).map(|f| f.0).collect();
+        assert_eq!(functions, HOST_FUNCTIONS);
     }
 
     #[test]

@@ -32,8 +32,14 @@ pub enum LoadError {
     #[error("the component is broken: {0}")]
     Invalid(String),
     /// It wants more than the contract's host functions.
-    #[error("the policy imports {0}, expected nothing but mosel:policy/host")]
+    #[error("the policy imports {0}{what}, expected nothing but mosel:policy/host{advice}", what = what(.0), advice = advice(.0))]
     ForbiddenImport(String),
+    /// It wants a function of the host that this server does not have.
+    #[error(
+        "the policy imports the function {0} of mosel:policy/host, which this server does not have; in version \
+         {CONTRACT_VERSION} of the contract there are log, now, remaining and random: was it built for a later one?"
+    )]
+    UnknownHostFunction(String),
     /// It does not export the contract's interface.
     #[error("the component does not export mosel:policy/policy, so it is no policy; it exports {0}")]
     NoPolicy(String),
@@ -70,4 +76,53 @@ pub enum ConfigureError {
     /// The policy failed.
     #[error("{0}")]
     Failed(PolicyError),
+}
+
+/// What an import is for, where that is known.
+fn what(import: &str) -> &'static str {
+    let known = [
+        ("wasi:filesystem/", " (files)"),
+        ("wasi:sockets/", " (sockets)"),
+        ("wasi:http/", " (the network)"),
+        ("wasi:cli/", " (environment, arguments, standard streams)"),
+        ("wasi:clocks/", " (clocks)"),
+        ("wasi:random/", " (random numbers)"),
+        ("wasi:io/", " (streams)"),
+    ];
+    known.iter().find(|(prefix, _)| import.starts_with(prefix)).map_or("", |(_, what)| what)
+}
+
+/// How its author gets rid of it.
+fn advice(import: &str) -> &'static str {
+    if import.starts_with("wasi:") {
+        ": a policy reaches no files, no network and no environment; build it for wasm32-unknown-unknown"
+    } else if import.starts_with("mosel:policy/") {
+        ": this server's contract has no such interface"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(import: &str) -> String {
+        LoadError::ForbiddenImport(import.into()).to_string()
+    }
+
+    #[test]
+    fn an_import_is_refused_in_words_its_author_understands() {
+        assert_eq!(
+            words("wasi:sockets/tcp@0.2.3"),
+            "the policy imports wasi:sockets/tcp@0.2.3 (sockets), expected nothing but mosel:policy/host: a policy \
+             reaches no files, no network and no environment; build it for wasm32-unknown-unknown"
+        );
+        assert_eq!(
+            words("mosel:policy/storage@0.1.0"),
+            "the policy imports mosel:policy/storage@0.1.0, expected nothing but mosel:policy/host: this server's \
+             contract has no such interface"
+        );
+        assert_eq!(words("other"), "the policy imports other, expected nothing but mosel:policy/host");
+    }
 }

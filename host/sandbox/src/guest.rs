@@ -117,8 +117,8 @@ impl Guest {
         Description::try_from(call.answer.map_err(LoadError::Describe)?)
     }
 
-    /// What it logged since the last time this was asked.
-    pub(crate) fn take_log(&mut self) -> Vec<LogLine> {
+    /// What it logged since the last time this was asked, and how many messages more there were.
+    pub(crate) fn take_log(&mut self) -> (Vec<LogLine>, u64) {
         self.store.data_mut().take_log()
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Host {
     stream: Stream,
     log: Vec<LogLine>,
     logged_in_call: usize,
+    /// Messages that are not in `log`.
+    left_out: u64,
     /// The last error that was logged in this call: what a panic says before it traps.
     last_words: Option<String>,
 }
@@ -41,6 +43,7 @@ impl Host {
             stream: Stream::new(0, PlanId(0)),
             log: Vec::new(),
             logged_in_call: 0,
+            left_out: 0,
             last_words: None,
         }
     }
@@ -55,9 +58,9 @@ impl Host {
         self.memory.refused = false;
     }
 
-    /// What was logged since the last time it was taken.
-    pub(crate) fn take_log(&mut self) -> Vec<LogLine> {
-        std::mem::take(&mut self.log)
+    /// What was logged since the last time it was taken, and how many messages more there were.
+    pub(crate) fn take_log(&mut self) -> (Vec<LogLine>, u64) {
+        (std::mem::take(&mut self.log), std::mem::take(&mut self.left_out))
     }
 
     /// What a panic said before it trapped, if this call logged an error.
@@ -77,6 +80,8 @@ impl host::Host for Host {
         self.logged_in_call += 1;
         if self.logged_in_call <= MESSAGES_A_CALL && self.log.len() < PENDING_MESSAGES {
             self.log.push(line);
+        } else {
+            self.left_out += 1;
         }
     }
 
@@ -179,8 +184,9 @@ mod tests {
         assert_eq!(host.log.len(), MESSAGES_A_CALL);
         host.begin(host.meter, Time::START, Stream::new(0, PlanId(1)));
         host.log(host::Level::Info, "another call".into());
-        assert_eq!(host.take_log().len(), MESSAGES_A_CALL + 1);
-        assert!(host.take_log().is_empty());
+        let (log, left_out) = host.take_log();
+        assert_eq!((log.len(), left_out), (MESSAGES_A_CALL + 1, 1));
+        assert_eq!(host.take_log(), (vec![], 0));
     }
 
     #[test]
@@ -190,7 +196,7 @@ mod tests {
             host.begin(host.meter, Time::START, Stream::new(0, PlanId(1)));
             (0..MESSAGES_A_CALL).for_each(|number| host.log(host::Level::Info, number.to_string()));
         }
-        assert_eq!(host.log.len(), PENDING_MESSAGES);
+        assert_eq!((host.log.len(), host.left_out), (PENDING_MESSAGES, 6 * MESSAGES_A_CALL as u64));
     }
 
     #[test]

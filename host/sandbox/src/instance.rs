@@ -35,6 +35,8 @@ pub struct Decided {
     pub wall: Duration,
     /// What the policy logged since the decision before.
     pub log: Vec<LogLine>,
+    /// Messages that it logged beyond those that are kept of a call.
+    pub log_left_out: u64,
 }
 
 /// What the guest knows of the catalog.
@@ -74,9 +76,9 @@ impl Instance {
         let terms = Terms::decide(guest.engine(), snapshot, self.seed);
         let call = guest.call(&terms, |exports, store| exports.call_decide(store, &snapshot.into()));
         let answer = call.answer.and_then(|decision| convert::proposal(decision, snapshot.jobs.len()));
-        let log = guest.take_log();
+        let (log, log_left_out) = guest.take_log();
         let answer = self.bury(answer);
-        Decided { answer, fuel_used: call.fuel_used, wall: call.wall, log }
+        Decided { answer, fuel_used: call.fuel_used, wall: call.wall, log, log_left_out }
     }
 
     /// Tells the policy what is new in the catalog; costs nothing if there is nothing new.
@@ -157,7 +159,7 @@ fn live(guest: &mut Option<Guest>) -> Result<&mut Guest, PolicyError> {
 impl Decided {
     pub(crate) fn unavailable(reason: String) -> Decided {
         let answer = Err(PolicyError::Unavailable(reason));
-        Decided { answer, fuel_used: None, wall: Duration::ZERO, log: Vec::new() }
+        Decided { answer, fuel_used: None, wall: Duration::ZERO, log: Vec::new(), log_left_out: 0 }
     }
 }
 

@@ -10,6 +10,8 @@
 //! Where to start reading: [`Engine`], then `guest.rs`, the one place where guest code is entered.
 
 mod bindings;
+mod cache;
+mod compiled;
 mod contract;
 mod convert;
 mod engine;
@@ -20,6 +22,7 @@ mod instance;
 mod limits;
 mod loaded;
 mod log;
+mod log_limit;
 mod meter;
 mod policy;
 mod saved;
@@ -31,7 +34,7 @@ pub use engine::Engine;
 pub use error::{ConfigureError, LoadError};
 pub use instance::{Decided, Instance};
 pub use limits::{Budget, Limits, Metering};
-pub use loaded::{Description, Loaded};
+pub use loaded::{Description, Loaded, Origin};
 pub use log::{Level, LogLine};
 pub use policy::Policy;
 pub use saved::Saved;

@@ -1,12 +1,11 @@
-//! A compiled and checked policy: what instances are made of.
+//! A loaded policy: what instances are made of.
 
 use std::sync::Arc;
 
 use mosel_core::{Catalog, PolicyError};
 
-use crate::bindings::SchedulerPre;
+use crate::compiled::Compiled;
 use crate::guest::Guest;
-use crate::host::Host;
 use crate::{ConfigureError, Engine, Instance};
 
 /// A policy that can be started any number of times. Cheap to clone.
@@ -17,10 +16,20 @@ pub struct Loaded {
 
 struct Inner {
     engine: Engine,
-    policy: SchedulerPre<Host>,
     name: String,
-    hash: String,
-    description: Description,
+    compiled: Arc<Compiled>,
+    origin: Origin,
+}
+
+/// Where the compiled code came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was compiled now.
+    Compiled,
+    /// It was in the engine's cache directory.
+    Disk,
+    /// The same bytes had been loaded by this engine before.
+    Memory,
 }
 
 /// What a policy says of itself; every field is bounded.
@@ -43,14 +52,8 @@ pub struct Description {
 }
 
 impl Loaded {
-    pub(crate) fn new(
-        engine: Engine,
-        policy: SchedulerPre<Host>,
-        name: String,
-        hash: String,
-        description: Description,
-    ) -> Loaded {
-        Loaded { inner: Arc::new(Inner { engine, policy, name, hash, description }) }
+    pub(crate) fn new(engine: Engine, name: String, compiled: Arc<Compiled>, origin: Origin) -> Loaded {
+        Loaded { inner: Arc::new(Inner { engine, name, compiled, origin }) }
     }
 
     /// A configured instance. `settings` is JSON text, `{}` for none; `seed` determines every number it draws.
@@ -60,7 +63,7 @@ impl Loaded {
 
     /// A live component that is not configured yet.
     pub(crate) fn guest(&self) -> Result<Guest, PolicyError> {
-        Guest::new(self.engine(), &self.inner.policy)
+        Guest::new(self.engine(), &self.inner.compiled.policy)
     }
 
     /// The name it was loaded under.
@@ -70,12 +73,17 @@ impl Loaded {
 
     /// SHA-256 of the component, in hex.
     pub fn hash(&self) -> &str {
-        &self.inner.hash
+        &self.inner.compiled.hash
     }
 
     /// What it says of itself.
     pub fn description(&self) -> &Description {
-        &self.inner.description
+        &self.inner.compiled.description
+    }
+
+    /// Where the compiled code came from.
+    pub fn origin(&self) -> Origin {
+        self.inner.origin
     }
 
     /// The engine that runs it.

@@ -2,12 +2,15 @@
 
 use mosel_core::{Catalog, Outcome, PolicyError, Snapshot};
 
+use crate::log_limit::LogLimit;
 use crate::{ConfigureError, Decided, Instance, Loaded, Saved};
 
 /// A loaded policy with its settings, ready to be asked again and again.
 ///
 /// An instance that replaces one which failed starts anew: it is configured with the whole catalog, and knows nothing
 /// of outcomes or of a state that the one before was given.
+///
+/// Of its messages 1,000 are kept in any 10 s; what is left out is told in one line of the log.
 #[derive(Debug)]
 pub struct Policy {
     loaded: Loaded,
@@ -16,21 +19,33 @@ pub struct Policy {
     catalog: Catalog,
     instance: Instance,
     replaced: u64,
+    log_limit: LogLimit,
 }
 
 impl Policy {
     /// Configures a first instance. `settings` is JSON text, `{}` for none.
     pub fn start(loaded: Loaded, settings: &str, catalog: &Catalog, seed: u64) -> Result<Policy, ConfigureError> {
         let instance = loaded.instantiate(settings, catalog, seed)?;
-        Ok(Policy { loaded, settings: settings.into(), seed, catalog: catalog.clone(), instance, replaced: 0 })
+        let log_limit = LogLimit::default();
+        Ok(Policy {
+            loaded,
+            settings: settings.into(),
+            seed,
+            catalog: catalog.clone(),
+            instance,
+            replaced: 0,
+            log_limit,
+        })
     }
 
     /// Asks the policy.
     pub fn decide(&mut self, snapshot: &Snapshot) -> Decided {
-        match self.live_instance() {
+        let mut decided = match self.live_instance() {
             Ok(instance) => instance.decide(snapshot),
-            Err(error) => Decided::unavailable(error.to_string()),
-        }
+            Err(error) => return Decided::unavailable(error.to_string()),
+        };
+        decided.log = self.log_limit.admit(decided.log, decided.log_left_out, snapshot.now);
+        decided
     }
 
     /// Tells the policy what is new in the catalog.

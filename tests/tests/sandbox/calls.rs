@@ -218,7 +218,8 @@ fn log_kept() {
 #[test]
 fn log_broken() {
     let (decided, _) = misbehave("flood-log", 10_000);
-    assert_eq!(decided.log.len(), 64);
+    assert_eq!((decided.log.len(), decided.log_left_out), (65, 9_936));
+    assert_eq!(decided.log[64].to_string(), "Warn: 9936 messages of the policy were left out: it logs too much");
     assert_eq!(misbehave("long-message", 1025).0.log[0].message.len(), 1024);
     malformed("long-message", 2 << 20);
 }
