@@ -323,15 +323,13 @@ fn table(kinds: &[Kind; 2], spreads: [Spread; 2]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["", "without swaps", "with swaps"]);
-    let counts: [(&str, fn(&Kind) -> usize); 4] = [
-        ("jobs", |kind| kind.offered),
-        ("failed or refused", |kind| kind.failed),
-        ("lost", |kind| kind.lost),
-        ("late", |kind| kind.late),
-    ];
-    for (name, count) in counts {
+    let mut row = |name: &str, count: &dyn Fn(&Kind) -> usize| {
         table.add_row([name.to_owned(), count(&kinds[0]).to_string(), count(&kinds[1]).to_string()]);
-    }
+    };
+    row("jobs", &|kind| kind.offered);
+    row("failed or refused", &|kind| kind.failed);
+    row("lost", &|kind| kind.lost);
+    row("late", &|kind| kind.late);
     let millis = |value: f64| format!("{value:.1} ms");
     table.add_row(["completion p50".to_owned(), millis(spreads[0].p50), millis(spreads[1].p50)]);
     table.add_row(["completion p99".to_owned(), millis(spreads[0].p99), millis(spreads[1].p99)]);

@@ -123,14 +123,18 @@ pub(super) fn shadow(args: &ShadowArgs) -> Result<()> {
         }
     };
     let said = args.server.ask(question)?;
-    args.server.print(&said, |said| match (&args.name, args.off) {
-        (Some(_), _) => {
-            println!("{} is asked whatever the policy in place is asked, and not obeyed", text(&said["name"]))
-        }
-        (None, true) => println!("no policy is in the shadow any more; what was seen:\n{}", beside(said)),
-        (None, false) => println!("{}", beside(said)),
-    });
+    args.server.print(&said, |said| println!("{}", watching(args, said)));
     Ok(())
+}
+
+fn watching(args: &ShadowArgs, said: &Value) -> String {
+    match (&args.name, args.off) {
+        (Some(_), _) => {
+            format!("{} is asked whatever the policy in place is asked, and not obeyed", text(&said["name"]))
+        }
+        (None, true) => format!("no policy is in the shadow any more; what was seen:\n{}", beside(said)),
+        (None, false) => beside(said),
+    }
 }
 
 impl ServerArgs {

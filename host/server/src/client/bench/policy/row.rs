@@ -116,7 +116,7 @@ fn table(rows: &[Row]) -> Table {
         "fuel",
     ];
     table.set_header(heads);
-    rows.iter().for_each(|row| drop(table.add_row(row.cells())));
+    table.add_rows(rows.iter().map(Row::cells));
     for column in [2, 3, 4, 5, 6, 7, 8, 10, 11, 12] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
