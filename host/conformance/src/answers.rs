@@ -71,6 +71,7 @@ fn queue(catalog: &Catalog, change: impl Fn(&mut JobRow)) -> Snapshot {
 /// Puts these to a fresh instance.
 fn ask_all(suite: &mut Suite, check: Check, catalog: &Catalog, snapshots: Vec<Snapshot>) -> Finding {
     let mut tally = Tally::new(check);
+    let what = if snapshots.len() == 1 { "question" } else { "questions" };
     match suite.start(catalog) {
         Err(error) => tally.count(Outcome::Fail, || error.to_string()),
         Ok(mut policy) => {
@@ -80,7 +81,7 @@ fn ask_all(suite: &mut Suite, check: Check, catalog: &Catalog, snapshots: Vec<Sn
             }
         }
     }
-    tally.finding("questions", "answered legally")
+    tally.finding(what, "answered legally")
 }
 
 /// Two instances that are asked the same.

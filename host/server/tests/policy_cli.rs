@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
 const MOSEL: &str = env!("CARGO_BIN_EXE_mosel");
-const TOKEN: &str = "a token that nobody guesses";
+const TOKEN: &str = "a-token-that-nobody-guesses";
 
 /// A folder of this test's own, empty at the start.
 fn folder(name: &str) -> PathBuf {
@@ -55,6 +57,7 @@ impl Server {
     fn start(folder: &Path) -> Server {
         let token = folder.join("token");
         fs::write(&token, TOKEN).expect("the folder can be written");
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("it is ours");
         let mut child = Command::new(MOSEL)
             .args(["serve", "--null", "--listen", "127.0.0.1:0", "--policy", "greedy", "--admin-token-file"])
             .arg(&token)
@@ -69,7 +72,11 @@ impl Server {
         stdout.read_line(&mut line).expect("it says where it listens");
         let url = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        Server { child, url }
+        let server = Server { child, url };
+        while !mosel(folder, &["policy", "show", "--server", &server.url, "--token-file", "token"]).status.success() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
     }
 }
 

@@ -69,8 +69,8 @@ pub(super) fn run(args: &SwapsArgs) -> Result<()> {
     let policies = policies(args)?;
     let profile = ProfileOnDisk::write()?;
     let day = Day::draw(args, &profile)?;
-    let (kinds, lost) = super::runtime()?.block_on(live(args, &day, &profile, &policies))?;
-    print(args, &day, &policies, &kinds, lost);
+    let (kinds, plans) = super::runtime()?.block_on(live(args, &day, &profile, &policies))?;
+    print(args, &day, &policies, &kinds, plans.as_ref());
     Ok(())
 }
 
@@ -154,13 +154,20 @@ struct Kind {
     refusal: Option<String>,
 }
 
-/// Phases without and with swaps in turn, and the questions that no policy's answer ever came to.
+/// Questions that policies were asked, as the server counts them.
+struct Plans {
+    asked: f64,
+    /// Neither adopted nor refused: no answer ever came.
+    lost: f64,
+}
+
+/// Phases without and with swaps in turn, and what became of the questions; `None` if the server does not count them.
 async fn live(
     args: &SwapsArgs,
     day: &Day,
     profile: &ProfileOnDisk,
     policies: &[String; 2],
-) -> Result<([Kind; 2], Option<i64>)> {
+) -> Result<([Kind; 2], Option<Plans>)> {
     let profile = profile.0.display().to_string();
     let words = ["serve", "--listen", "127.0.0.1:0", "--timed", &profile, "--policy", &policies[0]];
     let server = Spawned::start(&words.map(String::from))?;
@@ -183,9 +190,9 @@ async fn live(
         kinds[1].refused_swaps += swaps.refused;
         kinds[1].refusal = kinds[1].refusal.take().or(swaps.refusal);
     }
-    let lost = unanswered(&connection).await;
+    let plans = plans(&connection).await;
     server.stop()?;
-    Ok((kinds, lost))
+    Ok((kinds, plans))
 }
 
 /// Offers every job at its time, whatever became of the ones before.
@@ -258,8 +265,7 @@ async fn swap(
     Ok(swaps)
 }
 
-/// Questions to policies without an answer, adopted or refused; `None` if the server does not count them.
-async fn unanswered(connection: &Connection) -> Option<i64> {
+async fn plans(connection: &Connection) -> Option<Plans> {
     let answer = connection.get("/metrics").await.ok()?;
     let Value::String(text) = answer.body else { return None };
     let sum = |name: &str| {
@@ -267,11 +273,12 @@ async fn unanswered(connection: &Connection) -> Option<i64> {
         let values = series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
         values.fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or(0.0) + value))
     };
-    let answered = sum("mosel_policy_adopted_total")? + sum("mosel_policy_refused_total").unwrap_or(0.0);
-    Some((sum("mosel_policy_calls_total")? - answered) as i64)
+    let asked = sum("mosel_policy_calls_total")?;
+    let answered = sum("mosel_policy_adopted_total").unwrap_or(0.0) + sum("mosel_policy_refused_total").unwrap_or(0.0);
+    Some(Plans { asked, lost: asked - answered })
 }
 
-fn print(args: &SwapsArgs, day: &Day, policies: &[String; 2], kinds: &[Kind; 2], lost: Option<i64>) {
+fn print(args: &SwapsArgs, day: &Day, policies: &[String; 2], kinds: &[Kind; 2], plans: Option<&Plans>) {
     let spreads = kinds.each_ref().map(|kind| Spread::of(kind.completion_ms.clone()));
     let [without, with] = kinds;
     let swaps = Spread::of(with.swap_ms.clone());
@@ -288,7 +295,8 @@ fn print(args: &SwapsArgs, day: &Day, policies: &[String; 2], kinds: &[Kind; 2],
             "without": side(without, spreads[0]), "with": side(with, spreads[1]),
             "p50_ratio": spreads[1].p50 / spreads[0].p50, "p99_ratio": ratio,
             "swaps": with.swap_ms.len(), "swaps_refused": with.refused_swaps, "swap_refusal": with.refusal,
-            "swap_p50_ms": swaps.p50, "swap_p99_ms": swaps.p99, "plans_lost": lost,
+            "swap_p50_ms": swaps.p50, "swap_p99_ms": swaps.p99,
+            "plans_asked": plans.map(|plans| plans.asked), "plans_lost": plans.map(|plans| plans.lost),
         });
         println!("{row}");
         return;
@@ -316,7 +324,10 @@ fn print(args: &SwapsArgs, day: &Day, policies: &[String; 2], kinds: &[Kind; 2],
         with.refused_swaps,
         with.refusal.as_ref().map_or(String::new(), |words| format!(" ({words})")),
     );
-    println!("plans lost: {}", lost.map_or("the server does not say".into(), |lost| lost.to_string()));
+    match plans {
+        Some(Plans { asked, lost }) => println!("policies were asked {asked} times, {lost} answers were lost"),
+        None => println!("this server does not count what policies are asked"),
+    }
 }
 
 fn table(kinds: &[Kind; 2], spreads: [Spread; 2]) -> Table {
