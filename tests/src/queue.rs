@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mosel_conformance::queues::{self, Pressure, Shape};
 use mosel_core::{
     Catalog, JobId, JobRow, ModalitySet, ModelId, PlanId, Profile, Snapshot, Step, Strategy, StrategyTable, TableId,
     Tenant, Time, Trigger,
@@ -90,41 +91,9 @@ fn native_job(row: &JobRow) -> mosel_sdk::Job {
     }
 }
 
-/// A queue of `jobs` jobs on `menus` menus of `strategies` strategies each, from slack to hopeless. The seed says it all.
+/// A wild queue of `jobs` jobs on `menus` menus of `strategies` strategies each. The seed says it all.
 pub fn random(seed: u64, jobs: u64, menus: u64, strategies: u64) -> (Catalog, Snapshot) {
-    let mut chance = Chance(seed);
-    let menus: Vec<Menu> = (0..menus).map(|_| random_menu(&mut chance, strategies)).collect();
-    let mut due = 0;
-    let rows = (1..=jobs).map(|id| {
-        let table = chance.below(menus.len() as u64) as u32;
-        due += chance.below(2 * menus[table as usize].last().map_or(0, |dearest| dearest.0));
-        let floor = chance.below(100) as f64 / 120.0;
-        let late = chance.below(20) == 0;
-        JobRow { late, ..job(id, table, strategies as u32 - 1, due + chance.below(20_000), floor) }
-    });
-    let rows = rows.collect();
-    let time_factor = 0.5 + chance.below(100) as f64 / 100.0;
-    (catalog(&menus), Snapshot { time_factor, ..snapshot(seed, rows) })
-}
-
-fn random_menu(chance: &mut Chance, strategies: u64) -> Menu {
-    let (mut micros, mut accuracy) = (100, 0.3);
-    let mut next = |_| {
-        micros += 1 + chance.below(2000);
-        accuracy += (1 + chance.below(10)) as f64 / (12 * strategies) as f64;
-        (micros, accuracy)
-    };
-    (0..strategies).map(&mut next).collect()
-}
-
-/// Numbers that a seed determines.
-struct Chance(u64);
-
-impl Chance {
-    /// A number below `end`, which is not 0.
-    fn below(&mut self, end: u64) -> u64 {
-        // Knuth's linear congruential generator; its upper bits are good enough to make up queues.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
+    let (jobs, tables, strategies) = (jobs as usize, menus as usize, strategies as usize);
+    let (catalog, snapshot) = queues::random(seed, Shape { jobs, tables, strategies, pressure: Pressure::Wild });
+    (catalog, Snapshot { plan: PlanId(seed), ..snapshot })
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::entry::Entry;
+use crate::squeeze::{Squeezed, squeeze};
 use crate::{Batch, BatchId, Decider, Job, JobId, JobRow, Plan, PlanError, Snapshot, TableId, Time, Trigger, scale};
 
 /// How much one full batch moves the running correction of the profile.
@@ -243,13 +244,11 @@ impl Lane {
         let before = self.finishes(now, factor);
         let latencies = order.iter().zip(choices).map(|(&at, &choice)| self.entries[at].latency_on(choice));
         let after = finishes(self.free_at(now), factor, latencies);
-        for (&at, finish) in order.iter().zip(after) {
+        let promise = |(&at, after): (&usize, Time)| {
             let Job { id, deadline, .. } = self.entries[at].job;
-            if before[at] <= deadline && finish > deadline {
-                return Err(PlanError::MakesLate { job: id, by: finish.since(deadline) });
-            }
-        }
-        Ok(())
+            (id, deadline, before[at], after)
+        };
+        keep_promises(order.iter().zip(after).map(promise))
     }
 
     /// What a policy is shown of the jobs; those with nothing left to decide are not among them.
@@ -262,35 +261,40 @@ impl Lane {
     ///
     /// Returns the jobs it moved.
     pub(crate) fn squeeze(&mut self, now: Time) -> Vec<JobId> {
-        let factor = self.promise_factor();
-        let start = self.free_at(now);
-        let mut moves = Moves::default();
-        let (mut current, mut fastest) = (Duration::ZERO, Duration::ZERO);
-        let mut moved = Vec::new();
-        let mut is_moved = vec![false; self.entries.len()];
-        for index in 0..self.on_time() {
-            let entry = &self.entries[index];
-            current += entry.latency();
-            fastest += entry.fastest();
-            let deadline = entry.job.deadline;
-            moves.offer(index, entry);
-            if start.after(fastest, factor) > deadline {
-                continue;
-            }
-            while start.after(current, factor) > deadline {
-                let Some((index, choice)) = moves.take() else { break };
-                let entry = &mut self.entries[index];
-                let before = entry.latency();
-                entry.choose(choice);
-                current -= before.saturating_sub(entry.latency());
-                moves.offer(index, entry);
-                if !std::mem::replace(&mut is_moved[index], true) {
-                    entry.record(Decider::Squeeze);
-                    moved.push(entry.job.id);
-                }
-            }
-        }
-        moved
+        let (start, factor, on_time) = (self.free_at(now), self.promise_factor(), self.on_time());
+        let moved = squeeze(&mut self.entries[..on_time], start, factor);
+        let decided = |at: usize| {
+            let entry = &mut self.entries[at];
+            entry.record(Decider::Squeeze);
+            entry.job.id
+        };
+        moved.into_iter().map(decided).collect()
+    }
+}
+
+impl Squeezed for Entry {
+    fn deadline(&self) -> Time {
+        self.job.deadline
+    }
+
+    fn latency(&self) -> Duration {
+        Entry::latency(self)
+    }
+
+    fn fastest(&self) -> Duration {
+        Entry::fastest(self)
+    }
+
+    fn next_faster(&self) -> Option<u32> {
+        Entry::next_faster(self)
+    }
+
+    fn loss_per_second(&self, choice: u32) -> f64 {
+        Entry::loss_per_second(self, choice)
+    }
+
+    fn choose(&mut self, choice: u32) {
+        Entry::choose(self, choice);
     }
 }
 
@@ -301,8 +305,14 @@ fn choice_under(entry: &Entry, seen: &BTreeMap<JobId, TableId>, plan: &Plan) -> 
     (same && entry.is_legal(choice) && entry.current()? != choice).then_some(choice)
 }
 
+/// No job that is on time may become late; each is given with its deadline and its finish before and after.
+pub(crate) fn keep_promises(mut jobs: impl Iterator<Item = (JobId, Time, Time, Time)>) -> Result<(), PlanError> {
+    let broken = jobs.find(|&(_, deadline, before, after)| before <= deadline && after > deadline);
+    broken.map_or(Ok(()), |(job, deadline, _, after)| Err(PlanError::MakesLate { job, by: after.since(deadline) }))
+}
+
 /// Finishing times of jobs run one after another from `start`.
-fn finishes(start: Time, factor: f64, latencies: impl Iterator<Item = Duration>) -> Vec<Time> {
+pub(crate) fn finishes(start: Time, factor: f64, latencies: impl Iterator<Item = Duration>) -> Vec<Time> {
     let mut work = Duration::ZERO;
     let finish = |latency| {
         work += latency;
@@ -310,48 +320,3 @@ fn finishes(start: Time, factor: f64, latencies: impl Iterator<Item = Duration>)
     };
     latencies.map(finish).collect()
 }
-
-/// The steps down that a squeeze may take next, cheapest first.
-#[derive(Default)]
-struct Moves {
-    heap: std::collections::BinaryHeap<Move>,
-}
-
-impl Moves {
-    fn offer(&mut self, index: usize, entry: &Entry) {
-        let Some(choice) = entry.next_faster() else { return };
-        self.heap.push(Move { cost: entry.loss_per_second(choice), index, choice });
-    }
-
-    fn take(&mut self) -> Option<(usize, u32)> {
-        self.heap.pop().map(|step| (step.index, step.choice))
-    }
-}
-
-/// One job to one faster strategy.
-struct Move {
-    cost: f64,
-    index: usize,
-    choice: u32,
-}
-
-impl Ord for Move {
-    /// The heap's greatest is the cheapest move of the earliest job.
-    fn cmp(&self, other: &Move) -> std::cmp::Ordering {
-        other.cost.total_cmp(&self.cost).then(other.index.cmp(&self.index)).then(self.choice.cmp(&other.choice))
-    }
-}
-
-impl PartialOrd for Move {
-    fn partial_cmp(&self, other: &Move) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Move {
-    fn eq(&self, other: &Move) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Move {}

@@ -11,6 +11,7 @@
 
 mod entry;
 mod event;
+mod forecast;
 mod id;
 mod job;
 mod lane;
@@ -20,10 +21,12 @@ mod profile;
 pub mod scenario;
 mod scheduler;
 mod snapshot;
+mod squeeze;
 mod strategy;
 mod time;
 
 pub use event::{Accepted, Action, Batch, Decider, End, Event, Outcome, Refusal};
+pub use forecast::Forecast;
 pub use id::{BatchId, ModelId, PlanId, TableId};
 pub use job::{Job, JobId, OnLate, Tenant};
 pub use modality::ModalitySet;

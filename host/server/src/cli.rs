@@ -37,6 +37,8 @@ enum Command {
     Profile(crate::profile::ProfileArgs),
     /// Measure the server.
     Bench(client::bench::BenchArgs),
+    /// Write, check, measure, push and use scheduling policies.
+    Policy(client::policy::PolicyArgs),
     /// List the models of the zoo.
     Models,
 }
@@ -92,6 +94,7 @@ impl Cli {
             #[cfg(feature = "torch")]
             Command::Profile(profile) => crate::profile::run(&profile),
             Command::Bench(bench) => client::bench::run(bench),
+            Command::Policy(policy) => client::policy::run(policy),
             Command::Models => {
                 mosel_models::zoo::ALL.iter().for_each(|task| println!("{task}"));
                 Ok(())

@@ -14,10 +14,14 @@ use serde_json::Value;
 /// No answer of a server is read beyond this.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
+const JSON: (&str, &str) = ("content-type", "application/json");
+
 /// A server to talk to. Cheap to clone; clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Connection {
     base: String,
+    /// Sent with everything, as a header's value.
+    authorization: Option<String>,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -41,7 +45,12 @@ impl Connection {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(5)));
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1024).build(connector);
-        Ok(Connection { base, client })
+        Ok(Connection { base, authorization: None, client })
+    }
+
+    /// Shows this token with everything that is sent from here on.
+    pub fn with_token(self, token: &str) -> Connection {
+        Connection { authorization: Some(format!("Bearer {token}")), ..self }
     }
 
     /// GET.
@@ -61,22 +70,35 @@ impl Connection {
 
     /// PUT of JSON.
     pub async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
-        self.send(Method::PUT, path, &[], body.to_string().into()).await
+        self.send(Method::PUT, path, &[JSON], body.to_string().into()).await
+    }
+
+    /// PUT of a component.
+    pub async fn put_component(&self, path: &str, component: Bytes) -> Result<Answer> {
+        self.send(Method::PUT, path, &[("content-type", "application/wasm")], component).await
+    }
+
+    /// POST of nothing.
+    pub async fn post(&self, path: &str) -> Result<Answer> {
+        self.send(Method::POST, path, &[], Bytes::new()).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Result<Answer> {
+        self.send(Method::DELETE, path, &[], Bytes::new()).await
     }
 
     /// Submits a job, given as JSON; waits for its end if `wait` says so.
     pub async fn submit(&self, job: Bytes, wait: bool) -> Result<Answer> {
-        let prefer: &[(&str, &str)] = if wait { &[("prefer", "wait")] } else { &[] };
-        self.send(Method::POST, "/v1/jobs", prefer, job).await
+        let headers: &[(&str, &str)] = if wait { &[JSON, ("prefer", "wait")] } else { &[JSON] };
+        self.send(Method::POST, "/v1/jobs", headers, job).await
     }
 
     async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Answer> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        if !body.is_empty() {
-            request = request.header("content-type", "application/json");
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        let authorization = self.authorization.as_deref().map(|value| ("authorization", value));
+        for (name, value) in headers.iter().copied().chain(authorization) {
+            request = request.header(name, value);
         }
         let request = request.body(Full::new(body)).context("making a request")?;
         let response =

@@ -1,9 +1,10 @@
-//! The client side: what `mosel submit`, `mosel demo` and `mosel bench` are made of. Talks to a server over
+//! The client side: what `mosel submit`, `mosel demo`, `mosel bench` and `mosel policy` are made of. Talks to a server over
 //! HTTP like anybody else.
 
 pub mod bench;
 pub mod connection;
 #[cfg(feature = "torch")]
 pub mod demo;
+pub mod policy;
 pub mod spawned;
 pub mod submit;

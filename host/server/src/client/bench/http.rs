@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use clap::{Args, Subcommand};
+use clap::Args;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1;
@@ -15,27 +15,12 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::connection::Connection;
-use super::spawned::Spawned;
+use super::super::connection::Connection;
+use super::super::spawned::Spawned;
 
-/// Measures.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    #[command(subcommand)]
-    what: Option<What>,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-enum What {
-    /// Processor time a request through the whole server (null model), beside bare hyper
-    Http(HttpArgs),
-    /// A bare hyper server that answers "ok"; what `http` compares with
-    #[command(hide = true)]
-    Hyper,
-}
-
+/// What `mosel bench http` takes.
 #[derive(Clone, Debug, Args)]
-struct HttpArgs {
+pub(super) struct HttpArgs {
     /// Keep-alive connections, each with one request under way
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
@@ -50,20 +35,16 @@ struct HttpArgs {
     json: bool,
 }
 
-/// `mosel bench`.
-pub fn run(args: BenchArgs) -> Result<()> {
-    let defaults = HttpArgs { connections: 64, rounds: 3, seconds: 3.0, json: false };
-    match args.what.unwrap_or(What::Http(defaults)) {
-        What::Http(args) => {
-            ensure!((0.1..=600.0).contains(&args.seconds), "--seconds is {}, expected 0.1 to 600", args.seconds);
-            runtime()?.block_on(http(&args))
-        }
-        What::Hyper => runtime()?.block_on(bare_hyper()),
+impl Default for HttpArgs {
+    fn default() -> HttpArgs {
+        HttpArgs { connections: 64, rounds: 3, seconds: 3.0, json: false }
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("starting tokio")
+/// `mosel bench http`.
+pub(super) fn run(args: &HttpArgs) -> Result<()> {
+    ensure!((0.1..=600.0).contains(&args.seconds), "--seconds is {}, expected 0.1 to 600", args.seconds);
+    super::runtime()?.block_on(http(args))
 }
 
 /// A server under measurement, and what it is asked.
@@ -184,7 +165,7 @@ async fn drive(address: String, call: Call, end: Instant) -> Result<u64> {
 }
 
 /// The least an HTTP server can do with hyper.
-async fn bare_hyper() -> Result<()> {
+pub(super) async fn bare_hyper() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on http://{}", listener.local_addr()?);
     loop {

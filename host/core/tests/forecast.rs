@@ -1,0 +1,94 @@
+//! A forecast says what the lane does: it was made for whoever has a snapshot and no lane.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mosel_core::scenario::Scenario;
+use mosel_core::{
+    Action, Config, Event, Forecast, Job, JobId, JobRow, ModelId, OnLate, Plan, PolicyError, Proposal, Scheduler,
+    Snapshot, StrategyMatrix, Tenant, Time,
+};
+use proptest::prelude::*;
+
+fn scheduler() -> Scheduler {
+    let toy = "modalities video audio \n measure audio 1 4ms 137/200 \n measure video+audio 1 10ms 157/200";
+    let profile = Scenario::parse(toy).expect("the scenario reads").profile;
+    let matrix = StrategyMatrix::new(ModelId(0), Arc::new(profile), 16).expect("a sound profile");
+    Scheduler::new(Config { margin: 0.1, ..Config::default() }, vec![Arc::new(matrix)])
+}
+
+/// Submits these jobs until the policy is asked; its question. The device is busy with a job before them.
+fn ask(scheduler: &mut Scheduler, jobs: &[(u32, u64)]) -> Option<Snapshot> {
+    for (id, &(requests, deadline_ms)) in [(2, 5000)].iter().chain(jobs).enumerate() {
+        let job = Job {
+            id: JobId(id as u64),
+            model: ModelId(0),
+            requests,
+            deadline: Time::from_millis(deadline_ms),
+            min_accuracy: 0.0,
+            // what a second costs differs from job to job by more than rounding
+            weight: 1.0 + 0.37 * id as f64,
+            tenant: Tenant::default(),
+            on_late: OnLate::Run,
+        };
+        for action in scheduler.step(Time::START, Event::Submit(job)) {
+            if let Action::Plan(snapshot) = action {
+                return Some(snapshot);
+            }
+        }
+    }
+    None
+}
+
+fn proposal(snapshot: &Snapshot, choices: &[u32], turn: usize) -> Proposal {
+    let assignments = snapshot.jobs.iter().zip(choices).map(|(row, choice)| (row.id, choice % (row.requests + 1)));
+    let mut order: Vec<JobId> = snapshot.jobs.iter().map(|row| row.id).collect();
+    order.rotate_left(turn % snapshot.jobs.len());
+    Proposal { assignments: assignments.collect(), order, ..Proposal::default() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_forecast_says_what_the_lane_does(
+        jobs in prop::collection::vec((1u32..6, 20u64..250), 2..8),
+        choices in prop::collection::vec(0u32..8, 9),
+        turn in 0usize..4,
+    ) {
+        let mut scheduler = scheduler();
+        let Some(snapshot) = ask(&mut scheduler, &jobs) else { return Ok(()) };
+        let proposal = proposal(&snapshot, &choices, turn);
+        let catalog = scheduler.catalog().clone();
+        let plan = Plan::check(&snapshot, &catalog, &proposal).expect("every job keeps its floor of 0");
+        let forecast = Forecast::under(&snapshot, &catalog, &plan);
+        let actions = scheduler.step(Time::START, Event::Planned(snapshot.plan, Ok(proposal)));
+        match forecast {
+            Ok(forecast) => {
+                prop_assert!(matches!(actions[0], Action::Adopt(..)), "{:?}", actions);
+                let predicted = scheduler.predictions(Time::START);
+                let forecast: BTreeMap<JobId, Time> =
+                    forecast.jobs.iter().map(|job| job.id).zip(forecast.finishes).collect();
+                // a later question of the same step changes nothing before it is answered
+                prop_assert!(forecast.iter().all(|(job, finish)| predicted[job] == *finish), "{:?} {:?}", forecast, predicted);
+            }
+            Err(error) => prop_assert_eq!(&actions[0], &Action::RefusePlan(snapshot.plan, error)),
+        }
+    }
+    #[test]
+    fn so_it_does_for_the_squeeze(jobs in prop::collection::vec((1u32..6, 20u64..250), 2..8)) {
+        let mut scheduler = scheduler();
+        let Some(snapshot) = ask(&mut scheduler, &jobs) else { return Ok(()) };
+        let forecast = Forecast::squeezed(&snapshot, scheduler.catalog());
+        let declined = Err(PolicyError::Declined("no".into()));
+        let actions = scheduler.step(Time::START, Event::Planned(snapshot.plan, declined));
+        let moved = |row: &&JobRow| snapshot.jobs.iter().any(|job| job.id == row.id && job.current != row.current);
+        let forecast: BTreeSet<JobId> = forecast.jobs.iter().filter(moved).map(|job| job.id).collect();
+        prop_assert!(!forecast.is_empty(), "a question is about a job that can be saved");
+        let squeezed = actions.iter().find_map(|action| match action {
+            Action::Squeeze(_, jobs) => Some(jobs.iter().copied().collect()),
+            _ => None,
+        });
+        prop_assert_eq!(Some(forecast), squeezed);
+    }
+}

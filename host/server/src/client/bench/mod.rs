@@ -1,0 +1,43 @@
+//! `mosel bench`: measures the server, and policies.
+
+mod http;
+mod native;
+pub mod policy;
+mod swaps;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+
+/// Measures.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Processor time a request through the whole server (null model), beside bare hyper
+    Http(http::HttpArgs),
+    /// Time of a decision and how far it is from the optimum: policies as WebAssembly, beside native code
+    Policy(policy::PolicyBenchArgs),
+    /// A server under load while its policy is swapped again and again, beside the same without a swap
+    Swaps(swaps::SwapsArgs),
+    /// A bare hyper server that answers "ok"; what `http` compares with
+    #[command(hide = true)]
+    Hyper,
+}
+
+/// `mosel bench`.
+pub fn run(args: BenchArgs) -> Result<()> {
+    match args.what.unwrap_or(What::Http(http::HttpArgs::default())) {
+        What::Http(args) => http::run(&args),
+        What::Policy(args) => policy::run(&args),
+        What::Swaps(args) => swaps::run(&args),
+        What::Hyper => runtime()?.block_on(http::bare_hyper()),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("starting tokio")
+}

@@ -1,0 +1,204 @@
+//! `mosel policy` as an author meets it: from an empty folder to a live swap and back, all by commands, against a server
+//! in a process of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+const MOSEL: &str = env!("CARGO_BIN_EXE_mosel");
+const TOKEN: &str = "a-token-that-nobody-guesses";
+
+/// A folder of this test's own, empty at the start.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("policy-cli").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("the target folder can be written");
+    folder
+}
+
+fn mosel(folder: &Path, arguments: &[&str]) -> Output {
+    let mut mosel = Command::new(MOSEL);
+    // what cargo set for this test is not for the cargo that builds a policy
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_")) {
+        if !["CARGO_HOME", "CARGO_NET_OFFLINE"].iter().any(|kept| name == *kept) {
+            mosel.env_remove(name);
+        }
+    }
+    mosel.current_dir(folder).args(arguments).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+#[track_caller]
+fn succeeds(folder: &Path, arguments: &[&str]) -> String {
+    let output = mosel(folder, arguments);
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[track_caller]
+fn fails(folder: &Path, arguments: &[&str]) -> String {
+    let output = mosel(folder, arguments);
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(!output.status.success(), "{arguments:?}: {}", text(&output.stdout));
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Server {
+        let token = folder.join("token");
+        fs::write(&token, TOKEN).expect("the folder can be written");
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("it is ours");
+        let mut child = Command::new(MOSEL)
+            .args(["serve", "--null", "--listen", "127.0.0.1:0", "--policy", "greedy", "--admin-token-file"])
+            .arg(&token)
+            .arg("--policy-dir")
+            .arg(folder.join("shelf"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        stdout.read_line(&mut line).expect("it says where it listens");
+        let url = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        let server = Server { child, url };
+        while !mosel(folder, &["policy", "show", "--server", &server.url, "--token-file", "token"]).status.success() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn from_an_empty_folder_to_a_live_swap_and_back() {
+    let folder = folder("tutorial");
+    let said = succeeds(&folder, &["policy", "new", "my-policy"]);
+    assert!(said.contains("mosel policy build"), "{said}");
+    let mine = folder.join("my-policy");
+    // the versions that are on this machine already
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock"), mine.join("Cargo.lock")).expect("a lock file");
+    let said = succeeds(&mine, &["policy", "build", "--offline"]);
+    assert!(said.contains("my-policy.wasm") && said.contains("sha256"), "{said}");
+    let said = succeeds(&mine, &["policy", "check", "my-policy.wasm", "--queues", "24"]);
+    assert!(said.contains("my-policy is FIT"), "{said}");
+
+    let server = Server::start(&folder);
+    let token = folder.join("token").display().to_string();
+    let with_token = |arguments: &[&str]| {
+        let mut all = vec!["policy"];
+        all.extend(arguments);
+        all.extend(["--server", &server.url, "--token-file", &token]);
+        all.into_iter().map(String::from).collect::<Vec<String>>()
+    };
+    let ask = |arguments: &[&str]| {
+        let arguments = with_token(arguments);
+        succeeds(&mine, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let refused = fails(&mine, &["policy", "push", "my-policy", "my-policy.wasm", "--server", &server.url]);
+    assert!(refused.contains("401"), "without the token: {refused}");
+    let said = ask(&["push", "my-policy", "my-policy.wasm"]);
+    assert!(said.contains("my-policy is on http://"), "{said}");
+    let said = ask(&["use", "my-policy"]);
+    assert!(said.contains("my-policy 0.1.0 decides from now on"), "{said}");
+    let said: Value = serde_json::from_str(&ask(&["show", "--json"])).expect("JSON");
+    assert_eq!((&said["name"], &said["previous"]["name"]), (&"my-policy".into(), &"greedy".into()), "{said}");
+    let said = ask(&["list"]);
+    assert!(said.lines().any(|line| line.contains("decides") && line.contains("my-policy")), "{said}");
+    let said = ask(&["shadow", "highest-accuracy"]);
+    assert!(said.contains("highest-accuracy is asked"), "{said}");
+    assert!(ask(&["shadow"]).contains("snapshots compared"));
+    assert!(ask(&["shadow", "--off"]).contains("no policy is in the shadow"));
+    let said = ask(&["rollback"]);
+    assert!(said.contains("greedy") && said.contains("decides from now on"), "{said}");
+    let said = ask(&["show"]);
+    assert!(said.contains("greedy") && said.contains("asked / adopted"), "{said}");
+}
+
+#[test]
+fn a_server_s_words_reach_the_operator() {
+    let folder = folder("words");
+    let server = Server::start(&folder);
+    let token = folder.join("token").display().to_string();
+    let to_server = ["--server", server.url.as_str(), "--token-file", token.as_str()];
+    let ask = |arguments: &[&str]| fails(&folder, &[&["policy"], arguments, &to_server].concat());
+    assert!(ask(&["use", "nobody"]).contains("nobody"));
+    assert!(ask(&["use", "greedy", "--settings", r#"{"speed": 3}"#]).contains("speed"));
+    assert!(ask(&["shadow"]).contains("404"));
+    fs::write(folder.join("text.wasm"), "text").expect("the folder can be written");
+    let said = ask(&["push", "text", "text.wasm"]);
+    assert!(said.contains("no WebAssembly component"), "{said}");
+}
+
+#[test]
+fn what_is_asked_for_wrongly_is_told() {
+    let folder = folder("wrong");
+    assert!(fails(&folder, &["policy", "new", "My Policy"]).contains("small letters"));
+    fs::create_dir(folder.join("taken")).expect("the folder can be written");
+    assert!(fails(&folder, &["policy", "new", "taken"]).contains("exists"));
+    assert!(fails(&folder, &["policy", "new", "mine", "--sdk", "taken"]).contains("not it"));
+    assert!(fails(&folder, &["policy", "build"]).contains("there is no"));
+    assert!(fails(&folder, &["policy", "check", "lazy"]).contains("greedy"));
+    assert!(fails(&folder, &["policy", "check", "greedy", "--settings", "{"]).contains("expected settings"));
+    let nowhere = ["policy", "show", "--server", "http://127.0.0.1:1"];
+    assert!(fails(&folder, &nowhere).contains("asking the server at http://127.0.0.1:1"));
+}
+
+#[test]
+fn the_verdict_is_the_exit_status() {
+    let folder = folder("verdict");
+    let said: Value =
+        serde_json::from_str(&succeeds(&folder, &["policy", "check", "greedy", "--queues", "12", "--json"]))
+            .expect("JSON");
+    assert_eq!((&said["verdict"], &said["policy"]), (&"fit".into(), &"greedy".into()), "{said}");
+    fs::write(folder.join("module.wasm"), b"\0asm\x01\0\0\0").expect("the folder can be written");
+    let said = fails(&folder, &["policy", "check", "module.wasm"]);
+    assert!(said.contains("module is UNFIT") && said.contains("core WebAssembly module"), "{said}");
+}
+
+#[test]
+fn benchmarks_print_a_row_for_each_engine() {
+    let folder = folder("bench");
+    let sizes = ["--jobs", "10", "--instances", "2", "--repeats", "2", "--json"];
+    let said = succeeds(&folder, &[&["bench", "policy", "--policy", "greedy"], &sizes[..]].concat());
+    let rows: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(rows.len(), 2, "{said}");
+    for (row, engine) in rows.iter().zip(["wasm", "native"]) {
+        assert_eq!((&row["engine"], &row["policy"]), (&engine.into(), &"greedy".into()), "{row}");
+        assert_eq!((&row["jobs"], &row["strategies"], &row["seed"]), (&10.into(), &12.into(), &1.into()), "{row}");
+        assert_eq!((&row["late"], &row["feasible"]), (&0.into(), &1.0.into()), "{row}");
+        assert!(row["median_us"].as_f64() > Some(0.0) && row["p99_us"].as_f64() > Some(0.0), "{row}");
+    }
+    let said = succeeds(&folder, &["bench", "policy", "--policy", "greedy", "--loads", "--repeats", "1", "--json"]);
+    assert_eq!(said.lines().count(), 4, "{said}");
+}
+
+#[test]
+fn swaps_under_load_lose_no_job() {
+    let folder = folder("swaps");
+    let arguments = ["bench", "swaps", "--swaps", "5", "--seconds", "2", "--rounds", "1", "--load", "0.3", "--json"];
+    let said: Value = serde_json::from_str(&succeeds(&folder, &arguments)).expect("JSON");
+    for side in ["without", "with"] {
+        assert!(said[side]["jobs"].as_u64() > Some(0), "{said}");
+        assert_eq!((&said[side]["failed"], &said[side]["lost"]), (&0.into(), &0.into()), "{said}");
+    }
+    assert_eq!(said["swaps_refused"], 0, "{said}");
+    assert!(said["swaps"].as_u64() > Some(0), "{said}");
+}
