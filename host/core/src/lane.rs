@@ -225,10 +225,11 @@ impl Lane {
         Ok(changed)
     }
 
-    /// The entries' positions in the plan's order: what is on the device first, newcomers behind, late ones last.
+    /// The entries' positions in the plan's order: what is on the device first, newcomers behind, and late ones after all
+    /// others, wherever their last batch is: that the first `on_time` are those that can be on time must stay true.
     fn order_under(&self, plan: &Plan) -> Vec<usize> {
         let rank = |entry: &Entry| match plan.order.get(&entry.job.id) {
-            _ if entry.left() == 0 => (false, 0),
+            _ if entry.left() == 0 => (entry.late, 0),
             Some(&rank) => (entry.late, rank + 1),
             None if plan.order.is_empty() => (entry.late, 0),
             None => (entry.late, usize::MAX),

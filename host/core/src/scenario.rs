@@ -43,6 +43,9 @@ pub struct Scenario {
     pub events: Vec<(Time, External)>,
 }
 
+/// A scenario that takes more actions than this would never end.
+const MOST_ACTIONS: usize = 100_000;
+
 /// Something an application or a device does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum External {
@@ -223,6 +226,7 @@ impl<'a, P: FnMut(&Snapshot) -> Option<Result<Proposal, PolicyError>>> Run<'a, P
                 self.act(now, &action);
                 self.trace.push((now, action));
             }
+            assert!(self.trace.len() < MOST_ACTIONS, "the day does not end: {:?}", self.trace.last());
         }
         assert!(self.scheduler.is_idle(), "nothing is left to happen, yet jobs are left");
         self.trace

@@ -431,6 +431,37 @@ fn a_job_that_cannot_make_it_runs_last_or_is_dropped_as_it_wishes() {
 }
 
 #[test]
+fn a_late_job_on_the_device_does_not_get_in_front_of_those_that_can_be_on_time() {
+    // Job 1 is late and runs its last batch when the order changes; the others must still be given up in their time.
+    let reverse = |snapshot: &Snapshot| {
+        Ok(Proposal { order: snapshot.jobs.iter().rev().map(|row| row.id).collect(), ..Proposal::default() })
+    };
+    check_with(
+        "
+        device 3
+        at 0ms submit 1 requests 2 deadline 25ms
+        at 31ms submit 2 requests 1 deadline 100ms
+        at 32ms submit 3 requests 1 deadline 58ms
+        ",
+        reverse,
+        expect![[r#"
+            0ms accept 1 until 20ms
+            0ms run 1 0..1 on video+audio
+            30ms run 1 1..2 on video+audio
+            31ms accept 2 until 54ms
+            32ms accept 3 until 66ms
+            32ms ask about 2,3
+            32ms adopt []
+            60ms Served late 1: 2 video+audio = 0.785
+            60ms run 2 0..1 on video+audio
+            90ms Served 2: 1 video+audio = 0.785
+            90ms run 3 0..1 on video+audio
+            120ms Served late 3: 1 video+audio = 0.785
+        "#]],
+    );
+}
+
+#[test]
 fn estimates_follow_measured_time() {
     // The device is twice as slow as profiled: later jobs are planned with what was learnt.
     check(
