@@ -119,12 +119,13 @@ impl Entry {
         at_least(correct / f64::from(self.job.requests), self.job.min_accuracy)
     }
 
-    /// The index that stands for what is left of the current strategy in the table of what is left: itself,
-    /// or for a started job the most accurate legal strategy that takes no longer.
+    /// The index that stands for what is left of the current strategy in the table of what is left: itself, or for a
+    /// started job the fastest legal strategy that takes at least as long, so that to keep it is not promised to be
+    /// faster than it is.
     pub(crate) fn current(&self) -> Option<u32> {
         let table = self.table()?;
-        let legal = table.fastest_legal(self.floor_left()).unwrap_or(table.most_accurate());
-        Some(self.choice.unwrap_or_else(|| table.slowest_within(self.latency).map_or(legal, |index| index.max(legal))))
+        let legal = || table.fastest_legal(self.floor_left()).unwrap_or(table.most_accurate());
+        Some(self.choice.unwrap_or_else(|| table.fastest_from(self.latency).max(legal())))
     }
 
     /// The next faster strategy that keeps the floor.

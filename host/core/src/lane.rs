@@ -112,6 +112,15 @@ impl Lane {
         self.entries.iter().take(self.on_time()).any(Entry::could_rise)
     }
 
+    /// Why the policy should be asked now; `None` if there is no reason, or a question is out.
+    pub(crate) fn reason_to_ask(&self, now: Time, eager: bool) -> Option<Trigger> {
+        let changed = self.changed.filter(|_| self.question.is_none())?;
+        if self.has_violator(now) {
+            return Some(Trigger::Violation);
+        }
+        (eager && self.could_rise()).then_some(changed)
+    }
+
     /// Moves every job that cannot meet its deadline whatever is chosen behind all that can.
     ///
     /// The estimate is without the margin: a job is given up only when the best guess says so.

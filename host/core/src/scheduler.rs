@@ -272,22 +272,16 @@ impl Scheduler {
             actions.push(Action::RefusePlan(question.snapshot.plan, error));
             actions.extend(lane.fall_back(now));
         }
-        if let (Some(trigger), None) = (lane.changed, &lane.question) {
-            if lane.has_violator(now) {
-                self.ask(at, Trigger::Violation, now, actions);
-            } else if self.eager && lane.could_rise() {
-                self.ask(at, trigger, now, actions);
-            }
-        }
-        let lane = &mut self.lanes[at];
-        // The one case in which a device waits for a policy: for its budget at most, and only where the batch
-        // that would start now costs some job its last chance.
-        if lane.running.is_some() || lane.question.is_some() && lane.starting_would_harm(now) {
-            return;
-        }
-        if let Some(batch) = lane.start_next(now, BatchId(self.next_batch)) {
+        // The one case in which a device waits for a policy: for its budget at most, and only where the batch that would
+        // start now costs some job its last chance. Else it starts first, so that the policy is asked about what is left.
+        let asks = lane.question.is_some() || lane.reason_to_ask(now, self.eager).is_some();
+        let may_start = lane.running.is_none() && !(asks && lane.starting_would_harm(now));
+        if may_start && let Some(batch) = lane.start_next(now, BatchId(self.next_batch)) {
             self.next_batch += 1;
             actions.push(Action::Run(batch));
+        }
+        if let Some(trigger) = self.lanes[at].reason_to_ask(now, self.eager) {
+            self.ask(at, trigger, now, actions);
         }
     }
 

@@ -87,6 +87,12 @@ impl StrategyTable {
         (index > 0).then(|| index as u32 - 1)
     }
 
+    /// The index of the fastest strategy that takes at least `latency`; the slowest if none does.
+    pub fn fastest_from(&self, latency: Duration) -> u32 {
+        let index = self.strategies.partition_point(|strategy| strategy.latency < latency);
+        self.most_accurate().min(index as u32)
+    }
+
     /// The strategy at `index`; `index` must come from this table.
     pub fn strategy(&self, index: u32) -> &Strategy {
         &self.strategies[index as usize]

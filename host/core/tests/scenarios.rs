@@ -57,47 +57,47 @@ fn figure_2_most_accurate_strategies_end_at_140_and_job_3_is_late() {
     check(
         &format!("policy none {FIGURE_2}"),
         expect![[r#"
-        0ms accept 1 until 40ms
-        0ms run 1 0..1 on video+audio
-        10ms run 1 1..2 on video+audio
-        10ms accept 2 until 140ms
-        20ms run 1 2..3 on video+audio
-        20ms accept 3 until 180ms
-        20ms ask about 1,2,3
-        20ms adopt []
-        30ms ask about 1,2,3
-        30ms run 1 3..4 on video+audio
-        30ms adopt []
-        40ms Served 1: 4 video+audio = 0.785
-        40ms ask about 2,3
-        40ms run 2 0..1 on video+audio
-        40ms adopt []
-        50ms ask about 2,3
-        50ms run 2 1..2 on video+audio
-        50ms adopt []
-        60ms ask about 2,3
-        60ms run 2 2..3 on video+audio
-        60ms adopt []
-        70ms ask about 2,3
-        70ms run 2 3..4 on video+audio
-        70ms adopt []
-        80ms ask about 2,3
-        80ms run 2 4..5 on video+audio
-        80ms adopt []
-        90ms ask about 2,3
-        90ms adopt []
-        90ms run 2 5..6 on video+audio
-        100ms run 2 6..7 on video+audio
-        110ms run 2 7..8 on video+audio
-        120ms run 2 8..9 on video+audio
-        130ms run 2 9..10 on video+audio
-        140ms Served 2: 10 video+audio = 0.785
-        140ms run 3 0..1 on video+audio
-        150ms run 3 1..2 on video+audio
-        160ms run 3 2..3 on video+audio
-        170ms run 3 3..4 on video+audio
-        180ms Served late 3: 4 video+audio = 0.785
-    "#]],
+            0ms accept 1 until 40ms
+            0ms run 1 0..1 on video+audio
+            10ms run 1 1..2 on video+audio
+            10ms accept 2 until 140ms
+            20ms run 1 2..3 on video+audio
+            20ms accept 3 until 180ms
+            20ms ask about 1,2,3
+            20ms adopt []
+            30ms run 1 3..4 on video+audio
+            30ms ask about 2,3
+            30ms adopt []
+            40ms Served 1: 4 video+audio = 0.785
+            40ms run 2 0..1 on video+audio
+            40ms ask about 2,3
+            40ms adopt []
+            50ms run 2 1..2 on video+audio
+            50ms ask about 2,3
+            50ms adopt []
+            60ms run 2 2..3 on video+audio
+            60ms ask about 2,3
+            60ms adopt []
+            70ms run 2 3..4 on video+audio
+            70ms ask about 2,3
+            70ms adopt []
+            80ms run 2 4..5 on video+audio
+            80ms ask about 2,3
+            80ms adopt []
+            90ms ask about 2,3
+            90ms adopt []
+            90ms run 2 5..6 on video+audio
+            100ms run 2 6..7 on video+audio
+            110ms run 2 7..8 on video+audio
+            120ms run 2 8..9 on video+audio
+            130ms run 2 9..10 on video+audio
+            140ms Served 2: 10 video+audio = 0.785
+            140ms run 3 0..1 on video+audio
+            150ms run 3 1..2 on video+audio
+            160ms run 3 2..3 on video+audio
+            170ms run 3 3..4 on video+audio
+            180ms Served late 3: 4 video+audio = 0.785
+        "#]],
     );
 }
 
@@ -158,16 +158,16 @@ fn a_deadline_no_strategy_meets_is_refused_and_the_counter_offer_is_accepted() {
         ",
         expect![[r#"
             0ms accept 1 until 100ms
-            0ms ask about 1
             0ms run 1 0..1 on video+audio
+            0ms ask about 1
             0ms adopt []
             0ms refuse 2: the deadline cannot be met at this min_accuracy behind the jobs that wait now
             0ms refuse 3: the deadline cannot be met at this min_accuracy behind the jobs that wait now
             0ms accept 4 until 120ms
             0ms ask about 1,4
             0ms adopt []
-            10ms ask about 1,4
             10ms run 1 1..2 on video+audio
+            10ms ask about 1,4
             10ms adopt []
             20ms ask about 1,4
             20ms adopt []
@@ -247,15 +247,15 @@ fn the_device_waits_for_a_policy_only_where_a_job_would_lose_its_last_chance() {
         ",
         expect![[r#"
             0ms accept 1 until 20ms
-            0ms ask about 1
             0ms run 1 0..1 on video+audio
+            0ms ask about 1
             5ms refuse the plan: the policy did not answer within its 5ms
             5ms squeeze [1]
             10ms run 1 1..2 on audio
             14ms Served 1: 1 audio + 1 video+audio = 0.735
             50ms accept 2 until 90ms
-            50ms ask about 2
             50ms run 2 0..1 on video+audio
+            50ms ask about 2
             55ms refuse the plan: the policy did not answer within its 5ms
             55ms squeeze [2]
             60ms run 2 1..2 on audio
@@ -393,7 +393,7 @@ fn an_eager_policy_is_asked_once_a_change_and_not_when_every_job_is_at_its_best(
     let at_its_best = scenario("eager \n at 0ms submit 1 requests 4 deadline 100ms").run();
     assert_eq!(at_its_best.matches("ask about").count(), 0, "{at_its_best}");
     let squeezed =
-        "eager \n policy traps \n at 0ms submit 1 requests 2 deadline 50ms \n at 1ms submit 2 requests 3 deadline 45ms";
+        "eager \n policy traps \n at 0ms submit 1 requests 4 deadline 60ms \n at 1ms submit 2 requests 3 deadline 58ms";
     let log = scenario(squeezed).run();
     assert_eq!(
         log.matches("ask about").count(),
@@ -492,13 +492,13 @@ fn estimates_follow_measured_time() {
             236ms refuse the plan: the policy did not answer within its 5ms
             236ms squeeze [2,3]
             240ms Served 1: 12 video+audio = 0.785
-            240ms ask about 2,3
             240ms run 2 0..1 on audio
+            240ms ask about 2,3
             245ms refuse the plan: the policy did not answer within its 5ms
             245ms squeeze [3]
             248ms run 2 1..2 on audio
-            256ms ask about 2,3
             256ms run 2 2..3 on audio
+            256ms ask about 2,3
             261ms refuse the plan: the policy did not answer within its 5ms
             261ms squeeze [3]
             264ms run 2 3..4 on audio
@@ -507,8 +507,8 @@ fn estimates_follow_measured_time() {
             280ms run 3 1..2 on audio
             288ms run 3 2..3 on audio
             296ms run 3 3..4 on video+audio
-            316ms ask about 3
             316ms run 3 4..5 on video+audio
+            316ms ask about 3
             321ms refuse the plan: the policy did not answer within its 5ms
             321ms squeeze [3]
             336ms run 3 5..6 on audio
