@@ -17,7 +17,7 @@ pub struct Forecast {
 
 impl Forecast {
     /// The queue if the plan is adopted at once, by the rule of the lanes: late jobs stay behind all others, and no
-    /// job that is on time may become late.
+    /// job that is on time, and not given up, may become late.
     ///
     /// # Panics
     /// If a row of the snapshot is off its table, or the plan is of another snapshot.
@@ -28,9 +28,11 @@ impl Forecast {
         order.sort_by_key(|&at| rank(&snapshot.jobs[at]));
         let jobs: Vec<JobRow> = order.iter().map(|&at| moved(snapshot.jobs[at], plan)).collect();
         let after = finishes(snapshot.start, snapshot.time_factor, latencies(&jobs, catalog));
-        let promise =
-            |(&at, &after): (&usize, &Time)| (snapshot.jobs[at].id, snapshot.jobs[at].deadline, before[at], after);
-        keep_promises(order.iter().zip(&after).map(promise))?;
+        let on_time = order.iter().zip(&after).filter(|&(&at, _)| !snapshot.jobs[at].late);
+        keep_promises(on_time.map(|(&at, &after)| {
+            let JobRow { id, deadline, .. } = snapshot.jobs[at];
+            (id, deadline, before[at], after)
+        }))?;
         Ok(Forecast { jobs, finishes: after })
     }
 

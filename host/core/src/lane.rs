@@ -248,17 +248,17 @@ impl Lane {
         order
     }
 
-    /// No job that is on time as things are may be late under the plan.
+    /// No job that is on time as things are may be late under the plan. Those that were given up are promised nothing.
     fn check_promises(&self, now: Time, order: &[usize], choices: &[Option<u32>]) -> Result<(), PlanError> {
         let factor = self.promise_factor();
         let before = self.finishes(now, factor);
         let latencies = order.iter().zip(choices).map(|(&at, &choice)| self.entries[at].latency_on(choice));
         let after = finishes(self.free_at(now), factor, latencies);
-        let promise = |(&at, after): (&usize, Time)| {
+        let on_time = order.iter().zip(after).filter(|&(&at, _)| !self.entries[at].late);
+        keep_promises(on_time.map(|(&at, after)| {
             let Job { id, deadline, .. } = self.entries[at].job;
             (id, deadline, before[at], after)
-        };
-        keep_promises(order.iter().zip(after).map(promise))
+        }))
     }
 
     /// What a policy is shown of the jobs; those with nothing left to decide are not among them.

@@ -50,7 +50,7 @@ pub const MOST_VARIABLES: usize = 20_000;
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { form: Form::Prefix, nodes: 100, variables: 300 }
+        Settings { form: Form::Prefix, nodes: 30, variables: 300 }
     }
 }
 
@@ -66,7 +66,7 @@ const SETTINGS_SCHEMA: &str = r#"{
       "type": "integer",
       "minimum": 1,
       "maximum": 1000000,
-      "default": 100,
+      "default": 30,
       "description": "Branch-and-bound nodes a decision may cost."
     },
     "variables": {

@@ -1,6 +1,5 @@
 //! What a policy answers, and what the server makes of it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use mosel_core as core;
 
 use super::{convert, host};
 use crate::running::Running;
-use crate::{Decision, Micros, Policy, PolicyError, Snapshot};
+use crate::{Decision, Job, Micros, Policy, PolicyError, Snapshot};
 
 /// What a policy answered, and the queue before and after.
 ///
@@ -57,30 +56,15 @@ pub fn decide_seeded<P: Policy>(settings: &str, snapshot: &Snapshot, seed: u64) 
 pub fn adopt(snapshot: &Snapshot, decision: &Decision) -> Result<Snapshot, String> {
     let (queue, catalog) = convert::checkable(snapshot);
     let plan = core::Plan::check(&queue, &catalog, &convert::proposal(decision));
-    let core::Plan { choices, order } = plan.map_err(|error| error.to_string())?;
+    let plan = plan.map_err(|error| error.to_string())?;
+    let forecast = core::Forecast::under(&queue, &catalog, &plan).map_err(|error| error.to_string())?;
     let mut after = convert::resent(snapshot);
-    for job in &mut after.jobs {
-        job.current = choices.get(&core::JobId(job.id)).copied().unwrap_or(job.current);
+    after.jobs = forecast.jobs.iter().map(|row| Job { current: row.current, ..*snapshot.job(row.id.0) }).collect();
+    if plan.order.is_empty() {
+        // A made-up queue may have jobs marked late among the others; they keep their places.
+        after.jobs.sort_by_cached_key(|job| snapshot.row_of(job.id));
     }
-    if !order.is_empty() {
-        // Whatever a policy says, jobs marked late come last.
-        after.jobs.sort_by_key(|job| (job.late, order.get(&core::JobId(job.id))));
-    }
-    let after = Snapshot::new(after, Arc::clone(&snapshot.catalog)).map_err(|error| format!("{error:?}"))?;
-    check_promises(snapshot, &after)?;
-    Ok(after)
-}
-
-/// No job that is on time as things are may be late after the decision.
-fn check_promises(before: &Snapshot, after: &Snapshot) -> Result<(), String> {
-    let finishes: BTreeMap<u64, Micros> = before.jobs.iter().map(|job| job.id).zip(before.finishes()).collect();
-    for (job, finish) in after.jobs.iter().zip(after.finishes()) {
-        if finishes[&job.id] <= job.deadline && finish > job.deadline {
-            let by = std::time::Duration::from_micros(finish - job.deadline);
-            return Err(core::PlanError::MakesLate { job: core::JobId(job.id), by }.to_string());
-        }
-    }
-    Ok(())
+    Snapshot::new(after, Arc::clone(&snapshot.catalog)).map_err(|error| format!("{error:?}"))
 }
 
 impl Answer {

@@ -86,7 +86,7 @@ fn files_that_are_no_policies_are_refused_and_the_one_in_place_stays() {
     assert_eq!(server.client.get("/v1/policy").json["name"], "highest-accuracy");
     let listed = server.client.get("/v1/policies").expect(200).json;
     let names: Vec<&Value> = listed["policies"].as_array().expect("a list").iter().map(|row| &row["name"]).collect();
-    assert_eq!(names, ["garbage", "greedy", "highest-accuracy", "hostile", "module"]);
+    assert_eq!(names, ["exact", "garbage", "greedy", "highest-accuracy", "hostile", "ilp", "module"]);
     assert_eq!(server.client.run(&job(4)).expect(200).json["state"], "served");
 }
 
