@@ -3,14 +3,13 @@
 //! The planner shows it what it asked and what the answer was; a thread of the shadow's own asks it and compares. If it
 //! is too slow it misses some: nobody waits for it.
 
-mod forecast;
 mod tally;
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mosel_core::{Catalog, Outcome, Plan, PlanError, PolicyError, Proposal, Snapshot};
+use mosel_core::{Catalog, Forecast, Outcome, Plan, PlanError, PolicyError, Proposal, Snapshot};
 use mosel_sandbox::{Description, Loaded, Policy};
 
 use super::{Policies, SwapError, Trial};
@@ -170,11 +169,12 @@ impl Watcher {
     fn watch(&mut self, exchange: Exchange) {
         let Exchange { against, snapshot, answer, wall } = exchange;
         let decided = self.policy.decide(&snapshot);
-        let checked = |answer: Result<Proposal, PolicyError>| {
+        let forecast = |answer: Result<Proposal, PolicyError>| {
             let proposal = answer.map_err(PlanError::Policy)?;
-            Plan::check(&snapshot, &self.catalog, &proposal)
+            let plan = Plan::check(&snapshot, &self.catalog, &proposal)?;
+            Forecast::under(&snapshot, &self.catalog, &plan)
         };
-        let (active, shadow) = (checked(answer), checked(decided.answer));
+        let (active, shadow) = (forecast(answer), forecast(decided.answer));
         if let Err(error) = &shadow {
             self.meters.failed(error.kind());
         }
@@ -186,7 +186,7 @@ impl Watcher {
         tally.times(wall, decided.wall);
         match (active, shadow) {
             (Ok(active), Ok(shadow)) => {
-                let differed = tally.compare(&snapshot, &self.catalog, &active, &shadow);
+                let differed = tally.compare(&self.catalog, &active, &shadow);
                 self.meters.compared.inc();
                 self.meters.differed.inc_by(u64::from(differed));
             }

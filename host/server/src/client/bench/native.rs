@@ -25,6 +25,8 @@ pub(super) type Start = fn(&str, wire::Catalog) -> Result<Box<dyn Native>, Polic
 const NATIVES: &[(&str, Start)] = &[
     ("highest-accuracy", start::<policy_highest_accuracy::HighestAccuracy>),
     ("greedy", start::<policy_greedy::Greedy>),
+    ("ilp", start::<policy_ilp::Ilp>),
+    ("exact", start::<policy_exact::Exact>),
 ];
 
 /// How to start the native form of a shipped policy, if there is one.

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use mosel_core::{Catalog, Plan, PlanError, Snapshot};
+use mosel_core::{Catalog, Forecast, PlanError};
 
-use super::forecast::Forecast;
 use crate::stats::{keep, percentile};
 
 /// What was seen of both since one of them came.
@@ -53,13 +52,12 @@ impl Tally {
     }
 
     /// Both answered; says whether they differ.
-    pub(super) fn compare(&mut self, snapshot: &Snapshot, catalog: &Catalog, active: &Plan, shadow: &Plan) -> bool {
-        let [active, shadow] = [active, shadow].map(|plan| Forecast::new(snapshot, catalog, plan));
-        let differed = active.queue != shadow.queue;
+    pub(super) fn compare(&mut self, catalog: &Catalog, active: &Forecast, shadow: &Forecast) -> bool {
+        let differed = active.jobs != shadow.jobs;
         self.compared += 1;
         self.differed += u64::from(differed);
-        self.active.add(&active);
-        self.shadow.add(&shadow);
+        self.active.add(catalog, active);
+        self.shadow.add(catalog, shadow);
         differed
     }
 
@@ -108,10 +106,14 @@ impl Side {
         self.failures.values().sum()
     }
 
-    fn add(&mut self, forecast: &Forecast) {
-        self.violations += forecast.violations;
-        self.requests += forecast.requests;
-        self.right += forecast.right;
+    fn add(&mut self, catalog: &Catalog, forecast: &Forecast) {
+        self.violations += forecast.violators().count() as u64;
+        let jobs = forecast.jobs.iter().zip(&forecast.finishes);
+        for (job, _) in jobs.filter(|(job, finish)| **finish <= job.deadline) {
+            let table = catalog.table(job.table).expect("a forecast's jobs name tables of the catalog");
+            self.requests += u64::from(job.requests);
+            self.right += f64::from(job.requests) * table.strategy(job.current).accuracy;
+        }
     }
 
     fn fail(&mut self, error: &PlanError) {
@@ -141,7 +143,8 @@ fn points(points: f64) -> String {
 mod tests {
     use super::*;
     use mosel_core::{
-        JobId, JobRow, ModelId, PlanId, PolicyError, Strategy, StrategyTable, TableId, Tenant, Time, Trigger,
+        JobId, JobRow, ModelId, Plan, PlanId, PolicyError, Snapshot, Strategy, StrategyTable, TableId, Tenant, Time,
+        Trigger,
     };
     use std::sync::Arc;
 
@@ -185,11 +188,18 @@ mod tests {
         Plan { choices: [(JobId(job), choice)].into(), ..Plan::default() }
     }
 
+    /// Compares what two plans make of the queue.
+    fn compare(tally: &mut Tally, active: &Plan, shadow: &Plan) -> bool {
+        let (snapshot, catalog) = queue();
+        let [active, shadow] =
+            [active, shadow].map(|plan| Forecast::under(&snapshot, &catalog, plan).expect("it makes nobody late"));
+        tally.compare(&catalog, &active, &shadow)
+    }
+
     #[test]
     fn plans_are_compared_by_what_they_would_make_of_the_queue() {
-        let (snapshot, catalog) = queue();
         let mut tally = Tally::new(1);
-        assert!(tally.compare(&snapshot, &catalog, &Plan::default(), &choosing(2, 0)));
+        assert!(compare(&mut tally, &Plan::default(), &choosing(2, 0)));
         assert_eq!((tally.active.violations, tally.shadow.violations), (1, 0));
         assert_eq!((tally.active.accuracy(), tally.shadow.accuracy()), (Some(0.9), Some(0.8)));
         let verdict = tally.verdict("a", "b");
@@ -201,19 +211,17 @@ mod tests {
 
     #[test]
     fn naming_a_strategy_that_a_job_has_is_no_difference() {
-        let (snapshot, catalog) = queue();
         let mut tally = Tally::new(1);
-        assert!(!tally.compare(&snapshot, &catalog, &Plan::default(), &choosing(1, 1)));
+        assert!(!compare(&mut tally, &Plan::default(), &choosing(1, 1)));
         assert_eq!((tally.compared, tally.differed), (1, 0));
         assert_eq!(tally.verdict("a", "b"), "on 1 snapshot b answered just as a did");
     }
 
     #[test]
     fn another_order_is_a_difference() {
-        let (snapshot, catalog) = queue();
         let order = [(JobId(1), 1), (JobId(2), 0)].into();
-        let reversed = Plan { order, ..Plan::default() };
-        assert!(Tally::new(1).compare(&snapshot, &catalog, &Plan::default(), &reversed));
+        let reversed = Plan { order, ..choosing(2, 0) };
+        assert!(compare(&mut Tally::new(1), &choosing(2, 0), &reversed));
     }
 
     #[test]
