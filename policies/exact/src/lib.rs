@@ -36,19 +36,16 @@ pub struct Exact {
 pub struct Settings {
     /// The search ends when the plan is proven to be within this share of the best possible one; 0 to below 1.
     pub gap: f64,
-    /// How many partial plans a job the search may look at, at most a million; with 0 the rounded relaxation is the
-    /// answer. A short queue counts as 100 jobs.
+    /// How many partial plans the search may look at, at most ten million; with 0 the rounded relaxation is the answer.
     pub work: usize,
 }
 
 /// More work than that would outlast any budget.
-const MOST_WORK: usize = 1_000_000;
-/// Short queues are allowed the work of so many jobs: they are solved to the end.
-const FEWEST_JOBS: usize = 100;
+const MOST_WORK: usize = 10_000_000;
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { gap: 0.0002, work: 100 }
+        Settings { gap: 0.0002, work: 10_000 }
     }
 }
 
@@ -65,9 +62,9 @@ const SETTINGS_SCHEMA: &str = r#"{
     "work": {
       "type": "integer",
       "minimum": 0,
-      "maximum": 1000000,
-      "default": 100,
-      "description": "How many partial plans a job the search may look at; with 0 the rounded relaxation is the answer."
+      "maximum": 10000000,
+      "default": 10000,
+      "description": "How many partial plans the search may look at; with 0 the rounded relaxation is the answer."
     }
   },
   "additionalProperties": false
@@ -100,8 +97,8 @@ impl Policy for Exact {
         let Exact { settings, ref menus, ref mut queue, ref mut search } = *self;
         queue.read(snapshot, menus)?;
         // Work is what bounds a search; the clock only stops one on a machine that is far too slow for it.
-        let work = settings.work * snapshot.jobs.len().max(FEWEST_JOBS);
-        let effort = Effort { gap: settings.gap, work, reserve: mosel_sdk::remaining() / 4 };
+        let Settings { gap, work } = settings;
+        let effort = Effort { gap, work, reserve: mosel_sdk::remaining() / 4 };
         let best = search.run(queue, menus, effort);
         let quality = match best.optimal {
             _ if queue.hopeless > 0 => Quality::BestEffort,
