@@ -16,7 +16,7 @@ macro_rules! export_policy {
 
             thread_local! {
                 static RUNNING: ::core::cell::RefCell<::core::option::Option<Running<$policy>>> =
-                    const { ::core::cell::RefCell::new(None) };
+                    const { ::core::cell::RefCell::new(::core::option::Option::None) };
             }
 
             fn running<T>(call: impl FnOnce(&mut Running<$policy>) -> T) -> T {
@@ -31,30 +31,37 @@ macro_rules! export_policy {
                     <$policy as $crate::Policy>::describe()
                 }
 
-                fn configure(config: String, catalog: wire::Catalog) -> Result<(), wire::PolicyError> {
+                fn configure(
+                    config: ::std::string::String,
+                    catalog: wire::Catalog,
+                ) -> ::core::result::Result<(), wire::PolicyError> {
                     $crate::export::report_panics();
                     let configured = Running::configure(&config, catalog)?;
-                    RUNNING.set(Some(configured));
-                    Ok(())
+                    RUNNING.set(::core::option::Option::Some(configured));
+                    ::core::result::Result::Ok(())
                 }
 
-                fn update_catalog(catalog: wire::Catalog) -> Result<(), wire::PolicyError> {
+                fn update_catalog(catalog: wire::Catalog) -> ::core::result::Result<(), wire::PolicyError> {
                     running(|running| running.update_catalog(catalog))
                 }
 
-                fn decide(snapshot: wire::Snapshot) -> Result<wire::Decision, wire::PolicyError> {
+                fn decide(snapshot: wire::Snapshot) -> ::core::result::Result<wire::Decision, wire::PolicyError> {
                     running(|running| running.decide(snapshot))
                 }
 
-                fn observe(outcomes: Vec<wire::Outcome>) {
+                fn observe(outcomes: ::std::vec::Vec<wire::Outcome>) {
                     running(|running| running.observe(&outcomes))
                 }
 
-                fn save() -> Vec<u8> {
+                fn save() -> ::std::vec::Vec<u8> {
                     running(|running| running.save())
                 }
 
-                fn restore(name: String, version: String, state: Vec<u8>) -> Result<(), wire::PolicyError> {
+                fn restore(
+                    name: ::std::string::String,
+                    version: ::std::string::String,
+                    state: ::std::vec::Vec<u8>,
+                ) -> ::core::result::Result<(), wire::PolicyError> {
                     running(|running| running.restore(&name, &version, &state))
                 }
             }

@@ -208,6 +208,7 @@ fn a_policy_that_runs_out_of_time_costs_nothing_but_its_say() {
     let mut policy = start_loaded(loaded, "loop-in-decide", 0);
     let trace = trace(|snapshot| policy.decide(snapshot).answer);
     let words = "the policy did not answer within its 5ms";
+    assert!(!refusals(&trace).is_empty());
     assert!(refusals(&trace).iter().all(|error| error.kind() == "timed_out" && error.to_string() == words));
     check_squeezed(&trace, "out of time");
     assert_eq!(outcomes(&trace), outcomes(&without_a_policy()));
@@ -290,6 +291,7 @@ fn what_fails_between_decisions_costs_no_decision() {
 fn a_policy_whose_catalog_is_unknown_declines() {
     let mut policy = Policy::start(hostile().clone(), "{}", &Catalog::default(), 0).unwrap();
     let trace = trace_with(&mut policy);
+    assert!(!refusals(&trace).is_empty());
     assert!(refusals(&trace).iter().all(|error| error.kind() == "declined"));
     check_squeezed(&trace, "no catalog");
     check_unharmed(&trace, "no catalog");

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use crate::entry::Entry;
 use crate::squeeze::{Squeezed, squeeze};
-use crate::{Batch, BatchId, Decider, Job, JobId, JobRow, Plan, PlanError, Snapshot, TableId, Time, Trigger, scale};
+use crate::{
+    Batch, BatchId, Decider, Job, JobId, JobRow, Plan, PlanError, PlanId, Snapshot, TableId, Time, Trigger, scale,
+};
 
 /// How much one full batch moves the running correction of the profile.
 const CORRECTION_WEIGHT: f64 = 0.1;
@@ -75,6 +77,11 @@ impl Lane {
         self.entries.iter().position(|entry| entry.job.id == job)
     }
 
+    /// The job waits here, or a batch of it is on the device though it has ended.
+    pub(crate) fn knows(&self, job: JobId) -> bool {
+        self.position(job).is_some() || self.running.as_ref().is_some_and(|running| running.batch.job == job)
+    }
+
     /// Puts a new job behind every job that can be on time; says where that is.
     pub(crate) fn push(&mut self, entry: Entry) -> usize {
         let position = self.on_time();
@@ -110,6 +117,11 @@ impl Lane {
     /// Some job that can be on time has a more accurate strategy than its present one.
     pub(crate) fn could_rise(&self) -> bool {
         self.entries.iter().take(self.on_time()).any(Entry::could_rise)
+    }
+
+    /// The question that is out is this one.
+    pub(crate) fn awaits(&self, plan: PlanId) -> bool {
+        self.question.as_ref().is_some_and(|question| question.snapshot.plan == plan)
     }
 
     /// Why the policy should be asked now; `None` if there is no reason, or a question is out.

@@ -127,6 +127,11 @@ impl Scheduler {
         Some(self.lanes.get(lane as usize)?.correction)
     }
 
+    /// Somebody waits for the answer to this question.
+    pub fn awaits(&self, plan: PlanId) -> bool {
+        self.lanes.iter().any(|lane| lane.awaits(plan))
+    }
+
     fn submit(&mut self, now: Time, job: Job, actions: &mut Vec<Action>) -> Vec<usize> {
         match self.admit(now, &job) {
             Err(refusal) => {
@@ -154,7 +159,7 @@ impl Scheduler {
         let best = table.strategy(table.most_accurate()).accuracy;
         let floor_unreachable = Refusal::FloorUnreachable { min_accuracy: job.min_accuracy, best };
         let fastest = table.strategy(table.fastest_legal(job.min_accuracy).ok_or(floor_unreachable)?).latency;
-        if self.lanes.iter().any(|lane| lane.position(job.id).is_some()) {
+        if self.lanes.iter().any(|lane| lane.knows(job.id)) {
             return Err(Refusal::Duplicate(job.id));
         }
         let open = self.lanes.iter().filter(|lane| lane.entries.len() < self.config.max_jobs);
@@ -194,8 +199,7 @@ impl Scheduler {
         answer: Result<Proposal, PolicyError>,
         actions: &mut Vec<Action>,
     ) -> Vec<usize> {
-        let asked = |lane: &Lane| lane.question.as_ref().is_some_and(|question| question.snapshot.plan == plan);
-        let Some(at) = self.lanes.iter().position(asked) else {
+        let Some(at) = self.lanes.iter().position(|lane| lane.awaits(plan)) else {
             actions.push(Action::RefusePlan(plan, PlanError::Late));
             return Vec::new();
         };

@@ -431,6 +431,28 @@ fn a_job_that_cannot_make_it_runs_last_or_is_dropped_as_it_wishes() {
 }
 
 #[test]
+fn the_name_of_a_job_is_free_again_when_its_last_batch_has_left_the_device() {
+    check(
+        "
+        at 0ms submit 1 requests 2 deadline 100ms
+        at 1ms cancel 1
+        at 2ms submit 1 requests 1 deadline 100ms
+        at 11ms submit 1 requests 1 deadline 100ms
+        at 12ms cancel 1
+        ",
+        expect![[r#"
+            0ms accept 1 until 20ms
+            0ms run 1 0..1 on video+audio
+            1ms Cancelled 1:  = -
+            2ms refuse 1: there is a job 1 already
+            11ms accept 1 until 21ms
+            11ms run 1 0..1 on video+audio
+            12ms Cancelled 1:  = -
+        "#]],
+    );
+}
+
+#[test]
 fn a_late_job_on_the_device_does_not_get_in_front_of_those_that_can_be_on_time() {
     // Job 1 is late and runs its last batch when the order changes; the others must still be given up in their time.
     let reverse = |snapshot: &Snapshot| {

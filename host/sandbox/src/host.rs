@@ -73,7 +73,7 @@ impl types::Host for Host {}
 
 impl host::Host for Host {
     fn log(&mut self, level: host::Level, message: String) {
-        let line = LogLine::new(level, message);
+        let line = LogLine::new(level, &message);
         if line.level == Level::Error {
             self.last_words = Some(line.message.clone());
         }

@@ -39,7 +39,8 @@ pub enum Metering {
     /// Both.
     #[default]
     FuelAndTime,
-    /// The deterministic one alone, for simulation and replay: what a policy answers does not depend on the machine.
+    /// The deterministic one alone, for simulation and replay: when a policy is cut off does not depend on the machine.
+    /// One that looks at the clock still sees it.
     Fuel,
     /// The clock alone. Nobody knows then how much fuel a call used.
     Time,

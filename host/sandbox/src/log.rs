@@ -34,9 +34,10 @@ pub enum Level {
 }
 
 impl LogLine {
-    pub(crate) fn new(level: host::Level, mut message: String) -> LogLine {
-        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
-        LogLine { level: level.into(), message }
+    /// Copies what is kept: what the guest handed over may be a thousand times as long, and would stay in memory.
+    pub(crate) fn new(level: host::Level, message: &str) -> LogLine {
+        let kept = &message[..message.floor_char_boundary(LONGEST_MESSAGE)];
+        LogLine { level: level.into(), message: kept.into() }
     }
 }
 
@@ -55,5 +56,17 @@ impl From<host::Level> for Level {
             host::Level::Warn => Level::Warn,
             host::Level::Error => Level::Error,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_off_a_message_is_not_kept_in_memory() {
+        let line = LogLine::new(host::Level::Info, &"é".repeat(1 << 20));
+        assert_eq!(line.message.len(), LONGEST_MESSAGE);
+        assert!(line.message.capacity() <= LONGEST_MESSAGE);
     }
 }

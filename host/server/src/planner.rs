@@ -138,6 +138,10 @@ impl Planner {
 
     fn ask(&mut self, snapshot: Snapshot) {
         let Parts { policy, place, driver, stage, .. } = &mut self.0;
+        // given up while it waited, or void since another policy is in place: the next one is worth more
+        if !driver.look(|scheduler, _| scheduler.awaits(snapshot.plan)) {
+            return;
+        }
         let decided = policy.decide(&snapshot);
         for line in &decided.log {
             tracing::debug!(plan = snapshot.plan.0, %line, "the policy says");

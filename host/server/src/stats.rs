@@ -69,7 +69,13 @@ impl PolicyStats {
         let mut counts = self.lock();
         counts.calls += 1;
         counts.traps += u64::from(matches!(decided.answer, Err(PolicyError::Trapped(_))));
-        keep(&mut counts.costs, (decided.wall, decided.fuel_used), DECISIONS_KEPT);
+        // nobody was asked where there was no instance to ask
+        if !matches!(decided.answer, Err(PolicyError::Unavailable(_))) {
+            keep(&mut counts.costs, (decided.wall, decided.fuel_used), DECISIONS_KEPT);
+        }
+        if let Err(error) = &decided.answer {
+            counts.last_error = Some(error.to_string());
+        }
         counts.log_suppressed += decided.log_left_out;
         decided.log.iter().for_each(|line| keep(&mut counts.log, line.clone(), LINES_KEPT));
         counts.record.answered(decided.answer.as_ref().is_err_and(is_failure));
@@ -97,7 +103,10 @@ impl PolicyStats {
         self.meters.refused(error.kind());
         let mut counts = self.lock();
         *counts.refused.entry(error.kind()).or_default() += 1;
-        counts.last_error = Some(error.to_string());
+        // what made it late was told before
+        if *error != PlanError::Late || counts.last_error.is_none() {
+            counts.last_error = Some(error.to_string());
+        }
         if is_illegal(error) {
             counts.record.last_was_a_failure();
         }
@@ -207,7 +216,7 @@ pub(crate) fn keep<T>(kept: &mut VecDeque<T>, latest: T, most: usize) {
 fn gap(proposal: &Proposal) -> Option<f64> {
     let (objective, bound) = (proposal.objective?, proposal.bound?);
     let gap = if bound == objective { 0.0 } else { (bound - objective) / bound.abs() };
-    gap.is_finite().then_some(gap)
+    (gap.is_finite() && gap >= 0.0).then_some(gap)
 }
 
 fn quality(quality: Quality) -> &'static str {

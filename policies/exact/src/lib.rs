@@ -36,12 +36,12 @@ pub struct Exact {
 pub struct Settings {
     /// The search ends when the plan is proven to be within this share of the best possible one; 0 to below 1.
     pub gap: f64,
-    /// How many partial plans the search may look at, at most ten million; with 0 the rounded relaxation is the answer.
+    /// How many partial plans the search may look at, at most half a million; with 0 the rounded relaxation is the answer.
     pub work: usize,
 }
 
-/// More work than that would outlast any budget.
-const MOST_WORK: usize = 10_000_000;
+/// More work than that would outlast the fuel of a decision, and a plan that is in hand would be lost.
+const MOST_WORK: usize = 500_000;
 
 impl Default for Settings {
     fn default() -> Settings {
@@ -62,7 +62,7 @@ const SETTINGS_SCHEMA: &str = r#"{
     "work": {
       "type": "integer",
       "minimum": 0,
-      "maximum": 10000000,
+      "maximum": 500000,
       "default": 10000,
       "description": "How many partial plans the search may look at; with 0 the rounded relaxation is the answer."
     }

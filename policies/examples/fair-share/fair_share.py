@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # made of sdk/wit/policy.wit: build.py --bindings
 # How far below a floor an accuracy may lie and still keep it: sums of floating-point numbers are not exact.
 ACCURACY_TOLERANCE = 1e-9
 LAST_MICROSECOND = 2**64 - 1
+# A number this far above a whole microsecond is rounding, not time.
+ROUNDING = 1e-6
 MOST_RESERVE_MS = 3_600_000
 
 RESERVE_SCHEMA = {
@@ -145,12 +147,10 @@ def end_of(snapshot: Snapshot, work: int) -> int:
 
 
 def scale(work: int, factor: float) -> int:
-    """The server's own rounding: to the nanosecond, up to the microsecond. A factor that makes no sense is ignored."""
+    """The server's own rounding: up to the microsecond. A factor that makes no sense is ignored."""
     if not math.isfinite(factor) or factor <= 0:
         return work
-    nanos = work * factor * 1000.0
-    if not math.isfinite(nanos):
+    micros = work * factor
+    if not math.isfinite(micros):
         return LAST_MICROSECOND
-    whole = math.floor(nanos)
-    nearest = whole + (nanos - whole >= 0.5)  # round() would take 0.5 to 0, the server takes it to 1
-    return math.ceil(nearest / 1000.0)
+    return max(math.ceil(micros - ROUNDING), 0)

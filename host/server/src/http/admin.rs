@@ -57,6 +57,7 @@ impl Admin {
             Admin::Token(expected) => check_token(expected, headers),
             Admin::Local => {
                 check_peer(peer)?;
+                check_proxy(headers)?;
                 check_browser(headers, authority)
             }
         }
@@ -101,6 +102,17 @@ fn check_peer(peer: Option<Peer>) -> Result<(), Fault> {
     let message = "expected a request from this machine: without a token nobody else may change policies; start the \
                    server with --admin-token-file FILE and send Authorization: Bearer TOKEN";
     Err(forbidden("admin_loopback_only", message.into()))
+}
+
+/// A proxy on this machine speaks for others, who may be anywhere.
+fn check_proxy(headers: &HeaderMap) -> Result<(), Fault> {
+    const MARKS: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+    let Some(mark) = MARKS.into_iter().find(|mark| headers.contains_key(*mark)) else { return Ok(()) };
+    let message = format!(
+        "expected a request from this machine, one with the header {mark} came through a proxy: start the server with \
+         --admin-token-file FILE and send Authorization: Bearer TOKEN"
+    );
+    Err(forbidden("admin_loopback_only", message))
 }
 
 /// A page in a browser on this machine is not an operator.
@@ -195,6 +207,13 @@ mod tests {
             assert_eq!(local(peer, &[]), "admin_loopback_only", "{peer}");
         }
         assert_eq!(Admin::Local.check(None, &HeaderMap::new(), None).unwrap_err().code, "admin_loopback_only");
+    }
+
+    #[test]
+    fn a_proxy_on_this_machine_may_not() {
+        for mark in ["Forwarded", "X-Forwarded-For", "x-forwarded-host", "X-Real-IP", "Via"] {
+            assert_eq!(local("127.0.0.1:9", &[(mark, "10.0.0.1")]), "admin_loopback_only", "{mark}");
+        }
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub(super) async fn roll_back(State(app): State<Arc<App>>) -> Result<Json<Value>
     .await
 }
 
+/// A name and its settings, which are kept and shown.
+const MOST_SETTINGS_BYTES: usize = 256 << 10;
+
 /// Reads which policy is wanted, while the server takes something new.
 pub(super) async fn wanted(app: &App, request: Request<Body>) -> Result<Wanted, Fault> {
     let service = app.open()?;
@@ -60,6 +63,10 @@ pub(super) async fn wanted(app: &App, request: Request<Body>) -> Result<Wanted, 
     }
     let bounds = Bounds::of_jobs(&app.config.http);
     let received = body::receive(request, bounds, service.jobs.input_bytes().hold()).await?;
+    if received.bytes.len() > MOST_SETTINGS_BYTES {
+        let message = format!("expected at most {MOST_SETTINGS_BYTES} bytes, {} came", received.bytes.len());
+        return Err(Fault::too_large("settings_too_large", message));
+    }
     let text = submission::utf8(&received.bytes)?;
     serde_json::from_str(text).map_err(|error| submission::json_fault(text, &error))
 }

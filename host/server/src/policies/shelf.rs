@@ -300,6 +300,10 @@ fn path(dir: &Path, name: &str) -> PathBuf {
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
+    // opening a pipe would wait for somebody to write
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("expected a file, something else is there"));
+    }
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(MOST_FILE_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)

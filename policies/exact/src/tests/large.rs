@@ -28,7 +28,7 @@ fn more_work_never_gives_less() {
             check(&before, &decision, &after);
             (decision.objective.unwrap(), decision.bound.unwrap())
         };
-        let answers = [0, 1_000, 10_000, 100_000, 1_000_000].map(objective);
+        let answers = [0, 1_000, 10_000, 100_000, 500_000].map(objective);
         let better = |pair: &[(f64, f64)]| pair[0].0 <= pair[1].0 + 1e-9 && pair[0].1 >= pair[1].1 - 1e-9;
         assert!(answers.windows(2).all(better), "seed {seed}: {answers:?}");
     }

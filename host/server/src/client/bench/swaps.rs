@@ -274,7 +274,11 @@ async fn plans(connection: &Connection) -> Option<Plans> {
         values.fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or(0.0) + value))
     };
     let asked = sum("mosel_policy_calls_total")?;
-    let answered = sum("mosel_policy_adopted_total").unwrap_or(0.0) + sum("mosel_policy_refused_total").unwrap_or(0.0);
+    // a question that nobody waits for any more is refused once more, as timed out, before its answer comes
+    let timed_out = |line: &&str| line.starts_with("mosel_policy_refused_total") && line.contains("timed_out");
+    let timed_out = text.lines().filter(timed_out).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    let refused = sum("mosel_policy_refused_total").unwrap_or(0.0) - timed_out.sum::<f64>();
+    let answered = sum("mosel_policy_adopted_total").unwrap_or(0.0) + refused;
     Some(Plans { asked, lost: asked - answered })
 }
 
