@@ -1,4 +1,4 @@
-# Everything a person or CI runs. `make` lists it. Needs rustup, python3 with pip, npm and a C++ compiler.
+# Everything a person or CI runs. `make` lists it. Needs rustup, python3 (3.11) with pip, npm and a C++ compiler.
 # Only the release profile is ever built: wasmtime and torch-sys take minutes, and a second profile compiles them again.
 
 CARGO_FLAGS := --release --workspace --locked
@@ -8,7 +8,7 @@ banner = @printf '\n== %s\n'
 
 # Recipes share one target folder and one cache, so there is nothing to gain from -j; cargo uses all cores itself.
 .NOTPARALLEL:
-.PHONY: help setup setup-cuda build demo serve bench train test test-cuda
+.PHONY: help setup setup-cuda build demo serve bench train test verify-exact test-cuda
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -41,12 +41,17 @@ test: setup ## All that CI checks
 	cargo fmt --check
 	$(banner) "set-up's own tests"
 	python3 -B models/setup/test_setup.py
+	$(banner) "the Python policy's own tests"
+	python3 -B policies/examples/fair-share/test_fair_share.py
 	$(banner) "lints"
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	$(banner) "the core is pure: it compiles where there is no clock, socket or thread"
 	cargo check -p mosel-core --release --locked --target wasm32-unknown-unknown
 	$(banner) "tests"
 	cargo test $(CARGO_FLAGS)
+
+verify-exact: ## Compare the policy exact with an independent solver, HiGHS, on large queues (fetches it)
+	python3 -B policies/exact/verify/verify.py
 
 # These tests are #[ignore]d and have cuda in their name; the variable says that a missing GPU is a failure.
 test-cuda: setup-cuda ## The tests that need an NVIDIA GPU
