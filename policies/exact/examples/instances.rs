@@ -25,7 +25,8 @@ fn main() {
 
 fn instance(kind: Kind, seed: u64, jobs: usize, strategies: usize) -> Value {
     let snapshot = queues::random(kind, seed, jobs, strategies).snapshot();
-    let mut exact = Exact::configure(Settings::default(), &snapshot.catalog).expect("its settings are sound");
+    let mut exact = Exact::configure(Settings { reserve: 0.0, ..Settings::default() }, &snapshot.catalog)
+        .expect("its settings are sound");
     host::begin(0, snapshot.sequence, snapshot.now, snapshot.budget);
     let decision = exact.decide(&snapshot).expect("exact answers");
     let chosen = adopt(&snapshot, &decision).expect("exact proposes nothing the server refuses").chosen();

@@ -38,6 +38,9 @@ pub struct Settings {
     pub gap: f64,
     /// How many partial plans the search may look at, at most half a million; with 0 the rounded relaxation is the answer.
     pub work: usize,
+    /// The share of the time beyond the fastest strategies that is left free, where deadlines press; 0 to below 1. For
+    /// jobs that have not come yet and devices that are not as fast as they were.
+    pub reserve: f64,
 }
 
 /// More work than that would outlast the fuel of a decision, and a plan that is in hand would be lost.
@@ -45,7 +48,7 @@ const MOST_WORK: usize = 500_000;
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { gap: 0.0002, work: 10_000 }
+        Settings { gap: 0.0002, work: 10_000, reserve: 0.25 }
     }
 }
 
@@ -65,6 +68,13 @@ const SETTINGS_SCHEMA: &str = r#"{
       "maximum": 500000,
       "default": 10000,
       "description": "How many partial plans the search may look at; with 0 the rounded relaxation is the answer."
+    },
+    "reserve": {
+      "type": "number",
+      "minimum": 0,
+      "exclusiveMaximum": 1,
+      "default": 0.25,
+      "description": "The share of the time beyond the fastest strategies that is left free, where deadlines press: for jobs that have not come yet and devices that are not as fast as they were."
     }
   },
   "additionalProperties": false
@@ -95,9 +105,9 @@ impl Policy for Exact {
             self.update_catalog(&snapshot.catalog)?;
         }
         let Exact { settings, ref menus, ref mut queue, ref mut search } = *self;
-        queue.read(snapshot, menus)?;
+        queue.read(snapshot, menus, settings.reserve)?;
         // Work is what bounds a search; the clock only stops one on a machine that is far too slow for it.
-        let Settings { gap, work } = settings;
+        let Settings { gap, work, .. } = settings;
         let effort = Effort { gap, work, reserve: mosel_sdk::remaining() / 4 };
         let best = search.run(queue, menus, effort);
         let quality = match best.optimal {
@@ -115,7 +125,10 @@ impl Policy for Exact {
 mosel_sdk::export_policy!(Exact);
 
 fn check(settings: Settings) -> Result<(), String> {
-    let Settings { gap, work } = settings;
+    let Settings { gap, work, reserve } = settings;
+    if !(0.0..1.0).contains(&reserve) {
+        return Err(format!("reserve is {reserve}, expected a number from 0 to below 1"));
+    }
     if !(0.0..1.0).contains(&gap) {
         return Err(format!("gap is {gap}, expected a number from 0 to below 1"));
     }

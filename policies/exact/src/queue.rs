@@ -38,8 +38,8 @@ pub(crate) struct Row {
 }
 
 impl Queue {
-    /// Reads a snapshot whose tables are all in `menus`.
-    pub(crate) fn read(&mut self, snapshot: &Snapshot, menus: &Menus) -> Result<(), PolicyError> {
+    /// Reads a snapshot whose tables are all in `menus`; the share `reserve` of the time to spare is left free.
+    pub(crate) fn read(&mut self, snapshot: &Snapshot, menus: &Menus, reserve: f64) -> Result<(), PolicyError> {
         self.rows.clear();
         let mut longest = 0.0;
         for row in 0..snapshot.jobs.len() {
@@ -52,7 +52,7 @@ impl Queue {
                 "expected the queue to take at most {LONGEST_QUEUE} microseconds, it may take {longest}"
             )));
         }
-        self.hopeless = deadlines::slack(snapshot, menus, &self.rows, &mut self.slack);
+        self.hopeless = deadlines::slack(snapshot, menus, &self.rows, reserve, &mut self.slack);
         Ok(())
     }
 

@@ -18,6 +18,23 @@ fn figure_2() -> Queue {
 }
 
 #[test]
+fn a_reserve_is_left_where_deadlines_press_and_nowhere_else() {
+    let mut queue = Queue::new();
+    let menu = queue.menu(&[(10, 0.6), (30, 0.7), (50, 0.8)]);
+    queue.job(menu, 50, 0.0);
+    queue.job(menu, 60, 0.0);
+    let left_free = |settings: &str| {
+        let (_, after) = decide_with(settings, &queue.snapshot());
+        (after.chosen(), 60 - after.finishes()[1])
+    };
+    assert_eq!(left_free(r#"{"reserve": 0}"#).1, 0);
+    let (chosen, free) = left_free(r#"{"reserve": 0.5}"#);
+    assert!(chosen.iter().sum::<u32>() == 1 && free == 20, "{chosen:?} {free}");
+    queue.jobs.pop();
+    assert_eq!(decide_with(r#"{"reserve": 0.5}"#, &queue.snapshot()).1.chosen(), [2], "no deadline presses");
+}
+
+#[test]
 fn figure_2_takes_the_most_accurate_strategy_that_lets_job_3_be_in_time() {
     let before = figure_2().snapshot();
     assert_eq!(before.violators(), [1]);
@@ -204,7 +221,8 @@ fn settings_out_of_their_limits_are_refused_with_what_was_expected() {
 #[test]
 fn the_schema_is_json_and_tells_the_defaults() {
     let schema: serde_json::Value = serde_json::from_str(&Exact::describe().config_schema).unwrap();
-    let Settings { gap, work } = Settings::default();
+    let Settings { gap, work, reserve } = Settings::default();
     assert_eq!(schema["properties"]["gap"]["default"], gap);
     assert_eq!(schema["properties"]["work"]["default"], work);
+    assert_eq!(schema["properties"]["reserve"]["default"], reserve);
 }

@@ -41,7 +41,7 @@ fn the_same_question_gets_the_same_answer_whatever_was_asked_before() {
         assert_eq!(decide(&before).0, decide(&before).0);
     }
     let snapshots = [3, 200, 40].map(|jobs| random_queue(7, jobs, 12).snapshot());
-    let mut exact = Exact::configure(Settings::default(), &snapshots[0].catalog).unwrap();
+    let mut exact = Exact::configure(Settings { reserve: 0.0, ..Settings::default() }, &snapshots[0].catalog).unwrap();
     for snapshot in snapshots.iter().chain(&snapshots) {
         exact.update_catalog(&snapshot.catalog).unwrap();
         host::begin(0, 1, 0, snapshot.budget);
@@ -55,7 +55,7 @@ fn with_no_time_left_the_answer_is_the_filled_relaxation() {
     let (relaxed, _) = decide_with(r#"{"gap": 0, "work": 0}"#, &before);
     let mut queue = Queue::default();
     let menus = Menus::new(&before.catalog).unwrap();
-    queue.read(&before, &menus).unwrap();
+    queue.read(&before, &menus, 0.0).unwrap();
     let objective = |reserve| {
         host::begin(0, 1, 0, 1000);
         let effort = Effort { gap: 0.0, work: 100_000, reserve };

@@ -69,6 +69,8 @@ enum Meters {
 
 /// The policy whose bound others are measured by: ours that proves one.
 const BOUND: &str = "exact";
+/// Its settings then: a bound on all plans, not only on those that keep a reserve.
+const UNRESERVED: &str = r#"{"reserve": 0}"#;
 /// Long enough that nobody is cut off for a slow machine.
 const BUDGET: Duration = Duration::from_secs(10);
 
@@ -186,7 +188,7 @@ impl Day {
         let lost = Forecast::squeezed(&snapshot, &catalog).violators().count();
         let mut day = Day { catalog, snapshot, bound: None, lost };
         if let Some(loaded) = measured_by {
-            let mut policy = Policy::start(loaded.clone(), "{}", &day.catalog, args.seed)
+            let mut policy = Policy::start(loaded.clone(), UNRESERVED, &day.catalog, args.seed)
                 .with_context(|| format!("starting {BOUND}"))?;
             day.bound = policy.decide(&day.snapshot).answer.ok().and_then(|proposal| proposal.bound);
         }

@@ -43,7 +43,7 @@ pub(super) struct SwapsArgs {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     requests: u32,
     /// A job's deadline, as a multiple of its own time on all modalities
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 3.0)]
     slack: f64,
     /// The policies that take turns; given twice
     #[arg(long = "policy", value_name = "NAME", num_args = 1)]
