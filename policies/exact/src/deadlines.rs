@@ -7,9 +7,8 @@ use crate::queue::Row;
 
 /// Writes what rows up to each one may take together beyond their fastest strategies, and says how many rows are
 /// hopeless: late even if every row up to them is as fast as it may be. Their deadlines are dropped, and no others:
-/// with everything at its fastest all other rows are in time, so this makes the fewest jobs late. The share `reserve` of
-/// what they may take is left free.
-pub(crate) fn slack(snapshot: &Snapshot, menus: &Menus, rows: &[Row], reserve: f64, slack: &mut Vec<f64>) -> usize {
+/// with everything at its fastest all other rows are in time, so this makes the fewest jobs late.
+pub(crate) fn slack(snapshot: &Snapshot, menus: &Menus, rows: &[Row], slack: &mut Vec<f64>) -> usize {
     slack.clear();
     let (mut fastest, mut slowest) = (0.0, 0.0);
     let mut hopeless = 0;
@@ -26,8 +25,7 @@ pub(crate) fn slack(snapshot: &Snapshot, menus: &Menus, rows: &[Row], reserve: f
             continue;
         }
         let most = most_work(snapshot, job.deadline, fastest as Micros, slowest as Micros);
-        // whole microseconds add up exactly
-        *slack.last_mut().expect("it was just pushed") = ((most as f64 - fastest) * (1.0 - reserve)).floor();
+        *slack.last_mut().expect("it was just pushed") = most as f64 - fastest;
     }
     tighten(slack);
     hopeless

@@ -105,18 +105,25 @@ impl Policy for Exact {
             self.update_catalog(&snapshot.catalog)?;
         }
         let Exact { settings, ref menus, ref mut queue, ref mut search } = *self;
-        queue.read(snapshot, menus, settings.reserve)?;
+        let Settings { gap, work, reserve } = settings;
+        queue.read(snapshot, menus)?;
+        // What is proven is proven of all plans, not only of those that keep the reserve.
+        let limit = (reserve > 0.0 && queue.presses()).then(|| {
+            let limit = search.limit(queue, menus);
+            queue.keep(reserve);
+            limit
+        });
         // Work is what bounds a search; the clock only stops one on a machine that is far too slow for it.
-        let Settings { gap, work, .. } = settings;
         let effort = Effort { gap, work, reserve: mosel_sdk::remaining() / 4 };
         let best = search.run(queue, menus, effort);
-        let quality = match best.optimal {
+        let optimal = best.optimal && limit.is_none();
+        let quality = match optimal {
             _ if queue.hopeless > 0 => Quality::BestEffort,
             true => Quality::Optimal,
             false => Quality::Bounded,
         };
         let objective = queue.objective(menus, best.chosen);
-        let bound = if best.optimal { objective } else { best.bound.max(objective) };
+        let bound = if optimal { objective } else { limit.unwrap_or(best.bound).max(objective) };
         let decision = Decision::choosing(snapshot, best.chosen, quality);
         Ok(Decision { objective: Some(objective), bound: Some(bound), ..decision })
     }

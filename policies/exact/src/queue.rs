@@ -38,8 +38,8 @@ pub(crate) struct Row {
 }
 
 impl Queue {
-    /// Reads a snapshot whose tables are all in `menus`; the share `reserve` of the time to spare is left free.
-    pub(crate) fn read(&mut self, snapshot: &Snapshot, menus: &Menus, reserve: f64) -> Result<(), PolicyError> {
+    /// Reads a snapshot whose tables are all in `menus`.
+    pub(crate) fn read(&mut self, snapshot: &Snapshot, menus: &Menus) -> Result<(), PolicyError> {
         self.rows.clear();
         let mut longest = 0.0;
         for row in 0..snapshot.jobs.len() {
@@ -52,8 +52,19 @@ impl Queue {
                 "expected the queue to take at most {LONGEST_QUEUE} microseconds, it may take {longest}"
             )));
         }
-        self.hopeless = deadlines::slack(snapshot, menus, &self.rows, reserve, &mut self.slack);
+        self.hopeless = deadlines::slack(snapshot, menus, &self.rows, &mut self.slack);
         Ok(())
+    }
+
+    /// Some deadline does not leave time for everything.
+    pub(crate) fn presses(&self) -> bool {
+        self.slack.iter().any(|slack| slack.is_finite())
+    }
+
+    /// Leaves this share of the time that rows may take beyond their fastest strategies free.
+    pub(crate) fn keep(&mut self, reserve: f64) {
+        // whole microseconds add up exactly
+        self.slack.iter_mut().for_each(|slack| *slack = (*slack * (1.0 - reserve)).floor());
     }
 
     /// Every deadline holds that can be held.

@@ -68,6 +68,12 @@ pub(crate) struct Best<'a> {
 }
 
 impl Search {
+    /// What no choice for a queue is worth more than, by the relaxation alone.
+    pub(crate) fn limit(&mut self, queue: &Queue, menus: &Menus) -> f64 {
+        self.relaxation.solve(queue, menus);
+        self.relaxation.bound
+    }
+
     /// The best choice for a queue that can be found with this effort.
     pub(crate) fn run(&mut self, queue: &Queue, menus: &Menus, effort: Effort) -> Best<'_> {
         self.relaxation.solve(queue, menus);

@@ -55,7 +55,7 @@ fn with_no_time_left_the_answer_is_the_filled_relaxation() {
     let (relaxed, _) = decide_with(r#"{"gap": 0, "work": 0}"#, &before);
     let mut queue = Queue::default();
     let menus = Menus::new(&before.catalog).unwrap();
-    queue.read(&before, &menus, 0.0).unwrap();
+    queue.read(&before, &menus).unwrap();
     let objective = |reserve| {
         host::begin(0, 1, 0, 1000);
         let effort = Effort { gap: 0.0, work: 100_000, reserve };

@@ -133,6 +133,20 @@ proptest! {
     }
 
     #[test]
+    fn with_a_reserve_the_bound_still_holds_for_all_plans_and_all_that_can_be_saved_are(
+        before in queue(), reserve in 0.0..0.99,
+    ) {
+        let (decision, after) = decide_with(&format!(r#"{{"gap": 0, "reserve": {reserve}}}"#), &before);
+        check(&before, &decision, &after);
+        let (best, fewest) = exhaustive(&before);
+        prop_assert!(decision.bound.unwrap() >= best - TOLERANCE * best, "{decision:?}, the optimum is {best}");
+        prop_assert_eq!(after.violators().len(), fewest);
+        if decision.quality == Quality::Optimal {
+            prop_assert!(is_about(decision.objective.unwrap(), best));
+        }
+    }
+
+    #[test]
     fn an_optimal_choice_is_kept_as_it_is(mut before in queue()) {
         // Beside a weight of 1e12 the ties of small jobs are lost in rounding.
         before.jobs.iter_mut().for_each(|job| job.weight = job.weight.clamp(0.1, 10.0));
