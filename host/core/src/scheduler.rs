@@ -278,8 +278,8 @@ impl Scheduler {
         }
         // The one case in which a device waits for a policy: for its budget at most, and only where the batch that would
         // start now costs some job its last chance. Else it starts first, so that the policy is asked about what is left.
-        let asks = lane.question.is_some() || lane.reason_to_ask(now, self.eager).is_some();
-        let may_start = lane.running.is_none() && !(asks && lane.starting_would_harm(now));
+        let asks = |lane: &Lane| lane.question.is_some() || lane.reason_to_ask(now, self.eager).is_some();
+        let may_start = lane.running.is_none() && !(asks(lane) && lane.starting_would_harm(now));
         if may_start && let Some(batch) = lane.start_next(now, BatchId(self.next_batch)) {
             self.next_batch += 1;
             actions.push(Action::Run(batch));
