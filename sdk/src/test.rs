@@ -55,5 +55,7 @@ mod queue;
 mod scenario;
 
 pub use answer::{Answer, adopt, ask, decide, decide_seeded};
+#[doc(hidden)] // for those who drive a policy natively on queues of the core
+pub use convert::{sent_catalog, sent_snapshot};
 pub use queue::{Menu, Queue};
 pub use scenario::{questions, run, run_seeded, scenario};

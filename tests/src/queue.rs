@@ -72,23 +72,8 @@ pub fn native(catalog: &Catalog, snapshot: &Snapshot) -> mosel_sdk::test::Queue 
     queue.sequence = snapshot.plan.0;
     queue.start = snapshot.start.micros();
     queue.time_factor = snapshot.time_factor;
-    queue.jobs = snapshot.jobs.iter().map(native_job).collect();
+    queue.jobs = mosel_sdk::test::sent_snapshot(snapshot).jobs;
     queue
-}
-
-fn native_job(row: &JobRow) -> mosel_sdk::Job {
-    mosel_sdk::Job {
-        id: row.id.0,
-        table: row.table.0,
-        requests: row.requests,
-        arrival: row.arrival.micros(),
-        deadline: row.deadline.micros(),
-        min_accuracy: row.min_accuracy,
-        weight: row.weight,
-        tenant: row.tenant.0,
-        current: row.current,
-        late: row.late,
-    }
 }
 
 /// A wild queue of `jobs` jobs on `menus` menus of `strategies` strategies each. The seed says it all.

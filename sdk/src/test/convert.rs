@@ -9,7 +9,7 @@ use crate::bindings::mosel::policy::types as wire;
 use crate::{Catalog, Decision, Job, Micros, PolicyError, Quality, Snapshot, Strategy, StrategyTable, Trigger};
 
 /// The catalog as a server sends it.
-pub(super) fn sent_catalog(catalog: &core::Catalog) -> wire::Catalog {
+pub fn sent_catalog(catalog: &core::Catalog) -> wire::Catalog {
     wire::Catalog {
         revision: catalog.revision,
         models: catalog.models.iter().map(|(id, profile)| sent_model(*id, profile)).collect(),
@@ -55,7 +55,7 @@ fn sent_strategy(strategy: &core::Strategy) -> Strategy {
 }
 
 /// The queue as a server sends it.
-pub(super) fn sent_snapshot(snapshot: &core::Snapshot) -> wire::Snapshot {
+pub fn sent_snapshot(snapshot: &core::Snapshot) -> wire::Snapshot {
     wire::Snapshot {
         sequence: snapshot.plan.0,
         lane: snapshot.lane,
