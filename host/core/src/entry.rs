@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Decider, End, Job, JobRow, ModalitySet, Outcome, Profile, Step, StrategyMatrix, StrategyTable, TableId, Time,
-    at_least,
+    Decider, End, EntryState, Job, JobRow, ModalitySet, Outcome, Profile, Step, StrategyMatrix, StrategyTable, TableId,
+    Time, at_least,
 };
 
 /// The most decisions an entry remembers; older ones are forgotten.
@@ -76,6 +76,54 @@ impl Entry {
         let best = entry.table().expect("an admitted job has a menu").most_accurate();
         entry.choose(best);
         entry
+    }
+
+    /// The state as plain facts.
+    pub(crate) fn state(&self) -> EntryState {
+        EntryState {
+            job: self.job,
+            arrival: self.arrival,
+            started: self.started,
+            late: self.late,
+            failed_once: self.failed_once,
+            device_time: self.device_time,
+            expected_time: self.expected_time,
+            decisions: self.decisions.iter().copied().collect(),
+            steps: self.steps.iter().copied().collect(),
+            choice: self.choice,
+            last_choice: self.last_choice,
+            pending: self.pending.iter().cloned().collect(),
+            mix: self.mix.iter().map(|(&modalities, &requests)| (modalities, requests)).collect(),
+        }
+    }
+
+    /// The entry of this state, which fits the matrix.
+    pub(crate) fn from_state(state: &EntryState, matrix: Arc<StrategyMatrix>) -> Entry {
+        let mut entry = Entry {
+            job: state.job,
+            arrival: state.arrival,
+            started: state.started,
+            late: state.late,
+            failed_once: state.failed_once,
+            device_time: state.device_time,
+            expected_time: state.expected_time,
+            decisions: state.decisions.iter().rev().take(DECISIONS_KEPT).rev().copied().collect(),
+            matrix,
+            steps: state.steps.iter().copied().collect(),
+            choice: state.choice,
+            last_choice: state.last_choice,
+            pending: state.pending.iter().cloned().collect(),
+            mix: state.mix.iter().copied().collect(),
+            latency: Duration::ZERO,
+            fastest: Duration::ZERO,
+        };
+        entry.estimate();
+        entry
+    }
+
+    /// Requests that were started on this selection.
+    pub(crate) fn started_on(&self, modalities: ModalitySet) -> u32 {
+        self.mix.get(&modalities).copied().unwrap_or(0)
     }
 
     /// Requests that no batch was started for.

@@ -18,7 +18,7 @@ const CORRECTION_WEIGHT: f64 = 0.1;
 /// The correction stays within these bounds, whatever is measured.
 const CORRECTION_RANGE: (f64, f64) = (0.05, 20.0);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Lane {
     pub(crate) id: u32,
     /// In execution order; the first `on_time` can still meet their deadlines.
@@ -51,6 +51,12 @@ pub(crate) struct Running {
     pub(crate) profiled: Duration,
     /// As many requests as the profiled batch size.
     full: bool,
+}
+
+impl Running {
+    pub(crate) fn new(batch: Batch, started: Time, profiled: Duration) -> Running {
+        Running { batch, started, profiled, full: batch.requests == batch.batch_size }
+    }
 }
 
 impl Lane {
@@ -201,8 +207,7 @@ impl Lane {
             expected: scale(start.profiled, correction),
         };
         entry.expected_time += batch.expected;
-        let full = start.requests == start.batch_size;
-        self.running = Some(Running { batch, started: now, profiled: start.profiled, full });
+        self.running = Some(Running::new(batch, now, start.profiled));
         Some(batch)
     }
 

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod checkpoint;
 mod entry;
 mod event;
 mod forecast;
@@ -25,6 +26,7 @@ mod squeeze;
 mod strategy;
 mod time;
 
+pub use checkpoint::{Checkpoint, CheckpointError, EntryState, LaneState, RunningState};
 pub use event::{Accepted, Action, Batch, Decider, End, Event, Outcome, Refusal};
 pub use forecast::Forecast;
 pub use id::{BatchId, ModelId, PlanId, TableId};

@@ -32,17 +32,17 @@ impl Default for Config {
 }
 
 /// The whole state of scheduling: the queues, what runs, what the policy was asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scheduler {
     config: Config,
     /// The policy in place is asked after every change while some waiting job could be more accurate.
-    eager: bool,
-    models: Vec<Arc<StrategyMatrix>>,
+    pub(crate) eager: bool,
+    pub(crate) models: Vec<Arc<StrategyMatrix>>,
     catalog: Catalog,
-    lanes: Vec<Lane>,
-    next_plan: u64,
-    next_batch: u64,
-    wake_at: Option<Time>,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) next_plan: u64,
+    pub(crate) next_batch: u64,
+    pub(crate) wake_at: Option<Time>,
 }
 
 impl Scheduler {
@@ -83,6 +83,16 @@ impl Scheduler {
         }
         self.ask_to_be_woken(&mut actions);
         actions
+    }
+
+    /// What bounds it and how careful it is.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its models, by id.
+    pub fn models(&self) -> &[Arc<StrategyMatrix>] {
+        &self.models
     }
 
     /// The models and tables policies are told about.

@@ -1,0 +1,253 @@
+//! Checkpoints: the whole state of a scheduler as plain facts, to be written down and taken up again.
+//!
+//! A scheduler that was resumed from a checkpoint does exactly what the one before would have done. What was written
+//! down may have been changed by others, so everything a scheduler relies on is checked when it is resumed.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::entry::Entry;
+use crate::lane::{Lane, Question, Running};
+use crate::scheduler::Config;
+use crate::{
+    Batch, Decider, Job, JobId, ModalitySet, Profile, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Time, Trigger,
+};
+
+/// The state of a scheduler, apart from its configuration and its models.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The policy in place is asked after every change.
+    pub eager: bool,
+    /// The number of the next question.
+    pub next_plan: u64,
+    /// The number of the next batch.
+    pub next_batch: u64,
+    /// The last wake-up that was asked for and has not come.
+    pub wake_at: Option<Time>,
+    /// By lane.
+    pub lanes: Vec<LaneState>,
+}
+
+/// The state of a lane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaneState {
+    /// Measured time over profiled time, as learnt so far.
+    pub correction: f64,
+    /// The batch on the device.
+    pub running: Option<RunningState>,
+    /// What the policy was asked and has not answered, and when the answer is no longer waited for.
+    pub question: Option<(Snapshot, Time)>,
+    /// What changed the queue since the policy was last asked.
+    pub changed: Option<Trigger>,
+    /// The queue, in execution order; those given up come last.
+    pub entries: Vec<EntryState>,
+}
+
+/// The state of a batch on a device.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunningState {
+    /// It.
+    pub batch: Batch,
+    /// When it was started.
+    pub started: Time,
+    /// What the profile says it takes.
+    pub profiled: Duration,
+}
+
+/// The state of a job in a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntryState {
+    /// It, as it was submitted.
+    pub job: Job,
+    /// When it was accepted.
+    pub arrival: Time,
+    /// When its first batch was started.
+    pub started: Option<Time>,
+    /// Cannot meet its deadline any more.
+    pub late: bool,
+    /// A batch of it has failed.
+    pub failed_once: bool,
+    /// Time its batches took so far.
+    pub device_time: Duration,
+    /// Time they should have taken.
+    pub expected_time: Duration,
+    /// Who changed its strategy, oldest first.
+    pub decisions: Vec<Decider>,
+    /// The rest of its strategy, in execution order.
+    pub steps: Vec<Step>,
+    /// The strategy's index in the table of what is left, unless batches were taken from it.
+    pub choice: Option<u32>,
+    /// The strategy it was given last, as table and index there.
+    pub last_choice: (TableId, u32),
+    /// Requests that no batch was started for.
+    pub pending: Vec<Range<u32>>,
+    /// Requests that were started, by selection.
+    pub mix: Vec<(ModalitySet, u32)>,
+}
+
+/// Why a checkpoint cannot be taken up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckpointError {
+    /// It is of another number of lanes.
+    Lanes {
+        /// As configured.
+        expected: u32,
+        /// In the checkpoint.
+        found: usize,
+    },
+    /// A lane's correction is not a positive number.
+    Correction(u32),
+    /// Something about a job does not fit the models or itself.
+    Job(JobId, &'static str),
+    /// What is on a lane's device does not fit the queue.
+    Running(u32, &'static str),
+}
+
+impl Scheduler {
+    /// Writes the whole state down.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            eager: self.eager,
+            next_plan: self.next_plan,
+            next_batch: self.next_batch,
+            wake_at: self.wake_at,
+            lanes: self.lanes.iter().map(Lane::state).collect(),
+        }
+    }
+
+    /// A scheduler in the state of the checkpoint, which was taken under the same configuration and models.
+    ///
+    /// # Panics
+    ///
+    /// If a matrix is not at the place its model id names.
+    pub fn resume(
+        config: Config,
+        models: Vec<Arc<StrategyMatrix>>,
+        checkpoint: &Checkpoint,
+    ) -> Result<Scheduler, CheckpointError> {
+        let mut scheduler = Scheduler::new(config, models);
+        if scheduler.lanes.len() != checkpoint.lanes.len() {
+            let expected = scheduler.lanes.len() as u32;
+            return Err(CheckpointError::Lanes { expected, found: checkpoint.lanes.len() });
+        }
+        scheduler.eager = checkpoint.eager;
+        scheduler.next_plan = checkpoint.next_plan;
+        scheduler.next_batch = checkpoint.next_batch;
+        scheduler.wake_at = checkpoint.wake_at;
+        for (lane, state) in scheduler.lanes.iter_mut().zip(&checkpoint.lanes) {
+            lane.resume(state, &scheduler.models)?;
+        }
+        Ok(scheduler)
+    }
+}
+
+impl Lane {
+    fn state(&self) -> LaneState {
+        let running = |running: &Running| {
+            let Running { batch, started, profiled, .. } = *running;
+            RunningState { batch, started, profiled }
+        };
+        LaneState {
+            correction: self.correction,
+            running: self.running.as_ref().map(running),
+            question: self.question.as_ref().map(|question| (question.snapshot.clone(), question.due)),
+            changed: self.changed,
+            entries: self.entries.iter().map(Entry::state).collect(),
+        }
+    }
+
+    fn resume(&mut self, state: &LaneState, models: &[Arc<StrategyMatrix>]) -> Result<(), CheckpointError> {
+        if !(state.correction.is_finite() && state.correction > 0.0) {
+            return Err(CheckpointError::Correction(self.id));
+        }
+        self.correction = state.correction;
+        self.changed = state.changed;
+        self.question = state.question.clone().map(|(snapshot, due)| Question { snapshot, due });
+        self.entries = state.entries.iter().map(|entry| Entry::resume(entry, models)).collect::<Result<_, _>>()?;
+        if let Some(RunningState { batch, started, profiled }) = state.running {
+            self.check_running(&batch)?;
+            self.running = Some(Running::new(batch, started, profiled));
+        }
+        Ok(())
+    }
+
+    /// A failed batch is put back to its job, which must have taken it for that.
+    fn check_running(&self, batch: &Batch) -> Result<(), CheckpointError> {
+        let wrong = |what| Err(CheckpointError::Running(self.id, what));
+        if batch.requests == 0 || batch.requests > batch.batch_size {
+            return wrong("a batch has 1 to batch_size requests");
+        }
+        let Some(position) = self.position(batch.job) else { return Ok(()) };
+        let started = self.entries[position].started_on(batch.modalities);
+        let end = u64::from(batch.first) + u64::from(batch.requests);
+        if started < batch.requests || end > self.entries[position].job.requests.into() {
+            return wrong("its job has not started so many requests on this selection");
+        }
+        Ok(())
+    }
+}
+
+impl EntryState {
+    /// Everything that an entry relies on.
+    fn check(&self, matrix: &StrategyMatrix) -> Result<(), &'static str> {
+        let profile: &Profile = matrix.profile();
+        let measured = |modalities: ModalitySet| profile.accuracy(modalities).is_some();
+        let table = matrix.table(self.job.requests).ok_or("no table is that large")?;
+        let mut end = 0;
+        for range in &self.pending {
+            if range.start >= range.end || range.end > self.job.requests {
+                return Err("a range of requests that are left is not within the job");
+            }
+            end += u64::from(range.end - range.start);
+        }
+        let started: u64 = self.mix.iter().map(|&(_, requests)| u64::from(requests)).sum();
+        if end + started != u64::from(self.job.requests) {
+            return Err("what is left and what was started are not the whole job");
+        }
+        let planned: u64 = self.steps.iter().map(|step| u64::from(step.requests)).sum();
+        if planned != end || self.steps.iter().any(|step| step.batch_size == 0 || step.requests == 0) {
+            return Err("the steps do not serve what is left");
+        }
+        if !self.steps.iter().all(|step| measured(step.modalities)) || !self.mix.iter().all(|mix| measured(mix.0)) {
+            return Err("a selection was never measured");
+        }
+        let table_left = u32::try_from(end).ok().and_then(|left| matrix.table(left));
+        let choices = table_left.map_or(0, |table| table.strategies.len());
+        if self.choice.is_some_and(|choice| choice as usize >= choices) {
+            return Err("the chosen strategy is not in the table of what is left");
+        }
+        let best = table.strategy(table.most_accurate()).accuracy;
+        if !(self.job.min_accuracy >= 0.0 && crate::at_least(best, self.job.min_accuracy)) {
+            return Err("the model never reaches the floor");
+        }
+        if !(self.job.weight > 0.0 && self.job.weight.is_finite()) {
+            return Err("the weight is not a positive number");
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn resume(state: &EntryState, models: &[Arc<StrategyMatrix>]) -> Result<Entry, CheckpointError> {
+        let id = state.job.id;
+        let matrix =
+            models.get(state.job.model.0 as usize).ok_or(CheckpointError::Job(id, "there is no such model"))?;
+        state.check(matrix).map_err(|what| CheckpointError::Job(id, what))?;
+        Ok(Entry::from_state(state, matrix.clone()))
+    }
+}
+
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lanes { expected, found } => write!(f, "the checkpoint is of {found} lanes, expected {expected}"),
+            Self::Correction(lane) => write!(f, "the correction of lane {lane} is not a positive number"),
+            Self::Job(job, what) => write!(f, "job {job} of the checkpoint: {what}"),
+            Self::Running(lane, what) => write!(f, "the batch on lane {lane} of the checkpoint: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for CheckpointError {}
