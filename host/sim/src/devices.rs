@@ -1,0 +1,201 @@
+//! Devices: how long a batch takes in a simulation, and whether it fails.
+//!
+//! A batch's time is drawn from the distribution that was measured of its selection and size. A profile has four
+//! numbers of it: the quantile function is taken to be linear between the median, p95 and p99, as long below the
+//! median as it is to half of p95 above it, and as long beyond p99 as from p95 to there; then it is scaled so that
+//! its mean is the measured one. Draws are independent of one another; what makes a real device slow for a while
+//! (heat, neighbours) is a [`Pace`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mosel_core::{Batch, Latency, Measurement, ModelId, Profile, Time, scale};
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use crate::stream;
+
+/// The devices of all lanes.
+#[derive(Debug)]
+pub struct Devices {
+    /// True times over profiled times, whatever the lane: how wrong the profiles are. Positive; 1 if they are right.
+    pub factor: f64,
+    /// Draw times from their distributions; else every batch takes the mean.
+    pub spread: bool,
+    /// Share of batches that fail once they have run, in 0..=1.
+    pub failures: f64,
+    /// What every batch takes beside: getting it to the device and its answers back.
+    pub dispatch: Duration,
+    paces: BTreeMap<u32, Vec<Pace>>,
+    latencies: BTreeMap<ModelId, Vec<Measurement>>,
+    random: ChaCha8Rng,
+}
+
+/// A lane's device is slower for a while, or gone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// From when on.
+    pub from: Time,
+    /// Until when.
+    pub until: Time,
+    /// So many times as long as usual; infinite: every batch fails at once.
+    pub factor: f64,
+}
+
+/// What becomes of a batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Fate {
+    pub(crate) takes: Duration,
+    pub(crate) fails: bool,
+}
+
+impl Devices {
+    /// Devices as these profiles, in the order of their models' ids, describe them; with spread, without failures.
+    pub fn new<'a>(profiles: impl IntoIterator<Item = &'a Profile>, seed: u64) -> Devices {
+        let measured = |(id, profile): (usize, &Profile)| (ModelId(id as u32), profile.measurements.clone());
+        Devices {
+            factor: 1.0,
+            spread: true,
+            failures: 0.0,
+            dispatch: Duration::ZERO,
+            paces: BTreeMap::new(),
+            latencies: profiles.into_iter().enumerate().map(measured).collect(),
+            random: stream(seed, "devices"),
+        }
+    }
+
+    /// From now on the lane's device keeps this pace, for as long as it says; paces multiply.
+    pub fn keep_pace(&mut self, lane: u32, pace: Pace) {
+        self.paces.entry(lane).or_default().push(pace);
+    }
+
+    /// Draws what becomes of a batch that starts now.
+    pub(crate) fn fate(&mut self, batch: &Batch, now: Time) -> Fate {
+        // Always as many draws a batch, so that a fault changes nothing about what comes after it.
+        let (luck, at) = (self.random.random::<f64>(), self.random.random::<f64>());
+        let pace = self.pace(batch.lane, now);
+        if pace.is_infinite() {
+            return Fate { takes: Duration::from_micros(1), fails: true };
+        }
+        let latency = self.latency(batch);
+        let profiled = if self.spread { quantile(latency, at) } else { latency.mean };
+        let takes = scale(profiled, self.factor * pace) + self.dispatch;
+        // Virtual time has no fractions of a microsecond.
+        let takes = Duration::from_micros(u64::try_from(takes.as_micros()).unwrap_or(u64::MAX).max(1));
+        Fate { takes, fails: luck < self.failures }
+    }
+
+    fn pace(&mut self, lane: u32, now: Time) -> f64 {
+        let Some(paces) = self.paces.get_mut(&lane) else { return 1.0 };
+        paces.retain(|pace| pace.until > now);
+        paces.iter().filter(|pace| pace.from <= now).map(|pace| pace.factor).product()
+    }
+
+    /// As long as the smallest measured size that holds the requests: what is missing from a batch saves no time
+    /// until a smaller size would do.
+    fn latency(&self, batch: &Batch) -> Latency {
+        let measured = self.latencies.get(&batch.model).into_iter().flatten();
+        let same = measured.filter(|measurement| measurement.modalities == batch.modalities);
+        let enough = same.filter(|measurement| measurement.batch_size >= batch.requests);
+        let smallest = enough.min_by_key(|measurement| measurement.batch_size);
+        smallest.expect("batches are made of measured selections and sizes").latency
+    }
+}
+
+/// The time that this share of batches is faster than, by the rule in the first lines of this file.
+fn quantile(latency: Latency, share: f64) -> Duration {
+    let [median, p95, p99] = [latency.median, latency.p95, latency.p99].map(|time| time.as_secs_f64());
+    let low = (median - (p95 - median) / 2.0).max(median / 2.0);
+    let points = [(0.0, low), (0.5, median), (0.95, p95), (0.99, p99), (1.0, p99 + (p99 - p95))];
+    let mean: f64 = points.windows(2).map(|pair| (pair[1].0 - pair[0].0) * (pair[0].1 + pair[1].1) / 2.0).sum();
+    let at = points.windows(2).find(|pair| share <= pair[1].0).unwrap_or(&points[3..]);
+    let within = (share - at[0].0) / (at[1].0 - at[0].0);
+    let time = at[0].1 + within * (at[1].1 - at[0].1);
+    scale(latency.mean, time / mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mosel_core::{Accuracy, BatchId, JobId, ModalitySet};
+
+    fn latency(mean: u64, median: u64, p95: u64, p99: u64) -> Latency {
+        let [mean, median, p95, p99] = [mean, median, p95, p99].map(Duration::from_micros);
+        Latency { mean, median, p95, p99 }
+    }
+
+    fn profile() -> Profile {
+        let measurement = |batch_size: u32| Measurement {
+            modalities: ModalitySet::all(1),
+            batch_size,
+            latency: latency(1050, 1000, 1400, 1800),
+            accuracy: Accuracy { correct: 1, samples: 2 },
+            memory_bytes: 0,
+        };
+        let measurements = vec![measurement(1), measurement(8)];
+        Profile { id: "p".into(), model: "toy".into(), modalities: vec!["text".into()], measurements }
+    }
+
+    fn batch(lane: u32) -> Batch {
+        Batch {
+            id: BatchId(1),
+            lane,
+            job: JobId(1),
+            model: ModelId(0),
+            first: 0,
+            requests: 3,
+            batch_size: 8,
+            modalities: ModalitySet::all(1),
+            expected: Duration::ZERO,
+        }
+    }
+
+    fn mean_ms(devices: &mut Devices) -> f64 {
+        let times = (0..20_000).map(|_| devices.fate(&batch(0), Time::START).takes.as_secs_f64() * 1e3);
+        times.sum::<f64>() / 20_000.0
+    }
+
+    #[test]
+    fn draws_have_the_measured_mean_and_quantiles_in_its_proportion() {
+        let mean = mean_ms(&mut Devices::new([&profile()], 1));
+        assert!((mean - 1.05).abs() < 0.01, "{mean}");
+        let at = |share| quantile(latency(1050, 1000, 1400, 1800), share).as_secs_f64();
+        assert!((at(0.95) / at(0.5) - 1.4).abs() < 1e-6 && (at(0.99) / at(0.5) - 1.8).abs() < 1e-6);
+        assert!(at(0.0) > 0.0 && at(0.0) < at(0.5) && at(0.99) < at(1.0));
+    }
+
+    #[test]
+    fn a_latency_without_spread_is_drawn_as_it_is() {
+        let exact = Latency::exactly(Duration::from_micros(700));
+        assert!([0.0, 0.3, 0.97, 1.0].iter().all(|&share| quantile(exact, share) == exact.mean));
+    }
+
+    #[test]
+    fn factors_and_paces_multiply_and_end() {
+        let mut devices = Devices { spread: false, factor: 2.0, ..Devices::new([&profile()], 1) };
+        devices.keep_pace(0, Pace { from: Time::from_millis(10), until: Time::from_millis(20), factor: 3.0 });
+        let takes =
+            |devices: &mut Devices, lane, at| devices.fate(&batch(lane), Time::from_millis(at)).takes.as_micros();
+        assert_eq!([0, 10, 20].map(|at| takes(&mut devices, 0, at)), [2100, 6300, 2100]);
+        devices.keep_pace(0, Pace { from: Time::from_millis(20), until: Time::from_millis(30), factor: 10.0 });
+        assert_eq!(takes(&mut devices, 1, 25), 2100);
+        assert_eq!(takes(&mut devices, 0, 25), 21_000);
+    }
+
+    #[test]
+    fn a_lost_device_fails_every_batch_and_changes_no_other_draw() {
+        let mut whole = Devices::new([&profile()], 5);
+        let mut lost = Devices::new([&profile()], 5);
+        lost.keep_pace(0, Pace { from: Time::START, until: Time::from_millis(1), factor: f64::INFINITY });
+        assert!(lost.fate(&batch(0), Time::START).fails && !whole.fate(&batch(0), Time::START).fails);
+        let later = Time::from_millis(1);
+        assert_eq!(lost.fate(&batch(0), later), whole.fate(&batch(0), later));
+    }
+
+    #[test]
+    fn failures_come_as_often_as_asked() {
+        let mut devices = Devices { failures: 0.2, ..Devices::new([&profile()], 1) };
+        let failed = (0..10_000).filter(|_| devices.fate(&batch(0), Time::START).fails).count();
+        assert!((1800..2200).contains(&failed), "{failed}");
+    }
+}

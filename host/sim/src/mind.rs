@@ -1,0 +1,46 @@
+//! What answers questions in a simulation: a policy, or something that behaves like one.
+
+use std::time::Duration;
+
+use mosel_core::{Outcome, PolicyError, Proposal, Snapshot};
+
+/// Answers questions, as a policy does on a live server.
+///
+/// For a simulation to be repeatable an answer may depend on what the mind was asked and told before, and on nothing
+/// else; the time it took too.
+pub trait Mind {
+    /// Answers; the answer arrives once the time it took has passed.
+    fn decide(&mut self, snapshot: &Snapshot) -> Thought;
+
+    /// It wants to be asked after every change, not only about violators.
+    fn eager(&self) -> bool {
+        false
+    }
+
+    /// It wants to be told what became of jobs.
+    fn wants_outcomes(&self) -> bool {
+        false
+    }
+
+    /// What became of jobs that were served.
+    fn observe(&mut self, _outcomes: &[Outcome]) {}
+}
+
+/// An answer, and what it cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thought {
+    /// The answer.
+    pub answer: Result<Proposal, PolicyError>,
+    /// How long it took, in virtual time.
+    pub took: Duration,
+}
+
+/// Answers at once that nothing should change.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unmoved;
+
+impl Mind for Unmoved {
+    fn decide(&mut self, _: &Snapshot) -> Thought {
+        Thought { answer: Ok(Proposal::default()), took: Duration::ZERO }
+    }
+}
