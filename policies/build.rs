@@ -12,7 +12,7 @@ use compile::Guest;
 const SHIPPED: [&str; 4] = ["highest-accuracy", "greedy", "ilp", "exact"];
 
 /// Policies to learn from; each is the folder of that name in `examples`.
-const EXAMPLES: [&str; 2] = ["earliest-deadline", "tenant-weights"];
+const EXAMPLES: [&str; 3] = ["earliest-deadline", "tenant-weights", "cheapest"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=MOSEL_POLICY_DIR");

@@ -54,6 +54,7 @@ mod tests {
         assert!(shipped("greedy").is_some());
         assert!(shipped("lazy").is_none());
         assert!(example("tenant-weights").is_some());
+        assert!(example("cheapest").is_some());
     }
 
     #[test]
