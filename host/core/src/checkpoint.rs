@@ -87,6 +87,8 @@ pub struct EntryState {
     pub mix: Vec<(ModalitySet, u32)>,
 }
 
+const LONGEST_BATCH: Duration = Duration::from_secs(86_400);
+
 /// Why a checkpoint cannot be taken up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckpointError {
@@ -209,6 +211,13 @@ impl EntryState {
         let planned: u64 = self.steps.iter().map(|step| u64::from(step.requests)).sum();
         if planned != end || self.steps.iter().any(|step| step.batch_size == 0 || step.requests == 0) {
             return Err("the steps do not serve what is left");
+        }
+        // Times are added up: what no profile says must not overflow.
+        if self.steps.iter().any(|step| step.batches > step.requests || step.batch_latency > LONGEST_BATCH) {
+            return Err("a step has more batches than requests, or batches of more than a day");
+        }
+        if !self.mix.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err("the selections that were started are not in the order of their bits, each once");
         }
         if !self.steps.iter().all(|step| measured(step.modalities)) || !self.mix.iter().all(|mix| measured(mix.0)) {
             return Err("a selection was never measured");

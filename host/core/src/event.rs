@@ -44,8 +44,11 @@ pub enum Action {
     Adopt(PlanId, Vec<JobId>),
     /// The policy's answer is not used, and why.
     RefusePlan(PlanId, PlanError),
-    /// The built-in squeeze moved these jobs to faster strategies.
-    Squeeze(u32, Vec<JobId>),
+    /// The built-in squeeze moved these jobs of a lane to faster strategies, as indices into the table of what they have
+    /// left.
+    Squeeze(u32, Vec<(JobId, u32)>),
+    /// This job cannot be on time any more; if it did not ask to be dropped, it runs after all that can.
+    GiveUp(JobId),
     /// A job has ended; nothing more will come for it.
     Finish(Outcome),
     /// Send [`Event::WakeUp`] at this time. Replaces the wake-up asked for before.

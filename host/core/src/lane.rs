@@ -286,14 +286,14 @@ impl Lane {
     /// Moves jobs to faster legal strategies, least loss of accuracy for the time gained first, until every
     /// job that can be saved is on time. The answer of last resort: deterministic, no policy involved.
     ///
-    /// Returns the jobs it moved.
-    pub(crate) fn squeeze(&mut self, now: Time) -> Vec<JobId> {
+    /// Returns the jobs it moved, and where to.
+    pub(crate) fn squeeze(&mut self, now: Time) -> Vec<(JobId, u32)> {
         let (start, factor, on_time) = (self.free_at(now), self.promise_factor(), self.on_time());
         let moved = squeeze(&mut self.entries[..on_time], start, factor);
         let decided = |at: usize| {
             let entry = &mut self.entries[at];
             entry.record(Decider::Squeeze);
-            entry.job.id
+            (entry.job.id, entry.current().expect("only jobs with requests left are moved"))
         };
         moved.into_iter().map(decided).collect()
     }

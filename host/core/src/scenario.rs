@@ -171,7 +171,9 @@ impl Scenario {
             }
             Action::Adopt(_, jobs) => write!(line, "adopt [{}]", ids(jobs)),
             Action::RefusePlan(_, error) => write!(line, "refuse the plan: {error}"),
-            Action::Squeeze(_, jobs) => write!(line, "squeeze [{}]", ids(jobs)),
+            Action::Squeeze(_, moves) => {
+                write!(line, "squeeze [{}]", ids(&moves.iter().map(|&(job, _)| job).collect::<Vec<_>>()))
+            }
             Action::Finish(outcome) => {
                 let lateness = if outcome.finish > outcome.deadline { " late" } else { "" };
                 let mix: Vec<String> =
@@ -179,7 +181,8 @@ impl Scenario {
                 let accuracy = outcome.accuracy.map_or("-".into(), |accuracy| format!("{accuracy:.3}"));
                 write!(line, "{:?}{lateness} {}: {} = {accuracy}", outcome.end, outcome.job, mix.join(" + "))
             }
-            Action::WakeAt(_) => return None,
+            // told where the job ends
+            Action::GiveUp(_) | Action::WakeAt(_) => return None,
         };
         text.expect("writing to a string");
         line.push('\n');

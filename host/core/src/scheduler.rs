@@ -304,6 +304,7 @@ impl Scheduler {
         let lane = &mut self.lanes[at];
         for job in lane.give_up_hopeless(now) {
             lane.changed = Some(Trigger::Completion);
+            actions.push(Action::GiveUp(job));
             let position = lane.position(job).expect("giving up keeps it in the queue");
             if lane.entries[position].job.on_late == OnLate::Drop {
                 actions.extend(lane.end(now, job, End::Dropped));

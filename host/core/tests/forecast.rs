@@ -86,7 +86,7 @@ proptest! {
         let forecast: BTreeSet<JobId> = forecast.jobs.iter().filter(moved).map(|job| job.id).collect();
         prop_assert!(!forecast.is_empty(), "a question is about a job that can be saved");
         let squeezed = actions.iter().find_map(|action| match action {
-            Action::Squeeze(_, jobs) => Some(jobs.iter().copied().collect()),
+            Action::Squeeze(_, moves) => Some(moves.iter().map(|&(job, _)| job).collect()),
             _ => None,
         });
         prop_assert_eq!(Some(forecast), squeezed);

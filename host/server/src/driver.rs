@@ -253,7 +253,8 @@ impl Running {
             Action::Plan(snapshot) => self.ask(snapshot),
             Action::Adopt(plan, jobs) => self.parts.policy.stats.adopted(plan, jobs.len()),
             Action::RefusePlan(plan, error) => self.parts.policy.stats.refused(plan, &error),
-            Action::Squeeze(lane, jobs) => self.parts.policy.stats.squeezed(lane, jobs.len()),
+            Action::Squeeze(lane, moves) => self.parts.policy.stats.squeezed(lane, moves.len()),
+            Action::GiveUp(_) => {}
             Action::Finish(outcome) => self.finish(outcome, None, now),
             Action::WakeAt(time) => self.wake_at = Some(time),
         }

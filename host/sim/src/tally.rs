@@ -92,7 +92,7 @@ impl Tally {
                 Action::Adopt(..) => self.adopted += 1,
                 Action::RefusePlan(_, error) => *self.plans_refused.entry(error.kind()).or_insert(0) += 1,
                 Action::Squeeze(..) => self.squeezes += 1,
-                Action::Accept(_) | Action::Run(_) | Action::WakeAt(_) => {}
+                Action::Accept(_) | Action::Run(_) | Action::GiveUp(_) | Action::WakeAt(_) => {}
             }
         }
     }
