@@ -1,0 +1,96 @@
+//! Replays: the same events through a scheduler, and where it does not do what is written.
+
+use std::io::BufRead;
+
+use mosel_core::{Action, Event, Scheduler, Time};
+use serde_json::Value;
+
+use crate::line::actions_text;
+use crate::{Header, JournalError, Line, Reader};
+
+/// What came of a replay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replayed {
+    /// Steps that were taken.
+    pub steps: usize,
+    /// When the first and the last were.
+    pub span: Option<(Time, Time)>,
+    /// The journal ended within a line.
+    pub torn: bool,
+    /// The first step that came out otherwise; the replay ends there.
+    pub difference: Option<Difference>,
+}
+
+/// A step that did not do what is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The line of the journal, from 1.
+    pub line: usize,
+    /// When.
+    pub at: Time,
+    /// The event.
+    pub event: Event,
+    /// The place in the list of actions, from 1.
+    pub action: usize,
+    /// The action as it is written, as JSON; `None` if none is.
+    pub written: Option<String>,
+    /// The action that came, as JSON; `None` if none came.
+    pub came: Option<String>,
+}
+
+/// Takes every event of the journal in, and shows each step to `see` until one differs from what is written.
+pub fn replay<R: BufRead>(
+    header: &Header,
+    reader: &mut Reader<R>,
+    mut see: impl FnMut(&Scheduler, Time, &Event, &[Action]),
+) -> Result<Replayed, JournalError> {
+    let wrong = |expected| JournalError::Line { line: 1, expected };
+    let mut scheduler = header.scheduler().map_err(wrong)?;
+    let mut replayed = Replayed { steps: 0, span: None, torn: false, difference: None };
+    while let Some(line) = reader.next() {
+        let Line::Step { at, event, actions } = line? else { continue };
+        let came = scheduler.step(at, event.clone());
+        replayed.steps += 1;
+        replayed.span = Some((replayed.span.map_or(at, |(first, _)| first), at));
+        if let Some(place) = first_difference(actions.get(), &came) {
+            replayed.difference = Some(Difference { line: reader.number(), at, event, ..place });
+            break;
+        }
+        see(&scheduler, at, &event, &came);
+    }
+    replayed.torn = reader.torn();
+    Ok(replayed)
+}
+
+/// The text is the same where the same program wrote it; else the values are compared.
+fn first_difference(written: &str, came: &[Action]) -> Option<Difference> {
+    let came = actions_text(came);
+    if written == came {
+        return None;
+    }
+    let list = |text: &str| match serde_json::from_str(text) {
+        Ok(Value::Array(actions)) => actions,
+        _ => vec![Value::String(text.into())],
+    };
+    let (written, came) = (list(written), list(&came));
+    let longer = written.len().max(came.len());
+    let place = (0..longer).find(|&place| written.get(place) != came.get(place))?;
+    let text = |list: &[Value]| list.get(place).map(ToString::to_string);
+    Some(Difference {
+        line: 0,
+        at: Time::START,
+        event: Event::WakeUp,
+        action: place + 1,
+        written: text(&written),
+        came: text(&came),
+    })
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let or_nothing = |action: &Option<String>| action.clone().unwrap_or_else(|| "nothing".into());
+        writeln!(f, "line {}, at {}: action {} after {:?}", self.line, self.at, self.action, self.event)?;
+        writeln!(f, "  written: {}", or_nothing(&self.written))?;
+        write!(f, "  came:    {}", or_nothing(&self.came))
+    }
+}

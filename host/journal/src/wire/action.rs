@@ -1,0 +1,202 @@
+//! Actions: written, and compared with what a replay writes; never read back as actions.
+
+use mosel_core::{Action, Decider, End, Outcome, Refusal, Snapshot, Trigger};
+use serde::Serialize;
+
+use super::job::BatchLine;
+use super::nanos;
+use super::number::Number;
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ActionLine {
+    Accept {
+        job: u64,
+        lane: u32,
+        predicted_finish_us: u64,
+    },
+    Refuse {
+        job: u64,
+        refusal: RefusalLine,
+    },
+    Run(BatchLine),
+    Plan(QuestionLine),
+    Adopt {
+        plan: u64,
+        jobs: Vec<u64>,
+    },
+    RefusePlan {
+        plan: u64,
+        kind: &'static str,
+        reason: String,
+    },
+    /// Jobs, with the strategy each was given.
+    Squeeze {
+        lane: u32,
+        moves: Vec<(u64, u32)>,
+    },
+    GiveUp {
+        job: u64,
+    },
+    Finish(OutcomeLine),
+    WakeAt {
+        at_us: u64,
+    },
+}
+
+/// A question without its rows, which a replay has: their digest says whether they are the same.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct QuestionLine {
+    plan: u64,
+    lane: u32,
+    trigger: &'static str,
+    start_us: u64,
+    time_factor: Number,
+    jobs: usize,
+    digest: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RefusalLine {
+    UnknownModel { model: u32 },
+    TooManyRequests { requests: u32, most: u32 },
+    Nonsense { reason: String },
+    Duplicate,
+    FloorUnreachable { min_accuracy: Number, best: Number },
+    DeadlineUnreachable { deadline_us: u64, earliest_us: u64, best_accuracy: Option<Number>, never: bool },
+    QueueFull { most: usize, retry_at_us: u64 },
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct OutcomeLine {
+    job: u64,
+    end: &'static str,
+    deadline_us: u64,
+    min_accuracy: Number,
+    mix: Vec<(u32, u32)>,
+    accuracy: Option<Number>,
+    started_us: Option<u64>,
+    device_ns: u64,
+    expected_ns: u64,
+    last_choice: (u32, u32),
+    /// The plan that changed the job's strategy; 0 for the squeeze.
+    decisions: Vec<u64>,
+}
+
+impl From<&Action> for ActionLine {
+    fn from(action: &Action) -> ActionLine {
+        match action {
+            Action::Accept(accepted) => ActionLine::Accept {
+                job: accepted.job.0,
+                lane: accepted.lane,
+                predicted_finish_us: accepted.predicted_finish.micros(),
+            },
+            Action::Refuse(job, refusal) => ActionLine::Refuse { job: job.0, refusal: refusal.into() },
+            Action::Run(batch) => ActionLine::Run(batch.into()),
+            Action::Plan(snapshot) => ActionLine::Plan(snapshot.into()),
+            Action::Adopt(plan, jobs) => {
+                ActionLine::Adopt { plan: plan.0, jobs: jobs.iter().map(|job| job.0).collect() }
+            }
+            Action::RefusePlan(plan, error) => {
+                ActionLine::RefusePlan { plan: plan.0, kind: error.kind(), reason: error.to_string() }
+            }
+            Action::Squeeze(lane, moves) => {
+                ActionLine::Squeeze { lane: *lane, moves: moves.iter().map(|&(job, to)| (job.0, to)).collect() }
+            }
+            Action::GiveUp(job) => ActionLine::GiveUp { job: job.0 },
+            Action::Finish(outcome) => ActionLine::Finish(outcome.into()),
+            Action::WakeAt(at) => ActionLine::WakeAt { at_us: at.micros() },
+        }
+    }
+}
+
+impl From<&Refusal> for RefusalLine {
+    fn from(refusal: &Refusal) -> RefusalLine {
+        match refusal {
+            Refusal::UnknownModel(model) => RefusalLine::UnknownModel { model: model.0 },
+            &Refusal::TooManyRequests { requests, most } => RefusalLine::TooManyRequests { requests, most },
+            Refusal::Nonsense(reason) => RefusalLine::Nonsense { reason: reason.clone() },
+            Refusal::Duplicate(_) => RefusalLine::Duplicate,
+            &Refusal::FloorUnreachable { min_accuracy, best } => {
+                RefusalLine::FloorUnreachable { min_accuracy: Number(min_accuracy), best: Number(best) }
+            }
+            &Refusal::DeadlineUnreachable { deadline, earliest, best_accuracy, never } => {
+                RefusalLine::DeadlineUnreachable {
+                    deadline_us: deadline.micros(),
+                    earliest_us: earliest.micros(),
+                    best_accuracy: best_accuracy.map(Number),
+                    never,
+                }
+            }
+            &Refusal::QueueFull { most, retry_at } => RefusalLine::QueueFull { most, retry_at_us: retry_at.micros() },
+        }
+    }
+}
+
+impl From<&Snapshot> for QuestionLine {
+    fn from(snapshot: &Snapshot) -> QuestionLine {
+        QuestionLine {
+            plan: snapshot.plan.0,
+            lane: snapshot.lane,
+            trigger: trigger(snapshot.trigger),
+            start_us: snapshot.start.micros(),
+            time_factor: Number(snapshot.time_factor),
+            jobs: snapshot.jobs.len(),
+            digest: format!("{:016x}", digest(snapshot)),
+        }
+    }
+}
+
+/// FNV-1a over every number of every row, in their order.
+fn digest(snapshot: &Snapshot) -> u64 {
+    let numbers = snapshot.jobs.iter().flat_map(|row| {
+        let size = u64::from(row.requests) << 32 | u64::from(row.table.0);
+        let state = u64::from(row.current) << 1 | u64::from(row.late);
+        let (arrival, deadline) = (row.arrival.micros(), row.deadline.micros());
+        let (floor, weight) = (row.min_accuracy.to_bits(), row.weight.to_bits());
+        [row.id.0, size, state, arrival, deadline, floor, weight, row.tenant.0]
+    });
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    numbers.flat_map(u64::to_le_bytes).fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
+pub(super) fn trigger(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Violation => "violation",
+        Trigger::Arrival => "arrival",
+        Trigger::Completion => "completion",
+        Trigger::Rehearsal => "rehearsal",
+    }
+}
+
+impl From<&Outcome> for OutcomeLine {
+    fn from(outcome: &Outcome) -> OutcomeLine {
+        OutcomeLine {
+            job: outcome.job.0,
+            end: match outcome.end {
+                End::Served => "served",
+                End::Dropped => "dropped",
+                End::Cancelled => "cancelled",
+                End::Failed => "failed",
+            },
+            deadline_us: outcome.deadline.micros(),
+            min_accuracy: Number(outcome.min_accuracy),
+            mix: outcome.mix.iter().map(|&(modalities, requests)| (modalities.bits(), requests)).collect(),
+            accuracy: outcome.accuracy.map(Number),
+            started_us: outcome.started.map(mosel_core::Time::micros),
+            device_ns: nanos(outcome.device_time),
+            expected_ns: nanos(outcome.expected_time),
+            last_choice: (outcome.last_choice.0.0, outcome.last_choice.1),
+            decisions: outcome.decisions.iter().map(|&decider| decided_by(decider)).collect(),
+        }
+    }
+}
+
+/// Plans count from 1.
+pub(super) fn decided_by(decider: Decider) -> u64 {
+    match decider {
+        Decider::Policy(plan) => plan.0,
+        Decider::Squeeze => 0,
+    }
+}

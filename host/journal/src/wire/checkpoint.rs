@@ -1,0 +1,292 @@
+//! Checkpoints. Whether what was read makes sense is for the core to say.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use mosel_core::{
+    Checkpoint, Decider, EntryState, JobId, JobRow, LaneState, ModalitySet, PlanId, RunningState, Snapshot, Step,
+    TableId, Tenant, Time, Trigger,
+};
+use serde::{Deserialize, Serialize};
+
+use super::action::{decided_by, trigger};
+use super::job::{BatchLine, JobLine};
+use super::nanos;
+use super::number::Number;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CheckpointLine {
+    eager: bool,
+    next_plan: u64,
+    next_batch: u64,
+    wake_at_us: Option<u64>,
+    lanes: Vec<LaneLine>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct LaneLine {
+    correction: Number,
+    running: Option<RunningLine>,
+    question: Option<SnapshotLine>,
+    changed: Option<String>,
+    jobs: Vec<EntryLine>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct RunningLine {
+    batch: BatchLine,
+    started_us: u64,
+    profiled_ns: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SnapshotLine {
+    due_us: u64,
+    plan: u64,
+    lane: u32,
+    trigger: String,
+    now_us: u64,
+    start_us: u64,
+    budget_ns: u64,
+    time_factor: Number,
+    catalog_revision: u64,
+    jobs: Vec<RowLine>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct RowLine {
+    job: u64,
+    table: u32,
+    requests: u32,
+    arrival_us: u64,
+    deadline_us: u64,
+    min_accuracy: Number,
+    weight: Number,
+    tenant: u64,
+    current: u32,
+    late: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct EntryLine {
+    job: JobLine,
+    arrival_us: u64,
+    started_us: Option<u64>,
+    late: bool,
+    failed_once: bool,
+    device_ns: u64,
+    expected_ns: u64,
+    decisions: Vec<u64>,
+    steps: Vec<StepLine>,
+    choice: Option<u32>,
+    last_choice: (u32, u32),
+    pending: Vec<(u32, u32)>,
+    mix: Vec<(u32, u32)>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct StepLine {
+    modalities: u32,
+    batch_size: u32,
+    batches: u32,
+    requests: u32,
+    batch_ns: u64,
+}
+
+impl From<&Checkpoint> for CheckpointLine {
+    fn from(checkpoint: &Checkpoint) -> CheckpointLine {
+        CheckpointLine {
+            eager: checkpoint.eager,
+            next_plan: checkpoint.next_plan,
+            next_batch: checkpoint.next_batch,
+            wake_at_us: checkpoint.wake_at.map(Time::micros),
+            lanes: checkpoint.lanes.iter().map(LaneLine::from).collect(),
+        }
+    }
+}
+
+impl CheckpointLine {
+    /// The checkpoint, if every word in it is known.
+    pub(crate) fn read(self) -> Result<Checkpoint, String> {
+        Ok(Checkpoint {
+            eager: self.eager,
+            next_plan: self.next_plan,
+            next_batch: self.next_batch,
+            wake_at: self.wake_at_us.map(Time::from_micros),
+            lanes: self.lanes.into_iter().map(LaneLine::read).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<&LaneState> for LaneLine {
+    fn from(lane: &LaneState) -> LaneLine {
+        let running = |running: &RunningState| RunningLine {
+            batch: (&running.batch).into(),
+            started_us: running.started.micros(),
+            profiled_ns: nanos(running.profiled),
+        };
+        LaneLine {
+            correction: Number(lane.correction),
+            running: lane.running.as_ref().map(running),
+            question: lane.question.as_ref().map(SnapshotLine::from),
+            changed: lane.changed.map(|changed| trigger(changed).into()),
+            jobs: lane.entries.iter().map(EntryLine::from).collect(),
+        }
+    }
+}
+
+impl LaneLine {
+    fn read(self) -> Result<LaneState, String> {
+        let running = |running: RunningLine| RunningState {
+            batch: running.batch.into(),
+            started: Time::from_micros(running.started_us),
+            profiled: Duration::from_nanos(running.profiled_ns),
+        };
+        Ok(LaneState {
+            correction: self.correction.0,
+            running: self.running.map(running),
+            question: self.question.map(SnapshotLine::read).transpose()?,
+            changed: self.changed.as_deref().map(read_trigger).transpose()?,
+            entries: self.jobs.into_iter().map(EntryState::from).collect(),
+        })
+    }
+}
+
+fn read_trigger(word: &str) -> Result<Trigger, String> {
+    let known = [Trigger::Violation, Trigger::Arrival, Trigger::Completion, Trigger::Rehearsal];
+    let found = known.into_iter().find(|&known| trigger(known) == word);
+    found.ok_or_else(|| format!("expected violation, arrival, completion or rehearsal, found {word:?}"))
+}
+
+impl From<&(Snapshot, Time)> for SnapshotLine {
+    fn from((snapshot, due): &(Snapshot, Time)) -> SnapshotLine {
+        SnapshotLine {
+            due_us: due.micros(),
+            plan: snapshot.plan.0,
+            lane: snapshot.lane,
+            trigger: trigger(snapshot.trigger).into(),
+            now_us: snapshot.now.micros(),
+            start_us: snapshot.start.micros(),
+            budget_ns: nanos(snapshot.budget),
+            time_factor: Number(snapshot.time_factor),
+            catalog_revision: snapshot.catalog_revision,
+            jobs: snapshot.jobs.iter().map(RowLine::from).collect(),
+        }
+    }
+}
+
+impl SnapshotLine {
+    fn read(self) -> Result<(Snapshot, Time), String> {
+        let snapshot = Snapshot {
+            plan: PlanId(self.plan),
+            lane: self.lane,
+            trigger: read_trigger(&self.trigger)?,
+            now: Time::from_micros(self.now_us),
+            start: Time::from_micros(self.start_us),
+            budget: Duration::from_nanos(self.budget_ns),
+            time_factor: self.time_factor.0,
+            catalog_revision: self.catalog_revision,
+            jobs: self.jobs.into_iter().map(JobRow::from).collect(),
+        };
+        Ok((snapshot, Time::from_micros(self.due_us)))
+    }
+}
+
+impl From<&JobRow> for RowLine {
+    fn from(row: &JobRow) -> RowLine {
+        RowLine {
+            job: row.id.0,
+            table: row.table.0,
+            requests: row.requests,
+            arrival_us: row.arrival.micros(),
+            deadline_us: row.deadline.micros(),
+            min_accuracy: Number(row.min_accuracy),
+            weight: Number(row.weight),
+            tenant: row.tenant.0,
+            current: row.current,
+            late: row.late,
+        }
+    }
+}
+
+impl From<RowLine> for JobRow {
+    fn from(line: RowLine) -> JobRow {
+        JobRow {
+            id: JobId(line.job),
+            table: TableId(line.table),
+            requests: line.requests,
+            arrival: Time::from_micros(line.arrival_us),
+            deadline: Time::from_micros(line.deadline_us),
+            min_accuracy: line.min_accuracy.0,
+            weight: line.weight.0,
+            tenant: Tenant(line.tenant),
+            current: line.current,
+            late: line.late,
+        }
+    }
+}
+
+impl From<&EntryState> for EntryLine {
+    fn from(entry: &EntryState) -> EntryLine {
+        EntryLine {
+            job: (&entry.job).into(),
+            arrival_us: entry.arrival.micros(),
+            started_us: entry.started.map(Time::micros),
+            late: entry.late,
+            failed_once: entry.failed_once,
+            device_ns: nanos(entry.device_time),
+            expected_ns: nanos(entry.expected_time),
+            decisions: entry.decisions.iter().map(|&decider| decided_by(decider)).collect(),
+            steps: entry.steps.iter().map(StepLine::from).collect(),
+            choice: entry.choice,
+            last_choice: (entry.last_choice.0.0, entry.last_choice.1),
+            pending: entry.pending.iter().map(|range| (range.start, range.end)).collect(),
+            mix: entry.mix.iter().map(|&(modalities, requests)| (modalities.bits(), requests)).collect(),
+        }
+    }
+}
+
+impl From<EntryLine> for EntryState {
+    fn from(line: EntryLine) -> EntryState {
+        let decider = |plan| if plan == 0 { Decider::Squeeze } else { Decider::Policy(PlanId(plan)) };
+        EntryState {
+            job: line.job.into(),
+            arrival: Time::from_micros(line.arrival_us),
+            started: line.started_us.map(Time::from_micros),
+            late: line.late,
+            failed_once: line.failed_once,
+            device_time: Duration::from_nanos(line.device_ns),
+            expected_time: Duration::from_nanos(line.expected_ns),
+            decisions: line.decisions.into_iter().map(decider).collect(),
+            steps: line.steps.into_iter().map(Step::from).collect(),
+            choice: line.choice,
+            last_choice: (TableId(line.last_choice.0), line.last_choice.1),
+            pending: line.pending.into_iter().map(|(start, end)| Range { start, end }).collect(),
+            mix: line.mix.into_iter().map(|(bits, requests)| (ModalitySet::from_bits(bits), requests)).collect(),
+        }
+    }
+}
+
+impl From<&Step> for StepLine {
+    fn from(step: &Step) -> StepLine {
+        StepLine {
+            modalities: step.modalities.bits(),
+            batch_size: step.batch_size,
+            batches: step.batches,
+            requests: step.requests,
+            batch_ns: nanos(step.batch_latency),
+        }
+    }
+}
+
+impl From<StepLine> for Step {
+    fn from(line: StepLine) -> Step {
+        Step {
+            modalities: ModalitySet::from_bits(line.modalities),
+            batch_size: line.batch_size,
+            batches: line.batches,
+            requests: line.requests,
+            batch_latency: Duration::from_nanos(line.batch_ns),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Events.
+
+use std::time::Duration;
+
+use mosel_core::{BatchId, Event, JobId, PlanId, PolicyError, Proposal, Quality};
+use serde::{Deserialize, Serialize};
+
+use super::job::JobLine;
+use super::nanos;
+use super::number::Number;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EventLine {
+    Submit(JobLine),
+    Cancel { job: u64 },
+    Planned { plan: u64, answer: AnswerLine },
+    Done { batch: u64, took_ns: u64 },
+    Failed { batch: u64 },
+    Policy { eager: bool },
+    Wake,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AnswerLine {
+    Proposal(ProposalLine),
+    Declined(String),
+    TimedOut { budget_ns: u64 },
+    OutOfFuel(u64),
+    OutOfMemory(u64),
+    Trapped(String),
+    Malformed(String),
+    Unavailable(String),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ProposalLine {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    assignments: Vec<(u64, u32)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    order: Vec<u64>,
+    quality: QualityLine,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    objective: Option<Number>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bound: Option<Number>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum QualityLine {
+    Optimal,
+    Bounded,
+    Heuristic,
+    BestEffort,
+}
+
+impl From<&Event> for EventLine {
+    fn from(event: &Event) -> EventLine {
+        match event {
+            Event::Submit(job) => EventLine::Submit(job.into()),
+            Event::Cancel(job) => EventLine::Cancel { job: job.0 },
+            Event::Planned(plan, answer) => EventLine::Planned { plan: plan.0, answer: answer.into() },
+            Event::BatchDone(batch, took) => EventLine::Done { batch: batch.0, took_ns: nanos(*took) },
+            Event::BatchFailed(batch) => EventLine::Failed { batch: batch.0 },
+            Event::PolicyChanged { eager } => EventLine::Policy { eager: *eager },
+            Event::WakeUp => EventLine::Wake,
+        }
+    }
+}
+
+impl From<EventLine> for Event {
+    fn from(line: EventLine) -> Event {
+        match line {
+            EventLine::Submit(job) => Event::Submit(job.into()),
+            EventLine::Cancel { job } => Event::Cancel(JobId(job)),
+            EventLine::Planned { plan, answer } => Event::Planned(PlanId(plan), answer.into()),
+            EventLine::Done { batch, took_ns } => Event::BatchDone(BatchId(batch), Duration::from_nanos(took_ns)),
+            EventLine::Failed { batch } => Event::BatchFailed(BatchId(batch)),
+            EventLine::Policy { eager } => Event::PolicyChanged { eager },
+            EventLine::Wake => Event::WakeUp,
+        }
+    }
+}
+
+impl From<&Result<Proposal, PolicyError>> for AnswerLine {
+    fn from(answer: &Result<Proposal, PolicyError>) -> AnswerLine {
+        match answer {
+            Ok(proposal) => AnswerLine::Proposal(proposal.into()),
+            Err(PolicyError::Declined(words)) => AnswerLine::Declined(words.clone()),
+            Err(PolicyError::TimedOut(budget)) => AnswerLine::TimedOut { budget_ns: nanos(*budget) },
+            Err(PolicyError::OutOfFuel(fuel)) => AnswerLine::OutOfFuel(*fuel),
+            Err(PolicyError::OutOfMemory(bytes)) => AnswerLine::OutOfMemory(*bytes),
+            Err(PolicyError::Trapped(words)) => AnswerLine::Trapped(words.clone()),
+            Err(PolicyError::Malformed(words)) => AnswerLine::Malformed(words.clone()),
+            Err(PolicyError::Unavailable(words)) => AnswerLine::Unavailable(words.clone()),
+        }
+    }
+}
+
+impl From<AnswerLine> for Result<Proposal, PolicyError> {
+    fn from(line: AnswerLine) -> Result<Proposal, PolicyError> {
+        Err(match line {
+            AnswerLine::Proposal(proposal) => return Ok(proposal.into()),
+            AnswerLine::Declined(words) => PolicyError::Declined(words),
+            AnswerLine::TimedOut { budget_ns } => PolicyError::TimedOut(Duration::from_nanos(budget_ns)),
+            AnswerLine::OutOfFuel(fuel) => PolicyError::OutOfFuel(fuel),
+            AnswerLine::OutOfMemory(bytes) => PolicyError::OutOfMemory(bytes),
+            AnswerLine::Trapped(words) => PolicyError::Trapped(words),
+            AnswerLine::Malformed(words) => PolicyError::Malformed(words),
+            AnswerLine::Unavailable(words) => PolicyError::Unavailable(words),
+        })
+    }
+}
+
+impl From<&Proposal> for ProposalLine {
+    fn from(proposal: &Proposal) -> ProposalLine {
+        ProposalLine {
+            assignments: proposal.assignments.iter().map(|&(job, choice)| (job.0, choice)).collect(),
+            order: proposal.order.iter().map(|job| job.0).collect(),
+            quality: match proposal.quality {
+                Quality::Optimal => QualityLine::Optimal,
+                Quality::Bounded => QualityLine::Bounded,
+                Quality::Heuristic => QualityLine::Heuristic,
+                Quality::BestEffort => QualityLine::BestEffort,
+            },
+            objective: proposal.objective.map(Number),
+            bound: proposal.bound.map(Number),
+        }
+    }
+}
+
+impl From<ProposalLine> for Proposal {
+    fn from(line: ProposalLine) -> Proposal {
+        Proposal {
+            assignments: line.assignments.into_iter().map(|(job, choice)| (JobId(job), choice)).collect(),
+            order: line.order.into_iter().map(JobId).collect(),
+            quality: match line.quality {
+                QualityLine::Optimal => Quality::Optimal,
+                QualityLine::Bounded => Quality::Bounded,
+                QualityLine::Heuristic => Quality::Heuristic,
+                QualityLine::BestEffort => Quality::BestEffort,
+            },
+            objective: line.objective.map(|number| number.0),
+            bound: line.bound.map(|number| number.0),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the rest of a journal depends on: configuration and models.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mosel_core::{Accuracy, Config, Latency, Measurement, ModalitySet, ModelId, Profile, StrategyMatrix};
+use serde::{Deserialize, Serialize};
+
+use super::nanos;
+use super::number::Number;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ConfigLine {
+    lanes: u32,
+    max_jobs: usize,
+    policy_budget_ns: u64,
+    margin: Number,
+}
+
+impl From<&Config> for ConfigLine {
+    fn from(config: &Config) -> ConfigLine {
+        ConfigLine {
+            lanes: config.lanes,
+            max_jobs: config.max_jobs,
+            policy_budget_ns: nanos(config.policy_budget),
+            margin: Number(config.margin),
+        }
+    }
+}
+
+impl ConfigLine {
+    /// The configuration, if every value is one that a server could have.
+    pub(crate) fn read(self) -> Result<Config, String> {
+        let ConfigLine { lanes, max_jobs, policy_budget_ns, margin: Number(margin) } = self;
+        if !(1..=1024).contains(&lanes) || max_jobs == 0 || !(0.0..=100.0).contains(&margin) {
+            return Err(format!(
+                "expected 1 to 1024 lanes, at least 1 job a lane and a margin of 0 to 100, found {lanes}, {max_jobs} and {margin}"
+            ));
+        }
+        Ok(Config { lanes, max_jobs, policy_budget: Duration::from_nanos(policy_budget_ns), margin })
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ModelLine {
+    name: String,
+    /// The largest jobs that are served.
+    max_requests: u32,
+    profile_id: String,
+    modalities: Vec<String>,
+    measurements: Vec<MeasurementLine>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct MeasurementLine {
+    modalities: u32,
+    batch_size: u32,
+    mean_ns: u64,
+    median_ns: u64,
+    p95_ns: u64,
+    p99_ns: u64,
+    correct: u32,
+    samples: u32,
+    memory_bytes: u64,
+}
+
+impl From<&StrategyMatrix> for ModelLine {
+    fn from(matrix: &StrategyMatrix) -> ModelLine {
+        let profile = matrix.profile();
+        ModelLine {
+            name: profile.model.clone(),
+            max_requests: matrix.max_requests(),
+            profile_id: profile.id.clone(),
+            modalities: profile.modalities.clone(),
+            measurements: profile.measurements.iter().map(MeasurementLine::from).collect(),
+        }
+    }
+}
+
+/// The largest jobs that a journal may be about: tables are computed when it is read.
+const MOST_REQUESTS: u32 = 4096;
+
+impl ModelLine {
+    /// The strategies of the model, computed anew from its profile.
+    pub(crate) fn read(self, id: ModelId) -> Result<Arc<StrategyMatrix>, String> {
+        let ModelLine { name, max_requests, profile_id, modalities, measurements } = self;
+        if !(1..=MOST_REQUESTS).contains(&max_requests) || modalities.len() > 32 || measurements.len() > 10_000 {
+            return Err(format!(
+                "model {name}: expected jobs of 1 to {MOST_REQUESTS} requests, at most 32 modalities and 10000 \
+                 measurements, found {max_requests}, {} and {}",
+                modalities.len(),
+                measurements.len()
+            ));
+        }
+        let measurements = measurements.into_iter().map(Measurement::from).collect();
+        let profile = Profile { id: profile_id, model: name, modalities, measurements };
+        let model = profile.model.clone();
+        let matrix = StrategyMatrix::new(id, Arc::new(profile), max_requests);
+        matrix.map(Arc::new).map_err(|error| format!("model {model}: {error}"))
+    }
+}
+
+impl From<&Measurement> for MeasurementLine {
+    fn from(measurement: &Measurement) -> MeasurementLine {
+        let Latency { mean, median, p95, p99 } = measurement.latency;
+        MeasurementLine {
+            modalities: measurement.modalities.bits(),
+            batch_size: measurement.batch_size,
+            mean_ns: nanos(mean),
+            median_ns: nanos(median),
+            p95_ns: nanos(p95),
+            p99_ns: nanos(p99),
+            correct: measurement.accuracy.correct,
+            samples: measurement.accuracy.samples,
+            memory_bytes: measurement.memory_bytes,
+        }
+    }
+}
+
+impl From<MeasurementLine> for Measurement {
+    fn from(line: MeasurementLine) -> Measurement {
+        let [mean, median, p95, p99] =
+            [line.mean_ns, line.median_ns, line.p95_ns, line.p99_ns].map(Duration::from_nanos);
+        Measurement {
+            modalities: ModalitySet::from_bits(line.modalities),
+            batch_size: line.batch_size,
+            latency: Latency { mean, median, p95, p99 },
+            accuracy: Accuracy { correct: line.correct, samples: line.samples },
+            memory_bytes: line.memory_bytes,
+        }
+    }
+}

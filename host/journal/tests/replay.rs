@@ -1,0 +1,255 @@
+//! What simulations write replays without a difference, from any point on; what was changed is found.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mosel_core::scenario::Scenario;
+use mosel_core::{
+    Action, Config, Event, Job, JobId, ModelId, OnLate, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix,
+    Tenant, Time,
+};
+use mosel_journal::{Header, InPlace, JournalError, Reader, Recorder, Replayed, replay, step_line};
+use mosel_sim::{Devices, Mind, Outside, Simulation, Thought, Watcher};
+use proptest::prelude::*;
+
+const MODEL: &str = "
+    modalities video audio
+    measure audio 1 4ms 137/200
+    measure audio 4 9ms 137/200
+    measure video+audio 1 10ms 157/200
+    measure video+audio 4 32ms 157/200
+";
+
+/// Wrong in many ways, by a stream of bytes.
+struct Whim(Vec<u8>, usize);
+
+impl Mind for Whim {
+    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
+        let mut next = || {
+            self.1 += 1;
+            self.0[self.1 % self.0.len()]
+        };
+        let took = Duration::from_micros(u64::from(next()) * 40);
+        let mut proposal = Proposal::default();
+        match next() % 8 {
+            0 => return Thought { answer: Err(PolicyError::Trapped("whim \"quoted\"".into())), took },
+            1 => return Thought { answer: Err(PolicyError::OutOfFuel(7)), took },
+            2 => proposal.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
+            3 => (proposal.objective, proposal.bound) = (Some(f64::NAN), Some(f64::NEG_INFINITY)),
+            _ => {}
+        }
+        let moved = |row: &mosel_core::JobRow| (row.id, row.current.saturating_sub(u32::from(next() % 3)));
+        proposal.assignments = snapshot.jobs.iter().map(moved).collect();
+        Thought { answer: Ok(proposal), took }
+    }
+
+    fn eager(&self) -> bool {
+        self.0[0].is_multiple_of(2)
+    }
+}
+
+/// Writes a journal, and from every `each`-th step on another one.
+struct Writer {
+    each: usize,
+    steps: usize,
+    journals: Vec<Recorder<Vec<u8>>>,
+}
+
+impl Watcher for Writer {
+    fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
+        for journal in &mut self.journals {
+            journal.record(now, event, actions).map_err(|error| error.to_string())?;
+        }
+        self.steps += 1;
+        if self.steps.is_multiple_of(self.each) {
+            self.journals.push(begin(scheduler));
+        }
+        Ok(())
+    }
+}
+
+fn begin(scheduler: &Scheduler) -> Recorder<Vec<u8>> {
+    let policy = InPlace { name: "whim".into(), hash: "00ff".into(), settings: "{\"a\": 1}".into() };
+    Recorder::begin(Vec::new(), scheduler, policy, "0.1.0").expect("a vector takes everything")
+}
+
+#[derive(Clone, Debug)]
+struct Day {
+    jobs: Vec<(u64, Job)>,
+    cancels: Vec<(u64, u64)>,
+    whims: Vec<u8>,
+    lanes: u32,
+    each: usize,
+}
+
+fn day() -> impl Strategy<Value = Day> {
+    let job = (0u64..200, 1u32..12, 1u64..200, 0.0..0.8f64, 1u32..4, any::<bool>());
+    let job = job.prop_map(|(arrival, requests, slack, floor, weight, drops)| {
+        let job = Job {
+            id: JobId(0),
+            model: ModelId(0),
+            requests,
+            deadline: Time::from_millis(arrival + slack),
+            min_accuracy: floor,
+            weight: f64::from(weight) / 3.0,
+            tenant: Tenant::named(if drops { "alice" } else { "" }),
+            on_late: if drops { OnLate::Drop } else { OnLate::Run },
+        };
+        (arrival, job)
+    });
+    let jobs = prop::collection::vec(job, 1..25);
+    let cancels = prop::collection::vec((0u64..250, 0u64..25), 0..4);
+    let whims = prop::collection::vec(any::<u8>(), 2..60);
+    (jobs, cancels, whims, 1u32..3, 1usize..40).prop_map(|(jobs, cancels, whims, lanes, each)| Day {
+        jobs,
+        cancels,
+        whims,
+        lanes,
+        each,
+    })
+}
+
+/// The journals of a day: the first from its beginning.
+fn journals(day: &Day) -> Vec<Vec<u8>> {
+    let profile = Arc::new(Scenario::parse(MODEL).expect("it reads").profile);
+    let matrix = Arc::new(StrategyMatrix::new(ModelId(0), profile.clone(), 16).expect("it is sound"));
+    let config = Config { lanes: day.lanes, max_jobs: 9, ..Config::default() };
+    let scheduler = Scheduler::new(config, vec![matrix]);
+    let mut devices = Devices::new([profile.as_ref()], 3);
+    devices.failures = 0.05;
+    let mut outside: Vec<(Time, Outside)> = Vec::new();
+    for (id, &(at, job)) in day.jobs.iter().enumerate() {
+        outside.push((Time::from_millis(at), Outside::Submit(Job { id: JobId(id as u64), ..job })));
+    }
+    outside.extend(day.cancels.iter().map(|&(at, id)| (Time::from_millis(at), Outside::Cancel(JobId(id)))));
+    outside.sort_by_key(|(at, _)| *at);
+    let mut writer = Writer { each: day.each, steps: 0, journals: vec![begin(&scheduler)] };
+    let mut simulation = Simulation::new(scheduler, devices, Whim(day.whims.clone(), 0), outside);
+    simulation.run(&mut writer).expect("the day ends");
+    writer.journals.into_iter().map(|journal| journal.finish().expect("a vector takes everything")).collect()
+}
+
+fn replayed(journal: &[u8]) -> Result<Replayed, JournalError> {
+    let (header, mut reader) = Reader::new(journal)?;
+    replay(&header, &mut reader, |_, _, _, _| {})
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_journal_replays_from_its_beginning_and_from_every_checkpoint(day in day()) {
+        let journals = journals(&day);
+        for journal in &journals {
+            let replayed = replayed(journal).expect("it reads");
+            prop_assert_eq!(replayed.difference, None);
+            prop_assert_eq!(replayed.steps, journal.iter().filter(|byte| **byte == b'\n').count() - 1);
+        }
+        prop_assert_eq!(journals, self::journals(&day));
+    }
+}
+
+/// A busy day, the same every time.
+fn busy() -> Day {
+    let job = |at: u64| Job {
+        id: JobId(0),
+        model: ModelId(0),
+        requests: 8,
+        deadline: Time::from_millis(at * 10 + 150),
+        min_accuracy: 0.69,
+        weight: 1.0,
+        tenant: Tenant::default(),
+        on_late: OnLate::Run,
+    };
+    let jobs = (0..20).map(|at| (at * 10, job(at))).collect();
+    Day { jobs, cancels: vec![(55, 3)], whims: (1..40).collect(), lanes: 1, each: 1000 }
+}
+
+fn text(journal: &[u8]) -> String {
+    String::from_utf8(journal.to_vec()).expect("a journal is text")
+}
+
+#[test]
+fn a_changed_action_is_found_with_its_line_and_words() {
+    let journal = text(&journals(&busy())[0]);
+    let place = journal.find("\"predicted_finish_us\":").expect("jobs are accepted") + 22;
+    let line = journal[..place].matches('\n').count() + 1;
+    let mut changed = journal.clone();
+    changed.insert(place, '9');
+    let difference = replayed(changed.as_bytes()).expect("it reads").difference.expect("it was changed");
+    assert_eq!((difference.line, difference.action), (line, 1));
+    let words = difference.to_string();
+    assert!(words.contains("written: {\"accept\"") && words.contains("came:    {\"accept\""), "{words}");
+}
+
+#[test]
+fn a_line_that_is_missing_is_found() {
+    let journal = text(&journals(&busy())[0]);
+    let place = journal.find("{\"t\":0,\"event\":{\"submit\"").expect("a job comes at once");
+    let end = place + journal[place..].find('\n').expect("lines end") + 1;
+    let without = format!("{}{}", &journal[..place], &journal[end..]);
+    assert!(replayed(without.as_bytes()).expect("it reads").difference.is_some());
+}
+
+#[test]
+fn a_torn_last_line_is_left_out() {
+    let journal = journals(&busy()).remove(0);
+    let whole = replayed(&journal).expect("it reads");
+    let torn = replayed(&journal[..journal.len() - 5]).expect("it reads");
+    assert!(!whole.torn && torn.torn && torn.difference.is_none());
+    assert_eq!(torn.steps, whole.steps - 1);
+}
+
+#[test]
+fn spaces_are_no_difference() {
+    let journal = text(&journals(&busy())[0]).replace("\"accept\":{", "\"accept\": { ");
+    assert_eq!(replayed(journal.as_bytes()).expect("it reads").difference, None);
+}
+
+#[test]
+fn nonsense_is_refused_with_its_line() {
+    let journal = text(&journals(&busy())[0]);
+    let refusal = |text: &str| replayed(text.as_bytes()).expect_err("it is nonsense").to_string();
+    assert_eq!(refusal(""), "line 1: expected a journal, the file is empty");
+    assert!(refusal("{}\n").starts_with("line 1: expected a journal's header: "), "{}", refusal("{}\n"));
+    let other = journal.replacen("\"version\":1", "\"version\":9", 1);
+    assert_eq!(refusal(&other), "line 1: the journal is of version 9, this program reads 1");
+    let header = journal.lines().next().expect("there is a header");
+    assert!(refusal(&format!("{header}\nnonsense\n")).starts_with("line 2: expected"));
+    assert_eq!(refusal(&format!("{header}\n{{\"t\":3}}\n")), "line 2: expected an event with its actions, or a policy");
+    let back = format!("{header}\n{}{}", step(5), step(4));
+    assert_eq!(refusal(&back), "line 3: expected a time from 0.005ms on, found 0.004ms");
+    let lanes = header.replacen("\"lanes\":1,", "\"lanes\":0,", 1);
+    assert!(refusal(&format!("{lanes}\n")).contains("expected 1 to 1024 lanes"));
+}
+
+fn step(at: u64) -> String {
+    step_line(Time::from_micros(at), &Event::WakeUp, &[])
+}
+
+/// Every number of a checkpoint, spoilt: read, refused or replayed, but never a panic.
+#[test]
+fn a_spoilt_checkpoint_is_refused_in_words() {
+    let journals = journals(&Day { each: 30, ..busy() });
+    let header = text(&journals[1]);
+    let header = header.lines().next().expect("there is a header");
+    let (head, checkpoint) = header.split_once("\"checkpoint\":").expect("it begins in the middle");
+    let mut refused = 0;
+    let places: Vec<usize> = checkpoint.match_indices(|c: char| c.is_ascii_digit()).map(|(at, _)| at).collect();
+    for place in places {
+        for digit in ["0", "77", "4000000000"] {
+            let spoilt = format!("{head}\"checkpoint\":{}{digit}{}", &checkpoint[..place], &checkpoint[place + 1..]);
+            let spoilt = format!("{spoilt}\n{}", &text(&journals[1])[header.len() + 1..]);
+            refused += usize::from(replayed(spoilt.as_bytes()).is_err());
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn a_header_has_no_checkpoint_of_an_empty_server() {
+    let (header, _) = Reader::new(&journals(&busy())[0][..]).expect("it reads");
+    assert_eq!(header.checkpoint, None);
+    assert_eq!(header.policy.name, "whim");
+    assert_eq!(Header::parse(&header.to_line()).expect("it reads back").to_line(), header.to_line());
+}
