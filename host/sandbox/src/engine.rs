@@ -14,9 +14,9 @@ use crate::bindings::{Scheduler, SchedulerPre};
 use crate::cache::Cache;
 use crate::compiled::{Compiled, Known};
 use crate::guest::Guest;
-use crate::host::Host;
+use crate::host::{Host, count_time_in_fuel};
 use crate::ticker::{Ticker, Ticking};
-use crate::{Limits, LoadError, Loaded, Origin, contract};
+use crate::{Limits, LoadError, Loaded, Metering, Origin, contract};
 
 /// Compiles policies and bounds what they use up. Cheap to clone; one a process is enough.
 #[derive(Clone)]
@@ -57,6 +57,9 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&config(&limits)).context("setting up the WebAssembly engine")?;
         let mut linker = Linker::new(&wasmtime);
         Scheduler::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).context("linking the host functions")?;
+        if limits.metering == Metering::Fuel {
+            count_time_in_fuel(&mut linker).context("linking the clock that goes by fuel")?;
+        }
         let ticker = limits.metering.time().then(|| Ticker::start(wasmtime.weak())).transpose();
         let ticker = ticker.context("starting the thread that interrupts policies")?.map(|(ticker, _)| ticker);
         let (known, cache_trouble) = (Known::default(), Mutex::default());

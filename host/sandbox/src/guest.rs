@@ -107,7 +107,7 @@ impl Guest {
             Err(error) => Err(explain(&error, terms, host)),
         };
         let fuel_used = fuel_left.map(|left| terms.budget.fuel.saturating_sub(left));
-        Call { answer, fuel_used, wall: host.meter.elapsed() }
+        Call { answer, fuel_used, wall: host.meter.wall() }
     }
 
     /// What the policy says of itself.
@@ -128,14 +128,15 @@ impl Guest {
 }
 
 fn new_store(engine: &Engine, budget: Budget) -> Store<Host> {
-    let host = Host::new(Meter::start(budget.time), engine.limits().memory_bytes);
+    let meter = Meter::start(budget, engine.limits().metering);
+    let host = Host::new(meter, engine.limits().memory_bytes);
     let mut store = Store::new(engine.wasmtime(), host);
     store.limiter(|host| &mut host.memory);
     if !engine.limits().metering.time() {
         return store;
     }
     store.epoch_deadline_callback(|store| {
-        if store.data().meter.remaining() > Duration::ZERO {
+        if store.data().meter.remaining(None) > Duration::ZERO {
             Ok(UpdateDeadline::Continue(1))
         } else {
             Err(OutOfTime.into())
@@ -145,8 +146,8 @@ fn new_store(engine: &Engine, budget: Budget) -> Store<Host> {
 }
 
 fn begin(engine: &Engine, store: &mut Store<Host>, terms: &Terms) {
-    store.data_mut().begin(Meter::start(terms.budget.time), terms.now, terms.stream);
     let metering = engine.limits().metering;
+    store.data_mut().begin(Meter::start(terms.budget, metering), terms.now, terms.stream);
     if metering.fuel() {
         store.set_fuel(terms.budget.fuel).expect("the engine counts fuel");
     }

@@ -1,8 +1,10 @@
 //! The host's side of a guest: what it can reach, and what it has taken.
 
 use mosel_core::{PlanId, Time};
-use wasmtime::ResourceLimiter;
+use wasmtime::component::Linker;
+use wasmtime::{ResourceLimiter, StoreContextMut};
 
+use crate::CONTRACT_VERSION;
 use crate::bindings::{host, types};
 use crate::log::{Level, LogLine, MESSAGES_A_CALL};
 use crate::meter::Meter;
@@ -86,16 +88,40 @@ impl host::Host for Host {
     }
 
     fn now(&mut self) -> u64 {
-        (self.now + self.meter.elapsed()).micros()
+        self.now_at(None)
     }
 
     fn remaining(&mut self) -> u64 {
-        u64::try_from(self.meter.remaining().as_micros()).unwrap_or(u64::MAX)
+        self.remaining_at(None)
     }
 
     fn random(&mut self) -> u64 {
         self.stream.next()
     }
+}
+
+impl Host {
+    fn now_at(&self, fuel_left: Option<u64>) -> u64 {
+        (self.now + self.meter.elapsed(fuel_left)).micros()
+    }
+
+    fn remaining_at(&self, fuel_left: Option<u64>) -> u64 {
+        u64::try_from(self.meter.remaining(fuel_left).as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Lets guests see time pass by the fuel they use: what the contract's own functions cannot see.
+pub(crate) fn count_time_in_fuel(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut host = linker.instance(&format!("mosel:policy/host@{CONTRACT_VERSION}"))?;
+    host.func_wrap("now", |store: StoreContextMut<'_, Host>, (): ()| {
+        Ok((store.data().now_at(store.get_fuel().ok()),))
+    })?;
+    host.func_wrap("remaining", |store: StoreContextMut<'_, Host>, (): ()| {
+        Ok((store.data().remaining_at(store.get_fuel().ok()),))
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// The memory of a guest. Growing beyond the cap fails inside the guest, which most answer with a trap.
@@ -155,9 +181,10 @@ mod tests {
 
     use super::host::Host as _;
     use super::*;
+    use crate::{Budget, Metering};
 
     fn host() -> Host {
-        Host::new(Meter::start(Duration::from_secs(1)), 1000)
+        Host::new(Meter::start(Budget { fuel: 1000, time: Duration::from_secs(1) }, Metering::Time), 1000)
     }
 
     #[test]

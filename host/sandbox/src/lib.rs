@@ -34,7 +34,7 @@ pub use contract::CONTRACT_VERSION;
 pub use engine::Engine;
 pub use error::{ConfigureError, LoadError};
 pub use instance::{Decided, Instance};
-pub use limits::{Budget, Limits, Metering};
+pub use limits::{Budget, Limits, Metering, fuel_time};
 pub use loaded::{Description, Loaded, Origin};
 pub use log::{Level, LogLine};
 pub use policy::Policy;

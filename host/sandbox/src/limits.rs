@@ -33,14 +33,23 @@ pub struct Budget {
     pub time: Duration,
 }
 
+/// Fuel that a policy uses in a microsecond, where time is counted in fuel. Measured: `mosel bench policy` prints fuel
+/// and time of the shipped policies side by side.
+const FUEL_PER_MICRO: u64 = 5_000;
+
+/// How long a call that used so much fuel takes, where time is counted in fuel; rounded up to a microsecond.
+pub fn fuel_time(fuel: u64) -> Duration {
+    Duration::from_micros(fuel.div_ceil(FUEL_PER_MICRO))
+}
+
 /// Which bounds hold. Each is code in every loop of a policy and costs it time, so that one alone is faster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Metering {
     /// Both.
     #[default]
     FuelAndTime,
-    /// The deterministic one alone, for simulation and replay: when a policy is cut off does not depend on the machine.
-    /// One that looks at the clock still sees it.
+    /// The deterministic one alone, for simulation and replay: neither what a policy sees of time nor when it is cut off
+    /// depends on the machine. Its clock goes by the fuel it uses: [`fuel_time`].
     Fuel,
     /// The clock alone. Nobody knows then how much fuel a call used.
     Time,

@@ -1,6 +1,8 @@
-//! The time one call has used, of the processor and of the clock.
+//! The time one call has used, of the processor and of the clock; or of neither, where time is counted in fuel.
 
 use std::time::{Duration, Instant};
+
+use crate::{Budget, Metering, fuel_time};
 
 /// So much longer than its budget of processor time may a call last by the clock.
 const PATIENCE: u32 = 4;
@@ -9,28 +11,42 @@ const PATIENCE: u32 = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meter {
     budget: Duration,
+    /// The fuel at the beginning, where it is the only clock.
+    fuel: Option<u64>,
     began: Instant,
     cpu_began: Duration,
 }
 
 impl Meter {
-    pub(crate) fn start(budget: Duration) -> Meter {
-        Meter { budget, began: Instant::now(), cpu_began: thread_cpu_time() }
+    pub(crate) fn start(budget: Budget, metering: Metering) -> Meter {
+        let fuel = (metering == Metering::Fuel).then_some(budget.fuel);
+        Meter { budget: budget.time, fuel, began: Instant::now(), cpu_began: thread_cpu_time() }
     }
 
     pub(crate) fn budget(&self) -> Duration {
         self.budget
     }
 
-    /// By the clock.
-    pub(crate) fn elapsed(&self) -> Duration {
+    /// By the clock, whatever time is counted in.
+    pub(crate) fn wall(&self) -> Duration {
         self.began.elapsed()
     }
 
+    /// What the guest sees of time passing.
+    pub(crate) fn elapsed(&self, fuel_left: Option<u64>) -> Duration {
+        match (self.fuel, fuel_left) {
+            (Some(fuel), Some(left)) => fuel_time(fuel.saturating_sub(left)),
+            _ => self.wall(),
+        }
+    }
+
     /// What is left of the budget.
-    pub(crate) fn remaining(&self) -> Duration {
+    pub(crate) fn remaining(&self, fuel_left: Option<u64>) -> Duration {
+        if self.fuel.is_some() {
+            return self.budget.saturating_sub(self.elapsed(fuel_left));
+        }
         let cpu = thread_cpu_time().saturating_sub(self.cpu_began);
-        let wall = self.elapsed();
+        let wall = self.wall();
         self.budget.saturating_sub(cpu).min(self.budget.saturating_mul(PATIENCE).saturating_sub(wall))
     }
 }
@@ -48,22 +64,34 @@ fn thread_cpu_time() -> Duration {
 mod tests {
     use super::*;
 
+    fn meter(millis: u64, metering: Metering) -> Meter {
+        Meter::start(Budget { fuel: 1_000_000, time: Duration::from_millis(millis) }, metering)
+    }
+
     #[test]
     fn work_uses_the_budget_up() {
-        let meter = Meter::start(Duration::from_millis(5));
-        assert!(meter.remaining() > Duration::ZERO);
-        while meter.remaining() > Duration::ZERO {
+        let meter = meter(5, Metering::FuelAndTime);
+        assert!(meter.remaining(None) > Duration::ZERO);
+        while meter.remaining(None) > Duration::ZERO {
             std::hint::spin_loop();
         }
-        assert!(meter.elapsed() >= Duration::from_millis(5));
+        assert!(meter.elapsed(None) >= Duration::from_millis(5));
+    }
+
+    #[test]
+    fn where_fuel_is_the_only_clock_time_is_counted_in_it() {
+        let meter = meter(5, Metering::Fuel);
+        assert_eq!((meter.elapsed(Some(1_000_000)), meter.remaining(Some(1_000_000))), (Duration::ZERO, meter.budget));
+        let used = fuel_time(300_000);
+        assert_eq!((meter.elapsed(Some(700_000)), meter.remaining(Some(700_000))), (used, meter.budget - used));
     }
 
     #[test]
     fn waiting_uses_it_up_four_times_slower() {
-        let meter = Meter { budget: Duration::from_millis(10), ..Meter::start(Duration::ZERO) };
+        let meter = meter(10, Metering::Time);
         let waited = Meter { began: meter.began - Duration::from_millis(30), ..meter };
-        assert!(waited.remaining() > Duration::ZERO);
+        assert!(waited.remaining(None) > Duration::ZERO);
         let waited = Meter { began: meter.began - Duration::from_millis(40), ..meter };
-        assert_eq!(waited.remaining(), Duration::ZERO);
+        assert_eq!(waited.remaining(None), Duration::ZERO);
     }
 }

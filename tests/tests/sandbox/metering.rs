@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mosel_core::{PolicyError, Proposal};
-use mosel_sandbox::{Budget, Engine, Limits, Metering, Policy};
+use mosel_core::{JobId, PolicyError, Proposal};
+use mosel_sandbox::{Budget, Decided, Engine, Limits, Metering, Policy, fuel_time};
 
 use super::{FUEL, catalog, guests, limits, settings, snapshot};
 
@@ -27,6 +27,25 @@ fn fuel_alone_does_not_look_at_the_clock() {
 fn fuel_alone_ends_an_endless_loop() {
     let decided = policy(Metering::Fuel, Budget { fuel: FUEL, time: NO_TIME }, "loop-in-decide").decide(&snapshot(1));
     assert_eq!(decided.answer, Err(PolicyError::OutOfFuel(FUEL)));
+}
+
+#[test]
+fn fuel_alone_is_what_a_policy_sees_of_time() {
+    let budget = Budget { fuel: FUEL, time: SOME_TIME };
+    let engine = Engine::new(Limits { metering: Metering::Fuel, decide: budget, ..limits() }).unwrap();
+    let loaded = engine.load("hostile", guests::HOSTILE).unwrap();
+    let policy = || Policy::start(loaded.clone(), &settings("echo", 0), &catalog(), 0).unwrap();
+    let clock = || match policy().decide(&snapshot(1)) {
+        Decided { answer: Ok(proposal), fuel_used: Some(used), .. } => (proposal.order, used),
+        other => panic!("expected a clock's words, got {other:?}"),
+    };
+    let (words, used) = clock();
+    let [JobId(now), JobId(remaining)] = words[..] else { panic!("expected two times, got {words:?}") };
+    let passed = Duration::from_micros(now - snapshot(1).now.micros());
+    assert!(passed > Duration::ZERO && passed <= fuel_time(used), "{passed:?} of {:?}", fuel_time(used));
+    let left = snapshot(1).budget.min(SOME_TIME) - passed;
+    assert!(Duration::from_micros(remaining) <= left && Duration::from_micros(remaining + 20) > left, "{remaining}");
+    assert_eq!(clock(), (words, used), "the machine's clock shines through");
 }
 
 #[test]
