@@ -5,3 +5,5 @@
 #![forbid(unsafe_code)]
 
 pub mod workload;
+
+pub use workload::{Arrival, Offered, Workload, WorkloadError};
