@@ -127,7 +127,7 @@ fn decisions(outcome: &Outcome, ending: &Ending) -> Vec<Decision> {
         Decider::Squeeze => Decision::Squeeze,
         Decider::Policy(plan) => {
             let policy = ending.planned_by.iter().find(|(by, _)| *by == plan).map(|(_, policy)| (**policy).clone());
-            let PolicyTag { name, hash, generation } = policy.unwrap_or_default();
+            let PolicyTag { name, hash, generation, .. } = policy.unwrap_or_default();
             Decision::Policy { plan: plan.0, name, hash, generation }
         }
     };

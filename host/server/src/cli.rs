@@ -37,6 +37,8 @@ enum Command {
     Profile(crate::profile::ProfileArgs),
     /// Measure the server.
     Bench(client::bench::BenchArgs),
+    /// Simulate a server under a workload, in virtual time.
+    Simulate(client::simulate::SimulateArgs),
     /// Write, check, measure, push and use scheduling policies.
     Policy(client::policy::PolicyArgs),
     /// List the models of the zoo.
@@ -70,6 +72,9 @@ struct Serve {
     /// Directory of further policies, as NAME.wasm.
     #[arg(long, value_name = "DIR")]
     policy_dir: Option<PathBuf>,
+    /// Directory for journals of all that happens, for `mosel replay` and `mosel explain`.
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
     /// How long accepted jobs get to finish once the server was told to stop.
     #[arg(long, value_name = "SECONDS")]
     drain_timeout: Option<f64>,
@@ -94,6 +99,7 @@ impl Cli {
             #[cfg(feature = "torch")]
             Command::Profile(profile) => crate::profile::run(&profile),
             Command::Bench(bench) => client::bench::run(bench),
+            Command::Simulate(simulate) => client::simulate::run(&simulate),
             Command::Policy(policy) => client::policy::run(policy),
             Command::Models => {
                 mosel_models::zoo::ALL.iter().for_each(|task| println!("{task}"));
@@ -137,6 +143,7 @@ impl Serve {
         values.extend(self.null.then_some(("models.null", Value::Bool(true))));
         values.extend(self.policy.as_ref().map(|policy| ("policy.name", json!(policy))));
         values.extend(self.policy_dir.as_ref().map(|dir| ("policy.dir", json!(dir))));
+        values.extend(self.journal.as_ref().map(|dir| ("journal.dir", json!(dir))));
         values.extend(self.admin_token_file.as_ref().map(|file| ("http.admin_token_file", json!(file))));
         if let Some(seconds) = self.drain_timeout {
             let sound = seconds.is_finite() && seconds >= 0.0;

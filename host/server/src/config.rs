@@ -25,6 +25,8 @@ pub struct Config {
     pub finished: Finished,
     /// The policy in place at the start, and what it may use.
     pub policy: Policy,
+    /// What is written down of what happens.
+    pub journal: Journal,
 }
 
 /// The wire.
@@ -121,6 +123,18 @@ pub struct Policy {
     pub cache_dir: PathBuf,
 }
 
+/// What is written down of what happens: see `mosel replay`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Journal {
+    /// A directory for journals; empty for none.
+    pub dir: PathBuf,
+    /// A journal that is larger is followed by another.
+    pub max_file_bytes: u64,
+    /// Journals that are kept, the one being written included; the oldest go first.
+    pub max_files: usize,
+}
+
 impl Default for Http {
     fn default() -> Http {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -161,6 +175,12 @@ impl Default for Queue {
 impl Default for Finished {
     fn default() -> Finished {
         Finished { max_jobs: 10_000, keep_ms: 600_000 }
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Journal {
+        Journal { dir: PathBuf::new(), max_file_bytes: 64 << 20, max_files: 8 }
     }
 }
 
@@ -213,7 +233,7 @@ impl Config {
 
     /// Every value is in its range.
     pub fn check(&self) -> anyhow::Result<()> {
-        let Config { http, models, queue, finished, policy } = self;
+        let Config { http, models, queue, finished, policy, journal } = self;
         ensure!(http.listen.contains(':'), "http.listen is {:?}, expected ADDRESS:PORT", http.listen);
         within("http.threads", http.threads as u64, 1, 256)?;
         within("http.max_connections", http.max_connections as u64, 1, 1_000_000)?;
@@ -236,6 +256,8 @@ impl Config {
         }
         within("finished.max_jobs", finished.max_jobs as u64, 1, 10_000_000)?;
         within("finished.keep_ms", finished.keep_ms, 1, 24 * HOUR_MS)?;
+        within("journal.max_file_bytes", journal.max_file_bytes, 1 << 16, 1 << 40)?;
+        within("journal.max_files", journal.max_files as u64, 1, 10_000)?;
         within("policy.budget_ms", policy.budget_ms, 1, 60_000)?;
         within("policy.seed", policy.seed, 0, i64::MAX as u64)?;
         within("policy.memory_bytes", policy.memory_bytes, 1 << 20, 1 << 32)?;

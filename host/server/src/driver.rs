@@ -17,6 +17,7 @@ use mosel_core::{
 };
 use tokio::sync::oneshot;
 
+use crate::chronicle::Chronicle;
 use crate::device::Work;
 use crate::feedback::Feedback;
 use crate::jobs::{Ending, Entry, Jobs, PolicyTag, Turned, Wakes};
@@ -46,6 +47,8 @@ pub struct Parts {
     pub feedback: Arc<Feedback>,
     /// Where it is counted what happens.
     pub metrics: Arc<Metrics>,
+    /// Where it is written down.
+    pub chronicle: Arc<Chronicle>,
 }
 
 /// How a drain went.
@@ -229,7 +232,10 @@ impl Running {
         }
         self.due.push_back(event);
         while let Some(event) = self.due.pop_front() {
-            for action in self.parts.scheduler.step(now, event) {
+            let Parts { scheduler, chronicle, .. } = &mut self.parts;
+            let actions = scheduler.step(now, event.clone());
+            chronicle.step(scheduler, now, event, &actions);
+            for action in actions {
                 self.carry_out(action, now);
             }
         }
@@ -284,6 +290,7 @@ impl Running {
             self.policies.pop_front();
         }
         self.policies.push_back((PlanId(self.last_plan.0 + 1), policy.tag.clone()));
+        self.parts.chronicle.policy(now, policy.tag.clone());
         self.parts.policy = policy;
         self.step(now, Event::PolicyChanged { eager });
     }

@@ -135,6 +135,9 @@ pub struct PolicyTag {
     pub hash: String,
     /// Which installation of a policy on this server, counting from 1.
     pub generation: u64,
+    /// JSON text it was configured with; for journals.
+    #[serde(skip)]
+    pub settings: String,
 }
 
 /// One request's answer.

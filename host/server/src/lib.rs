@@ -7,6 +7,7 @@
 //! bench.
 
 pub mod certificate;
+pub mod chronicle;
 pub mod cli;
 pub mod client;
 pub mod config;

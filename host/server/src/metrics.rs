@@ -28,6 +28,8 @@ pub struct Metrics {
     generation: Gauge,
     swaps: Counter,
     rollbacks: Family<Rollback, Counter>,
+    journal_failures: Counter,
+    journal_gaps: Counter,
 }
 
 /// The counters of one policy that is in place.
@@ -125,11 +127,14 @@ impl Default for Metrics {
             generation: Gauge::default(),
             swaps: Counter::default(),
             rollbacks: Family::default(),
+            journal_failures: Counter::default(),
+            journal_gaps: Counter::default(),
         };
         metrics.register_policies();
         metrics.register_changes();
         metrics.register_shadow();
         metrics.register_jobs();
+        metrics.register_journal();
         metrics
     }
 }
@@ -171,6 +176,16 @@ impl Metrics {
     /// The policy before came back.
     pub fn rolled_back(&self, automatic: bool) {
         self.rollbacks.get_or_create(&Rollback { automatic: word(automatic) }).inc();
+    }
+
+    /// The journal could not be written.
+    pub fn journal_failed(&self) {
+        self.journal_failures.inc();
+    }
+
+    /// Something happened that the journal had no room for.
+    pub fn journal_missed(&self) {
+        self.journal_gaps.inc();
     }
 
     /// The scheduler took a job.
@@ -240,6 +255,12 @@ impl Metrics {
         registry.register("jobs_finished", "Jobs that have ended, by how", finished.clone());
         registry.register("jobs_refused", "Jobs that were not accepted, by reason", refused.clone());
         registry.register("jobs_waiting", "Jobs with requests that no batch was started for", waiting.clone());
+    }
+
+    fn register_journal(&mut self) {
+        let Metrics { registry, journal_failures, journal_gaps, .. } = self;
+        registry.register("journal_failures", "Times the journal could not be written", journal_failures.clone());
+        registry.register("journal_gaps", "Times that something was not written down for lack of room", journal_gaps.clone());
     }
 }
 

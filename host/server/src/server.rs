@@ -66,7 +66,9 @@ impl Server {
             let drained = match app.service.get() {
                 Some(service) => {
                     let within = Duration::from_millis(app.config.http.drain_timeout_ms);
-                    service.driver.drain(within).await.context("the clock died")?
+                    let drained = service.driver.drain(within).await.context("the clock died")?;
+                    service.chronicle.close();
+                    drained
                 }
                 None => Drained { given_up: 0 },
             };

@@ -8,11 +8,12 @@ use anyhow::Context;
 use mosel_core::{Event, Scheduler, Time};
 use mosel_sandbox::{Budget, Engine, Limits, Policy};
 
+use crate::chronicle::Chronicle;
 use crate::config::{self, Config};
 use crate::device;
 use crate::driver::{self, Driver};
 use crate::feedback::Feedback;
-use crate::jobs::{Entry, Jobs};
+use crate::jobs::{Entry, Jobs, PolicyTag};
 use crate::metrics::Metrics;
 use crate::planner;
 use crate::policies::rollback::{self, Rule};
@@ -35,6 +36,8 @@ pub struct Service {
     pub policies: Arc<Policies>,
     /// What happened, in numbers.
     pub metrics: Arc<Metrics>,
+    /// Writes down what happens.
+    pub chronicle: Arc<Chronicle>,
     _watch: Option<Watch>,
 }
 
@@ -49,6 +52,7 @@ impl Service {
         let trial = workshop.prepare(&config.policy.name, &config.policy.settings)?;
         let (active, policy) = first(trial, rule(&config.policy), &metrics);
         scheduler.step(Time::START, Event::PolicyChanged { eager: policy.loaded().description().eager });
+        let chronicle = Chronicle::start(&scheduler, &active.tag, &config.journal, metrics.clone())?;
 
         let lanes = config.queue.lanes;
         let jobs = Arc::new(job_table(config));
@@ -64,6 +68,7 @@ impl Service {
             policy: active.place(),
             feedback: feedback.clone(),
             metrics: metrics.clone(),
+            chronicle: chronicle.clone(),
         });
         let driver = driver.context("starting the clock")?;
         let stage = Arc::new(Stage::default());
@@ -95,7 +100,7 @@ impl Service {
         }));
         rollback::start(raised, &policies)?;
         let watch = watch::start(&policies)?;
-        Ok(Service { models, jobs, driver, policies, metrics, _watch: watch })
+        Ok(Service { models, jobs, driver, policies, metrics, chronicle, _watch: watch })
     }
 
     /// The model of this job.
@@ -108,7 +113,9 @@ impl Service {
 fn first(trial: Trial, rule: Rule, metrics: &Metrics) -> (Active, Policy) {
     const GENERATION: u64 = 1;
     let Trial { name, source, loaded, settings, policy } = trial;
-    let place = policies::place(&name, loaded.hash(), GENERATION, rule, metrics);
+    let hash = loaded.hash().into();
+    let tag = PolicyTag { name: name.clone(), hash, generation: GENERATION, settings: settings.clone() };
+    let place = policies::place(tag, rule, metrics);
     metrics.starts_with(GENERATION);
     (Active { tag: place.tag, source, loaded, settings, stats: place.stats }, policy)
 }

@@ -6,5 +6,7 @@ pub mod connection;
 #[cfg(feature = "torch")]
 pub mod demo;
 pub mod policy;
+pub mod simulate;
+mod simulated;
 pub mod spawned;
 pub mod submit;

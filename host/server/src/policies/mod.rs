@@ -151,8 +151,8 @@ impl Policies {
         self.workshop.shelf.remove(name)
     }
 
-    fn place(&self, name: &str, hash: &str, generation: u64) -> Place {
-        place(name, hash, generation, self.rule, &self.metrics)
+    fn place(&self, tag: PolicyTag) -> Place {
+        place(tag, self.rule, &self.metrics)
     }
 
     fn changing(&self) -> Changing<'_> {
@@ -164,9 +164,8 @@ impl Policies {
     }
 }
 
-/// A place for a policy: its name and number, and counters that start at nothing.
-pub fn place(name: &str, hash: &str, generation: u64, rule: Rule, metrics: &Metrics) -> Place {
-    let tag = PolicyTag { name: name.into(), hash: hash.into(), generation };
-    let stats = PolicyStats::new(rule, metrics.of_policy(name));
+/// A place for a policy, with counters that start at nothing.
+pub fn place(tag: PolicyTag, rule: Rule, metrics: &Metrics) -> Place {
+    let stats = PolicyStats::new(rule, metrics.of_policy(&tag.name));
     Place { tag: tag.into(), stats: stats.into() }
 }

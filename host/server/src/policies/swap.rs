@@ -183,7 +183,8 @@ impl Policies {
     fn install(&self, trial: Trial, left: Option<Arc<Saved>>, _: &Changing) -> Result<Changed, SwapError> {
         let Trial { name, source, loaded, settings, policy } = trial;
         let generation = self.active().tag.generation + 1;
-        let place = self.place(&name, loaded.hash(), generation);
+        let hash = loaded.hash().into();
+        let place = self.place(PolicyTag { name: name.clone(), hash, generation, settings: settings.clone() });
         let (done, installed) = sync_channel(1);
         let install = Install { place: place.clone(), policy, left, done };
         self.planner.send(Order::Install(Box::new(install))).map_err(|_| SwapError::Stopping)?;

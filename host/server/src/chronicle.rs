@@ -1,0 +1,258 @@
+//! What happened, on its way from the driver to a journal on disk.
+//!
+//! The driver hands over every step under its lock and never waits: what there is no room for is lost, the journal is
+//! told so by being begun anew with the scheduler's state as it is after the gap. A thread of its own, which wakes up a
+//! few times a second, does the writing.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use anyhow::Context;
+use mosel_core::{Action, Checkpoint, Event, Scheduler, Time};
+use mosel_journal::{Folder, Header, InPlace, Written, policy_line, step_line};
+
+use crate::config;
+use crate::jobs::PolicyTag;
+use crate::metrics::Metrics;
+
+/// Where the driver leaves what happened.
+pub struct Chronicle {
+    desk: Mutex<Desk>,
+    came: Condvar,
+    /// The journal is full: the state is wanted with the next step.
+    wants_state: AtomicBool,
+    historian: Mutex<Historian>,
+    metrics: Arc<Metrics>,
+}
+
+/// What waits to be written down.
+#[derive(Default)]
+struct Desk {
+    records: Vec<Record>,
+    /// Room that the records take, in rows of queues.
+    rows: usize,
+    /// Something was lost since the last record.
+    gap: bool,
+    /// The historian sleeps until it is woken.
+    asleep: bool,
+    closed: bool,
+}
+
+enum Record {
+    Step(Time, Event, Vec<Action>),
+    Policy(Time, Arc<PolicyTag>),
+    /// What comes after this is about a scheduler in this state.
+    State(Box<Checkpoint>),
+}
+
+/// Rows of queues (of a few hundred bytes) that may wait to be written down.
+const MOST_ROWS: usize = 200_000;
+/// How often the historian looks, while something happens.
+const PACE: Duration = Duration::from_millis(25);
+
+struct Historian {
+    folder: Option<Folder>,
+    header: Header,
+    metrics: Arc<Metrics>,
+}
+
+impl Chronicle {
+    /// Begins with this scheduler.
+    pub fn start(
+        scheduler: &Scheduler,
+        tag: &PolicyTag,
+        journal: &config::Journal,
+        metrics: Arc<Metrics>,
+    ) -> anyhow::Result<Arc<Chronicle>> {
+        let header = Header::of(scheduler, in_place(tag), env!("CARGO_PKG_VERSION"));
+        let folder = (!journal.dir.as_os_str().is_empty()).then(|| open(journal, &header)).transpose()?;
+        let chronicle = Arc::new(Chronicle {
+            desk: Mutex::default(),
+            came: Condvar::new(),
+            wants_state: AtomicBool::new(false),
+            historian: Mutex::new(Historian { folder, header, metrics: metrics.clone() }),
+            metrics,
+        });
+        let historian = Arc::downgrade(&chronicle);
+        let write = move || {
+            while let Some(chronicle) = historian.upgrade() {
+                if !chronicle.keep_up() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name("historian".into()).spawn(write).context("starting the historian")?;
+        Ok(chronicle)
+    }
+
+    /// A step was taken.
+    pub fn step(&self, scheduler: &Scheduler, now: Time, event: Event, actions: &[Action]) {
+        let rows = 1 + actions.iter().map(rows).sum::<usize>();
+        let mut desk = self.desk();
+        if desk.rows + rows > MOST_ROWS {
+            if !std::mem::replace(&mut desk.gap, true) {
+                self.metrics.journal_missed();
+            }
+            return;
+        }
+        desk.rows += rows;
+        // the state is the one after this step
+        if std::mem::take(&mut desk.gap) {
+            desk.records.push(Record::State(scheduler.checkpoint().into()));
+        } else {
+            desk.records.push(Record::Step(now, event, actions.to_vec()));
+            if self.wants_state.swap(false, Ordering::Relaxed) {
+                desk.records.push(Record::State(scheduler.checkpoint().into()));
+            }
+        }
+        self.wake(desk);
+    }
+
+    /// Another policy is about to be put in place.
+    pub fn policy(&self, now: Time, tag: Arc<PolicyTag>) {
+        let mut desk = self.desk();
+        desk.records.push(Record::Policy(now, tag));
+        self.wake(desk);
+    }
+
+    /// Writes down what is left. Nothing may happen after it.
+    pub fn close(&self) {
+        let mut historian = self.historian();
+        self.catch_up(&mut historian);
+        let mut desk = self.desk();
+        desk.closed = true;
+        drop(desk);
+        self.came.notify_one();
+    }
+
+    /// Waits until something came, and a while longer, and writes it down; not so, once nothing will come any more.
+    fn keep_up(&self) -> bool {
+        let mut desk = self.desk();
+        while desk.records.is_empty() && !desk.closed {
+            desk.asleep = true;
+            // whoever drops the last strong reference notifies nobody
+            let (woken, timeout) = self.came.wait_timeout(desk, Duration::from_secs(1)).expect(SOUND);
+            desk = woken;
+            desk.asleep = false;
+            if timeout.timed_out() {
+                return !desk.closed;
+            }
+        }
+        let closed = desk.closed;
+        drop(desk);
+        if !closed {
+            std::thread::sleep(PACE);
+        }
+        self.catch_up(&mut self.historian());
+        !closed
+    }
+
+    fn catch_up(&self, historian: &mut Historian) {
+        let mut desk = self.desk();
+        desk.rows = 0;
+        let records = std::mem::take(&mut desk.records);
+        drop(desk);
+        for record in records {
+            if historian.write_down(record) {
+                self.wants_state.store(true, Ordering::Relaxed);
+            }
+        }
+        historian.flush();
+    }
+
+    fn wake(&self, desk: MutexGuard<'_, Desk>) {
+        let asleep = desk.asleep;
+        drop(desk);
+        if asleep {
+            self.came.notify_one();
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().expect(SOUND)
+    }
+
+    fn historian(&self) -> MutexGuard<'_, Historian> {
+        self.historian.lock().expect(SOUND)
+    }
+}
+
+const SOUND: &str = "nobody panics while writing down what happened";
+
+impl Historian {
+    /// The journal is full if it says so.
+    fn write_down(&mut self, record: Record) -> bool {
+        match record {
+            Record::Step(at, event, actions) => {
+                self.line(|| step_line(at, &event, &actions))
+            }
+            Record::Policy(at, tag) => {
+                self.header.policy = in_place(&tag);
+                let policy = self.header.policy.clone();
+                self.line(|| policy_line(at, &policy))
+            }
+            Record::State(checkpoint) => {
+                self.begin(*checkpoint);
+                false
+            }
+        }
+    }
+
+    fn line(&mut self, line: impl FnOnce() -> String) -> bool {
+        let Some(folder) = self.folder.as_mut().filter(|folder| folder.is_open()) else { return false };
+        match folder.write(&line()) {
+            Ok(written) => written == Written::Full,
+            Err(error) => {
+                self.metrics.journal_failed();
+                tracing::error!("the journal cannot be written, and is begun anew: {error}");
+                true
+            }
+        }
+    }
+
+    fn begin(&mut self, checkpoint: Checkpoint) {
+        self.header.checkpoint = Some(checkpoint);
+        self.header.written = Some(written());
+        let Some(folder) = &mut self.folder else { return };
+        if let Err(error) = folder.begin(&self.header) {
+            self.metrics.journal_failed();
+            tracing::error!("no journal can be begun: {error}");
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some(folder) = &mut self.folder else { return };
+        if let Err(error) = folder.flush() {
+            self.metrics.journal_failed();
+            tracing::error!("the journal cannot be written: {error}");
+        }
+    }
+}
+
+fn open(journal: &config::Journal, header: &Header) -> anyhow::Result<Folder> {
+    let path: &Path = &journal.dir;
+    let begin = || {
+        let mut folder = Folder::open(path, journal.max_file_bytes, journal.max_files)?;
+        folder.begin(&Header { written: Some(written()), ..header.clone() })?;
+        std::io::Result::Ok(folder)
+    };
+    begin().with_context(|| format!("beginning a journal in {}", path.display()))
+}
+
+fn written() -> String {
+    jiff::Timestamp::now().round(jiff::Unit::Second).map_or_else(|_| String::new(), |now| now.to_string())
+}
+
+fn in_place(tag: &PolicyTag) -> InPlace {
+    InPlace { name: tag.name.clone(), hash: tag.hash.clone(), settings: tag.settings.clone() }
+}
+
+fn rows(action: &Action) -> usize {
+    match action {
+        Action::Plan(snapshot) => snapshot.jobs.len(),
+        Action::Adopt(_, jobs) => jobs.len(),
+        _ => 0,
+    }
+}
