@@ -1,0 +1,154 @@
+//! Every kind of chart, drawn from made-up numbers: `cargo run -p mosel-chart --example gallery [FOLDER] > gallery.html`.
+//!
+//! With a folder, every figure is written there as a file of its own too.
+
+use mosel_chart::lines::{Panel, Point, Position, Reference, Row, Series, Sharing, Spread};
+use mosel_chart::{Axis, Lines, Numbers, Scale};
+
+fn main() -> std::io::Result<()> {
+    let figures =
+        [("loads", loads().svg()), ("one", one().svg()), ("rows", rows().svg()), ("extreme", extreme().svg())];
+    if let Some(folder) = std::env::args().nth(1) {
+        for (name, svg) in &figures {
+            std::fs::write(format!("{folder}/{name}.svg"), svg)?;
+        }
+    }
+    Ok(())
+}
+
+/// Numbers that look random and are the same every time.
+struct Noise(u64);
+
+impl Noise {
+    /// Evenly from 0 to 1.
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+const POLICIES: [&str; 7] =
+    ["exact", "ilp", "greedy", "squeeze", "fair-share", "earliest-deadline", "highest-accuracy"];
+const LOADS: [f64; 6] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
+
+fn percent(label: &str) -> Axis {
+    Axis { label: label.into(), numbers: Numbers::Percent, reach: Some((0.0, 1.0)), ..Axis::default() }
+}
+
+fn load() -> Axis {
+    Axis { label: "offered load (multiple of capacity)".into(), scale: Scale::Log2, ..Axis::default() }
+}
+
+fn series(name: &str, knee: f64, noise: &mut Noise) -> Series {
+    let point = |load: f64| {
+        let y = 1.0 / (1.0 + (load / knee).powi(3)) * (1.0 - 0.004 * noise.next());
+        let half = 0.03 * (1.0 - y) + 0.003;
+        Point { x: load, y, interval: Some(((y - half).max(0.0), (y + half).min(1.0))) }
+    };
+    Series { name: name.into(), points: LOADS.map(point).to_vec(), dashed: name == "highest-accuracy" }
+}
+
+fn loads_panel(title: &str, seed: u64) -> Panel {
+    let mut noise = Noise(seed);
+    let knees = [5.0, 4.98, 4.6, 4.4, 4.4, 2.2, 1.1].map(|knee| knee / (1.0 + seed as f64 / 20.0));
+    let series = POLICIES.iter().zip(knees).map(|(name, knee)| series(name, knee, &mut noise)).collect();
+    let capacity = Reference { text: "capacity".into(), at: Position::X(1.0) };
+    Panel { title: title.into(), series, references: vec![capacity] }
+}
+
+fn loads() -> Lines {
+    let row = |model: &str, seed| {
+        let panel = |(number, trace): (u64, &str)| loads_panel(&format!("{model}, {trace}"), seed + number);
+        let traces = [(0, "steady"), (1, "bursty"), (2, "diurnal")];
+        Row { y: percent("deadlines met"), panels: traces.map(panel).to_vec() }
+    };
+    Lines {
+        title: "Deadlines met by load (synthetic)".into(),
+        description: "Made-up numbers: seven policies at six loads.".into(),
+        x: load(),
+        rows: vec![row("emoji", 1), row("audio-visual", 9)],
+        ..Lines::default()
+    }
+}
+
+fn one() -> Lines {
+    let mut noise = Noise(5);
+    let mut series: Vec<Series> = POLICIES.iter().map(|name| series(name, 40.0, &mut noise)).collect();
+    series[6] = self::series("highest-accuracy", 1.4, &mut noise);
+    series[5].points[3].y = f64::NAN;
+    let floor = Reference { text: "floor asked".into(), at: Position::Y(0.8) };
+    let panel = Panel { title: "Five lines that end together, one with a gap".into(), series, references: vec![floor] };
+    Lines {
+        title: "One panel (synthetic)".into(),
+        x: load(),
+        rows: vec![Row {
+            y: Axis { reach: None, ..percent("share of jobs served at or above their floor") },
+            panels: vec![panel],
+        }],
+        spread: Spread::Whiskers,
+        ..Lines::default()
+    }
+}
+
+fn rows() -> Lines {
+    let mut noise = Noise(17);
+    let axis = |label: &str, scale| Axis { label: label.into(), scale, ..Axis::default() };
+    let mut panel = |title: &str, unit: f64| {
+        let series = POLICIES[..4].iter().enumerate().map(|(number, name)| {
+            let point = |step: u32| {
+                let x = f64::from(step) / 4.0;
+                Point::new(x, unit * (1.0 + number as f64 / 9.0) * (1.0 + x * x) * (1.0 + 0.1 * noise.next()))
+            };
+            Series { name: (*name).into(), points: (0..60).map(point).collect(), dashed: false }
+        });
+        Panel {
+            title: title.into(),
+            series: series.collect(),
+            references: vec![
+                Reference { text: "swap to greedy".into(), at: Position::X(5.0) },
+                Reference { text: "swap back".into(), at: Position::X(5.5) },
+                Reference { text: "end".into(), at: Position::X(14.5) },
+            ],
+        }
+    };
+    Lines {
+        title: "Two quantities (synthetic)".into(),
+        x: axis("time (s)", Scale::Linear),
+        rows: vec![
+            Row { y: axis("waiting jobs", Scale::Linear), panels: vec![panel("small", 3.0), panel("large", 40_000.0)] },
+            Row {
+                y: axis("completion p99 (ms)", Scale::Log10),
+                panels: vec![panel("small", 0.2), panel("large", 70.0)],
+            },
+        ],
+        sharing: Sharing::Panel,
+        ..Lines::default()
+    }
+}
+
+fn extreme() -> Lines {
+    let panel = |title: &str, points: &[(f64, f64)]| Panel {
+        title: title.into(),
+        series: vec![Series {
+            name: "a name that is much too long to be written out at the end of a line".into(),
+            points: points.iter().map(|&(x, y)| Point::new(x, y)).collect(),
+            dashed: false,
+        }],
+        references: Vec::new(),
+    };
+    Lines {
+        title: "Extremes (synthetic)".into(),
+        x: Axis { label: "x".into(), ..Axis::default() },
+        rows: vec![Row {
+            y: Axis { label: "some quantity <with> & without a unit".into(), ..Axis::default() },
+            panels: vec![
+                panel("Huge", &[(0.0, 1.2e12), (1.0, 3.1e12), (2.0, 2.2e12)]),
+                panel("Tiny", &[(0.0, 1.2e-8), (1.0, 3.1e-8)]),
+                panel("One point", &[(1.0, 3.0)]),
+                panel("Nothing", &[]),
+            ],
+        }],
+        sharing: Sharing::Panel,
+        ..Lines::default()
+    }
+}

@@ -1,0 +1,146 @@
+//! Where the panels of a figure of lines are, and what stands round them.
+
+use super::panel::{self, Plot};
+use super::{Lines, Panel, Position, Row, Sharing, ends, extent};
+use crate::WIDTH;
+use crate::canvas::{Area, Canvas, Label};
+use crate::frame::{self, BELOW, BESIDE, NAME_LINES, TITLE_LINES, rung_count};
+use crate::legend::{self, Swatch};
+use crate::palette::Style;
+use crate::span::Span;
+use crate::strip::Strip;
+use crate::text::{PLAIN, SMALL, TITLE};
+
+/// Pixels: round the figure, between rows, below a title and the legend.
+const EDGE: f64 = 8.0;
+const BETWEEN_ROWS: f64 = 20.0;
+const BELOW_TITLE: f64 = 6.0;
+const BELOW_LEGEND: f64 = 10.0;
+/// Between a panel's names and what stands left of the next panel.
+const BETWEEN_COLUMNS: f64 = 14.0;
+/// A panel is never narrower than this.
+const NARROWEST: f64 = 130.0;
+
+pub(super) fn draw(lines: &Lines) -> String {
+    let figure = Figure::of(lines);
+    let mut canvas = Canvas::default();
+    let mut top = EDGE;
+    if lines.panels().count() > 1 && !figure.keys.is_empty() {
+        let width = figure.width - 2.0 * EDGE;
+        top = legend::draw(&mut canvas, &figure.keys, Swatch::Line, EDGE, width, top) + BELOW_LEGEND;
+    }
+    for (number, row) in lines.rows.iter().enumerate() {
+        let is_last = number + 1 == lines.rows.len();
+        top = figure.row(&mut canvas, row, number, top);
+        if is_last {
+            top = figure.names_below(&mut canvas, row, top);
+        }
+        top += if is_last { EDGE } else { BETWEEN_ROWS };
+    }
+    canvas.finish(figure.width, top, &lines.title, &lines.description)
+}
+
+/// What all panels have in common.
+struct Figure<'a> {
+    lines: &'a Lines,
+    keys: Vec<(&'a str, Style)>,
+    x: Span,
+    /// By row and panel.
+    y: Vec<Vec<Span>>,
+    width: f64,
+    /// Of a plot without anything round it.
+    plot: (f64, f64),
+    /// From the figure's edge to the first plot, and from one plot's left to the next one's.
+    left: f64,
+    pitch: f64,
+    /// What the names at the ends of lines take.
+    margin: f64,
+}
+
+impl<'a> Figure<'a> {
+    fn of(lines: &'a Lines) -> Figure<'a> {
+        let columns = lines.rows.iter().map(|row| row.panels.len()).max().unwrap_or(0).max(1);
+        let most_names = lines.panels().map(|panel| panel.series.len() + panel.references.len()).max().unwrap_or(0);
+        let usual = match columns {
+            1 if lines.rows.len() < 2 => 360.0,
+            1 => 260.0,
+            2 => 235.0,
+            _ => 190.0,
+        };
+        let height = f64::max(usual, (most_names + 1) as f64 * SMALL.line());
+        let (x, y) = (extent::across(lines), extent::up(lines, rung_count(height)));
+        let ticks = y.iter().flatten().flat_map(|span| span.ticks(rung_count(height)));
+        let numbers = ticks.map(|tick| SMALL.width(&tick.label)).fold(0.0, f64::max) + BESIDE;
+        let name_lines = lines.rows.iter().map(|row| PLAIN.wrap(&row.y.label, height, NAME_LINES).len()).max();
+        let name = name_lines.unwrap_or(0) as f64 * PLAIN.line() + BESIDE;
+        let widest = x.ticks(8).iter().map(|tick| SMALL.width(&tick.label)).fold(0.0, f64::max);
+        let margin = lines.panels().map(|panel| ends::width(panel, columns)).fold(widest, f64::max);
+        let left = (EDGE + name + numbers).max(widest / 2.0);
+        let between = margin + BETWEEN_COLUMNS + if lines.sharing == Sharing::Panel { numbers } else { 0.0 };
+        let taken = left + between * (columns - 1) as f64 + margin + EDGE;
+        let plot = ((WIDTH - taken) / columns as f64).max(NARROWEST);
+        Figure {
+            lines,
+            keys: lines.keys(),
+            x,
+            y,
+            width: taken + plot * columns as f64,
+            plot: (plot, height),
+            left,
+            pitch: plot + between,
+            margin,
+        }
+    }
+
+    /// Draws a row of panels with their titles; returns where the numbers below them end.
+    fn row(&self, canvas: &mut Canvas, row: &Row, number: usize, top: f64) -> f64 {
+        let (width, height) = self.plot;
+        let lefts = (0..row.panels.len()).map(|column| self.left + column as f64 * self.pitch);
+        let titles: Vec<Vec<String>> =
+            row.panels.iter().map(|panel| TITLE.wrap(&panel.title, width + self.margin, TITLE_LINES)).collect();
+        let strips: Vec<Strip> =
+            row.panels.iter().zip(lefts.clone()).map(|(panel, left)| self.strip(panel, left)).collect();
+        let titles_end = top + titles.iter().map(Vec::len).max().unwrap_or(0) as f64 * TITLE.line();
+        let plots_start = titles_end + BELOW_TITLE + strips.iter().map(Strip::height).fold(0.0, f64::max);
+        for (column, (panel, left)) in row.panels.iter().zip(lefts).enumerate() {
+            frame::paragraph(canvas, &titles[column], Label { face: TITLE, ..Label::at(left, 0.0) }, top);
+            let area = Area { left, top: plots_start, width, height };
+            let (x, y, spread) = (self.x, self.y[number][column], self.lines.spread);
+            let plot = Plot { area, x, y, spread, margin: self.margin, keys: &self.keys };
+            let numbered = column == 0 || self.lines.sharing == Sharing::Panel;
+            frame::rungs(canvas, area, &plot.y.ticks(rung_count(height)), numbered);
+            frame::posts(canvas, area, &plot.x.ticks_across(width - 2.0 * frame::INSET));
+            frame::base(canvas, area, area.bottom());
+            strips[column].draw(canvas, area.top, area.bottom());
+            panel::draw(canvas, &plot, panel);
+            if column == 0 {
+                let name = PLAIN.wrap(&row.y.label, height, NAME_LINES);
+                frame::name_beside(canvas, area, &name, EDGE + PLAIN.line() / 2.0);
+            }
+        }
+        plots_start + height + BELOW
+    }
+
+    /// The name of the horizontal axis under every panel of the last row; returns where it ends.
+    fn names_below(&self, canvas: &mut Canvas, row: &Row, top: f64) -> f64 {
+        let (width, height) = self.plot;
+        // the name may be longer than the panel is wide, as far as its neighbours are not
+        let beyond = (self.left - EDGE).min(self.margin).min((self.pitch - width) / 2.0 - EDGE).max(0.0);
+        let mut end = top;
+        for column in 0..row.panels.len() {
+            let left = self.left + column as f64 * self.pitch - beyond;
+            let area = Area { left, top: top - BELOW - height, width: width + 2.0 * beyond, height };
+            end = frame::name_below(canvas, area, &self.lines.x.label);
+        }
+        end
+    }
+
+    fn strip(&self, panel: &Panel, left: f64) -> Strip {
+        let area = Area { left, top: 0.0, width: self.plot.0, height: 0.0 };
+        let marks = panel.references.iter().filter_map(|reference| match reference.at {
+            Position::X(x) => Some((frame::across(area, self.x.share(x)?), reference.text.as_str())),
+            Position::Y(_) => None,
+        });
+        Strip::of(marks, left, left + self.plot.0 + self.margin)
+    }
+}
