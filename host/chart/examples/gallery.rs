@@ -2,12 +2,19 @@
 //!
 //! With a folder, every figure is written there as a file of its own too.
 
+use mosel_chart::bars::{self, Bar, Group};
 use mosel_chart::lines::{Panel, Point, Position, Reference, Row, Series, Sharing, Spread};
-use mosel_chart::{Axis, Lines, Numbers, Scale};
+use mosel_chart::{Axis, Bars, Lines, Numbers, Scale};
 
 fn main() -> std::io::Result<()> {
-    let figures =
-        [("loads", loads().svg()), ("one", one().svg()), ("rows", rows().svg()), ("extreme", extreme().svg())];
+    let figures = [
+        ("loads", loads().svg()),
+        ("one", one().svg()),
+        ("rows", rows().svg()),
+        ("extreme", extreme().svg()),
+        ("selections", selections(1).svg()),
+        ("selections3", selections(3).svg()),
+    ];
     if let Some(folder) = std::env::args().nth(1) {
         for (name, svg) in &figures {
             std::fs::write(format!("{folder}/{name}.svg"), svg)?;
@@ -150,5 +157,43 @@ fn extreme() -> Lines {
         }],
         sharing: Sharing::Panel,
         ..Lines::default()
+    }
+}
+
+/// Figure 1: what every selection of a model's modalities costs and is worth.
+fn selections(columns: usize) -> Bars {
+    let models: [(&str, &[&str]); 3] = [
+        ("emoji", &["text", "image", "text+image"]),
+        (
+            "audio-visual emotion",
+            &["audio", "video", "text", "audio+text", "audio+video", "video+text", "audio+video+text"],
+        ),
+        ("one", &["all"]),
+    ];
+    let panel = |title: &str, label: &str, numbers, value: &dyn Fn(usize, usize) -> (f64, f64)| {
+        let group = |(model, (name, selections)): (usize, &(&str, &[&str]))| {
+            let bar = |(place, name): (usize, &&str)| {
+                let (value, half) = value(model, place);
+                let interval = (half > 0.0).then_some((value - half, value + half));
+                Bar { name: (*name).into(), value, interval }
+            };
+            Group { name: (*name).into(), bars: selections.iter().enumerate().map(bar).collect() }
+        };
+        let groups = models.iter().enumerate().map(group).collect();
+        bars::Panel { title: title.into(), label: label.into(), numbers, groups }
+    };
+    let latency = |model, place| ((1.7 + model as f64 * 9.3) * 1.6f64.powi(place as i32), 0.2 * (place + 1) as f64);
+    let memory =
+        |model, place| if (model, place) == (1, 2) { (f64::NAN, 0.0) } else { ((model + 1) as f64 * 1234.5, 0.0) };
+    let accuracy = |_, place| (1.0 - 0.3 / (place + 1) as f64, 0.02);
+    Bars {
+        title: "Selections (synthetic)".into(),
+        description: "Made-up numbers: time, memory and accuracy of every selection of three models.".into(),
+        columns,
+        panels: vec![
+            panel("Median time of a batch of 8", "time (ms)", Numbers::Plain, &latency),
+            panel("Peak memory of a batch of 8", "memory (MB)", Numbers::Plain, &memory),
+            panel("Accuracy, held out, with 95 % interval", "accuracy", Numbers::Percent, &accuracy),
+        ],
     }
 }

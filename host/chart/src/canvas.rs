@@ -49,6 +49,27 @@ impl Label<'static> {
     }
 }
 
+impl Label<'_> {
+    /// What the words will cover, at most.
+    pub(crate) fn area(&self, words: &str) -> Area {
+        let (length, thickness) = (self.face.width(words), self.face.size);
+        let before = match self.anchor {
+            Anchor::Start => 0.0,
+            Anchor::Middle => length / 2.0,
+            Anchor::End => length,
+        };
+        match self.turned {
+            false => Area { left: self.x - before, top: self.y - thickness / 2.0, width: length, height: thickness },
+            true => Area {
+                left: self.x - thickness / 2.0,
+                top: self.y + before - length,
+                width: thickness,
+                height: length,
+            },
+        }
+    }
+}
+
 /// Text that says what is shown.
 pub(crate) const INK: &str = "#222";
 /// Text that only helps to read it.
@@ -77,6 +98,12 @@ impl Canvas {
         self.element(&format!(
             "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" fill=\"{ink}\"{anchor}{weight}{turn}>{words}</text>"
         ));
+    }
+
+    /// Text that no line of a grid runs through.
+    pub(crate) fn text_on_white(&mut self, label: &Label, words: &str) {
+        self.rect(label.area(words), "fill=\"#fff\"", "");
+        self.text(label, words);
     }
 
     pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), paint: &str) {

@@ -5,7 +5,8 @@ use crate::span::Tick;
 use crate::text::{PLAIN, SMALL};
 
 const GRID: &str = "stroke=\"#e4e4e4\" stroke-width=\"1\"";
-const BASE: &str = "stroke=\"#8a8a8a\" stroke-width=\"1\"";
+/// How the lines are drawn that panels stand on.
+pub(crate) const BASE: &str = "stroke=\"#8a8a8a\" stroke-width=\"1\"";
 /// Pixels from a panel to the numbers beside it.
 pub(crate) const BESIDE: f64 = 6.0;
 /// Pixels that the numbers below a panel take.
@@ -80,7 +81,7 @@ pub(crate) fn name_below(canvas: &mut Canvas, area: Area, name: &str) -> f64 {
 /// Lines that the name of an axis is broken into at most.
 pub(crate) const NAME_LINES: usize = 3;
 
-/// The height and the width left to a title above a panel, and how many lines it has at most.
+/// Lines that a title is broken into at most.
 pub(crate) const TITLE_LINES: usize = 3;
 
 /// Numbers along an axis of this height, about as many as can be read with ease.

@@ -29,6 +29,7 @@ mod tests;
 mod text;
 
 pub use axis::{Axis, Scale};
+pub use bars::Bars;
 pub use lines::Lines;
 pub use numbers::Numbers;
 
