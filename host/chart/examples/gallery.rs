@@ -3,8 +3,9 @@
 //! With a folder, every figure is written there as a file of its own too.
 
 use mosel_chart::bars::{self, Bar, Group};
+use mosel_chart::distributions::{self, Distribution};
 use mosel_chart::lines::{Panel, Point, Position, Reference, Row, Series, Sharing, Spread};
-use mosel_chart::{Axis, Bars, Lines, Numbers, Scale};
+use mosel_chart::{Axis, Bars, Distributions, Lines, Numbers, Scale};
 
 fn main() -> std::io::Result<()> {
     let figures = [
@@ -14,6 +15,8 @@ fn main() -> std::io::Result<()> {
         ("extreme", extreme().svg()),
         ("selections", selections(1).svg()),
         ("selections3", selections(3).svg()),
+        ("distributions", completions(2).svg()),
+        ("distributions1", completions(1).svg()),
     ];
     if let Some(folder) = std::env::args().nth(1) {
         for (name, svg) in &figures {
@@ -194,6 +197,37 @@ fn selections(columns: usize) -> Bars {
             panel("Median time of a batch of 8", "time (ms)", Numbers::Plain, &latency),
             panel("Peak memory of a batch of 8", "memory (MB)", Numbers::Plain, &memory),
             panel("Accuracy, held out, with 95 % interval", "accuracy", Numbers::Percent, &accuracy),
+        ],
+    }
+}
+
+/// How long jobs took, and how accurate they were.
+fn completions(columns: usize) -> Distributions {
+    let mut noise = Noise(3);
+    let mut panel = |title: &str, x: Axis, draw: &dyn Fn(f64, f64) -> f64| {
+        let distributions = POLICIES.iter().enumerate().map(|(number, name)| {
+            let count = [5000, 800, 12, 1, 0, 300, 31][number];
+            let samples = (0..count).map(|_| draw(number as f64, noise.next() * noise.next())).collect();
+            Distribution { name: (*name).into(), samples }
+        });
+        let reference = distributions::Reference { text: "asked".into(), at: draw(1.0, 0.3) };
+        distributions::Panel {
+            title: title.into(),
+            x,
+            distributions: distributions.collect(),
+            references: vec![reference],
+        }
+    };
+    let time = Axis { label: "completion (ms)".into(), scale: Scale::Log10, ..Axis::default() };
+    Distributions {
+        title: "Completions (synthetic)".into(),
+        description: "Made-up numbers: completion times and accuracies of seven policies.".into(),
+        columns,
+        panels: vec![
+            panel("Completion", time, &|number, drawn| (1.0 + number) * 3.0 * (4.0 * drawn).exp()),
+            panel("Accuracy of a job", percent("accuracy"), &|number, drawn| {
+                ((1.0 - drawn * (0.3 + number / 20.0)) * 16.0).round() / 16.0
+            }),
         ],
     }
 }

@@ -111,7 +111,9 @@ impl<'a> Figure<'a> {
         for (column, panel) in panels.iter().enumerate() {
             let left = self.left + column as f64 * (self.plot_width + BETWEEN + self.left);
             let area = Area { left, top: start, width: self.plot_width, height: HEIGHT };
-            frame::paragraph(canvas, &titles[column], Label { face: TITLE, ..Label::at(left, 0.0) }, top);
+            let title = &titles[column];
+            let title_top = titles_end - title.len() as f64 * TITLE.line();
+            frame::paragraph(canvas, title, Label { face: TITLE, ..Label::at(left, 0.0) }, title_top);
             frame::name_beside(canvas, area, &name(panel), left - self.left + EDGE + PLAIN.line() / 2.0);
             panel::draw(canvas, area, panel, &layouts[column], &self.names);
         }

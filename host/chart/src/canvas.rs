@@ -60,12 +60,9 @@ impl Label<'_> {
         };
         match self.turned {
             false => Area { left: self.x - before, top: self.y - thickness / 2.0, width: length, height: thickness },
-            true => Area {
-                left: self.x - thickness / 2.0,
-                top: self.y + before - length,
-                width: thickness,
-                height: length,
-            },
+            true => {
+                Area { left: self.x - thickness / 2.0, top: self.y + before - length, width: thickness, height: length }
+            }
         }
     }
 }

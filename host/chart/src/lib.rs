@@ -30,6 +30,7 @@ mod text;
 
 pub use axis::{Axis, Scale};
 pub use bars::Bars;
+pub use distributions::Distributions;
 pub use lines::Lines;
 pub use numbers::Numbers;
 

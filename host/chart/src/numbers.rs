@@ -35,6 +35,11 @@ impl Numbers {
     }
 }
 
+/// A count, all of its digits.
+pub(crate) fn whole(count: usize) -> String {
+    separated(&count.to_string())
+}
+
 /// Three digits that matter, all of those before the point.
 fn significant(value: f64) -> String {
     let size = value.abs();
@@ -91,14 +96,20 @@ fn grouped(value: f64, digits: usize) -> String {
     let text = format!("{:.digits$}", value.abs());
     let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
     let zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.'));
-    let mut grouped = if value < 0.0 && !zero { "−".to_owned() } else { String::new() };
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place).is_multiple_of(3) {
-            grouped.push(',');
+    let sign = if value < 0.0 && !zero { "−" } else { "" };
+    format!("{sign}{}{fraction}", separated(whole))
+}
+
+/// Digits with commas between thousands.
+fn separated(digits: &str) -> String {
+    let mut separated = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            separated.push(',');
         }
-        grouped.push(digit);
+        separated.push(digit);
     }
-    grouped + fraction
+    separated
 }
 
 /// With a power of ten: 1.5×10⁶.

@@ -26,8 +26,9 @@ pub(super) fn draw(lines: &Lines) -> String {
     let mut canvas = Canvas::default();
     let mut top = EDGE;
     if lines.panels().count() > 1 && !figure.keys.is_empty() {
-        let width = figure.width - 2.0 * EDGE;
-        top = legend::draw(&mut canvas, &figure.keys, Swatch::Line, EDGE, width, top) + BELOW_LEGEND;
+        let area = Area { left: EDGE, top, width: figure.width - 2.0 * EDGE, height: 0.0 };
+        let entries: Vec<_> = figure.keys.iter().map(|(name, style)| (Swatch::Line(*style), *name)).collect();
+        top = legend::draw(&mut canvas, &entries, area) + BELOW_LEGEND;
     }
     for (number, row) in lines.rows.iter().enumerate() {
         let is_last = number + 1 == lines.rows.len();
@@ -103,7 +104,9 @@ impl<'a> Figure<'a> {
         let titles_end = top + titles.iter().map(Vec::len).max().unwrap_or(0) as f64 * TITLE.line();
         let plots_start = titles_end + BELOW_TITLE + strips.iter().map(Strip::height).fold(0.0, f64::max);
         for (column, (panel, left)) in row.panels.iter().zip(lefts).enumerate() {
-            frame::paragraph(canvas, &titles[column], Label { face: TITLE, ..Label::at(left, 0.0) }, top);
+            let title = &titles[column];
+            let title_top = titles_end - title.len() as f64 * TITLE.line();
+            frame::paragraph(canvas, title, Label { face: TITLE, ..Label::at(left, 0.0) }, title_top);
             let area = Area { left, top: plots_start, width, height };
             let (x, y, spread) = (self.x, self.y[number][column], self.lines.spread);
             let plot = Plot { area, x, y, spread, margin: self.margin, keys: &self.keys };
