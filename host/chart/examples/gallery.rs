@@ -4,8 +4,10 @@
 
 use mosel_chart::bars::{self, Bar, Group};
 use mosel_chart::distributions::{self, Distribution};
+use mosel_chart::gantt::{self, Deadline, Plan};
 use mosel_chart::lines::{Panel, Point, Position, Reference, Row, Series, Sharing, Spread};
-use mosel_chart::{Axis, Bars, Distributions, Lines, Numbers, Scale};
+use mosel_chart::report::{self, Section, Table};
+use mosel_chart::{Axis, Bars, Distributions, Gantt, Lines, Numbers, Report, Scale};
 
 fn main() -> std::io::Result<()> {
     let figures = [
@@ -17,12 +19,14 @@ fn main() -> std::io::Result<()> {
         ("selections3", selections(3).svg()),
         ("distributions", completions(2).svg()),
         ("distributions1", completions(1).svg()),
+        ("plans", plans().svg()),
     ];
     if let Some(folder) = std::env::args().nth(1) {
         for (name, svg) in &figures {
             std::fs::write(format!("{folder}/{name}.svg"), svg)?;
         }
     }
+    print!("{}", report(&figures).html());
     Ok(())
 }
 
@@ -229,5 +233,101 @@ fn completions(columns: usize) -> Distributions {
                 ((1.0 - drawn * (0.3 + number / 20.0)) * 16.0).round() / 16.0
             }),
         ],
+    }
+}
+
+/// Figure 2: three jobs on one device, under several plans.
+fn plans() -> Gantt {
+    let row = |name: &str, bars: &[(f64, f64, &str)], deadline: f64, note: &str| gantt::Row {
+        name: name.into(),
+        bars: bars
+            .iter()
+            .map(|&(start, end, kind)| gantt::Bar { start, end, text: format!("{kind} ×8"), kind: kind.into() })
+            .collect(),
+        deadline: Some(deadline),
+        note: note.into(),
+    };
+    let deadlines = vec![
+        Deadline { at: 0.0, text: "all arrive".into() },
+        Deadline { at: 140.0, text: "job 1 is due".into() },
+        Deadline { at: 150.0, text: "job 2 is due".into() },
+    ];
+    Gantt {
+        title: "Three plans (synthetic)".into(),
+        description: "Made-up numbers: three jobs under three plans.".into(),
+        x: Axis { label: "time (ms)".into(), ..Axis::default() },
+        plans: vec![
+            Plan {
+                title: "All modalities, in order of arrival".into(),
+                verdict: "two of three jobs are late; mean accuracy 95.1 %".into(),
+                good: Some(false),
+                rows: vec![
+                    row("job 1", &[(0.0, 90.0, "text+image")], 140.0, "on time, 95.1 %"),
+                    row("job 2", &[(90.0, 180.0, "text+image")], 150.0, "30 ms late, 95.1 %"),
+                    row(
+                        "job 3",
+                        &[(180.0, 270.0, "text+image")],
+                        170.0,
+                        "100 ms late, 95.1 %, and a note that needs two lines",
+                    ),
+                ],
+                deadlines: deadlines.clone(),
+            },
+            Plan {
+                title: "Mixed within jobs".into(),
+                verdict: "all on time; mean accuracy 91.0 %".into(),
+                good: Some(true),
+                rows: vec![
+                    row("job 1", &[(0.0, 20.0, "text"), (80.0, 110.0, "text+image")], 140.0, "on time, 93.0 %"),
+                    row("job 2", &[(20.0, 50.0, "image"), (110.0, 149.0, "text+image")], 150.0, "on time, 92.1 %"),
+                    row(
+                        "job 3",
+                        &[(50.0, 80.0, "image"), (149.0, 151.0, "text"), (151.0, 169.0, "image")],
+                        170.0,
+                        "on time, 88.0 %",
+                    ),
+                ],
+                deadlines,
+            },
+            Plan {
+                title: "By lane, some at the same time".into(),
+                rows: vec![gantt::Row {
+                    name: "device 0".into(),
+                    bars: vec![
+                        gantt::Bar { start: 0.0, end: 100.0, text: "job 1".into(), kind: String::new() },
+                        gantt::Bar { start: 50.0, end: 120.0, text: "job 2 & <3>".into(), kind: "image".into() },
+                        gantt::Bar { start: f64::NAN, end: 120.0, text: "never".into(), kind: "image".into() },
+                    ],
+                    ..gantt::Row::default()
+                }],
+                ..Plan::default()
+            },
+        ],
+    }
+}
+
+/// The page of all figures.
+fn report(figures: &[(&str, String)]) -> Report {
+    let section = |(name, svg): &(&str, String)| Section {
+        heading: format!("Gallery: {name}"),
+        paragraphs: vec!["All numbers here are made up; nothing was measured.".into()],
+        figures: vec![report::Figure { svg: svg.clone(), caption: format!("What {name} looks like (synthetic).") }],
+        definitions: vec![(
+            "deadline met".into(),
+            "A job whose last answer was there by its deadline, its floor kept.".into(),
+        )],
+        tables: vec![Table {
+            caption: "Some numbers (synthetic)".into(),
+            header: ["policy", "deadlines met", "completion p99", "note"].map(String::from).to_vec(),
+            rows: vec![
+                ["exact", "99.97 %", "12.3 ms", "bounds <its> search & says so"].map(String::from).to_vec(),
+                ["greedy", "98.1 %", "1,234 ms", ""].map(String::from).to_vec(),
+            ],
+        }],
+    };
+    Report {
+        title: "Gallery of charts, from made-up numbers".into(),
+        intro: vec!["Every kind of chart that a report may hold.".into()],
+        sections: figures.iter().map(section).collect(),
     }
 }

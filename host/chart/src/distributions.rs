@@ -106,6 +106,8 @@ impl<'a> Figure<'a> {
         let named = || figure.panels.iter().flat_map(|panel| &panel.distributions);
         let (mut left, mut right) = (0.0, 0.0);
         for (panel, samples) in figure.panels.iter().zip(&samples) {
+            let overhang = span(panel).overhang();
+            (left, right) = (f64::max(left, overhang), f64::max(right, overhang));
             for (distribution, sample) in panel.distributions.iter().zip(samples) {
                 left = f64::max(left, row::name_width(&distribution.name, sample));
                 right = f64::max(right, row::value_width(panel.x.numbers, sample));

@@ -4,7 +4,8 @@ use crate::canvas::{Anchor, Area, Canvas, FAINT, INK, Label};
 use crate::span::Tick;
 use crate::text::{PLAIN, SMALL};
 
-const GRID: &str = "stroke=\"#e4e4e4\" stroke-width=\"1\"";
+/// How the lines of grids are drawn.
+pub(crate) const GRID: &str = "stroke=\"#e4e4e4\" stroke-width=\"1\"";
 /// How the lines are drawn that panels stand on.
 pub(crate) const BASE: &str = "stroke=\"#8a8a8a\" stroke-width=\"1\"";
 /// Pixels from a panel to the numbers beside it.

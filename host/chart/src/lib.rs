@@ -31,8 +31,10 @@ mod text;
 pub use axis::{Axis, Scale};
 pub use bars::Bars;
 pub use distributions::Distributions;
+pub use gantt::Gantt;
 pub use lines::Lines;
 pub use numbers::Numbers;
+pub use report::Report;
 
 /// How wide every figure is, in pixels at its natural size, unless what it shows needs more.
 pub(crate) const WIDTH: f64 = 1060.0;

@@ -17,10 +17,11 @@ const TINY: f64 = 1e-3;
 const MOST_DIGITS: usize = 12;
 
 impl Numbers {
-    /// One value by itself; "–" if it is not a number.
+    /// One value by itself; "–" if it is not a number, or too large for one.
     pub fn show(self, value: f64) -> String {
         match self {
-            _ if !value.is_finite() => "–".to_owned(),
+            // a hundred times as much is to be finite too
+            _ if !(value * 100.0).is_finite() => "–".to_owned(),
             Numbers::Plain => significant(value),
             Numbers::Percent => percent(value * 100.0),
         }

@@ -21,6 +21,12 @@ pub(crate) struct Tick {
     pub(crate) label: String,
 }
 
+impl Tick {
+    fn is_on_axis(&self) -> bool {
+        (-NARROWEST..=1.0 + NARROWEST).contains(&self.share)
+    }
+}
+
 /// Larger values, and smaller ones than its counterpart, are beyond what differences can be taken of.
 const LARGEST: f64 = 1e300;
 /// A span narrower than this, relative to its values, shows noise of the arithmetic.
@@ -91,6 +97,12 @@ impl Span {
         tries.into_iter().find(fits).unwrap_or_else(|| self.ticks(1).into_iter().take(1).collect())
     }
 
+    /// How far a number at either end of a horizontal axis may reach beyond it, in pixels.
+    pub(crate) fn overhang(&self) -> f64 {
+        let ticks = (1..=MOST_TICKS).flat_map(|most| self.ticks(most));
+        ticks.map(|tick| SMALL.width(&tick.label) / 2.0).fold(0.0, f64::max)
+    }
+
     fn even(&self, most: usize) -> Vec<Tick> {
         let step = step(self.high - self.low, most);
         let first = (self.low / step - NARROWEST).ceil() as i64;
@@ -111,7 +123,7 @@ impl Span {
         let powers = (first..=last).filter(|power| power.rem_euclid(stride) == 0);
         let values = powers.flat_map(|power| multiples.iter().map(move |multiple| multiple * base.powi(power)));
         let ticks = values.map(|value| Tick { share: self.along(value.log(base)), label: self.alone(value) });
-        ticks.filter(|tick| (-NARROWEST..=1.0 + NARROWEST).contains(&tick.share)).collect()
+        ticks.filter(Tick::is_on_axis).collect()
     }
 
     /// For logarithmic axes so short that there are not two powers on them: even steps of the value.
@@ -123,7 +135,8 @@ impl Span {
             let value = low + tick.share * (high - low);
             Tick { share: self.along(value.log(base)), label: tick.label }
         };
-        values.even(most).into_iter().map(tick).collect()
+        // a tick at 0 has no place
+        values.even(most).into_iter().map(tick).filter(Tick::is_on_axis).collect()
     }
 
     /// The number at a power of the base, which has its own digits.
@@ -213,6 +226,12 @@ mod tests {
         let percent = Axis { numbers: Numbers::Percent, reach: Some((0.0, 1.0)), ..Axis::default() };
         let span = Span::of(&percent, [0.93, 0.97]).snapped(5);
         assert_eq!((span.share(0.0), span.share(1.0)), (Some(0.0), Some(1.0)));
+    }
+
+    #[test]
+    fn a_tick_that_would_be_at_zero_has_no_place_on_a_logarithmic_axis() {
+        let span = Span::of(&axis(Scale::Log2), [1e-10, 0.99]);
+        assert!((1..9).flat_map(|most| span.ticks(most)).all(|tick| (0.0..=1.0).contains(&tick.share)));
     }
 
     fn value() -> impl Strategy<Value = f64> {

@@ -22,6 +22,8 @@ const WIDTHS: [u8; 95] = [
     62, 69, 40, 34, 40, 84, 50, 50, 62, 64, 55, 64, 62, 36, 64, 64, 28, 28, 58, 28, 98, 64, 62, 64, 64, 42, 53, 40, 64,
     60, 82, 60, 60, 53, 64, 34, 64, 84,
 ];
+/// Pixels that are too few to matter.
+const SLACK: f64 = 0.01;
 /// How much wider bold letters are, all in all.
 const BOLD: f64 = 1.16;
 
@@ -49,7 +51,8 @@ impl Face {
 
     /// The words, cut with an ellipsis if they would be wider than this.
     pub(crate) fn fit(self, words: &str, width: f64) -> String {
-        if self.width(words) <= width {
+        // what was given just its own width may have lost a little of it in sums
+        if self.width(words) <= width + SLACK {
             return words.to_owned();
         }
         let mut kept = String::new();
@@ -83,7 +86,7 @@ impl Face {
         let mut end = breakable(text);
         loop {
             let next = end + breakable(&text[end..]);
-            if next == end || self.width(text[..next].trim_end()) > width {
+            if next == end || self.width(text[..next].trim_end()) > width + SLACK {
                 return end;
             }
             end = next;

@@ -8,7 +8,7 @@ use crate::text::{PLAIN, SMALL};
 pub(super) struct Layout {
     /// Pixels from one bar of a group to the next.
     pub(super) slot: f64,
-    /// Of the first bar's slot, from the panel's left.
+    /// From the panel's left to where the first group begins, with what is left free before its bars.
     pub(super) start: f64,
     /// Whether values are written upwards.
     pub(super) values_turned: bool,
@@ -66,10 +66,14 @@ impl Layout {
     }
 }
 
-/// Slots that a panel's groups take with what is left free between them.
+/// Slots that a panel's groups take, with what is left free round each of them.
 fn slots(panel: &Panel) -> f64 {
-    let bars: usize = panel.groups.iter().map(|group| group.bars.len()).sum();
-    bars.max(1) as f64 + panel.groups.len().saturating_sub(1) as f64 * BETWEEN
+    panel.groups.iter().map(|group| bar_slots(group) + BETWEEN).sum::<f64>().max(1.0)
+}
+
+/// Slots that a group's bars take; a group without bars has room for its name all the same.
+pub(super) fn bar_slots(group: &Group) -> f64 {
+    group.bars.len().max(1) as f64
 }
 
 /// The lines of a bar's name if it is written across.
@@ -84,7 +88,7 @@ pub(super) fn turned_name(bar: &Bar) -> String {
 
 /// The lines of a group's name below its bars.
 pub(super) fn group_name(group: &Group, slot: f64) -> Vec<String> {
-    PLAIN.wrap(&group.name, (group.bars.len() as f64 + BETWEEN) * slot - GAP, GROUP_LINES)
+    PLAIN.wrap(&group.name, (bar_slots(group) + BETWEEN) * slot - GAP, GROUP_LINES)
 }
 
 /// Whether nothing of the name is cut off when it is written across.

@@ -1,6 +1,6 @@
 //! The bars of one panel.
 
-use super::layout::{BETWEEN, CLEAR, Layout, across_name, group_name, turned_name};
+use super::layout::{BETWEEN, CLEAR, Layout, across_name, bar_slots, group_name, turned_name};
 use super::{Bar, Group, Panel};
 use crate::Axis;
 use crate::canvas::{Anchor, Area, Canvas, INK, Label};
@@ -32,7 +32,8 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, panel: &Panel, layout: &Layo
     frame::rungs(canvas, area, &span.ticks(rung_count(area.height)), true);
     let mut left = area.left + layout.start;
     for group in &panel.groups {
-        let width = group.bars.len() as f64 * layout.slot;
+        left += BETWEEN / 2.0 * layout.slot;
+        let width = bar_slots(group) * layout.slot;
         for (place, bar) in group.bars.iter().enumerate() {
             let x = left + (place as f64 + 0.5) * layout.slot;
             let upright = Upright { area, span: &span, panel, layout, x };
@@ -40,7 +41,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, panel: &Panel, layout: &Layo
         }
         let below = Area { left, top: area.bottom() + layout.names, width, height: layout.foot - layout.names };
         name(canvas, group, layout.slot, below);
-        left += width + BETWEEN * layout.slot;
+        left += width + BETWEEN / 2.0 * layout.slot;
     }
     let zero = span.share(0.0).map_or(area.bottom(), |share| frame::up(area, share));
     frame::base(canvas, area, zero);

@@ -74,10 +74,12 @@ impl<'a> Figure<'a> {
         let numbers = ticks.map(|tick| SMALL.width(&tick.label)).fold(0.0, f64::max) + BESIDE;
         let name_lines = lines.rows.iter().map(|row| PLAIN.wrap(&row.y.label, height, NAME_LINES).len()).max();
         let name = name_lines.unwrap_or(0) as f64 * PLAIN.line() + BESIDE;
-        let widest = x.ticks(8).iter().map(|tick| SMALL.width(&tick.label)).fold(0.0, f64::max);
-        let margin = lines.panels().map(|panel| ends::width(panel, columns)).fold(widest, f64::max);
-        let left = (EDGE + name + numbers).max(widest / 2.0);
-        let between = margin + BETWEEN_COLUMNS + if lines.sharing == Sharing::Panel { numbers } else { 0.0 };
+        let overhang = x.overhang();
+        let names = lines.panels().map(|panel| ends::width(panel, columns));
+        let margin = names.fold(overhang, f64::max);
+        let left = (EDGE + name + numbers).max(overhang);
+        let between =
+            margin.max(2.0 * overhang) + BETWEEN_COLUMNS + if lines.sharing == Sharing::Panel { numbers } else { 0.0 };
         let taken = left + between * (columns - 1) as f64 + margin + EDGE;
         let plot = ((WIDTH - taken) / columns as f64).max(NARROWEST);
         Figure {
