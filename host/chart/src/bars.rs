@@ -4,10 +4,11 @@ mod layout;
 mod panel;
 
 use self::layout::Layout;
-use crate::canvas::{Area, Canvas, Label};
-use crate::frame::{self, BESIDE, NAME_LINES, TITLE_LINES, rung_count};
+use crate::canvas::{Area, Canvas};
+use crate::frame::{self, BESIDE, NAME_LINES, rung_count};
 use crate::palette::Names;
-use crate::text::{PLAIN, SMALL, TITLE};
+use crate::text::{PLAIN, SMALL};
+use crate::titles::Titles;
 use crate::{Numbers, WIDTH};
 
 /// Panels of bars, each with its own vertical axis, which starts at 0. The same name has the same colour in all of them.
@@ -102,18 +103,15 @@ impl<'a> Figure<'a> {
 
     /// Draws panels side by side; returns where what stands below them ends.
     fn row(&self, canvas: &mut Canvas, panels: &[Panel], top: f64) -> f64 {
-        let titles: Vec<Vec<String>> =
-            panels.iter().map(|panel| TITLE.wrap(&panel.title, self.plot_width, TITLE_LINES)).collect();
+        let titles = Titles::of(panels.iter().map(|panel| &panel.title), self.plot_width);
         let layouts: Vec<Layout> = panels.iter().map(|panel| Layout::of(panel, self.plot_width)).collect();
         let heads = layouts.iter().map(|layout| layout.head).fold(0.0, f64::max);
-        let titles_end = top + titles.iter().map(Vec::len).max().unwrap_or(0) as f64 * TITLE.line();
+        let titles_end = top + titles.height();
         let start = titles_end + BELOW_TITLE + heads;
         for (column, panel) in panels.iter().enumerate() {
             let left = self.left + column as f64 * (self.plot_width + BETWEEN + self.left);
             let area = Area { left, top: start, width: self.plot_width, height: HEIGHT };
-            let title = &titles[column];
-            let title_top = titles_end - title.len() as f64 * TITLE.line();
-            frame::paragraph(canvas, title, Label { face: TITLE, ..Label::at(left, 0.0) }, title_top);
+            titles.draw(canvas, column, left, titles_end);
             frame::name_beside(canvas, area, &name(panel), left - self.left + EDGE + PLAIN.line() / 2.0);
             panel::draw(canvas, area, panel, &layouts[column], &self.names);
         }

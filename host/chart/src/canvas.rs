@@ -116,7 +116,7 @@ impl Canvas {
         self.element(&format!("<polygon points=\"{}\" {paint}/>", corners(points)));
     }
 
-    /// A rectangle; `hint` is shown to whoever points at it, and read by screen readers.
+    /// A rectangle; `hint` is shown to whoever points at it, unless it is empty.
     pub(crate) fn rect(&mut self, area: Area, paint: &str, hint: &str) {
         let (x, y, width, height) = (px(area.left), px(area.top), px(area.width), px(area.height));
         let element = format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" {paint}");

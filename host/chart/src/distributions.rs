@@ -4,13 +4,13 @@ mod row;
 mod sample;
 
 use self::sample::Sample;
-use crate::canvas::{Area, Canvas, Label};
-use crate::frame::{self, BELOW, TITLE_LINES};
+use crate::canvas::{Area, Canvas};
+use crate::frame;
 use crate::legend::{self, Swatch};
 use crate::palette::Names;
 use crate::span::Span;
 use crate::strip::Strip;
-use crate::text::TITLE;
+use crate::titles::Titles;
 use crate::{Axis, WIDTH};
 
 /// Panels of distributions, given as samples. The same name has the same colour in all of them.
@@ -126,35 +126,40 @@ impl<'a> Figure<'a> {
 
     /// Draws panels side by side; returns where the names of their axes end.
     fn row(&self, canvas: &mut Canvas, panels: &[Panel], samples: &[Vec<Sample>], top: f64) -> f64 {
-        let lefts = (0..panels.len())
-            .map(|column| EDGE + self.left + column as f64 * (self.plot_width + self.left + self.right + BETWEEN));
-        let spans: Vec<Span> = panels.iter().map(span).collect();
-        let titles: Vec<Vec<String>> =
-            panels.iter().map(|panel| TITLE.wrap(&panel.title, self.plot_width, TITLE_LINES)).collect();
-        let strip = |((panel, left), span): ((&Panel, f64), &Span)| self.strip(panel, span, left);
-        let strips: Vec<Strip> = panels.iter().zip(lefts.clone()).zip(&spans).map(strip).collect();
-        let titles_end = top + titles.iter().map(Vec::len).max().unwrap_or(0) as f64 * TITLE.line();
-        let start = titles_end + BELOW_TITLE + strips.iter().map(Strip::height).fold(0.0, f64::max);
-        let mut end = start;
-        for (column, (panel, left)) in panels.iter().zip(lefts).enumerate() {
-            let title_top = titles_end - titles[column].len() as f64 * TITLE.line();
-            frame::paragraph(canvas, &titles[column], Label { face: TITLE, ..Label::at(left, 0.0) }, title_top);
+        let titles = Titles::of(panels.iter().map(|panel| &panel.title), self.plot_width);
+        let strip = |(column, panel): (usize, &Panel)| self.strip(panel, self.left_of(column));
+        let strips: Vec<Strip> = panels.iter().enumerate().map(strip).collect();
+        let titles_end = top + titles.height();
+        let top = titles_end + BELOW_TITLE + strips.iter().map(Strip::height).fold(0.0, f64::max);
+        let mut end = top;
+        for (column, panel) in panels.iter().enumerate() {
             let height = panel.distributions.len() as f64 * ROW;
-            let area = Area { left, top: start, width: self.plot_width, height };
-            frame::posts(canvas, area, &spans[column].ticks_across(area.width - 2.0 * frame::INSET));
+            let area = Area { left: self.left_of(column), top, width: self.plot_width, height };
+            titles.draw(canvas, column, area.left, titles_end);
+            frame::posts(canvas, area, &span(panel).ticks_across(area.width - 2.0 * frame::INSET));
             frame::base(canvas, area, area.bottom());
             strips[column].draw(canvas, area.top, area.bottom());
-            for (number, (distribution, sample)) in panel.distributions.iter().zip(&samples[column]).enumerate() {
-                let area = Area { top: start + number as f64 * ROW, height: ROW, ..area };
-                let row = row::Row { area, span: &spans[column], sample, style: self.names.style(&distribution.name) };
-                row.draw(canvas, &distribution.name);
-            }
-            end = f64::max(end, frame::name_below(canvas, area, &panel.x.label).max(area.bottom() + BELOW));
+            self.shapes(canvas, area, panel, &samples[column]);
+            end = f64::max(end, frame::name_below(canvas, area, &panel.x.label));
         }
         end
     }
 
-    fn strip(&self, panel: &Panel, span: &Span, left: f64) -> Strip {
+    fn shapes(&self, canvas: &mut Canvas, area: Area, panel: &Panel, samples: &[Sample]) {
+        let span = span(panel);
+        for (number, (distribution, sample)) in panel.distributions.iter().zip(samples).enumerate() {
+            let area = Area { top: area.top + number as f64 * ROW, height: ROW, ..area };
+            let style = self.names.style(&distribution.name);
+            row::Row { area, span: &span, sample, style }.draw(canvas, &distribution.name);
+        }
+    }
+
+    fn left_of(&self, column: usize) -> f64 {
+        EDGE + self.left + column as f64 * (self.plot_width + self.left + self.right + BETWEEN)
+    }
+
+    fn strip(&self, panel: &Panel, left: f64) -> Strip {
+        let span = span(panel);
         let area = Area { left, top: 0.0, width: self.plot_width, height: 0.0 };
         let marks = panel
             .references

@@ -82,9 +82,6 @@ pub(crate) fn name_below(canvas: &mut Canvas, area: Area, name: &str) -> f64 {
 /// Lines that the name of an axis is broken into at most.
 pub(crate) const NAME_LINES: usize = 3;
 
-/// Lines that a title is broken into at most.
-pub(crate) const TITLE_LINES: usize = 3;
-
 /// Numbers along an axis of this height, about as many as can be read with ease.
 pub(crate) fn rung_count(height: f64) -> usize {
     (height / (SMALL.line() * 2.6)).floor().max(2.0) as usize

@@ -3,10 +3,10 @@
 //! [`Lines`], [`Bars`], [`Distributions`] and [`Gantt`] are plain structs with a method `svg`; [`Report`] is a page of
 //! them. The same input gives the same bytes. Start reading at `lines.rs`; `examples/gallery.rs` draws every kind.
 //!
-//! The SVG is written here and not by `plotters`, which was tried first (0.3, its SVG backend without fonts): it rounds
-//! every coordinate to a whole pixel, so that lines a pixel apart become stairs that cross, which is just what a
-//! comparison of policies must show; and it has no dashes, no halo behind text, no title and description for screen
-//! readers. Labels that keep clear of each other would have been ours in any case.
+//! The SVG is written here and not by `plotters`. That crate's SVG backend (0.3) rounds every coordinate to a whole pixel,
+//! so that lines a pixel apart become stairs that cross, and telling such lines apart is what a comparison of policies
+//! is for. Nor has it dashes, or a title and a description for screen readers. Keeping labels clear of each other
+//! would be ours in any case.
 //!
 //! How wide a text will be is estimated, from the widths of a wide typeface: the reader's own is unknown.
 
@@ -27,6 +27,7 @@ mod strip;
 #[cfg(test)]
 mod tests;
 mod text;
+mod titles;
 
 pub use axis::{Axis, Scale};
 pub use bars::Bars;

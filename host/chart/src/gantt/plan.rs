@@ -3,11 +3,12 @@
 use super::{BESIDE, EDGE, NAME, Plan, row};
 use crate::WIDTH;
 use crate::canvas::{Anchor, Area, Canvas, FAINT, Label};
-use crate::frame::{self, BELOW, TITLE_LINES};
+use crate::frame::{self, BELOW};
 use crate::palette::Names;
 use crate::span::Span;
 use crate::strip::Strip;
 use crate::text::{PLAIN, SMALL, TITLE};
+use crate::titles;
 
 /// What all plans have in common.
 pub(super) struct Place<'a> {
@@ -58,7 +59,7 @@ pub(super) fn draw(canvas: &mut Canvas, place: &Place, plan: &Plan, axis: &str, 
 /// Title and verdict; returns where they end.
 fn words(canvas: &mut Canvas, plan: &Plan, top: f64) -> f64 {
     let width = WIDTH - 2.0 * EDGE;
-    let title = TITLE.wrap(&plan.title, width, TITLE_LINES);
+    let title = TITLE.wrap(&plan.title, width, titles::LINES);
     let top = frame::paragraph(canvas, &title, Label { face: TITLE, ..Label::at(EDGE, 0.0) }, top);
     let verdict = PLAIN.wrap(&plan.verdict, width, VERDICT_LINES);
     let ink = plan.good.map_or(FAINT, |good| if good { GOOD } else { BAD });

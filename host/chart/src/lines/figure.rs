@@ -3,13 +3,14 @@
 use super::panel::{self, Plot};
 use super::{Lines, Panel, Position, Row, Sharing, ends, extent};
 use crate::WIDTH;
-use crate::canvas::{Area, Canvas, Label};
-use crate::frame::{self, BELOW, BESIDE, NAME_LINES, TITLE_LINES, rung_count};
+use crate::canvas::{Area, Canvas};
+use crate::frame::{self, BELOW, BESIDE, NAME_LINES, rung_count};
 use crate::legend::{self, Swatch};
 use crate::palette::Style;
 use crate::span::Span;
 use crate::strip::Strip;
-use crate::text::{PLAIN, SMALL, TITLE};
+use crate::text::{PLAIN, SMALL};
+use crate::titles::Titles;
 
 /// Pixels: round the figure, between rows, below a title and the legend.
 const EDGE: f64 = 8.0;
@@ -31,14 +32,13 @@ pub(super) fn draw(lines: &Lines) -> String {
         top = legend::draw(&mut canvas, &entries, area) + BELOW_LEGEND;
     }
     for (number, row) in lines.rows.iter().enumerate() {
-        let is_last = number + 1 == lines.rows.len();
-        top = figure.row(&mut canvas, row, number, top);
-        if is_last {
-            top = figure.names_below(&mut canvas, row, top);
-        }
-        top += if is_last { EDGE } else { BETWEEN_ROWS };
+        let start = if number == 0 { top } else { top + BETWEEN_ROWS };
+        top = figure.row(&mut canvas, row, number, start);
+        // panels that have none below them name their axis
+        let below = lines.rows.get(number + 1).map_or(0, |next| next.panels.len());
+        top = figure.names_below(&mut canvas, row, below, top);
     }
-    canvas.finish(figure.width, top, &lines.title, &lines.description)
+    canvas.finish(figure.width, top + EDGE, &lines.title, &lines.description)
 }
 
 /// What all panels have in common.
@@ -61,79 +61,65 @@ struct Figure<'a> {
 impl<'a> Figure<'a> {
     fn of(lines: &'a Lines) -> Figure<'a> {
         let columns = lines.rows.iter().map(|row| row.panels.len()).max().unwrap_or(0).max(1);
-        let most_names = lines.panels().map(|panel| panel.series.len() + panel.references.len()).max().unwrap_or(0);
-        let usual = match columns {
-            1 if lines.rows.len() < 2 => 360.0,
-            1 => 260.0,
-            2 => 235.0,
-            _ => 190.0,
-        };
-        let height = f64::max(usual, (most_names + 1) as f64 * SMALL.line());
+        let height = height(lines, columns);
         let (x, y) = (extent::across(lines), extent::up(lines, rung_count(height)));
         let ticks = y.iter().flatten().flat_map(|span| span.ticks(rung_count(height)));
         let numbers = ticks.map(|tick| SMALL.width(&tick.label)).fold(0.0, f64::max) + BESIDE;
-        let name_lines = lines.rows.iter().map(|row| PLAIN.wrap(&row.y.label, height, NAME_LINES).len()).max();
-        let name = name_lines.unwrap_or(0) as f64 * PLAIN.line() + BESIDE;
-        let overhang = x.overhang();
-        let names = lines.panels().map(|panel| ends::width(panel, columns));
-        let margin = names.fold(overhang, f64::max);
-        let left = (EDGE + name + numbers).max(overhang);
-        let between =
-            margin.max(2.0 * overhang) + BETWEEN_COLUMNS + if lines.sharing == Sharing::Panel { numbers } else { 0.0 };
+        let name_lines = lines.rows.iter().map(|row| name_beside(row, height).len()).max().unwrap_or(0);
+        let left = (EDGE + name_lines as f64 * PLAIN.line() + BESIDE + numbers).max(x.overhang());
+        let margin = lines.panels().map(|panel| ends::width(panel, columns)).fold(x.overhang(), f64::max);
+        let own_numbers = if lines.sharing == Sharing::Panel { numbers } else { 0.0 };
+        let between = margin.max(2.0 * x.overhang()) + BETWEEN_COLUMNS + own_numbers;
         let taken = left + between * (columns - 1) as f64 + margin + EDGE;
         let plot = ((WIDTH - taken) / columns as f64).max(NARROWEST);
-        Figure {
-            lines,
-            keys: lines.keys(),
-            x,
-            y,
-            width: taken + plot * columns as f64,
-            plot: (plot, height),
-            left,
-            pitch: plot + between,
-            margin,
-        }
+        let (width, pitch) = (taken + plot * columns as f64, plot + between);
+        Figure { lines, keys: lines.keys(), x, y, width, plot: (plot, height), left, pitch, margin }
     }
 
     /// Draws a row of panels with their titles; returns where the numbers below them end.
     fn row(&self, canvas: &mut Canvas, row: &Row, number: usize, top: f64) -> f64 {
         let (width, height) = self.plot;
-        let lefts = (0..row.panels.len()).map(|column| self.left + column as f64 * self.pitch);
-        let titles: Vec<Vec<String>> =
-            row.panels.iter().map(|panel| TITLE.wrap(&panel.title, width + self.margin, TITLE_LINES)).collect();
+        let titles = Titles::of(row.panels.iter().map(|panel| &panel.title), width + self.margin);
         let strips: Vec<Strip> =
-            row.panels.iter().zip(lefts.clone()).map(|(panel, left)| self.strip(panel, left)).collect();
-        let titles_end = top + titles.iter().map(Vec::len).max().unwrap_or(0) as f64 * TITLE.line();
-        let plots_start = titles_end + BELOW_TITLE + strips.iter().map(Strip::height).fold(0.0, f64::max);
-        for (column, (panel, left)) in row.panels.iter().zip(lefts).enumerate() {
-            let title = &titles[column];
-            let title_top = titles_end - title.len() as f64 * TITLE.line();
-            frame::paragraph(canvas, title, Label { face: TITLE, ..Label::at(left, 0.0) }, title_top);
-            let area = Area { left, top: plots_start, width, height };
+            row.panels.iter().enumerate().map(|(column, panel)| self.strip(panel, self.left_of(column))).collect();
+        let titles_end = top + titles.height();
+        let top = titles_end + BELOW_TITLE + strips.iter().map(Strip::height).fold(0.0, f64::max);
+        for (column, panel) in row.panels.iter().enumerate() {
+            let area = Area { left: self.left_of(column), top, width, height };
+            titles.draw(canvas, column, area.left, titles_end);
+            self.frame(canvas, area, number, column);
+            strips[column].draw(canvas, area.top, area.bottom());
             let (x, y, spread) = (self.x, self.y[number][column], self.lines.spread);
             let plot = Plot { area, x, y, spread, margin: self.margin, keys: &self.keys };
-            let numbered = column == 0 || self.lines.sharing == Sharing::Panel;
-            frame::rungs(canvas, area, &plot.y.ticks(rung_count(height)), numbered);
-            frame::posts(canvas, area, &plot.x.ticks_across(width - 2.0 * frame::INSET));
-            frame::base(canvas, area, area.bottom());
-            strips[column].draw(canvas, area.top, area.bottom());
             panel::draw(canvas, &plot, panel);
-            if column == 0 {
-                let name = PLAIN.wrap(&row.y.label, height, NAME_LINES);
-                frame::name_beside(canvas, area, &name, EDGE + PLAIN.line() / 2.0);
-            }
         }
-        plots_start + height + BELOW
+        top + height + BELOW
     }
 
-    /// The name of the horizontal axis under every panel of the last row; returns where it ends.
-    fn names_below(&self, canvas: &mut Canvas, row: &Row, top: f64) -> f64 {
+    /// The grid of a panel, its numbers, and the name of the vertical axis left of the first.
+    fn frame(&self, canvas: &mut Canvas, area: Area, row: usize, column: usize) {
+        let numbered = column == 0 || self.lines.sharing == Sharing::Panel;
+        frame::rungs(canvas, area, &self.y[row][column].ticks(rung_count(area.height)), numbered);
+        frame::posts(canvas, area, &self.x.ticks_across(area.width - 2.0 * frame::INSET));
+        frame::base(canvas, area, area.bottom());
+        if column == 0 {
+            let name = name_beside(&self.lines.rows[row], area.height);
+            frame::name_beside(canvas, area, &name, EDGE + PLAIN.line() / 2.0);
+        }
+    }
+
+    fn left_of(&self, column: usize) -> f64 {
+        self.left + column as f64 * self.pitch
+    }
+
+    /// The name of the horizontal axis under the panels from this one on; returns where it ends.
+    fn names_below(&self, canvas: &mut Canvas, row: &Row, first: usize, top: f64) -> f64 {
         let (width, height) = self.plot;
         // the name may be longer than the panel is wide, as far as its neighbours are not
         let beyond = (self.left - EDGE).min(self.margin).min((self.pitch - width) / 2.0 - EDGE).max(0.0);
         let mut end = top;
-        for column in 0..row.panels.len() {
-            let left = self.left + column as f64 * self.pitch - beyond;
+        for column in first..row.panels.len() {
+            let left = self.left_of(column) - beyond;
             let area = Area { left, top: top - BELOW - height, width: width + 2.0 * beyond, height };
             end = frame::name_below(canvas, area, &self.lines.x.label);
         }
@@ -148,4 +134,21 @@ impl<'a> Figure<'a> {
         });
         Strip::of(marks, left, left + self.plot.0 + self.margin)
     }
+}
+
+/// How high plots are: lower where there are many, but never too low for the names at their right.
+fn height(lines: &Lines, columns: usize) -> f64 {
+    let usual = match columns {
+        1 if lines.rows.len() < 2 => 360.0,
+        1 => 260.0,
+        2 => 235.0,
+        _ => 190.0,
+    };
+    let names = lines.panels().map(|panel| panel.series.len() + panel.references.len()).max().unwrap_or(0);
+    f64::max(usual, (names + 1) as f64 * SMALL.line())
+}
+
+/// The lines of the vertical axis's name.
+fn name_beside(row: &Row, height: f64) -> Vec<String> {
+    PLAIN.wrap(&row.y.label, height, NAME_LINES)
 }

@@ -1,6 +1,6 @@
 //! The page: well-formed, escaped, in need of nothing.
 
-use roxmltree::{Document, ParsingOptions};
+use roxmltree::{Document, Node, ParsingOptions};
 
 use super::NASTY;
 use super::any::one_line;
@@ -54,7 +54,7 @@ fn words_are_escaped_wherever_they_stand() {
 fn the_page_needs_nothing_from_elsewhere_and_runs_nothing() {
     let html = report("plain").html();
     let document = parse(&html);
-    let elements = || document.descendants().filter(|node| node.is_element());
+    let elements = || document.descendants().filter(Node::is_element);
     assert!(elements().all(|node| !matches!(node.tag_name().name(), "script" | "link" | "img" | "iframe" | "object")));
     for attribute in elements().flat_map(|node| node.attributes()) {
         assert!(!matches!(attribute.name(), "href" | "src") || attribute.value().starts_with('#'), "{attribute:?}");
