@@ -11,7 +11,7 @@
 //! fields are ignored, another `version` is refused.
 //!
 //! Where to start reading: `header.rs` and `line.rs`, then `replay.rs`; `wire/` is how the core's nouns are written;
-//! `story/` keeps the story of every job from the same steps.
+//! `story/` keeps the story of every job from the same steps, `tell/` puts it into sentences.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod reader;
 mod recorder;
 mod replay;
 mod story;
+mod tell;
 mod wire;
 
 pub use folder::{Folder, Written};
@@ -31,3 +32,4 @@ pub use reader::{JournalError, Reader};
 pub use recorder::Recorder;
 pub use replay::{Difference, Replayed, replay};
 pub use story::{Asked, By, Change, Chapter, Choice, Decision, Late, Otherwise, Ran, Stories, Story};
+pub use tell::{Naming, tell};
