@@ -11,7 +11,7 @@
 //! fields are ignored, another `version` is refused.
 //!
 //! Where to start reading: `header.rs` and `line.rs`, then `replay.rs`; `wire/` is how the core's nouns are written;
-//! `story.rs` tells one job's story from the same events.
+//! `story/` keeps the story of every job from the same steps, `tell/` puts it into sentences.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,8 @@ mod line;
 mod reader;
 mod recorder;
 mod replay;
+mod story;
+mod tell;
 mod wire;
 
 pub use folder::{Folder, Written};
@@ -29,3 +31,5 @@ pub use line::{Line, policy_line, step_line};
 pub use reader::{JournalError, Reader};
 pub use recorder::Recorder;
 pub use replay::{Difference, Replayed, replay};
+pub use story::{Asked, By, Change, Chapter, Choice, Decision, Late, Otherwise, Ran, Stories, Story};
+pub use tell::{Naming, tell};

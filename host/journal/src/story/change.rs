@@ -1,0 +1,97 @@
+//! A change of a job's strategy: from what to what, who decided it, what for, and what it spared others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mosel_core::{JobId, PlanError, PlanId, Time, Trigger};
+
+use super::Choice;
+
+/// A change of a job's strategy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// What the requests that were left were on.
+    pub from: Choice,
+    /// What they were put on.
+    pub to: Choice,
+    /// The decision, which may have changed other jobs as well.
+    pub decision: Arc<Decision>,
+    /// What would have come of it had this job alone stayed as it was.
+    pub otherwise: Otherwise,
+}
+
+/// Strategies of some jobs of a lane were changed, all at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// When.
+    pub at: Time,
+    /// Who did it.
+    pub by: By,
+    /// The question that it answers, or is done for want of an answer to; `None` if that was never seen, or does not
+    /// fit what was decided.
+    pub asked: Option<Asked>,
+}
+
+/// Who changed strategies.
+#[derive(Clone, Debug, PartialEq)]
+pub enum By {
+    /// A policy.
+    Policy {
+        /// Its name.
+        name: Arc<str>,
+        /// Its answer.
+        plan: PlanId,
+    },
+    /// The built-in squeeze.
+    Squeeze {
+        /// The name of the policy that gave no answer that could be used.
+        policy: Arc<str>,
+        /// Why not; texts in it are cut to one short line.
+        why: PlanError,
+    },
+}
+
+/// What a question to the policy was about: its lane's queue, as it was shown to the policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// When it was asked.
+    pub at: Time,
+    /// Why.
+    pub trigger: Trigger,
+    /// The first jobs of the queue that would have been late, though not given up, had nothing been changed.
+    pub late: Vec<Late>,
+    /// How many would have been late.
+    pub late_before: usize,
+    /// How many would be late as it was decided.
+    pub late_after: usize,
+}
+
+/// A job that would be late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// It.
+    pub job: JobId,
+    /// How late, by the estimates when the question was asked, with their margin.
+    pub by: Duration,
+}
+
+/// What would have come of the queue that a question was about, had one job alone kept its strategy and all else been
+/// decided as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// That cannot be told: the job was not part of the question.
+    Unknown,
+    /// No job that was not given up would have been late.
+    Nobody,
+    /// This one would have been late, and none later.
+    Late {
+        /// The job, which may be the one itself.
+        job: JobId,
+        /// How late.
+        by: Duration,
+        /// How late it would have been had nothing been changed at all; zero if it would not.
+        before: Duration,
+        /// How late it would be as it was decided; zero if it would not.
+        after: Duration,
+    },
+}

@@ -1,0 +1,191 @@
+//! One job's story: what was chosen for it over time, by whom and why, and what it would have cost otherwise.
+//!
+//! Where to start reading: this file, then `stories.rs`, which takes steps in, `decide.rs`, where a job's choice changes,
+//! and `question.rs`, which tells what a change was for.
+
+mod change;
+mod choice;
+mod decide;
+mod ended;
+mod question;
+mod queue;
+mod rest;
+mod resume;
+mod stories;
+
+pub use change::{Asked, By, Change, Decision, Late, Otherwise};
+pub use choice::Choice;
+pub use stories::Stories;
+
+use std::time::Duration;
+
+use mosel_core::{Batch, Job, ModalitySet, Outcome, Refusal, Time};
+
+use rest::Rest;
+
+/// The most chapters a story has, its end not counted.
+const MOST_CHAPTERS: usize = 128;
+
+/// What happened to one job, from when it came until it ended, or until now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Story {
+    /// The job, as it was submitted.
+    pub job: Job,
+    /// When it came.
+    pub arrival: Time,
+    /// Its most accurate strategy; `None` for a job that was refused.
+    pub best: Option<Choice>,
+    /// What happened to it, in order.
+    pub chapters: Vec<Chapter>,
+    /// Chapters beyond the most that are kept: they would stand behind the others, but before the end.
+    pub left_out: usize,
+    rest: Rest,
+}
+
+/// Something that happened to a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Chapter {
+    /// It was not accepted. Nothing follows.
+    Refused {
+        /// When.
+        at: Time,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// It was accepted.
+    Accepted {
+        /// When.
+        at: Time,
+        /// The lane it waits on.
+        lane: u32,
+        /// When it was expected to be finished.
+        predicted_finish: Time,
+        /// What it began on.
+        choice: Choice,
+    },
+    /// It was there already when the record begins.
+    TakenUp {
+        /// The lane it waits on.
+        lane: u32,
+        /// What it was on then; of no requests if nothing of it waited any more.
+        choice: Choice,
+        /// How often its strategy had been changed, as far as a checkpoint remembers.
+        changes: usize,
+        /// It had been given up.
+        late: bool,
+    },
+    /// Its strategy was changed.
+    Changed(Box<Change>),
+    /// Batches of it were started, one after another.
+    Ran(Ran),
+    /// Its deadline could not be met any more.
+    GivenUp {
+        /// When.
+        at: Time,
+    },
+    /// It ended. Nothing follows, but what is on the device still.
+    Ended(Box<Outcome>),
+}
+
+/// Batches of a job on one selection, between which nothing else happened to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// What they ran on.
+    pub modalities: ModalitySet,
+    /// When the first was started.
+    pub started: Time,
+    /// Batches, without one that failed.
+    pub batches: u32,
+    /// Their requests.
+    pub requests: u32,
+    /// Time on the device of those that are done.
+    pub took: Duration,
+    /// And the time that the profile says they take.
+    pub profiled: Duration,
+    /// The last one is on the device still.
+    pub running: bool,
+    /// The last one failed, which was of so many requests.
+    pub failed: Option<u32>,
+}
+
+impl Story {
+    fn new(job: Job, arrival: Time) -> Story {
+        Story { job, arrival, best: None, chapters: Vec::new(), left_out: 0, rest: Rest::default() }
+    }
+
+    /// What is left of it is on this; `None` if nothing is left, or it ended.
+    pub fn current(&self) -> Option<Choice> {
+        (!self.has_ended() && self.rest.left() > 0).then(|| self.rest.choice())
+    }
+
+    /// It was refused, or nothing more will come for it.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.chapters.last(), Some(Chapter::Ended(_) | Chapter::Refused { .. }))
+    }
+
+    /// Adds a chapter; says where it is, unless there were too many.
+    fn add(&mut self, chapter: Chapter) -> Option<usize> {
+        if self.chapters.len() >= MOST_CHAPTERS {
+            self.left_out += 1;
+            return None;
+        }
+        self.chapters.push(chapter);
+        Some(self.chapters.len() - 1)
+    }
+
+    /// The end is never left out.
+    fn end(&mut self, chapter: Chapter) {
+        self.chapters.push(chapter);
+    }
+
+    /// A batch was started; says which chapter tells of it.
+    fn start(&mut self, at: Time, batch: &Batch) -> Option<usize> {
+        let last = self.chapters.len().checked_sub(1)?;
+        if let Chapter::Ran(ran) = &mut self.chapters[last]
+            && ran.go_on(batch)
+        {
+            return Some(last);
+        }
+        self.add(Chapter::Ran(Ran::new(at, batch)))
+    }
+
+    /// Batches that this chapter tells of.
+    fn ran(&mut self, chapter: usize) -> Option<&mut Ran> {
+        match self.chapters.get_mut(chapter) {
+            Some(Chapter::Ran(ran)) => Some(ran),
+            _ => None,
+        }
+    }
+}
+
+impl Ran {
+    fn new(started: Time, batch: &Batch) -> Ran {
+        let (modalities, requests) = (batch.modalities, batch.requests);
+        let (took, profiled) = (Duration::ZERO, Duration::ZERO);
+        Ran { modalities, started, batches: 1, requests, took, profiled, running: true, failed: None }
+    }
+
+    /// Counts another batch in, if it is of the same kind.
+    fn go_on(&mut self, batch: &Batch) -> bool {
+        let same = self.modalities == batch.modalities && self.failed.is_none();
+        if same {
+            self.batches = self.batches.saturating_add(1);
+            self.requests = self.requests.saturating_add(batch.requests);
+            self.running = true;
+        }
+        same
+    }
+
+    fn done(&mut self, took: Duration, profiled: Duration) {
+        self.took = self.took.saturating_add(took);
+        self.profiled = self.profiled.saturating_add(profiled);
+        self.running = false;
+    }
+
+    fn fail(&mut self, requests: u32) {
+        self.batches = self.batches.saturating_sub(1);
+        self.requests = self.requests.saturating_sub(requests);
+        self.running = false;
+        self.failed = Some(requests);
+    }
+}

@@ -1,0 +1,204 @@
+//! A story in sentences, for whoever asks what became of a job.
+//!
+//! Where to start reading: this file has the order of the sentences; the others have those of one kind of chapter each.
+
+mod change;
+mod end;
+mod naming;
+mod ran;
+mod words;
+
+pub use naming::Naming;
+
+use mosel_core::{JobId, ModalitySet, OnLate, Time};
+
+use crate::{Chapter, Choice, Story};
+use words::{count, share, span};
+
+/// The story in English, a few sentences each; times are counted from when the job came.
+pub fn tell(story: &Story, naming: &Naming) -> Vec<String> {
+    let teller = Teller { story, naming };
+    let (end, middle) = match story.chapters.split_last() {
+        Some((end, middle)) if story.has_ended() => (Some(end), middle),
+        _ => (None, &story.chapters[..]),
+    };
+    let mut told = vec![teller.arrival()];
+    for chapters in middle.chunk_by(Chapter::is_told_with) {
+        told.push(teller.chapters(chapters, end));
+    }
+    told.extend(teller.left_out());
+    told.push(end.map_or_else(|| teller.present(), |end| teller.chapters(std::slice::from_ref(end), None)));
+    told
+}
+
+/// A story that is being told.
+struct Teller<'a> {
+    story: &'a Story,
+    naming: &'a Naming,
+}
+
+impl Chapter {
+    /// Batches that follow one another are told of in one sentence, up to one that failed.
+    fn is_told_with(&self, next: &Chapter) -> bool {
+        matches!((self, next), (Chapter::Ran(ran), Chapter::Ran(_)) if ran.failed.is_none())
+    }
+}
+
+impl Teller<'_> {
+    /// Chapters that are told together, which all are of batches unless it is one; and how the story ends.
+    fn chapters(&self, chapters: &[Chapter], end: Option<&Chapter>) -> String {
+        match &chapters[0] {
+            Chapter::Refused { refusal, .. } => self.refused(refusal),
+            Chapter::Accepted { lane, predicted_finish, choice, .. } => self.accepted(*lane, *predicted_finish, choice),
+            Chapter::TakenUp { lane, choice, changes, late } => self.taken_up(*lane, choice, *changes, *late),
+            Chapter::Changed(change) => self.changed(change),
+            Chapter::Ran(_) => self.ran(chapters, end),
+            Chapter::GivenUp { at } => self.given_up(*at),
+            Chapter::Ended(outcome) => self.ended(outcome),
+        }
+    }
+
+    fn arrival(&self) -> String {
+        let job = &self.story.job;
+        let mut text = format!(
+            "Job {} came {}: {} for {}, {}, {}",
+            self.naming.job(job.id),
+            after_start(self.story.arrival),
+            count(job.requests, "request"),
+            self.naming.model(job.model),
+            self.deadline(),
+            if job.min_accuracy > 0.0 {
+                format!("at an accuracy of at least {}", share(job.min_accuracy))
+            } else {
+                "at any accuracy".into()
+            },
+        );
+        if job.weight != 1.0 {
+            text += &format!(", with a weight of {}", share(job.weight));
+        }
+        if job.on_late == OnLate::Drop {
+            text += ", to be dropped once it cannot be on time";
+        }
+        text + "."
+    }
+
+    fn deadline(&self) -> String {
+        match self.story.job.deadline {
+            Time::NEVER => "to be done at any time".into(),
+            past if past <= self.story.arrival => "to be done before it came".into(),
+            deadline => format!("to be done within {}", self.span_to(deadline)),
+        }
+    }
+
+    fn accepted(&self, lane: u32, predicted: Time, choice: &Choice) -> String {
+        let late = match predicted.since(self.story.job.deadline) {
+            by if by.is_zero() => String::new(),
+            by => format!(", {} late if nothing changed", span(by)),
+        };
+        format!(
+            "It was accepted at once on lane {lane}, on its most accurate strategy ({}: {} in {}), to be done {} after it \
+             came{late}.",
+            self.requests(&choice.mix),
+            share(choice.accuracy),
+            span(choice.latency),
+            self.span_to(predicted),
+        )
+    }
+
+    fn taken_up(&self, lane: u32, choice: &Choice, changes: usize, late: bool) -> String {
+        let mut text = match choice.requests {
+            0 => format!("The record begins later, when its last batch was on the device of lane {lane}"),
+            _ => {
+                format!("The record begins later, when {} on lane {lane}, on {}", self.waited(choice), self.on(choice))
+            }
+        };
+        if changes > 0 {
+            text += &format!("; its strategy had been changed {} before", count(changes, "time"));
+        }
+        if late {
+            text += "; its deadline could not be met any more";
+        }
+        text + "."
+    }
+
+    fn waited(&self, choice: &Choice) -> String {
+        match self.story.job.requests {
+            all if choice.requests >= all => "it waited".into(),
+            all => format!("{} of its {all} requests waited", choice.requests),
+        }
+    }
+
+    fn given_up(&self, at: Time) -> String {
+        let text = format!("{} its deadline could not be met any more", self.after(at));
+        match self.story.job.on_late {
+            OnLate::Run => text + "; it went behind all jobs that could be on time.",
+            OnLate::Drop => text + ".",
+        }
+    }
+
+    fn left_out(&self) -> Option<String> {
+        let more = self.story.left_out;
+        (more > 0).then(|| format!("Then {} followed that this story leaves out.", count(more, "chapter")))
+    }
+
+    /// Where a job that has not ended is now.
+    fn present(&self) -> String {
+        let all = self.story.job.requests;
+        match self.story.current() {
+            None => "Nothing of it waits any more: its last batch is on the device.".into(),
+            Some(choice) if choice.requests < all => {
+                let wait = if choice.requests == 1 { "waits" } else { "wait" };
+                format!("{} of its {all} requests {wait} now, on {}.", choice.requests, self.on(&choice))
+            }
+            Some(choice) => format!("It waits now, on {}.", self.on(&choice)),
+        }
+    }
+
+    /// `After 15 ms`, counted from when the job came.
+    fn after(&self, at: Time) -> String {
+        if at <= self.story.arrival { "At once".into() } else { format!("After {}", self.span_to(at)) }
+    }
+
+    /// `From 15 ms on`.
+    fn from(&self, at: Time) -> String {
+        if at <= self.story.arrival { "From its arrival on".into() } else { format!("From {} on", self.span_to(at)) }
+    }
+
+    fn span_to(&self, at: Time) -> String {
+        span(at.since(self.story.arrival))
+    }
+
+    /// `0.834 in 31 ms (6 on text, 2 on image+text)`.
+    fn on(&self, choice: &Choice) -> String {
+        format!("{} in {} ({})", share(choice.accuracy), span(choice.latency), self.mix(&choice.mix))
+    }
+
+    /// `6 on text, 2 on image+text`.
+    fn mix(&self, mix: &[(ModalitySet, u32)]) -> String {
+        let part =
+            |&(modalities, requests): &(ModalitySet, u32)| format!("{requests} on {}", self.selection(modalities));
+        mix.iter().map(part).collect::<Vec<_>>().join(", ")
+    }
+
+    /// `6 requests on text, 2 on image+text`.
+    fn requests(&self, mix: &[(ModalitySet, u32)]) -> String {
+        let Some((&(modalities, requests), others)) = mix.split_first() else { return "no request".into() };
+        let first = format!("{} on {}", count(requests, "request"), self.selection(modalities));
+        if others.is_empty() { first } else { format!("{first}, {}", self.mix(others)) }
+    }
+
+    fn selection(&self, modalities: ModalitySet) -> String {
+        self.naming.selection(self.story.job.model, modalities)
+    }
+
+    fn is_self(&self, job: JobId) -> bool {
+        job == self.story.job.id
+    }
+}
+
+fn after_start(at: Time) -> String {
+    match at {
+        Time::START => "at the server's start".into(),
+        later => format!("{} after the server's start", span(later.since(Time::START))),
+    }
+}

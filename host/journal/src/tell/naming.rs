@@ -1,0 +1,39 @@
+//! What things are called where a story is told.
+
+use std::sync::Arc;
+
+use mosel_core::{JobId, ModalitySet, ModelId, Profile, StrategyMatrix};
+
+/// What jobs, models and selections are called.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    prefix: String,
+    profiles: Vec<Arc<Profile>>,
+}
+
+impl Naming {
+    /// Jobs are called by their numbers with this before it (`j-`), models and their modalities as their profiles say;
+    /// `models[i]` is the matrix of `ModelId(i)`.
+    pub fn new(prefix: &str, models: &[Arc<StrategyMatrix>]) -> Naming {
+        Naming { prefix: prefix.into(), profiles: models.iter().map(|matrix| matrix.profile().clone()).collect() }
+    }
+
+    /// The job's name.
+    pub fn job(&self, job: JobId) -> String {
+        format!("{}{job}", self.prefix)
+    }
+
+    /// The model's name; its number if there is no such model.
+    pub fn model(&self, model: ModelId) -> String {
+        self.profile(model).map_or_else(|| format!("model #{}", model.0), |profile| profile.model.clone())
+    }
+
+    /// The selection, in the names of the model's modalities: `image+text`.
+    pub fn selection(&self, model: ModelId, modalities: ModalitySet) -> String {
+        modalities.label(self.profile(model).map_or(&[], |profile| &profile.modalities))
+    }
+
+    fn profile(&self, model: ModelId) -> Option<&Profile> {
+        self.profiles.get(model.0 as usize).map(Arc::as_ref)
+    }
+}
