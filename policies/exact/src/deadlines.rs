@@ -42,6 +42,11 @@ fn in_time(snapshot: &Snapshot, work: f64, deadline: Micros) -> bool {
     }
 }
 
+/// About as much work as is done by this time; below 0 if that is before the start.
+pub(crate) fn work_until(snapshot: &Snapshot, end: f64) -> f64 {
+    (end - snapshot.start as f64) / factor(snapshot)
+}
+
 /// What times are multiplied by; like the server, a factor that makes no sense is ignored.
 fn factor(snapshot: &Snapshot) -> f64 {
     let factor = snapshot.time_factor;

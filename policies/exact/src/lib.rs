@@ -41,6 +41,9 @@ pub struct Settings {
     /// The share of the time beyond the fastest strategies that is left free, where deadlines press; 0 to below 1. For
     /// jobs that have not come yet and devices that are not as fast as they were.
     pub reserve: f64,
+    /// Less is left free (a quarter at least) where everything is done within this share of the shortest time that any
+    /// waiting job was given on its arrival; 0 to 1000.
+    pub horizon: f64,
 }
 
 /// More work than that would outlast the fuel of a decision, and a plan that is in hand would be lost.
@@ -48,7 +51,7 @@ const MOST_WORK: usize = 500_000;
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { gap: 0.0002, work: 10_000, reserve: 0.25 }
+        Settings { gap: 0.0002, work: 10_000, reserve: 0.95, horizon: 0.5 }
     }
 }
 
@@ -73,8 +76,15 @@ const SETTINGS_SCHEMA: &str = r#"{
       "type": "number",
       "minimum": 0,
       "exclusiveMaximum": 1,
-      "default": 0.25,
+      "default": 0.95,
       "description": "The share of the time beyond the fastest strategies that is left free, where deadlines press: for jobs that have not come yet and devices that are not as fast as they were."
+    },
+    "horizon": {
+      "type": "number",
+      "minimum": 0,
+      "maximum": 1000,
+      "default": 0.5,
+      "description": "Less than the reserve is left free (a quarter at least) where everything is done within this share of the shortest time that any waiting job was given on its arrival."
     }
   },
   "additionalProperties": false
@@ -105,12 +115,12 @@ impl Policy for Exact {
             self.update_catalog(&snapshot.catalog)?;
         }
         let Exact { settings, ref menus, ref mut queue, ref mut search } = *self;
-        let Settings { gap, work, reserve } = settings;
+        let Settings { gap, work, reserve, horizon } = settings;
         queue.read(snapshot, menus)?;
         // What is proven is proven of all plans, not only of those that keep the reserve.
         let limit = (reserve > 0.0 && queue.presses()).then(|| {
             let limit = search.limit(queue, menus);
-            queue.keep(reserve);
+            queue.keep(reserve, horizon, snapshot, menus);
             limit
         });
         // Work is what bounds a search; the clock only stops one on a machine that is far too slow for it.
@@ -132,7 +142,10 @@ impl Policy for Exact {
 mosel_sdk::export_policy!(Exact);
 
 fn check(settings: Settings) -> Result<(), String> {
-    let Settings { gap, work, reserve } = settings;
+    let Settings { gap, work, reserve, horizon } = settings;
+    if !(0.0..=1000.0).contains(&horizon) {
+        return Err(format!("horizon is {horizon}, expected a number from 0 to 1000"));
+    }
     if !(0.0..1.0).contains(&reserve) {
         return Err(format!("reserve is {reserve}, expected a number from 0 to below 1"));
     }

@@ -9,6 +9,8 @@ use crate::menu::{Menus, Point};
 const LONGEST_QUEUE: f64 = (1u64 << 53) as f64;
 /// Weights are numbers up to here; nothing is gained from larger ones, and sums stay finite.
 const GREATEST_WEIGHT: f64 = 1e100;
+/// Of any reserve, this share is for devices that are not as fast as they were, and left free whatever the horizon.
+const UNSTEADY: f64 = 0.25;
 /// What staying on the present strategy is worth, as a share of what the row is worth at all: enough to settle ties.
 const LOYALTY: f64 = 1e-10;
 
@@ -61,10 +63,24 @@ impl Queue {
         self.slack.iter().any(|slack| slack.is_finite())
     }
 
-    /// Leaves this share of the time that rows may take beyond their fastest strategies free.
-    pub(crate) fn keep(&mut self, reserve: f64) {
+    /// Leaves some of the time that rows may take beyond their fastest strategies free, where deadlines press: `reserve`
+    /// of it, or less if everything is done so early that jobs like these find room, which is what `horizon` says.
+    pub(crate) fn keep(&mut self, reserve: f64, horizon: f64, snapshot: &Snapshot, menus: &Menus) {
+        let near = self.until(horizon, snapshot, menus);
+        let most = 1.0 - reserve.min(UNSTEADY);
         // whole microseconds add up exactly
-        self.slack.iter_mut().for_each(|slack| *slack = (*slack * (1.0 - reserve)).floor());
+        let kept = |slack: f64| (slack * (1.0 - reserve)).max(near).min(slack * most).floor();
+        self.slack.iter_mut().for_each(|slack| *slack = kept(*slack));
+    }
+
+    /// What all rows may take together beyond their fastest strategies, to be done within this share of the shortest time
+    /// that any of them was given on its arrival.
+    fn until(&self, horizon: f64, snapshot: &Snapshot, menus: &Menus) -> f64 {
+        let on_time = snapshot.jobs.iter().filter(|job| !job.late);
+        let Some(given) = on_time.map(|job| job.deadline.saturating_sub(job.arrival)).min() else { return 0.0 };
+        let end = snapshot.now as f64 + horizon * given as f64;
+        let fastest: f64 = self.rows.iter().map(|row| row.menu(menus)[row.fastest()].latency).sum();
+        deadlines::work_until(snapshot, end) - fastest
     }
 
     /// Every deadline holds that can be held.

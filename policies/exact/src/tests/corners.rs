@@ -28,10 +28,25 @@ fn a_reserve_is_left_where_deadlines_press_and_nowhere_else() {
         (after.chosen(), 60 - after.finishes()[1])
     };
     assert_eq!(left_free(r#"{"reserve": 0}"#).1, 0);
-    let (chosen, free) = left_free(r#"{"reserve": 0.5}"#);
+    let (chosen, free) = left_free(r#"{"reserve": 0.5, "horizon": 0}"#);
     assert!(chosen.iter().sum::<u32>() == 1 && free == 20, "{chosen:?} {free}");
     queue.jobs.pop();
     assert_eq!(decide_with(r#"{"reserve": 0.5}"#, &queue.snapshot()).1.chosen(), [2], "no deadline presses");
+}
+
+#[test]
+fn less_is_left_free_before_the_horizon() {
+    let mut queue = Queue::new();
+    let menu = queue.menu(&[(10, 0.6), (30, 0.7), (50, 0.8), (70, 0.9)]);
+    queue.job(menu, 100, 0.0);
+    queue.job(menu, 120, 0.0);
+    let end = |settings: &str| decide_with(settings, &queue.snapshot()).1.finishes()[1];
+    // of the 100 that the deadline leaves beyond the fastest strategies: a tenth, up to the horizon, three quarters
+    assert_eq!(end(r#"{"reserve": 0.9, "horizon": 0}"#), 20);
+    assert_eq!(end(r#"{"reserve": 0.9, "horizon": 0.6}"#), 60);
+    assert_eq!(end(r#"{"reserve": 0.9, "horizon": 9}"#), 80);
+    assert_eq!(end(r#"{"reserve": 0.1, "horizon": 9}"#), 100);
+    assert_eq!(end(r#"{"reserve": 0, "horizon": 0}"#), 120);
 }
 
 #[test]
@@ -214,6 +229,7 @@ fn settings_out_of_their_limits_are_refused_with_what_was_expected() {
     assert_eq!(reason(r#"{"gap": -0.1}"#), "gap is -0.1, expected a number from 0 to below 1");
     assert_eq!(reason(r#"{"gap": 1}"#), "gap is 1, expected a number from 0 to below 1");
     assert_eq!(reason(r#"{"work": 500001}"#), "work is 500001, expected at most 500000");
+    assert_eq!(reason(r#"{"horizon": -1}"#), "horizon is -1, expected a number from 0 to 1000");
     assert!(reason(r#"{"work": -1}"#).contains("invalid value: integer `-1`"));
     assert!(reason(r#"{"speed": 1}"#).contains("unknown field `speed`"));
 }
@@ -221,7 +237,8 @@ fn settings_out_of_their_limits_are_refused_with_what_was_expected() {
 #[test]
 fn the_schema_is_json_and_tells_the_defaults() {
     let schema: serde_json::Value = serde_json::from_str(&Exact::describe().config_schema).unwrap();
-    let Settings { gap, work, reserve } = Settings::default();
+    let Settings { gap, work, reserve, horizon } = Settings::default();
+    assert_eq!(schema["properties"]["horizon"]["default"], horizon);
     assert_eq!(schema["properties"]["gap"]["default"], gap);
     assert_eq!(schema["properties"]["work"]["default"], work);
     assert_eq!(schema["properties"]["reserve"]["default"], reserve);

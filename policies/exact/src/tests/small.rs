@@ -134,9 +134,9 @@ proptest! {
 
     #[test]
     fn with_a_reserve_the_bound_still_holds_for_all_plans_and_all_that_can_be_saved_are(
-        before in queue(), reserve in 0.0..0.99,
+        before in queue(), reserve in 0.0..0.99, horizon in 0.0..2.0,
     ) {
-        let (decision, after) = decide_with(&format!(r#"{{"gap": 0, "reserve": {reserve}}}"#), &before);
+        let (decision, after) = decide_with(&format!(r#"{{"gap": 0, "reserve": {reserve}, "horizon": {horizon}}}"#), &before);
         check(&before, &decision, &after);
         let (best, fewest) = exhaustive(&before);
         prop_assert!(decision.bound.unwrap() >= best - TOLERANCE * best, "{decision:?}, the optimum is {best}");
