@@ -30,6 +30,6 @@ pub use header::{Header, InPlace, VERSION};
 pub use line::{Line, policy_line, step_line};
 pub use reader::{JournalError, Reader};
 pub use recorder::Recorder;
-pub use replay::{Difference, Replayed, replay};
+pub use replay::{Difference, Replayed, Seen, replay};
 pub use story::{Asked, By, Change, Chapter, Choice, Decision, Late, Otherwise, Ran, Stories, Story};
 pub use tell::{Naming, tell};

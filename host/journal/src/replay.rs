@@ -6,7 +6,7 @@ use mosel_core::{Action, Event, Scheduler, Time};
 use serde_json::Value;
 
 use crate::line::actions_text;
-use crate::{Header, JournalError, Line, Reader};
+use crate::{Header, InPlace, JournalError, Line, Reader};
 
 /// What came of a replay.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,17 +38,41 @@ pub struct Difference {
     pub came: Option<String>,
 }
 
+/// What a replay shows.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// A step that came out as it is written.
+    Step {
+        /// The scheduler after it.
+        scheduler: &'a Scheduler,
+        /// When.
+        at: Time,
+        /// What happened.
+        event: &'a Event,
+        /// What was done about it.
+        actions: &'a [Action],
+    },
+    /// From here on this policy is in place.
+    Policy(&'a InPlace),
+}
+
 /// Takes every event of the journal in, and shows each step to `see` until one differs from what is written.
 pub fn replay<R: BufRead>(
     header: &Header,
     reader: &mut Reader<R>,
-    mut see: impl FnMut(&Scheduler, Time, &Event, &[Action]),
+    mut see: impl FnMut(Seen<'_>),
 ) -> Result<Replayed, JournalError> {
     let wrong = |expected| JournalError::Line { line: 1, expected };
     let mut scheduler = header.scheduler().map_err(wrong)?;
     let mut replayed = Replayed { steps: 0, span: None, torn: false, difference: None };
     while let Some(line) = reader.next() {
-        let Line::Step { at, event, actions } = line? else { continue };
+        let (at, event, actions) = match line? {
+            Line::Step { at, event, actions } => (at, event, actions),
+            Line::Policy { policy, .. } => {
+                see(Seen::Policy(&policy));
+                continue;
+            }
+        };
         let came = scheduler.step(at, event.clone());
         replayed.steps += 1;
         replayed.span = Some((replayed.span.map_or(at, |(first, _)| first), at));
@@ -56,7 +80,7 @@ pub fn replay<R: BufRead>(
             replayed.difference = Some(Difference { line: reader.number(), at, event, ..place });
             break;
         }
-        see(&scheduler, at, &event, &came);
+        see(Seen::Step { scheduler: &scheduler, at, event: &event, actions: &came });
     }
     replayed.torn = reader.torn();
     Ok(replayed)

@@ -131,7 +131,7 @@ fn journals(day: &Day) -> Vec<Vec<u8>> {
 
 fn replayed(journal: &[u8]) -> Result<Replayed, JournalError> {
     let (header, mut reader) = Reader::new(journal)?;
-    replay(&header, &mut reader, |_, _, _, _| {})
+    replay(&header, &mut reader, |_| {})
 }
 
 proptest! {

@@ -8,7 +8,9 @@ use mosel_core::scenario::{External, Scenario, Scripted};
 use mosel_core::{
     Action, Event, JobId, ModelId, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix, Time, Trigger,
 };
-use mosel_journal::{Chapter, Header, InPlace, Naming, Otherwise, Reader, Recorder, Stories, Story, replay, tell};
+use mosel_journal::{
+    Chapter, Header, InPlace, Naming, Otherwise, Reader, Recorder, Seen, Stories, Story, replay, tell,
+};
 use mosel_sim::{Devices, Mind, Outside, Simulation, Thought, Watcher};
 
 /// Audio takes 4 ms a request and is right in 0.685 of the cases, both take 10 ms and are right in 0.785.
@@ -576,7 +578,10 @@ fn resumed(case: &str, steps: usize) -> Stories {
     let journal = late.journal.expect("it began").finish().expect("a vector takes everything");
     let (header, mut reader): (Header, _) = Reader::new(&journal[..]).expect("it reads");
     let mut stories = Stories::resume(&header, 100);
-    let replayed = replay(&header, &mut reader, |_, now, event, actions| stories.take(now, event, actions));
+    let replayed = replay(&header, &mut reader, |seen| match seen {
+        Seen::Step { at, event, actions, .. } => stories.take(at, event, actions),
+        Seen::Policy(policy) => stories.policy_changed(&policy.name),
+    });
     assert_eq!(replayed.expect("it reads").difference, None);
     stories
 }

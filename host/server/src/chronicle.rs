@@ -1,4 +1,4 @@
-//! What happened, on its way from the driver to a journal on disk.
+//! What happened, on its way from the driver to a journal on disk and to the stories of jobs.
 //!
 //! The driver hands over every step under its lock and never waits: what there is no room for is lost, the journal is
 //! told so by being begun anew with the scheduler's state as it is after the gap. A thread of its own, which wakes up a
@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::Context;
-use mosel_core::{Action, Checkpoint, Event, Scheduler, Time};
-use mosel_journal::{Folder, Header, InPlace, Written, policy_line, step_line};
+use mosel_core::{Action, Checkpoint, Event, JobId, Scheduler, Time};
+use mosel_journal::{Folder, Header, InPlace, Stories, Story, Written, policy_line, step_line};
 
 use crate::config;
 use crate::jobs::PolicyTag;
@@ -55,24 +55,28 @@ const PACE: Duration = Duration::from_millis(25);
 struct Historian {
     folder: Option<Folder>,
     header: Header,
+    stories: Stories,
     metrics: Arc<Metrics>,
 }
 
 impl Chronicle {
-    /// Begins with this scheduler.
+    /// Begins with this scheduler; so many jobs that have ended keep their stories.
     pub fn start(
         scheduler: &Scheduler,
         tag: &PolicyTag,
         journal: &config::Journal,
+        most_ended: usize,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<Arc<Chronicle>> {
         let header = Header::of(scheduler, in_place(tag), env!("CARGO_PKG_VERSION"));
+        let stories =
+            Stories::new(scheduler.models().to_vec(), scheduler.catalog().clone(), tag.name.clone(), most_ended);
         let folder = (!journal.dir.as_os_str().is_empty()).then(|| open(journal, &header)).transpose()?;
         let chronicle = Arc::new(Chronicle {
             desk: Mutex::default(),
             came: Condvar::new(),
             wants_state: AtomicBool::new(false),
-            historian: Mutex::new(Historian { folder, header, metrics: metrics.clone() }),
+            historian: Mutex::new(Historian { folder, header, stories, metrics: metrics.clone() }),
             metrics,
         });
         let historian = Arc::downgrade(&chronicle);
@@ -115,6 +119,13 @@ impl Chronicle {
         let mut desk = self.desk();
         desk.records.push(Record::Policy(now, tag));
         self.wake(desk);
+    }
+
+    /// What `look` sees of a job's story, if there is one; it is up to date.
+    pub fn story<T>(&self, job: JobId, look: impl FnOnce(&Story) -> T) -> Option<T> {
+        let mut historian = self.historian();
+        self.catch_up(&mut historian);
+        historian.stories.story(job).map(look)
     }
 
     /// Writes down what is left. Nothing may happen after it.
@@ -186,9 +197,11 @@ impl Historian {
     fn write_down(&mut self, record: Record) -> bool {
         match record {
             Record::Step(at, event, actions) => {
+                self.stories.take(at, &event, &actions);
                 self.line(|| step_line(at, &event, &actions))
             }
             Record::Policy(at, tag) => {
+                self.stories.policy_changed(&tag.name);
                 self.header.policy = in_place(&tag);
                 let policy = self.header.policy.clone();
                 self.line(|| policy_line(at, &policy))

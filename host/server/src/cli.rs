@@ -39,6 +39,10 @@ enum Command {
     Bench(client::bench::BenchArgs),
     /// Simulate a server under a workload, in virtual time.
     Simulate(client::simulate::SimulateArgs),
+    /// Run a journal through the scheduler once more, or its traffic under other conditions.
+    Replay(client::replay::ReplayArgs),
+    /// Explain what was decided about a job, and why.
+    Explain(client::explain::ExplainArgs),
     /// Write, check, measure, push and use scheduling policies.
     Policy(client::policy::PolicyArgs),
     /// List the models of the zoo.
@@ -100,6 +104,8 @@ impl Cli {
             Command::Profile(profile) => crate::profile::run(&profile),
             Command::Bench(bench) => client::bench::run(bench),
             Command::Simulate(simulate) => client::simulate::run(&simulate),
+            Command::Replay(replay) => client::replay::run(&replay),
+            Command::Explain(explain) => client::explain::run(&explain),
             Command::Policy(policy) => client::policy::run(policy),
             Command::Models => {
                 mosel_models::zoo::ALL.iter().for_each(|task| println!("{task}"));

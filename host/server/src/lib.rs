@@ -13,6 +13,7 @@ pub mod client;
 pub mod config;
 pub mod device;
 pub mod driver;
+pub mod explained;
 pub mod feedback;
 #[cfg(feature = "torch")]
 mod figure;

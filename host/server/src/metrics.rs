@@ -260,7 +260,11 @@ impl Metrics {
     fn register_journal(&mut self) {
         let Metrics { registry, journal_failures, journal_gaps, .. } = self;
         registry.register("journal_failures", "Times the journal could not be written", journal_failures.clone());
-        registry.register("journal_gaps", "Times that something was not written down for lack of room", journal_gaps.clone());
+        registry.register(
+            "journal_gaps",
+            "Times that something was not written down for lack of room",
+            journal_gaps.clone(),
+        );
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Service {
     pub policies: Arc<Policies>,
     /// What happened, in numbers.
     pub metrics: Arc<Metrics>,
-    /// Writes down what happens.
+    /// What happened, job by job.
     pub chronicle: Arc<Chronicle>,
     _watch: Option<Watch>,
 }
@@ -52,7 +52,8 @@ impl Service {
         let trial = workshop.prepare(&config.policy.name, &config.policy.settings)?;
         let (active, policy) = first(trial, rule(&config.policy), &metrics);
         scheduler.step(Time::START, Event::PolicyChanged { eager: policy.loaded().description().eager });
-        let chronicle = Chronicle::start(&scheduler, &active.tag, &config.journal, metrics.clone())?;
+        let most_ended = config.finished.max_jobs;
+        let chronicle = Chronicle::start(&scheduler, &active.tag, &config.journal, most_ended, metrics.clone())?;
 
         let lanes = config.queue.lanes;
         let jobs = Arc::new(job_table(config));

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mosel_core::{Batch, Latency, Measurement, ModelId, Profile, Time, scale};
+use mosel_core::{Batch, Latency, Measurement, ModalitySet, ModelId, Profile, Time, scale};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -27,8 +27,18 @@ pub struct Devices {
     /// What every batch takes beside: getting it to the device and its answers back.
     pub dispatch: Duration,
     paces: BTreeMap<u32, Vec<Pace>>,
+    recorded: BTreeMap<(ModelId, ModalitySet), Vec<Recorded>>,
     latencies: BTreeMap<ModelId, Vec<Measurement>>,
     random: ChaCha8Rng,
+}
+
+/// How long a batch really took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recorded {
+    /// When it was started.
+    pub at: Time,
+    /// Over what the profile says; positive.
+    pub ratio: f64,
 }
 
 /// A lane's device is slower for a while, or gone.
@@ -59,6 +69,7 @@ impl Devices {
             failures: 0.0,
             dispatch: Duration::ZERO,
             paces: BTreeMap::new(),
+            recorded: BTreeMap::new(),
             latencies: profiles.into_iter().enumerate().map(measured).collect(),
             random: stream(seed, "devices"),
         }
@@ -67,6 +78,15 @@ impl Devices {
     /// From now on the lane's device keeps this pace, for as long as it says; paces multiply.
     pub fn keep_pace(&mut self, lane: u32, pace: Pace) {
         self.paces.entry(lane).or_default().push(pace);
+    }
+
+    /// From now on nothing is drawn: a batch is as much slower than its profile as the one of the same selection was that
+    /// was recorded nearest to its start. A selection without records is as its profile says.
+    pub fn repeat(&mut self, model: ModelId, modalities: ModalitySet, recorded: Recorded) {
+        self.spread = false;
+        let all = self.recorded.entry((model, modalities)).or_default();
+        let place = all.partition_point(|other| other.at <= recorded.at);
+        all.insert(place, recorded);
     }
 
     /// Draws what becomes of a batch that starts now.
@@ -79,10 +99,19 @@ impl Devices {
         }
         let latency = self.latency(batch);
         let profiled = if self.spread { quantile(latency, at) } else { latency.mean };
-        let takes = scale(profiled, self.factor * pace) + self.dispatch;
+        let repeated = self.repeated(batch, now);
+        let takes = scale(profiled, self.factor * pace * repeated) + self.dispatch;
         // Virtual time has no fractions of a microsecond.
         let takes = Duration::from_micros(u64::try_from(takes.as_micros()).unwrap_or(u64::MAX).max(1));
         Fate { takes, fails: luck < self.failures }
+    }
+
+    fn repeated(&self, batch: &Batch, now: Time) -> f64 {
+        let Some(all) = self.recorded.get(&(batch.model, batch.modalities)) else { return 1.0 };
+        let place = all.partition_point(|recorded| recorded.at <= now);
+        let neighbours = all[place.saturating_sub(1)..].iter().take(2);
+        let distance = |recorded: &&Recorded| recorded.at.since(now).max(now.since(recorded.at));
+        neighbours.min_by_key(distance).map_or(1.0, |recorded| recorded.ratio)
     }
 
     fn pace(&mut self, lane: u32, now: Time) -> f64 {
@@ -117,7 +146,7 @@ fn quantile(latency: Latency, share: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mosel_core::{Accuracy, BatchId, JobId, ModalitySet};
+    use mosel_core::{Accuracy, BatchId, JobId};
 
     fn latency(mean: u64, median: u64, p95: u64, p99: u64) -> Latency {
         let [mean, median, p95, p99] = [mean, median, p95, p99].map(Duration::from_micros);
@@ -190,6 +219,16 @@ mod tests {
         assert!(lost.fate(&batch(0), Time::START).fails && !whole.fate(&batch(0), Time::START).fails);
         let later = Time::from_millis(1);
         assert_eq!(lost.fate(&batch(0), later), whole.fate(&batch(0), later));
+    }
+
+    #[test]
+    fn what_was_recorded_is_repeated_by_nearest_time() {
+        let mut devices = Devices::new([&profile()], 1);
+        for (at, ratio) in [(20, 3.0), (0, 2.0), (10, 1.5)] {
+            devices.repeat(ModelId(0), ModalitySet::all(1), Recorded { at: Time::from_millis(at), ratio });
+        }
+        let takes = |devices: &mut Devices, at| devices.fate(&batch(0), Time::from_millis(at)).takes.as_micros();
+        assert_eq!([0, 4, 6, 14, 16, 99].map(|at| takes(&mut devices, at)), [2100, 2100, 1575, 1575, 3150, 3150]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod stream;
 mod tally;
 pub mod workload;
 
-pub use devices::{Devices, Pace};
+pub use devices::{Devices, Pace, Recorded};
 pub use mind::{Mind, Thought, Unmoved};
 pub use simulation::{Outside, Simulation, Stuck, Watcher};
 pub use stream::stream;

@@ -107,15 +107,17 @@ enum Due {
 }
 
 impl<'a, M: Mind> Simulation<'a, M> {
-    /// Puts a server together; what comes from outside is by ascending time. The policy is put in place first.
+    /// Puts a server together; what comes from outside is by ascending time. The policy is put in place just before.
     pub fn new(
         scheduler: Scheduler,
         devices: Devices,
         mind: M,
         outside: impl IntoIterator<Item = (Time, Outside), IntoIter: 'a>,
     ) -> Simulation<'a, M> {
+        let mut outside = outside.into_iter().peekable();
+        let first = outside.peek().map_or(Time::START, |(at, _)| *at);
         let outside: Box<dyn Iterator<Item = (Time, Outside)> + 'a> =
-            Box::new(std::iter::once((Time::START, Outside::Install)).chain(outside));
+            Box::new(std::iter::once((first, Outside::Install)).chain(outside));
         let mut simulation = Simulation {
             scheduler,
             devices,

@@ -146,14 +146,14 @@ impl Tally {
         (requests > 0.0).then_some(correct / requests)
     }
 
-    /// Requests of jobs that finished while jobs arrived (up to `window` after the start), a second.
-    pub fn throughput(&self, window: Duration) -> f64 {
-        self.requests_per_second(window, |_| true)
+    /// Requests of jobs that finished while jobs arrived (for this long from this time on), a second.
+    pub fn throughput(&self, from: Time, window: Duration) -> f64 {
+        self.requests_per_second(from, window, |_| true)
     }
 
     /// The same, of jobs that kept deadline and floor only.
-    pub fn goodput(&self, window: Duration) -> f64 {
-        self.requests_per_second(window, |job| job.good)
+    pub fn goodput(&self, from: Time, window: Duration) -> f64 {
+        self.requests_per_second(from, window, |job| job.good)
     }
 
     /// Requests of jobs that kept deadline and floor over all requests that came.
@@ -174,8 +174,8 @@ impl Tally {
         ratio(self.served.iter().map(|job| job.completion().as_secs_f64()).sum(), self.served.len() as f64)
     }
 
-    fn requests_per_second(&self, window: Duration, counts: impl Fn(&Served) -> bool) -> f64 {
-        let end = Time::START + window;
+    fn requests_per_second(&self, from: Time, window: Duration, counts: impl Fn(&Served) -> bool) -> f64 {
+        let end = from + window;
         let within = self.served.iter().filter(|job| job.finish <= end && counts(job));
         ratio(within.map(|job| f64::from(job.requests)).sum(), window.as_secs_f64())
     }

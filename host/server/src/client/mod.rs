@@ -5,7 +5,9 @@ pub mod bench;
 pub mod connection;
 #[cfg(feature = "torch")]
 pub mod demo;
+pub mod explain;
 pub mod policy;
+pub mod replay;
 pub mod simulate;
 mod simulated;
 pub mod spawned;

@@ -62,10 +62,17 @@ pub struct SimulateArgs {
 
 /// `mosel simulate`.
 pub fn run(args: &SimulateArgs) -> Result<()> {
-    ensure!((0.01..=100.0).contains(&args.device_factor), "--device-factor is {}, expected 0.01 to 100", args.device_factor);
+    ensure!(
+        (0.01..=100.0).contains(&args.device_factor),
+        "--device-factor is {}, expected 0.01 to 100",
+        args.device_factor
+    );
     ensure!((0.0..=1.0).contains(&args.failures), "--failures is {}, expected 0 to 1", args.failures);
     ensure!((1..=60_000).contains(&args.budget_ms), "--budget-ms is {}, expected 1 to 60000", args.budget_ms);
-    ensure!(args.journal.is_none() || args.policies.len() == 1, "expected one --policy with --journal, as a journal is of one run");
+    ensure!(
+        args.journal.is_none() || args.policies.len() == 1,
+        "expected one --policy with --journal, as a journal is of one run"
+    );
     let workload = workload(args.workload.as_deref(), args.load, args.seconds)?;
     let profile = profile(&args.model)?;
     let world = World { factor: args.device_factor, failures: args.failures, ..World::new(profile, MAX_REQUESTS)? };
@@ -171,7 +178,7 @@ fn print(args: &SimulateArgs, workload: &Workload, world: &World, runs: &[Run]) 
     let profile = world.matrix.profile();
     let column = |run| {
         let Run { label, tally, .. }: &Run = run;
-        Column { label: label.clone(), tally, window, profile }
+        Column { label: label.clone(), tally, from: Time::START, window, profile }
     };
     if args.json {
         for run in runs {

@@ -187,7 +187,7 @@ fn find(service: &Service, id: &str) -> Result<Arc<Entry>, Fault> {
     service.jobs.find(parse_id(id)?).ok_or_else(unknown)
 }
 
-fn parse_id(id: &str) -> Result<JobId, Fault> {
+pub(super) fn parse_id(id: &str) -> Result<JobId, Fault> {
     let number = id.strip_prefix("j-").and_then(|number| number.parse().ok());
     number
         .map(JobId)

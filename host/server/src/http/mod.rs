@@ -6,6 +6,7 @@
 
 mod admin;
 mod body;
+mod explain;
 mod fault;
 mod intake;
 mod jobs;
@@ -69,6 +70,7 @@ fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/jobs", get(jobs::list).post(jobs::submit))
         .route("/v1/jobs/{id}", get(jobs::show).delete(jobs::cancel))
+        .route("/v1/jobs/{id}/explain", get(explain::show))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{name}", get(models::show))
         .route("/v1/models/{name}/profile", get(models::profile))

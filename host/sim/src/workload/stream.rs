@@ -2,8 +2,8 @@
 
 use std::f64::consts::TAU;
 
-use rand::rngs::ChaCha8Rng;
 use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
 
 /// Random numbers for one purpose. Streams of other purposes and of other seeds have nothing to do with it.
 ///

@@ -5,9 +5,11 @@
 //! the same run.
 
 mod contestant;
+mod past;
 mod summary;
 mod world;
 
 pub(crate) use contestant::{Contestant, Workbench};
+pub(crate) use past::{Past, Whatif};
 pub(crate) use summary::{Column, comparison, row};
 pub(crate) use world::World;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
-use mosel_core::Profile;
+use mosel_core::{Profile, Time};
 use mosel_sim::Tally;
 use serde_json::{Value, json};
 
@@ -13,6 +13,8 @@ pub(crate) struct Column<'a> {
     pub(crate) label: String,
     /// What became of its jobs.
     pub(crate) tally: &'a Tally,
+    /// When the first job could come.
+    pub(crate) from: Time,
     /// How long jobs arrived.
     pub(crate) window: Duration,
     /// Names the modalities.
@@ -33,8 +35,8 @@ pub(crate) fn comparison(columns: &[Column<'_>]) -> Table {
     line("  refused", &|column| column.tally.refused.to_string());
     line("  dropped, failed", &|column| (column.tally.dropped + column.tally.failed).to_string());
     line("floors broken", &|column| column.tally.floors_broken.to_string());
-    line("throughput, requests/s", &|column| format!("{:.1}", column.tally.throughput(column.window)));
-    line("goodput, requests/s", &|column| format!("{:.1}", column.tally.goodput(column.window)));
+    line("throughput, requests/s", &|column| format!("{:.1}", column.tally.throughput(column.from, column.window)));
+    line("goodput, requests/s", &|column| format!("{:.1}", column.tally.goodput(column.from, column.window)));
     line("accuracy", &|column| column.tally.accuracy().map_or("-".into(), |accuracy| format!("{accuracy:.4}")));
     line("completion mean", &|column| millis(column.tally.mean_completion()));
     line("completion p50, p99", &|column| {
@@ -52,13 +54,13 @@ pub(crate) fn comparison(columns: &[Column<'_>]) -> Table {
 
 /// The same as one JSON object.
 pub(crate) fn row(column: &Column<'_>) -> Value {
-    let Column { label, tally, window, .. } = column;
+    let Column { label, tally, window, from, .. } = column;
     let completions = tally.completions();
     json!({
         "policy": label, "jobs": tally.arrived, "violations": tally.violation_ratio(), "late": tally.late(),
         "refused": tally.refused, "dropped": tally.dropped, "failed": tally.failed, "cancelled": tally.cancelled,
-        "floors_broken": tally.floors_broken, "throughput_rps": tally.throughput(*window),
-        "goodput_rps": tally.goodput(*window), "good_share": tally.good_share(), "accuracy": tally.accuracy(),
+        "floors_broken": tally.floors_broken, "throughput_rps": tally.throughput(*from, *window),
+        "goodput_rps": tally.goodput(*from, *window), "good_share": tally.good_share(), "accuracy": tally.accuracy(),
         "completion_mean_ms": tally.mean_completion() * 1e3, "completion_p50_ms": percentile(&completions, 0.5) * 1e3,
         "completion_p99_ms": percentile(&completions, 0.99) * 1e3, "plans_asked": tally.asked,
         "plans_adopted": tally.adopted, "plans_refused": tally.plans_refused, "squeezes": tally.squeezes,

@@ -29,8 +29,12 @@ impl World {
     pub(crate) fn new(profile: Profile, max_requests: u32) -> Result<World> {
         let matrix = StrategyMatrix::new(ModelId(0), Arc::new(profile), max_requests).context("the profile")?;
         let queue = crate::config::Queue::default();
-        let config =
-            Config { lanes: 1, max_jobs: queue.max_jobs, margin: queue.margin, policy_budget: Duration::from_millis(20) };
+        let config = Config {
+            lanes: 1,
+            max_jobs: queue.max_jobs,
+            margin: queue.margin,
+            policy_budget: Duration::from_millis(20),
+        };
         Ok(World { matrix: matrix.into(), config, factor: 1.0, failures: 0.0, dispatch: Duration::ZERO })
     }
 

@@ -1,0 +1,85 @@
+//! `mosel explain`: one job's story, from a server or from a journal.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use mosel_core::JobId;
+use mosel_journal::{Naming, Seen, Stories, replay, tell};
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::replay::{journals, open};
+use crate::explained;
+
+/// Explains what was decided about a job.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The job, such as j-17
+    #[arg(value_name = "JOB", value_parser = job)]
+    job: JobId,
+    /// The server that has it
+    #[arg(long, default_value = "http://127.0.0.1:7070", conflicts_with = "journal")]
+    url: String,
+    /// A journal, or a folder of journals, to read instead
+    #[arg(long, value_name = "JOURNAL")]
+    journal: Option<PathBuf>,
+    /// JSON instead of sentences
+    #[arg(long)]
+    json: bool,
+}
+
+/// `mosel explain`.
+pub fn run(args: &ExplainArgs) -> Result<()> {
+    let explained = match &args.journal {
+        Some(_) => from_journals(args)?,
+        None => super::bench::runtime()?.block_on(from_server(args))?,
+    };
+    if args.json {
+        println!("{explained}");
+        return Ok(());
+    }
+    let sentences = explained["sentences"].as_array().context("expected sentences in the server's answer")?;
+    sentences.iter().filter_map(Value::as_str).for_each(|sentence| println!("{sentence}"));
+    Ok(())
+}
+
+async fn from_server(args: &ExplainArgs) -> Result<Value> {
+    let connection = Connection::new(&args.url)?;
+    let answer = connection.get(&format!("/v1/jobs/j-{}/explain", args.job.0)).await?;
+    answer.success()
+}
+
+/// The last journal that tells of the job has the most of its story.
+fn from_journals(args: &ExplainArgs) -> Result<Value> {
+    let path = args.journal.as_ref().context("expected a journal")?;
+    let mut found = None;
+    for path in journals(path)? {
+        let (header, mut reader) = open(&path)?;
+        let mut stories = Stories::resume(&header, usize::MAX);
+        let see = |seen: Seen<'_>| match seen {
+            Seen::Step { at, event, actions, .. } => stories.take(at, event, actions),
+            Seen::Policy(policy) => stories.policy_changed(&policy.name),
+        };
+        let replayed = replay(&header, &mut reader, see).with_context(|| path.display().to_string())?;
+        if let Some(difference) = replayed.difference {
+            bail!("expected a journal of this version's scheduler, {} differs:\n{difference}", path.display());
+        }
+        let naming = Naming::new("j-", &header.models);
+        found = stories
+            .story(args.job)
+            .map(|story| {
+                json!({
+                    "id": naming.job(args.job), "ended": story.has_ended(), "sentences": tell(story, &naming),
+                    "changes": explained::changes(story, &naming), "left_out": story.left_out,
+                })
+            })
+            .or(found);
+    }
+    found.with_context(|| format!("there is no job j-{} in {}", args.job.0, path.display()))
+}
+
+fn job(text: &str) -> Result<JobId, String> {
+    let number = text.strip_prefix("j-").unwrap_or(text).parse().ok();
+    number.map(JobId).ok_or_else(|| "expected a job such as j-17".into())
+}

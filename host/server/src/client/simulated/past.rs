@@ -1,0 +1,204 @@
+//! What a journal tells of the past, to be lived once more under other conditions.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use mosel_core::{Action, Batch, BatchId, Event, Job, Measurement, OnLate, Scheduler, Time, scale};
+use mosel_journal::{Header, Reader, Seen, replay};
+use mosel_sim::{Devices, Outside, Recorded, Simulation, Tally};
+
+use super::{Contestant, Workbench};
+
+/// A journal, read and replayed.
+pub(crate) struct Past {
+    /// What it depends on.
+    pub(crate) header: Header,
+    /// What became of the jobs that came while it was written.
+    pub(crate) happened: Tally,
+    /// When the first of them came.
+    pub(crate) first: Time,
+    /// From the first of them to the last.
+    pub(crate) window: Duration,
+    outside: Vec<(Time, Outside)>,
+    measured: Vec<(Batch, Recorded)>,
+    failed: usize,
+    changes: usize,
+}
+
+/// What should have been otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whatif {
+    /// Every job is given so many times as long.
+    pub(crate) deadline_scale: f64,
+    /// Devices are so many times as fast.
+    pub(crate) device_speed: f64,
+    /// There are so many lanes.
+    pub(crate) lanes: Option<u32>,
+    /// What late jobs wish.
+    pub(crate) on_late: Option<OnLate>,
+}
+
+impl Default for Whatif {
+    fn default() -> Whatif {
+        Whatif { deadline_scale: 1.0, device_speed: 1.0, lanes: None, on_late: None }
+    }
+}
+
+impl Whatif {
+    /// What is otherwise, in a few words.
+    pub(crate) fn describe(&self, policy: &str) -> String {
+        let mut words = vec![format!("what if: {policy}")];
+        words.extend((self.deadline_scale != 1.0).then(|| format!("deadlines x{}", self.deadline_scale)));
+        words.extend((self.device_speed != 1.0).then(|| format!("devices x{}", self.device_speed)));
+        words.extend(self.lanes.map(|lanes| format!("{lanes} lanes")));
+        words
+            .extend(self.on_late.map(|wish| format!("late jobs {}", if wish == OnLate::Run { "run" } else { "drop" })));
+        words.join(", ")
+    }
+
+    fn job(&self, at: Time, job: Job) -> Job {
+        let given = scale(job.deadline.since(at), self.deadline_scale);
+        Job { deadline: at + given, on_late: self.on_late.unwrap_or(job.on_late), ..job }
+    }
+}
+
+impl Past {
+    /// Reads and replays a journal; one that does not replay is refused.
+    pub(crate) fn read<R: BufRead>(header: Header, reader: &mut Reader<R>) -> Result<Past> {
+        let mut record = Record::default();
+        let replayed = replay(&header, reader, |seen| record.take(seen))?;
+        if let Some(difference) = replayed.difference {
+            anyhow::bail!("expected a journal of this version's scheduler, it differs:\n{difference}");
+        }
+        let Record { happened, outside, measured, failed, changes, .. } = record;
+        let (first, last) = happened.arrivals.unwrap_or_default();
+        ensure!(!header.models.is_empty(), "expected a journal of at least one model");
+        let window = last.since(first).max(Duration::from_micros(1));
+        Ok(Past { header, happened, first, window, outside, measured, failed, changes })
+    }
+
+    /// The policy that was in place at the start, if it is one that this program has.
+    pub(crate) fn contestant(&self, workbench: &Workbench) -> Result<Contestant> {
+        let policy = &self.header.policy;
+        let settings = if policy.settings.is_empty() { "{}" } else { &policy.settings };
+        let contestant = workbench.contestant(&policy.name, settings, self.header.config.policy_budget);
+        let contestant = contestant.with_context(|| format!("the journal's policy {} is not at hand", policy.name))?;
+        let hash = contestant.in_place().hash;
+        ensure!(
+            policy.hash.is_empty() || policy.hash == hash,
+            "the journal's policy {} is another build ({:.12}) than the one at hand ({hash:.12}): name one with --policy",
+            policy.name,
+            policy.hash
+        );
+        Ok(contestant)
+    }
+
+    /// Lives the same traffic under this policy.
+    pub(crate) fn live(&self, contestant: &Contestant, whatif: &Whatif) -> Result<Tally> {
+        let mut tally = Tally::default();
+        let outside = self.outside.iter().cloned().map(|(at, outside)| match outside {
+            Outside::Submit(job) => (at, Outside::Submit(whatif.job(at, job))),
+            other => (at, other),
+        });
+        let scheduler = self.scheduler(whatif)?;
+        let mind = contestant.start(scheduler.catalog(), SEED)?;
+        let mut simulation = Simulation::new(scheduler, self.devices(whatif), mind, outside);
+        simulation.run(&mut tally).with_context(|| format!("simulating {}", contestant.label))?;
+        Ok(tally)
+    }
+
+    /// One paragraph on what the journal is of, and what is not as it was.
+    pub(crate) fn describe(&self) -> String {
+        let Header { config, models, policy, .. } = &self.header;
+        let names: Vec<&str> = models.iter().map(|matrix| matrix.profile().model.as_str()).collect();
+        let mut words = format!(
+            "{} jobs for {} over {:.1} s on {} lane{}, policy {} at the start.",
+            self.happened.arrived,
+            names.join(", "),
+            self.window.as_secs_f64(),
+            config.lanes,
+            if config.lanes == 1 { "" } else { "s" },
+            policy.name
+        );
+        if self.header.checkpoint.is_some() {
+            words += " Jobs that waited when the journal begins are there too, and are not counted.";
+        }
+        if self.changes > 0 {
+            words +=
+                &format!(" The policy was changed {} times; simulations keep the one they begin with.", self.changes);
+        }
+        if self.failed > 0 {
+            words += &format!(" {} batches failed; in simulations they do not.", self.failed);
+        }
+        words
+    }
+
+    /// The queues are taken over as they were, where there are as many.
+    fn scheduler(&self, whatif: &Whatif) -> Result<Scheduler> {
+        let Header { config, models, .. } = &self.header;
+        match whatif.lanes.filter(|&lanes| lanes != config.lanes) {
+            None => self.header.scheduler().map_err(anyhow::Error::msg),
+            Some(lanes) => Ok(Scheduler::new(mosel_core::Config { lanes, ..config.clone() }, models.clone())),
+        }
+    }
+
+    fn devices(&self, whatif: &Whatif) -> Devices {
+        let profiles = self.header.models.iter().map(|matrix| matrix.profile().as_ref());
+        let mut devices = Devices::new(profiles, SEED);
+        devices.factor = 1.0 / whatif.device_speed;
+        devices.spread = false;
+        for (batch, recorded) in &self.measured {
+            devices.repeat(batch.model, batch.modalities, *recorded);
+        }
+        devices
+    }
+}
+
+/// Nothing is drawn on devices; policies draw with it.
+const SEED: u64 = 7;
+
+/// What a replay shows.
+#[derive(Default)]
+struct Record {
+    happened: Tally,
+    outside: Vec<(Time, Outside)>,
+    running: BTreeMap<BatchId, (Time, Batch)>,
+    measured: Vec<(Batch, Recorded)>,
+    failed: usize,
+    changes: usize,
+}
+
+impl Record {
+    fn take(&mut self, seen: Seen<'_>) {
+        let Seen::Step { scheduler, at, event, actions } = seen else { return };
+        self.happened.count(at, event, actions);
+        match event {
+            Event::Submit(job) => self.outside.push((at, Outside::Submit(*job))),
+            Event::Cancel(job) => self.outside.push((at, Outside::Cancel(*job))),
+            Event::BatchDone(batch, took) => self.measure(scheduler, *batch, *took),
+            Event::BatchFailed(batch) => {
+                self.running.remove(batch);
+                self.failed += 1;
+            }
+            Event::PolicyChanged { .. } if self.happened.arrived > 0 => self.changes += 1,
+            Event::PolicyChanged { .. } | Event::Planned(..) | Event::WakeUp => {}
+        }
+        for action in actions {
+            if let Action::Run(batch) = action {
+                self.running.insert(batch.id, (at, *batch));
+            }
+        }
+    }
+
+    fn measure(&mut self, scheduler: &Scheduler, id: BatchId, took: Duration) {
+        let Some((at, batch)) = self.running.remove(&id) else { return };
+        let Some(matrix) = scheduler.models().get(batch.model.0 as usize) else { return };
+        let same = |m: &&Measurement| m.modalities == batch.modalities && m.batch_size >= batch.requests;
+        let profiled = matrix.profile().measurements.iter().filter(same).min_by_key(|m| m.batch_size);
+        let ratio = profiled.map(|m| took.as_secs_f64() / m.latency.mean.as_secs_f64());
+        let ratio = ratio.filter(|ratio| ratio.is_finite() && *ratio > 0.0);
+        self.measured.extend(ratio.map(|ratio| (batch, Recorded { at, ratio })));
+    }
+}

@@ -1,0 +1,43 @@
+//! The changes of a job's strategy as JSON, for programs; people read the sentences.
+
+use std::time::Duration;
+
+use mosel_journal::{By, Change, Chapter, Choice, Naming, Otherwise, Story};
+use serde_json::{Value, json};
+
+/// Every change in a job's story, oldest first; times are milliseconds after its arrival.
+pub fn changes(story: &Story, naming: &Naming) -> Vec<Value> {
+    let change = |chapter: &Chapter| match chapter {
+        Chapter::Changed(change) => Some(view(story, change, naming)),
+        _ => None,
+    };
+    story.chapters.iter().filter_map(change).collect()
+}
+
+fn view(story: &Story, change: &Change, naming: &Naming) -> Value {
+    let choice = |choice: &Choice| {
+        let share = |&(modalities, requests)| (naming.selection(story.job.model, modalities), json!(requests));
+        let mix: serde_json::Map<String, Value> = choice.mix.iter().map(share).collect();
+        json!({ "requests": choice.requests, "accuracy": choice.accuracy, "device_ms": millis(choice.latency), "mix": mix })
+    };
+    let decision = &change.decision;
+    let (policy, plan, squeezed) = match &decision.by {
+        By::Policy { name, plan } => (name, Some(plan.0), None),
+        By::Squeeze { policy, why } => (policy, None, Some(why.to_string())),
+    };
+    let otherwise = match &change.otherwise {
+        Otherwise::Unknown => Value::Null,
+        Otherwise::Nobody => json!({ "late": false }),
+        Otherwise::Late { job, by, .. } => json!({ "late": true, "job": naming.job(*job), "by_ms": millis(*by) }),
+    };
+    let asked = decision.asked.as_ref();
+    json!({
+        "at_ms": millis(decision.at.since(story.arrival)), "policy": policy.as_ref() as &str, "plan": plan, "squeezed_because": squeezed,
+        "late_before": asked.map(|asked| asked.late_before), "late_after": asked.map(|asked| asked.late_after),
+        "from": choice(&change.from), "to": choice(&change.to), "if_it_had_stayed": otherwise,
+    })
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
