@@ -83,7 +83,8 @@ impl Jobs {
     }
 
     /// For people: sizes, deadlines, floors, and what is not as usual.
-    pub(super) fn describe(&self) -> String {
+    /// One sentence for figures and reports.
+    pub fn describe(&self) -> String {
         let deadline = match &self.deadline {
             Deadline::Slack(slack) => format!("{slack} times its own time"),
             Deadline::Millis(millis) => format!("{millis} ms"),

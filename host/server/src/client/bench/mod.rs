@@ -1,5 +1,6 @@
 //! `mosel bench`: measures the server, and policies.
 
+mod evaluation;
 mod http;
 mod native;
 pub mod policy;
@@ -23,6 +24,10 @@ enum What {
     Policy(policy::PolicyBenchArgs),
     /// A server under load while its policy is swapped again and again, beside the same without a swap
     Swaps(swaps::SwapsArgs),
+    /// The paper's figures, simulated from measured profiles: SVG, and one page with all tables
+    Figures(evaluation::FiguresArgs),
+    /// The paper's claims as one table, simulated from measured profiles
+    Headline(evaluation::HeadlineArgs),
     /// A bare hyper server that answers "ok"; what `http` compares with
     #[command(hide = true)]
     Hyper,
@@ -34,6 +39,8 @@ pub fn run(args: BenchArgs) -> Result<()> {
         What::Http(args) => http::run(&args),
         What::Policy(args) => policy::run(&args),
         What::Swaps(args) => swaps::run(&args),
+        What::Figures(args) => evaluation::figures(&args),
+        What::Headline(args) => evaluation::headline(&args),
         What::Hyper => runtime()?.block_on(http::bare_hyper()),
     }
 }

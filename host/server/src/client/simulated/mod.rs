@@ -11,5 +11,5 @@ mod world;
 
 pub(crate) use contestant::{Contestant, Workbench};
 pub(crate) use past::{Past, Whatif};
-pub(crate) use summary::{Column, comparison, row};
+pub(crate) use summary::{Column, comparison, percentile, row};
 pub(crate) use world::World;
