@@ -566,6 +566,36 @@ fn a_failed_batch_is_run_again_once_and_then_the_client_is_told() {
 }
 
 #[test]
+fn what_a_failed_batch_leaves_is_served_in_as_few_batches_as_planned() {
+    // The failed batch and what was left behind it are one job of 5 requests again, and fit one batch on audio.
+    check(
+        "
+        policy traps
+        measure audio 8 12ms 137/200
+        measure video+audio 4 30ms 157/200
+        at 0ms submit 1 requests 5 deadline 500ms
+        at 0ms submit 2 requests 1 deadline 48ms
+        at 28ms fail
+        ",
+        expect![[r#"
+            0ms accept 1 until 40ms
+            0ms run 1 0..4 on video+audio
+            0ms accept 2 until 50ms
+            0ms ask about 1,2
+            0ms refuse the plan: the policy trapped: unreachable
+            0ms squeeze [1]
+            28ms ask about 1,2
+            28ms refuse the plan: the policy trapped: unreachable
+            28ms squeeze [2,1]
+            28ms run 1 0..5 on audio
+            40ms Served 1: 5 audio = 0.685
+            40ms run 2 0..1 on audio
+            44ms Served 2: 1 audio = 0.685
+        "#]],
+    );
+}
+
+#[test]
 fn a_cancelled_job_frees_its_place_at_once() {
     check(
         "
