@@ -9,7 +9,7 @@ use crate::entry::Entry;
 use crate::lane::{Lane, Question};
 use crate::{
     Accepted, Action, BatchId, Catalog, End, Event, Job, JobId, OnLate, Plan, PlanError, PlanId, PolicyError, Proposal,
-    Refusal, Snapshot, StrategyMatrix, Time, Trigger, scale,
+    Refusal, Snapshot, StrategyMatrix, Time, Trigger,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -172,21 +172,24 @@ impl Scheduler {
         if self.lanes.iter().any(|lane| lane.knows(job.id)) {
             return Err(Refusal::Duplicate(job.id));
         }
-        let open = self.lanes.iter().filter(|lane| lane.entries.len() < self.config.max_jobs);
-        let first_end = |lane: &&Lane| lane.earliest_end(now).after(fastest, lane.promise_factor());
-        let lane = open.min_by_key(first_end).ok_or_else(|| self.queue_full(now))?;
-        let earliest = first_end(&lane);
+        let open: Vec<&Lane> = self.lanes.iter().filter(|lane| lane.entries.len() < self.config.max_jobs).collect();
+        let first_end = |lane: &Lane| lane.earliest_end(now).after(fastest, lane.promise_factor());
+        let lane = open.iter().min_by_key(|lane| first_end(lane)).ok_or_else(|| self.queue_full(now))?;
+        let earliest = first_end(lane);
         if earliest <= job.deadline {
             return Ok(lane.id as usize);
         }
-        let factor = lane.promise_factor();
-        let room = job.deadline.since(lane.earliest_end(now));
-        let within = table.slowest_within(scale(room, 1.0 / factor));
+        // Another lane may be the faster one for another floor, and for a job that is alone.
+        let within = open.iter().filter_map(|lane| {
+            let (free, factor) = (lane.earliest_end(now), lane.promise_factor());
+            table.slowest_that(|latency| free.after(latency, factor) <= job.deadline)
+        });
+        let alone = |lane: &Lane| now.after(fastest, lane.promise_factor());
         Err(Refusal::DeadlineUnreachable {
             deadline: job.deadline,
             earliest,
-            best_accuracy: within.map(|index| table.strategy(index).accuracy),
-            never: now.after(fastest, factor) > job.deadline,
+            best_accuracy: within.max().map(|index| table.strategy(index).accuracy),
+            never: self.lanes.iter().all(|lane| alone(lane) > job.deadline),
         })
     }
 
