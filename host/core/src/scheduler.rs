@@ -216,6 +216,8 @@ impl Scheduler {
             actions.push(Action::RefusePlan(plan, PlanError::Late));
             return Vec::new();
         };
+        // Who is beyond saving by now must not be in the way of those that the answer, or the squeeze, can save.
+        self.give_up(at, now, actions);
         let lane = &mut self.lanes[at];
         let Question { snapshot, .. } = lane.question.take().expect("it was just seen");
         let adopted = answer
