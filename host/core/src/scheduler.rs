@@ -69,6 +69,7 @@ impl Scheduler {
     /// `now` never goes back.
     pub fn step(&mut self, now: Time, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
+        let answered = matches!(event, Event::Planned(..));
         let touched = match event {
             Event::Submit(job) => self.submit(now, job, &mut actions),
             Event::Cancel(job) => self.cancel(now, job, &mut actions),
@@ -79,7 +80,7 @@ impl Scheduler {
             Event::WakeUp => self.woken(),
         };
         for lane in touched {
-            self.settle(lane, now, &mut actions);
+            self.settle(lane, now, answered, &mut actions);
         }
         self.ask_to_be_woken(&mut actions);
         actions
@@ -282,19 +283,25 @@ impl Scheduler {
         (0..self.lanes.len()).collect()
     }
 
-    /// What has to be looked at after anything happened on a lane.
-    fn settle(&mut self, at: usize, now: Time, actions: &mut Vec<Action>) {
+    /// What has to be looked at after anything happened on a lane, which may be that a question was `answered`.
+    fn settle(&mut self, at: usize, now: Time, mut answered: bool, actions: &mut Vec<Action>) {
         self.give_up(at, now, actions);
         let lane = &mut self.lanes[at];
         if let Some(question) = lane.question.take_if(|question| question.due <= now) {
             let error = PlanError::Policy(PolicyError::TimedOut(self.config.policy_budget));
             actions.push(Action::RefusePlan(question.snapshot.plan, error));
             actions.extend(lane.fall_back(now));
+            answered = true;
         }
         // The one case in which a device waits for a policy: for its budget at most, and only where the batch that would
         // start now costs some job its last chance. Else it starts first, so that the policy is asked about what is left.
         let asks = |lane: &Lane| lane.question.is_some() || lane.reason_to_ask(now, self.eager).is_some();
-        let may_start = lane.running.is_none() && !(asks(lane) && lane.starting_would_harm(now));
+        let waits = lane.running.is_none() && asks(lane) && lane.starting_would_harm(now);
+        if waits && answered {
+            // It may have waited already, and does not wait for one answer after another.
+            actions.extend(lane.fall_back(now));
+        }
+        let may_start = !waits || answered;
         if may_start && let Some(batch) = lane.start_next(now, BatchId(self.next_batch)) {
             self.next_batch += 1;
             actions.push(Action::Run(batch));

@@ -89,6 +89,15 @@ fn a_job_that_was_lost_meanwhile_is_not_in_the_way_of_those_the_squeeze_can_save
 }
 
 #[test]
+fn a_device_does_not_wait_for_one_answer_after_another() {
+    let (mut scheduler, plan) = held([12, 500]);
+    let actions = scheduler.step(at(2), Event::Planned(plan, Ok(Proposal::default())));
+    let expected = [Action::Adopt(plan, vec![]), Action::Squeeze(0, vec![(JobId(1), 0)])];
+    assert_eq!(actions[..2], expected, "{actions:?}");
+    assert!(matches!(actions[2], Action::Run(batch) if batch.job == JobId(1)), "{actions:?}");
+}
+
+#[test]
 fn one_question_at_most_is_out() {
     let (mut scheduler, plan) = asked();
     assert!(question(&scheduler.step(at(2), submit(3, 1, 60))).is_none());
