@@ -230,7 +230,6 @@ impl Entry {
             self.pending.pop_front();
         }
         step.requests -= requests;
-        // A gap left by a failed batch can cut a batch short; then the step needs one more.
         step.batches = step.requests.div_ceil(step.batch_size);
         if step.requests == 0 {
             self.steps.pop_front();
@@ -243,7 +242,12 @@ impl Entry {
 
     /// Puts a failed batch back, to be run first and on the same selection.
     pub(crate) fn put_back(&mut self, batch: &crate::Batch, profiled: Duration) {
-        self.pending.push_front(batch.first..batch.first + batch.requests);
+        let mut back = batch.first..batch.first + batch.requests;
+        // What follows without a gap is one range again: a batch is never cut short where none was planned to be.
+        if let Some(next) = self.pending.pop_front_if(|next| next.start == back.end) {
+            back.end = next.end;
+        }
+        self.pending.push_front(back);
         self.steps.push_front(Step {
             modalities: batch.modalities,
             batch_size: batch.batch_size,

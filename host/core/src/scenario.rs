@@ -13,8 +13,8 @@
 //! at 7ms fail                        the batch on lane 0 fails
 //! ```
 //!
-//! One noun a line; `#` starts a comment. Deadlines are points in time, not spans. The scenario ends when
-//! nothing is left to happen.
+//! One noun a line; `#` starts a comment. Deadlines are points in time, not spans. There is one model, 0; a job may
+//! name another (`model 1`) and is refused. The scenario ends when nothing is left to happen.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -335,6 +335,10 @@ fn submit(id: &str, mut wishes: &[&str]) -> Result<Job, String> {
                 job.min_accuracy = number(floor)?;
                 rest
             }
+            ("model", [id, rest @ ..]) => {
+                job.model = ModelId(number(id)?);
+                rest
+            }
             ("weight", [weight, rest @ ..]) => {
                 job.weight = number(weight)?;
                 rest
@@ -345,7 +349,7 @@ fn submit(id: &str, mut wishes: &[&str]) -> Result<Job, String> {
             }
             _ => {
                 return Err(format!(
-                    "{wish}: expected requests N, deadline TIME, floor F, weight W, tenant NAME or drop"
+                    "{wish}: expected requests N, deadline TIME, floor F, model N, weight W, tenant NAME or drop"
                 ));
             }
         };
@@ -353,12 +357,13 @@ fn submit(id: &str, mut wishes: &[&str]) -> Result<Job, String> {
     Ok(job)
 }
 
-fn number<N: std::str::FromStr>(word: &str) -> Result<N, String> {
+/// Reads a number; the error says what was found.
+pub fn number<N: std::str::FromStr>(word: &str) -> Result<N, String> {
     word.parse().map_err(|_| format!("expected a number, found {word:?}"))
 }
 
-/// `12ms`, `1.5ms` or `300us`.
-fn span(word: &str) -> Result<Duration, String> {
+/// Reads a time: `12ms`, `1.5ms` or `300us`.
+pub fn span(word: &str) -> Result<Duration, String> {
     let (digits, micros) = match (word.strip_suffix("ms"), word.strip_suffix("us")) {
         (Some(digits), _) => (digits, 1000.0),
         (_, Some(digits)) => (digits, 1.0),

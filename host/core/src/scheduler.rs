@@ -9,7 +9,7 @@ use crate::entry::Entry;
 use crate::lane::{Lane, Question};
 use crate::{
     Accepted, Action, BatchId, Catalog, End, Event, Job, JobId, OnLate, Plan, PlanError, PlanId, PolicyError, Proposal,
-    Refusal, Snapshot, StrategyMatrix, Time, Trigger, scale,
+    Refusal, Snapshot, StrategyMatrix, Time, Trigger,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -69,6 +69,7 @@ impl Scheduler {
     /// `now` never goes back.
     pub fn step(&mut self, now: Time, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
+        let answered = matches!(event, Event::Planned(..));
         let touched = match event {
             Event::Submit(job) => self.submit(now, job, &mut actions),
             Event::Cancel(job) => self.cancel(now, job, &mut actions),
@@ -79,7 +80,7 @@ impl Scheduler {
             Event::WakeUp => self.woken(),
         };
         for lane in touched {
-            self.settle(lane, now, &mut actions);
+            self.settle(lane, now, answered, &mut actions);
         }
         self.ask_to_be_woken(&mut actions);
         actions
@@ -172,21 +173,24 @@ impl Scheduler {
         if self.lanes.iter().any(|lane| lane.knows(job.id)) {
             return Err(Refusal::Duplicate(job.id));
         }
-        let open = self.lanes.iter().filter(|lane| lane.entries.len() < self.config.max_jobs);
-        let first_end = |lane: &&Lane| lane.earliest_end(now).after(fastest, lane.promise_factor());
-        let lane = open.min_by_key(first_end).ok_or_else(|| self.queue_full(now))?;
-        let earliest = first_end(&lane);
+        let open: Vec<&Lane> = self.lanes.iter().filter(|lane| lane.entries.len() < self.config.max_jobs).collect();
+        let first_end = |lane: &Lane| lane.earliest_end(now).after(fastest, lane.promise_factor());
+        let lane = open.iter().min_by_key(|lane| first_end(lane)).ok_or_else(|| self.queue_full(now))?;
+        let earliest = first_end(lane);
         if earliest <= job.deadline {
             return Ok(lane.id as usize);
         }
-        let factor = lane.promise_factor();
-        let room = job.deadline.since(lane.earliest_end(now));
-        let within = table.slowest_within(scale(room, 1.0 / factor));
+        // Another lane may be the faster one for another floor, and for a job that is alone.
+        let within = open.iter().filter_map(|lane| {
+            let (free, factor) = (lane.earliest_end(now), lane.promise_factor());
+            table.slowest_that(|latency| free.after(latency, factor) <= job.deadline)
+        });
+        let alone = |lane: &Lane| now.after(fastest, lane.promise_factor());
         Err(Refusal::DeadlineUnreachable {
             deadline: job.deadline,
             earliest,
-            best_accuracy: within.map(|index| table.strategy(index).accuracy),
-            never: now.after(fastest, factor) > job.deadline,
+            best_accuracy: within.max().map(|index| table.strategy(index).accuracy),
+            never: self.lanes.iter().all(|lane| alone(lane) > job.deadline),
         })
     }
 
@@ -213,6 +217,8 @@ impl Scheduler {
             actions.push(Action::RefusePlan(plan, PlanError::Late));
             return Vec::new();
         };
+        // Who is beyond saving by now must not be in the way of those that the answer, or the squeeze, can save.
+        self.give_up(at, now, actions);
         let lane = &mut self.lanes[at];
         let Question { snapshot, .. } = lane.question.take().expect("it was just seen");
         let adopted = answer
@@ -277,19 +283,25 @@ impl Scheduler {
         (0..self.lanes.len()).collect()
     }
 
-    /// What has to be looked at after anything happened on a lane.
-    fn settle(&mut self, at: usize, now: Time, actions: &mut Vec<Action>) {
+    /// What has to be looked at after anything happened on a lane, which may be that a question was `answered`.
+    fn settle(&mut self, at: usize, now: Time, mut answered: bool, actions: &mut Vec<Action>) {
         self.give_up(at, now, actions);
         let lane = &mut self.lanes[at];
         if let Some(question) = lane.question.take_if(|question| question.due <= now) {
             let error = PlanError::Policy(PolicyError::TimedOut(self.config.policy_budget));
             actions.push(Action::RefusePlan(question.snapshot.plan, error));
             actions.extend(lane.fall_back(now));
+            answered = true;
         }
         // The one case in which a device waits for a policy: for its budget at most, and only where the batch that would
         // start now costs some job its last chance. Else it starts first, so that the policy is asked about what is left.
         let asks = |lane: &Lane| lane.question.is_some() || lane.reason_to_ask(now, self.eager).is_some();
-        let may_start = lane.running.is_none() && !(asks(lane) && lane.starting_would_harm(now));
+        let waits = lane.running.is_none() && asks(lane) && lane.starting_would_harm(now);
+        if waits && answered {
+            // It may have waited already, and does not wait for one answer after another.
+            actions.extend(lane.fall_back(now));
+        }
+        let may_start = !waits || answered;
         if may_start && let Some(batch) = lane.start_next(now, BatchId(self.next_batch)) {
             self.next_batch += 1;
             actions.push(Action::Run(batch));

@@ -81,9 +81,9 @@ impl StrategyTable {
         self.strategies.len() as u32 - 1
     }
 
-    /// The index of the most accurate strategy that takes no longer than `latency`.
-    pub fn slowest_within(&self, latency: Duration) -> Option<u32> {
-        let index = self.strategies.partition_point(|strategy| strategy.latency <= latency);
+    /// The index of the most accurate strategy whose time `fits`; if a time fits, so must every shorter one.
+    pub fn slowest_that(&self, fits: impl Fn(Duration) -> bool) -> Option<u32> {
+        let index = self.strategies.partition_point(|strategy| fits(strategy.latency));
         (index > 0).then(|| index as u32 - 1)
     }
 

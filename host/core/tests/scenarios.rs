@@ -3,7 +3,7 @@
 
 use expect_test::{Expect, expect};
 use mosel_core::scenario::Scenario;
-use mosel_core::{JobId, JobRow, PolicyError, Proposal, Snapshot, Trigger};
+use mosel_core::{Action, JobId, JobRow, PolicyError, Proposal, Refusal, Snapshot, Trigger};
 
 /// Audio takes 4 ms a request and is right in 0.685 of the cases, both take 10 ms and are right in 0.785.
 const TOY: &str = "
@@ -187,6 +187,37 @@ fn a_deadline_no_strategy_meets_is_refused_and_the_counter_offer_is_accepted() {
             120ms Served late 1: 10 video+audio = 0.785
         "#]],
     );
+}
+
+/// Lane 0 has learnt that it is 10 % slower than profiled; lane 1 has learnt nothing and is busy until 30 ms.
+const UNEQUAL_LANES: &str = "
+    lanes 2
+    device 2
+    at 0ms submit 1 requests 1 deadline 500ms floor 0.785
+    at 20ms submit 2 requests 1 deadline 500ms floor 0.785
+";
+
+/// The best floor that is offered for the deadline of the last job, and whether it could never be met.
+fn counter_offer(job: &str) -> (Option<f64>, bool) {
+    let trace = scenario(&format!("{UNEQUAL_LANES}{job}")).trace(|_| None);
+    let offer = trace.iter().find_map(|(_, action)| match action {
+        Action::Refuse(_, Refusal::DeadlineUnreachable { best_accuracy, never, .. }) => Some((*best_accuracy, *never)),
+        _ => None,
+    });
+    offer.expect("the job is refused")
+}
+
+#[test]
+fn the_best_floor_at_a_deadline_is_the_best_of_all_lanes() {
+    // On all modalities lane 1 would be first, at 40 ms; on audio lane 0 is, at 33.9 ms.
+    assert_eq!(counter_offer("at 29.5ms submit 3 deadline 33.95ms floor 0.785"), (Some(0.685), true));
+}
+
+#[test]
+fn a_deadline_that_some_idle_lane_could_meet_is_not_called_hopeless() {
+    // Lane 0 is free and needs 22 ms; lane 1 would need 20 ms if it were free.
+    let (_, never) = counter_offer("at 20ms submit 3 requests 2 deadline 41ms floor 0.785");
+    assert!(!never);
 }
 
 #[test]
@@ -561,6 +592,36 @@ fn a_failed_batch_is_run_again_once_and_then_the_client_is_told() {
             50ms run 2 0..1 on video+audio
             55ms run 2 0..1 on video+audio
             57ms Failed 2:  = -
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_failed_batch_leaves_is_served_in_as_few_batches_as_planned() {
+    // The failed batch and what was left behind it are one job of 5 requests again, and fit one batch on audio.
+    check(
+        "
+        policy traps
+        measure audio 8 12ms 137/200
+        measure video+audio 4 30ms 157/200
+        at 0ms submit 1 requests 5 deadline 500ms
+        at 0ms submit 2 requests 1 deadline 48ms
+        at 28ms fail
+        ",
+        expect![[r#"
+            0ms accept 1 until 40ms
+            0ms run 1 0..4 on video+audio
+            0ms accept 2 until 50ms
+            0ms ask about 1,2
+            0ms refuse the plan: the policy trapped: unreachable
+            0ms squeeze [1]
+            28ms ask about 1,2
+            28ms refuse the plan: the policy trapped: unreachable
+            28ms squeeze [2,1]
+            28ms run 1 0..5 on audio
+            40ms Served 1: 5 audio = 0.685
+            40ms run 2 0..1 on audio
+            44ms Served 2: 1 audio = 0.685
         "#]],
     );
 }

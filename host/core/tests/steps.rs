@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mosel_core::scenario::Scenario;
 use mosel_core::{
-    Action, BatchId, Config, Event, Job, JobId, ModelId, OnLate, PlanError, PlanId, Proposal, Scheduler, Snapshot,
-    StrategyMatrix, Tenant, Time, Trigger,
+    Action, BatchId, Config, Event, Job, JobId, ModelId, OnLate, PlanError, PlanId, PolicyError, Proposal, Scheduler,
+    Snapshot, StrategyMatrix, Tenant, Time, Trigger,
 };
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -63,6 +63,38 @@ fn late_plan_is_ignored() {
     );
     let actions = scheduler.step(at(7), Event::Planned(plan, Ok(assign(2, 0))));
     assert_eq!(actions, [Action::RefusePlan(plan, PlanError::Late)]);
+}
+
+/// Job 1 would lose its last chance by its own first batch, so the device waits; job 2 comes while it does.
+fn held(deadlines_ms: [u64; 2]) -> (Scheduler, PlanId) {
+    let mut scheduler = scheduler();
+    let actions = scheduler.step(at(0), submit(1, 2, deadlines_ms[0]));
+    let plan = question(&actions).expect("job 1 would be late").plan;
+    scheduler.step(at(1), submit(2, 1, deadlines_ms[1]));
+    (scheduler, plan)
+}
+
+#[test]
+fn a_job_that_was_lost_meanwhile_is_not_in_the_way_of_those_the_squeeze_can_save() {
+    let (mut scheduler, plan) = held([11, 13]);
+    let declined = PolicyError::Declined("no".into());
+    let actions = scheduler.step(at(4), Event::Planned(plan, Err(declined.clone())));
+    let expected = [
+        Action::GiveUp(JobId(1)),
+        Action::RefusePlan(plan, PlanError::Policy(declined)),
+        Action::Squeeze(0, vec![(JobId(2), 0)]),
+    ];
+    assert_eq!(actions[..3], expected, "{actions:?}");
+    assert!(matches!(actions[3], Action::Run(batch) if batch.job == JobId(2)), "{actions:?}");
+}
+
+#[test]
+fn a_device_does_not_wait_for_one_answer_after_another() {
+    let (mut scheduler, plan) = held([12, 500]);
+    let actions = scheduler.step(at(2), Event::Planned(plan, Ok(Proposal::default())));
+    let expected = [Action::Adopt(plan, vec![]), Action::Squeeze(0, vec![(JobId(1), 0)])];
+    assert_eq!(actions[..2], expected, "{actions:?}");
+    assert!(matches!(actions[2], Action::Run(batch) if batch.job == JobId(1)), "{actions:?}");
 }
 
 #[test]
