@@ -88,22 +88,37 @@ impl Lane {
         self.position(job).is_some() || self.running.as_ref().is_some_and(|running| running.batch.job == job)
     }
 
-    /// Puts a new job behind every job that can be on time; says where that is.
-    pub(crate) fn push(&mut self, entry: Entry) -> usize {
-        let position = self.on_time();
+    /// Puts a new job where [`Lane::openings`] found room for it.
+    pub(crate) fn insert(&mut self, position: usize, entry: Entry) {
         self.entries.insert(position, entry);
-        position
+    }
+
+    /// Where a job that takes this long could be put, and when it would be done there, with every other job on its fastest
+    /// legal strategy: behind all jobs that can be on time, and as far ahead as no job behind it would become late.
+    /// From behind to the front.
+    pub(crate) fn openings(&self, now: Time, work: Duration) -> impl Iterator<Item = (usize, Time)> {
+        let (start, factor) = (self.free_at(now), self.promise_factor());
+        let on_time = &self.entries[..self.on_time()];
+        let mut before: Duration = on_time.iter().map(Entry::fastest).sum();
+        let behind_all = (on_time.len(), start.after(before + work, factor));
+        let further = on_time.iter().enumerate().rev().map_while(move |(position, entry)| {
+            let deadline = entry.job.deadline;
+            let harmed = start.after(before, factor) <= deadline && start.after(before + work, factor) > deadline;
+            before -= entry.fastest();
+            // what is on the device stays in front
+            (!harmed && entry.left() > 0).then(|| (position, start.after(before + work, factor)))
+        });
+        std::iter::once(behind_all).chain(further)
+    }
+
+    /// Where a job that takes this long is done by its deadline; as far behind as that is so.
+    pub(crate) fn opening(&self, now: Time, work: Duration, deadline: Time) -> Option<usize> {
+        self.openings(now, work).find(|&(_, done)| done <= deadline).map(|(position, _)| position)
     }
 
     /// The finish of every entry, in queue order, on its current strategy; `factor` scales profiled times.
     pub(crate) fn finishes(&self, now: Time, factor: f64) -> Vec<Time> {
         finishes(self.free_at(now), factor, self.entries.iter().map(Entry::latency))
-    }
-
-    /// The earliest time all jobs that can be on time may be done, every one on its fastest legal strategy.
-    pub(crate) fn earliest_end(&self, now: Time) -> Time {
-        let work: Duration = self.entries.iter().take(self.on_time()).map(Entry::fastest).sum();
-        self.free_at(now).after(work, self.promise_factor())
     }
 
     /// Some job that can be on time would be late on the current strategies, and a faster legal

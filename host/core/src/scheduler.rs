@@ -149,10 +149,10 @@ impl Scheduler {
                 actions.push(Action::Refuse(job.id, refusal));
                 Vec::new()
             }
-            Ok(at) => {
+            Ok((at, position)) => {
                 let matrix = self.models[job.model.0 as usize].clone();
                 let lane = &mut self.lanes[at];
-                let position = lane.push(Entry::new(job, now, matrix));
+                lane.insert(position, Entry::new(job, now, matrix));
                 lane.changed = Some(Trigger::Arrival);
                 let predicted_finish = lane.finishes(now, lane.promise_factor())[position];
                 actions.push(Action::Accept(Accepted { job: job.id, lane: lane.id, predicted_finish }));
@@ -161,8 +161,11 @@ impl Scheduler {
         }
     }
 
-    /// The lane that finishes the job first, or why none takes it.
-    fn admit(&self, now: Time, job: &Job) -> Result<usize, Refusal> {
+    /// The lane that takes the job, and its place there; or why none takes it.
+    ///
+    /// Behind all jobs that can be on time if it is on time there, on the lane that has done it first. Else further ahead,
+    /// where no job behind it becomes late: who has time waits for who has not.
+    fn admit(&self, now: Time, job: &Job) -> Result<(usize, usize), Refusal> {
         let matrix = self.models.get(job.model.0 as usize).ok_or(Refusal::UnknownModel(job.model))?;
         check_numbers(job)?;
         let most = matrix.max_requests();
@@ -174,21 +177,27 @@ impl Scheduler {
             return Err(Refusal::Duplicate(job.id));
         }
         let open: Vec<&Lane> = self.lanes.iter().filter(|lane| lane.entries.len() < self.config.max_jobs).collect();
-        let first_end = |lane: &Lane| lane.earliest_end(now).after(fastest, lane.promise_factor());
-        let lane = open.iter().min_by_key(|lane| first_end(lane)).ok_or_else(|| self.queue_full(now))?;
-        let earliest = first_end(lane);
-        if earliest <= job.deadline {
-            return Ok(lane.id as usize);
-        }
-        // Another lane may be the faster one for another floor, and for a job that is alone.
-        let within = open.iter().filter_map(|lane| {
-            let (free, factor) = (lane.earliest_end(now), lane.promise_factor());
-            table.slowest_that(|latency| free.after(latency, factor) <= job.deadline)
+        let behind_all = open.iter().filter_map(|lane| {
+            let (position, done) = lane.openings(now, fastest).next()?;
+            Some((done, lane.id as usize, position))
         });
+        let (done, lane, position) = behind_all.min().ok_or_else(|| self.queue_full(now))?;
+        if done <= job.deadline {
+            return Ok((lane, position));
+        }
+        let further_ahead = |lane: &&Lane| Some((lane.id as usize, lane.opening(now, fastest, job.deadline)?));
+        if let Some(place) = open.iter().find_map(further_ahead) {
+            return Ok(place);
+        }
+        let earliest = open.iter().filter_map(|lane| lane.openings(now, fastest).map(|(_, done)| done).min()).min();
+        // Another lane may be the faster one for another floor, and for a job that is alone.
+        let within = open
+            .iter()
+            .filter_map(|lane| table.slowest_that(|latency| lane.opening(now, latency, job.deadline).is_some()));
         let alone = |lane: &Lane| now.after(fastest, lane.promise_factor());
         Err(Refusal::DeadlineUnreachable {
             deadline: job.deadline,
-            earliest,
+            earliest: earliest.unwrap_or(done),
             best_accuracy: within.max().map(|index| table.strategy(index).accuracy),
             never: self.lanes.iter().all(|lane| alone(lane) > job.deadline),
         })

@@ -810,3 +810,39 @@ fn a_bound_may_be_below_the_objective_by_rounding_only() {
     assert!(log(-2.0 - 1e-9).contains("adopt [2]"), "{}", log(-2.0 - 1e-9));
     assert!(log(-2.0 - 1e-8).contains("refuse the plan: the bound -2.00000001 is below the objective -2"));
 }
+
+#[test]
+fn a_job_in_a_hurry_is_taken_in_ahead_of_those_that_have_time_and_no_further() {
+    check(
+        "
+            at 0ms submit 1 requests 2 deadline 500ms floor 0.785
+            at 1ms submit 2 requests 3 deadline 60ms floor 0.785
+            at 2ms submit 3 requests 3 deadline 200ms floor 0.785
+            at 3ms submit 4 requests 2 deadline 80ms floor 0.785
+            at 4ms submit 5 requests 1 deadline 70ms floor 0.785
+        ",
+        expect![[r#"
+            0ms accept 1 until 20ms
+            0ms run 1 0..1 on video+audio
+            1ms accept 2 until 50ms
+            2ms accept 3 until 80ms
+            3ms accept 4 until 70ms
+            4ms accept 5 until 60ms
+            10ms run 1 1..2 on video+audio
+            20ms Served 1: 2 video+audio = 0.785
+            20ms run 2 0..1 on video+audio
+            30ms run 2 1..2 on video+audio
+            40ms run 2 2..3 on video+audio
+            50ms Served 2: 3 video+audio = 0.785
+            50ms run 5 0..1 on video+audio
+            60ms Served 5: 1 video+audio = 0.785
+            60ms run 4 0..1 on video+audio
+            70ms run 4 1..2 on video+audio
+            80ms Served 4: 2 video+audio = 0.785
+            80ms run 3 0..1 on video+audio
+            90ms run 3 1..2 on video+audio
+            100ms run 3 2..3 on video+audio
+            110ms Served 3: 3 video+audio = 0.785
+        "#]],
+    );
+}
