@@ -4,17 +4,21 @@
 //! what devices do ([`Devices`], with latencies drawn from profiles), and what a policy answers ([`Mind`]) are events
 //! on one agenda. The same seed gives the same events, to the byte.
 //!
+//! [`Laws`] watch a simulation and end it when one is broken.
+//!
 //! Where to start reading: `simulation.rs`.
 
 #![forbid(unsafe_code)]
 
 mod devices;
+mod laws;
 mod mind;
 mod simulation;
 mod stream;
 mod tally;
 
 pub use devices::{Devices, Pace};
+pub use laws::{Law, Laws};
 pub use mind::{Mind, Thought, Unmoved};
 pub use simulation::{Outside, Simulation, Stuck, Watcher};
 pub use stream::stream;
