@@ -15,6 +15,9 @@ mod turn;
 mod twin;
 mod wakes;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use mosel_core::{Action, Checkpoint, Event, Scheduler, Time};

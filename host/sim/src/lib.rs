@@ -4,12 +4,13 @@
 //! what devices do ([`Devices`], with latencies drawn from profiles), and what a policy answers ([`Mind`]) are events
 //! on one agenda. The same seed gives the same events, to the byte.
 //!
-//! [`Laws`] watch a simulation and end it when one is broken.
+//! A [`Day`] is all that a simulation begins with, as data; the [`Laws`] hold on every day.
 //!
 //! Where to start reading: `simulation.rs`.
 
 #![forbid(unsafe_code)]
 
+mod day;
 mod devices;
 mod laws;
 mod mind;
@@ -17,6 +18,7 @@ mod simulation;
 mod stream;
 mod tally;
 
+pub use day::{Broken, Day, Log, MOST_REQUESTS, Mood, Whims};
 pub use devices::{Devices, Pace};
 pub use laws::{Law, Laws};
 pub use mind::{Mind, Thought, Unmoved};
