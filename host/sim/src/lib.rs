@@ -4,7 +4,8 @@
 //! what devices do ([`Devices`], with latencies drawn from profiles), and what a policy answers ([`Mind`]) are events
 //! on one agenda. The same seed gives the same events, to the byte.
 //!
-//! A [`Day`] is all that a simulation begins with, as data; the [`Laws`] hold on every day.
+//! A [`Day`] is all that a simulation begins with, as data; the [`Laws`] hold on every day, and a day on which one does
+//! not is [`shrink`]ed to what is needed for it.
 //!
 //! Where to start reading: `simulation.rs`.
 
@@ -14,6 +15,7 @@ mod day;
 mod devices;
 mod laws;
 mod mind;
+mod shrink;
 mod simulation;
 mod stream;
 mod tally;
@@ -22,6 +24,7 @@ pub use day::{Broken, Day, Log, MOST_REQUESTS, Mood, Whims};
 pub use devices::{Devices, Pace};
 pub use laws::{Law, Laws};
 pub use mind::{Mind, Thought, Unmoved};
+pub use shrink::shrink;
 pub use simulation::{Outside, Simulation, Stuck, Watcher};
 pub use stream::stream;
 pub use tally::{Served, Tally};
