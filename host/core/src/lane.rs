@@ -15,6 +15,9 @@ use crate::{
 
 /// How much one full batch moves the running correction of the profile.
 const CORRECTION_WEIGHT: f64 = 0.1;
+/// Who is taken in ahead of others is promised with so many times the margin, and they are promised again with it: a queue
+/// in which every job is done just in time has more late ones than one that turned a job away.
+const AHEAD_MARGIN: f64 = 2.0;
 /// The correction stays within these bounds, whatever is measured.
 const CORRECTION_RANGE: (f64, f64) = (0.05, 20.0);
 
@@ -101,12 +104,13 @@ impl Lane {
         let on_time = &self.entries[..self.on_time()];
         let mut before: Duration = on_time.iter().map(Entry::fastest).sum();
         let behind_all = (on_time.len(), start.after(before + work, factor));
+        let cautious = self.correction * (1.0 + AHEAD_MARGIN * self.margin);
         let further = on_time.iter().enumerate().rev().map_while(move |(position, entry)| {
             let deadline = entry.job.deadline;
-            let harmed = start.after(before, factor) <= deadline && start.after(before + work, factor) > deadline;
+            let harmed = start.after(before, factor) <= deadline && start.after(before + work, cautious) > deadline;
             before -= entry.fastest();
             // what is on the device stays in front
-            (!harmed && entry.left() > 0).then(|| (position, start.after(before + work, factor)))
+            (!harmed && entry.left() > 0).then(|| (position, start.after(before + work, cautious)))
         });
         std::iter::once(behind_all).chain(further)
     }

@@ -1,0 +1,266 @@
+//! How days are drawn: models, machines, policies, applications and faults, mixed so that what is rare meets.
+
+use std::time::Duration;
+
+use mosel_core::scenario::Scenario;
+use mosel_core::{Config, Job, JobId, ModelId, OnLate, Profile, Tenant, Time, scale};
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use super::{Day, MOST_REQUESTS, Mood};
+use crate::{Outside, Pace, stream};
+
+/// Models with two and three modalities; the times of the last two are so short that rounding matters.
+const MODELS: [&str; 5] = [
+    "modalities video audio
+     measure audio 1 4ms 137/200
+     measure video+audio 1 10ms 157/200",
+    "modalities video audio
+     measure audio 1 4ms 137/200
+     measure audio 4 9ms 137/200
+     measure video 1 7ms 120/200
+     measure video+audio 1 10ms 157/200
+     measure video+audio 4 32ms 157/200",
+    "modalities image text sound
+     measure image 1 3ms 55/100
+     measure image 8 11ms 55/100
+     measure text 1 2ms 61/100
+     measure sound 2 5ms 58/100
+     measure image+text 1 5ms 74/100
+     measure image+text 8 21ms 74/100
+     measure text+sound 1 6ms 70/100
+     measure image+text+sound 1 9ms 82/100
+     measure image+text+sound 4 30ms 82/100",
+    "modalities a b
+     measure a 1 3us 1/2
+     measure a+b 1 7us 9/10",
+    "modalities a b c
+     measure a 1 1us 3/10
+     measure b 2 3us 5/10
+     measure a+b 1 4us 7/10
+     measure a+b+c 1 5us 8/10
+     measure a+b+c 3 11us 8/10",
+];
+
+impl Day {
+    /// The day of this seed: the same on every machine.
+    pub fn draw(seed: u64) -> Day {
+        let mut random = stream(seed, "day");
+        let profile = Scenario::parse(MODELS[random.random_range(0..MODELS.len())]).expect("the model reads").profile;
+        let profile = Profile { id: "day".into(), ..profile };
+        let mut hand = Hand { unit: unit(&profile), random, lanes: 1 };
+        let mut day = hand.machine(profile, seed);
+        hand.lanes = day.config.lanes;
+        day.events = hand.events(&day);
+        day
+    }
+}
+
+/// What a day is drawn with.
+struct Hand {
+    random: ChaCha8Rng,
+    /// One request on all modalities.
+    unit: Duration,
+    lanes: u32,
+}
+
+impl Hand {
+    /// One day in eight is calm: nothing that could make a job late.
+    fn machine(&mut self, profile: Profile, seed: u64) -> Day {
+        let calm = self.chance(0.125);
+        let config = Config {
+            lanes: [1, 1, 1, 2, 2, 3][self.random.random_range(0..6)],
+            max_jobs: self.random.random_range(3..=24),
+            margin: if calm || self.chance(0.5) { 0.0 } else { self.share(0.0, 0.2) },
+            policy_budget: if calm || self.chance(0.2) { Duration::ZERO } else { self.units(0.05, 3.0) },
+        };
+        let moods = if calm { vec![(Mood::Traps, 1), (Mood::Silent, 1)] } else { self.moods() };
+        Day {
+            profile,
+            config,
+            factor: if calm || self.chance(0.5) { 1.0 } else { self.share(0.4, 3.0) },
+            spread: if calm || self.chance(0.6) { 0.0 } else { self.share(0.05, 0.5) },
+            failures: if calm || self.chance(0.7) { 0.0 } else { self.share(0.01, 0.3) },
+            seed,
+            moods,
+            eager: self.chance(0.4),
+            events: Vec::new(),
+        }
+    }
+
+    /// Sensible, or in one other mood, or in several.
+    fn moods(&mut self) -> Vec<(Mood, u32)> {
+        if self.chance(0.2) {
+            return vec![(Mood::Sensible, 1)];
+        }
+        if self.chance(0.4) {
+            return vec![(Mood::ALL[self.random.random_range(0..Mood::ALL.len())], 1)];
+        }
+        Mood::ALL.into_iter().map(|mood| (mood, self.random.random_range(0..4))).collect()
+    }
+
+    fn events(&mut self, day: &Day) -> Vec<(Time, Outside)> {
+        let jobs = self.jobs(day);
+        let end = jobs.last().map_or(Time::START, |(at, _)| *at);
+        let mut events = jobs.clone();
+        if self.chance(0.4) {
+            self.cancels(&jobs, &mut events);
+        }
+        if self.chance(0.15) {
+            let (at, _) = jobs[self.random.random_range(0..jobs.len())];
+            let last = jobs.iter().rev().filter(|(arrival, _)| *arrival <= at).take(8);
+            events.extend(last.map(|(_, outside)| (at, cancel(outside))));
+        }
+        for _ in 0..self.times(0.15) {
+            events.push((self.moment(end), Outside::Install));
+        }
+        if !day.nobody_may_be_late() {
+            self.faults(end, &mut events);
+        }
+        events.sort_by_key(|(at, _)| *at);
+        events
+    }
+
+    /// One job in twenty is given up some time after it came, and some that never came.
+    fn cancels(&mut self, jobs: &[(Time, Outside)], events: &mut Vec<(Time, Outside)>) {
+        for (arrival, outside) in jobs {
+            if self.chance(0.05) {
+                events.push((*arrival + self.units(0.0, 20.0), cancel(outside)));
+            }
+        }
+        events.push((Time::START, Outside::Cancel(JobId(jobs.len() as u64))));
+    }
+
+    /// Some kinds of faults, each a few times.
+    fn faults(&mut self, end: Time, events: &mut Vec<(Time, Outside)>) {
+        for _ in 0..self.times(0.25) {
+            events.push((self.moment(end), Outside::Fail(self.lane())));
+        }
+        for _ in 0..self.times(0.25) {
+            let factor = self.share(1.5, 10.0);
+            events.push(self.pace(end, factor));
+        }
+        for _ in 0..self.times(0.12) {
+            events.push(self.pace(end, f64::INFINITY));
+        }
+        for _ in 0..self.times(0.12) {
+            events.push((self.moment(end), Outside::Jump(self.units(0.5, 12.0))));
+        }
+    }
+
+    fn pace(&mut self, end: Time, factor: f64) -> (Time, Outside) {
+        let from = self.moment(end);
+        let until = from + self.units(0.5, 15.0);
+        (from, Outside::Pace(self.lane(), Pace { from, until, factor }))
+    }
+
+    /// Jobs one after another at some load, with bursts.
+    fn jobs(&mut self, day: &Day) -> Vec<(Time, Outside)> {
+        let most = [16, 150, 1000][self.random.random_range(0..3)];
+        let (count, load) = (self.random.random_range(3..=most), self.share(0.2, 1.5));
+        let bursts = self.chance(0.3);
+        let mut at = Time::START;
+        let mut burst = 0;
+        let mut jobs = Vec::new();
+        for id in 0..count {
+            burst = if burst == 0 && bursts && self.chance(0.2) { 6 } else { burst };
+            match burst {
+                0 => at = at + self.units(0.0, 8.0 / load / f64::from(self.lanes)),
+                _ => burst -= 1,
+            }
+            let job = self.job(JobId(id), at, day);
+            jobs.push((at, Outside::Submit(job)));
+            if self.chance(0.01) {
+                jobs.push((at, Outside::Submit(job)));
+            }
+        }
+        jobs
+    }
+
+    fn job(&mut self, id: JobId, arrival: Time, day: &Day) -> Job {
+        let most = [3, 12][self.random.random_range(0..2)];
+        let requests = self.random.random_range(1..=most);
+        let slack = match self.random.random_range(0..5) {
+            0 => self.share(0.0, 1.0),
+            1 | 2 => self.share(0.3, 3.0),
+            3 => self.share(1.0, 8.0),
+            _ => self.share(2.0, 20.0),
+        };
+        let deadline = arrival + scale(self.unit * requests, slack);
+        let job = Job {
+            id,
+            model: ModelId(0),
+            requests,
+            deadline: if self.chance(0.03) { Time::NEVER } else { deadline },
+            min_accuracy: self.floor(day),
+            weight: if self.chance(0.7) { 1.0 } else { self.share(0.1, 5.0) },
+            tenant: Tenant::default(),
+            on_late: if self.chance(0.35) { OnLate::Drop } else { OnLate::Run },
+        };
+        if self.chance(0.03) { self.nonsense(job) } else { job }
+    }
+
+    fn floor(&mut self, day: &Day) -> f64 {
+        let means = day.profile.measurements.iter().map(|measured| measured.accuracy.mean());
+        let (low, high) = means.fold((1.0, 0.0), |(low, high): (f64, f64), mean| (low.min(mean), high.max(mean)));
+        match self.random.random_range(0..20) {
+            0..8 => 0.0,
+            8..17 => self.share(low, high),
+            17..19 => high,
+            _ => self.share(high, 1.0),
+        }
+    }
+
+    /// A job that no server takes.
+    fn nonsense(&mut self, job: Job) -> Job {
+        match self.random.random_range(0..5) {
+            0 => Job { requests: 0, ..job },
+            1 => Job { requests: MOST_REQUESTS + 1, ..job },
+            2 => Job { min_accuracy: f64::NAN, ..job },
+            3 => Job { weight: 0.0, ..job },
+            _ => Job { model: ModelId(1), ..job },
+        }
+    }
+
+    /// A few times on this share of days, on the others never.
+    fn times(&mut self, share: f64) -> u32 {
+        if self.chance(share) { self.random.random_range(1..=4) } else { 0 }
+    }
+
+    fn chance(&mut self, share: f64) -> bool {
+        self.random.random_bool(share)
+    }
+
+    fn share(&mut self, least: f64, most: f64) -> f64 {
+        // three digits are enough, and can be read
+        (self.random.random_range(least..=most) * 1000.0).round() / 1000.0
+    }
+
+    /// So many times one request's time, in whole microseconds.
+    fn units(&mut self, least: f64, most: f64) -> Duration {
+        let micros = self.unit.as_micros() as f64 * self.random.random_range(least..=most);
+        Duration::from_micros(micros as u64)
+    }
+
+    /// A moment of the day, or shortly after the last job came.
+    fn moment(&mut self, end: Time) -> Time {
+        let last = end + self.unit * 10;
+        Time::from_micros(self.random.random_range(0..=last.micros()))
+    }
+
+    fn lane(&mut self) -> u32 {
+        self.random.random_range(0..self.lanes)
+    }
+}
+
+fn cancel(outside: &Outside) -> Outside {
+    match outside {
+        Outside::Submit(job) => Outside::Cancel(job.id),
+        other => other.clone(),
+    }
+}
+
+fn unit(profile: &Profile) -> Duration {
+    let single = profile.measurements.iter().filter(|measured| measured.batch_size == 1);
+    single.map(|measured| measured.latency.mean).max().expect("every model of a day was measured at batch size 1")
+}

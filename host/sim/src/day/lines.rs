@@ -1,0 +1,89 @@
+//! The lines of a log: an event or an action in words, with every number that could differ from life to life.
+
+use std::fmt::{self, Write as _};
+
+use mosel_core::{Action, Batch, Event, Job, JobId, JobRow, ModalitySet, Outcome, Proposal, Refusal, Snapshot, Time};
+
+pub(super) fn write_event(text: &mut String, now: Time, event: &Event) -> fmt::Result {
+    write!(text, "{now} ")?;
+    match event {
+        Event::Submit(Job { id, requests, deadline, .. }) => {
+            write!(text, "submit {id} requests {requests} deadline {deadline}")
+        }
+        Event::Cancel(job) => write!(text, "cancel {job}"),
+        Event::Planned(plan, Ok(proposal)) => {
+            write!(text, "answer to {}: ", plan.0).and_then(|()| write_proposal(text, proposal))
+        }
+        Event::Planned(plan, Err(error)) => write!(text, "answer to {}: {error}", plan.0),
+        Event::BatchDone(batch, measured) => write!(text, "batch {} done in {measured:?}", batch.0),
+        Event::BatchFailed(batch) => write!(text, "batch {} failed", batch.0),
+        Event::PolicyChanged { eager } => write!(text, "policy changed, eager: {eager}"),
+        Event::WakeUp => write!(text, "wake up"),
+    }?;
+    writeln!(text)
+}
+
+pub(super) fn write_action(text: &mut String, action: &Action) -> fmt::Result {
+    text.push_str("  ");
+    match action {
+        Action::Accept(job) => write!(text, "accept {} on {} until {}", job.job, job.lane, job.predicted_finish),
+        Action::Refuse(job, refusal) => write_refusal(text, *job, refusal),
+        Action::Run(batch) => write_batch(text, batch),
+        Action::Plan(snapshot) => write_question(text, snapshot),
+        Action::Adopt(plan, jobs) => {
+            write!(text, "adopt {}:", plan.0)?;
+            jobs.iter().try_for_each(|job| write!(text, " {job}"))
+        }
+        Action::RefusePlan(plan, error) => write!(text, "refuse plan {}: {error}", plan.0),
+        Action::Squeeze(lane, moves) => {
+            write!(text, "squeeze lane {lane}:")?;
+            moves.iter().try_for_each(|(job, choice)| write!(text, " {job}@{choice}"))
+        }
+        Action::GiveUp(job) => write!(text, "give up {job}"),
+        Action::Finish(outcome) => write_outcome(text, outcome),
+        Action::WakeAt(at) => write!(text, "wake at {at}"),
+    }?;
+    writeln!(text)
+}
+
+fn write_refusal(text: &mut String, job: JobId, refusal: &Refusal) -> fmt::Result {
+    write!(text, "refuse {job}: {refusal}")?;
+    match refusal {
+        Refusal::DeadlineUnreachable { earliest, best_accuracy, .. } => {
+            write!(text, "; earliest {earliest}, best accuracy {best_accuracy:?}")
+        }
+        Refusal::QueueFull { retry_at, .. } => write!(text, "; retry at {retry_at}"),
+        _ => Ok(()),
+    }
+}
+
+fn write_batch(text: &mut String, batch: &Batch) -> fmt::Result {
+    let Batch { id, lane, job, first, requests, modalities, expected, .. } = batch;
+    write!(text, "run {job} {first}..{} on {modalities}", first + requests)?;
+    write!(text, ", batch {} of lane {lane}, expected {expected:?}", id.0)
+}
+
+fn write_proposal(text: &mut String, proposal: &Proposal) -> fmt::Result {
+    proposal.assignments.iter().try_for_each(|(job, choice)| write!(text, "{job}@{choice} "))?;
+    text.push_str("in order");
+    proposal.order.iter().try_for_each(|job| write!(text, " {job}"))?;
+    match (proposal.objective, proposal.bound) {
+        (None, None) => Ok(()),
+        (objective, bound) => write!(text, ", objective {objective:?}, bound {bound:?}"),
+    }
+}
+
+fn write_question(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    let Snapshot { plan, lane, trigger, start, time_factor, .. } = snapshot;
+    write!(text, "ask {} on lane {lane} ({trigger:?}, free at {start}, times {time_factor}):", plan.0)?;
+    snapshot.jobs.iter().try_for_each(|row| {
+        let JobRow { id, requests, current, min_accuracy, late, .. } = row;
+        write!(text, " {id}@{current} of {requests} at {min_accuracy}{}", if *late { " late" } else { "" })
+    })
+}
+
+fn write_outcome(text: &mut String, outcome: &Outcome) -> fmt::Result {
+    let Outcome { job, end, deadline, accuracy, device_time, expected_time, .. } = outcome;
+    write!(text, "{end:?} {job}, due {deadline}, at {accuracy:?} in {device_time:?} of {expected_time:?}:")?;
+    outcome.mix.iter().try_for_each(|(set, requests): &(ModalitySet, u32)| write!(text, " {requests}x{set}"))
+}

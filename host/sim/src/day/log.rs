@@ -1,0 +1,108 @@
+//! The log of a day: every event and every action as a line of text, and how many there were of each kind.
+
+use std::collections::BTreeMap;
+
+use mosel_core::{Action, End, Event, Refusal, Scheduler, Time, Trigger};
+
+use super::lines::{write_action, write_event};
+use crate::Watcher;
+
+/// What happened on a day. Equal for equal days, to the byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// A line an event, and below it a line an action.
+    pub text: String,
+    /// How often what happened, by kind and name.
+    pub counts: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+impl Log {
+    /// Adds another day's counts to these.
+    pub fn add_counts(&mut self, other: &Log) {
+        for (&(kind, name), &times) in &other.counts {
+            self.count(kind, name, times);
+        }
+    }
+
+    pub(super) fn count(&mut self, kind: &'static str, name: &'static str, times: u64) {
+        *self.counts.entry((kind, name)).or_insert(0) += times;
+    }
+}
+
+impl Watcher for Log {
+    fn after(&mut self, _: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
+        self.count("event", event_name(event), 1);
+        write_event(&mut self.text, now, event).expect("writing to a string");
+        for action in actions {
+            self.count("action", action_name(action), 1);
+            if let Some((kind, name)) = detail(action) {
+                self.count(kind, name, 1);
+            }
+            write_action(&mut self.text, action).expect("writing to a string");
+        }
+        Ok(())
+    }
+}
+
+fn event_name(event: &Event) -> &'static str {
+    match event {
+        Event::Submit(_) => "submit",
+        Event::Cancel(_) => "cancel",
+        Event::Planned(..) => "planned",
+        Event::BatchDone(..) => "batch done",
+        Event::BatchFailed(_) => "batch failed",
+        Event::PolicyChanged { .. } => "policy changed",
+        Event::WakeUp => "wake up",
+    }
+}
+
+fn action_name(action: &Action) -> &'static str {
+    match action {
+        Action::Accept(_) => "accept",
+        Action::Refuse(..) => "refuse",
+        Action::Run(_) => "run",
+        Action::Plan(_) => "plan",
+        Action::Adopt(..) => "adopt",
+        Action::RefusePlan(..) => "refuse plan",
+        Action::Squeeze(..) => "squeeze",
+        Action::GiveUp(_) => "give up",
+        Action::Finish(_) => "finish",
+        Action::WakeAt(_) => "wake at",
+    }
+}
+
+/// What kind of refusal, end, question or adoption it is.
+fn detail(action: &Action) -> Option<(&'static str, &'static str)> {
+    Some(match action {
+        Action::Refuse(_, refusal) => ("refusal", refusal_name(refusal)),
+        Action::RefusePlan(_, error) => ("plan refused", error.kind()),
+        Action::Adopt(_, jobs) if !jobs.is_empty() => ("adoption", "of new strategies"),
+        Action::Finish(outcome) => match outcome.end {
+            End::Served if outcome.finish > outcome.deadline => ("end", "served late"),
+            End::Served => ("end", "served"),
+            End::Dropped => ("end", "dropped"),
+            End::Cancelled => ("end", "cancelled"),
+            End::Failed => ("end", "failed"),
+        },
+        Action::Plan(snapshot) => match snapshot.trigger {
+            Trigger::Violation => ("question", "violation"),
+            Trigger::Arrival => ("question", "arrival"),
+            Trigger::Completion => ("question", "completion"),
+            Trigger::Rehearsal => ("question", "rehearsal"),
+        },
+        _ => return None,
+    })
+}
+
+fn refusal_name(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::UnknownModel(_) => "unknown model",
+        Refusal::TooManyRequests { .. } => "too many requests",
+        Refusal::Nonsense(_) => "nonsense",
+        Refusal::Duplicate(_) => "duplicate",
+        Refusal::FloorUnreachable { .. } => "floor",
+        Refusal::DeadlineUnreachable { never: true, .. } => "deadline, ever",
+        Refusal::DeadlineUnreachable { .. } => "deadline",
+        Refusal::QueueFull { .. } => "queue full",
+    }
+}

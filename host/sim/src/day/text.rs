@@ -1,0 +1,256 @@
+//! Days as text: a scenario of the core, with lines for what a scenario does not have.
+//!
+//! ```text
+//! spread 0.2                 p95 and p99 of a batch's time are so much and twice so much above its mean; default 0
+//! failures 0.1               the share of batches that fail; default 0
+//! seed 7                     what times, failures and moods are drawn with; default 0
+//! mind sensible 3 lies 1     moods of the policy, with weights; default unmoved 1
+//! at 3ms pace 1 until 9ms 5  lane 1 takes five times as long until then; inf: every batch fails
+//! at 4ms jump 12ms           the clock jumps
+//! at 5ms install             the policy is put in place once more
+//! ```
+//!
+//! Events come in the order of their times. Tenants change nothing about a day and are not written.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use mosel_core::scenario::{External, Scenario, Scripted, number, span};
+use mosel_core::{Job, ModelId, OnLate, Profile, Time};
+
+use super::{Day, Mood};
+use crate::{Outside, Pace};
+
+/// The most lanes that a day may have.
+const MOST_LANES: u32 = 64;
+
+impl Day {
+    /// Reads the text form; the error names the line and what was expected.
+    pub fn parse(text: &str) -> Result<Day, String> {
+        let mut reading = Reading::default();
+        for (number, line) in text.lines().enumerate() {
+            let words: Vec<&str> = line.split('#').next().unwrap_or("").split_whitespace().collect();
+            let own = reading.line(&words);
+            let own = own.map_err(|expected| format!("line {}: {line:?}: {expected}", number + 1))?;
+            // the scenario's own errors count lines too
+            reading.scenario.push_str(if own { "" } else { line });
+            reading.scenario.push('\n');
+        }
+        reading.day()
+    }
+
+    /// Writes the text form, which [`Day::parse`] reads as the same day.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text).expect("writing to a string");
+        text
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        let names = &self.profile.modalities;
+        writeln!(text, "modalities {}", names.join(" "))?;
+        for measured in &self.profile.measurements {
+            let (set, size) = (measured.modalities.label(names), measured.batch_size);
+            let (time, accuracy) = (time_of(measured.latency.mean), measured.accuracy);
+            writeln!(text, "measure {set} {size} {time} {}/{}", accuracy.correct, accuracy.samples)?;
+        }
+        let config = &self.config;
+        writeln!(text, "lanes {}\nmax_jobs {}\nmargin {}", config.lanes, config.max_jobs, config.margin)?;
+        writeln!(text, "budget {}\ndevice {}", time_of(config.policy_budget), self.factor)?;
+        writeln!(text, "spread {}\nfailures {}\nseed {}", self.spread, self.failures, self.seed)?;
+        let moods: Vec<String> = self.moods.iter().map(|(mood, weight)| format!(" {mood} {weight}")).collect();
+        writeln!(text, "mind{}", moods.concat())?;
+        if self.eager {
+            writeln!(text, "eager")?;
+        }
+        self.events.iter().try_for_each(|(at, outside)| {
+            write!(text, "at {at} ")?;
+            write_outside(text, outside)?;
+            writeln!(text)
+        })
+    }
+}
+
+fn write_outside(text: &mut String, outside: &Outside) -> std::fmt::Result {
+    match outside {
+        Outside::Submit(job) => write_job(text, job),
+        Outside::Cancel(job) => write!(text, "cancel {job}"),
+        Outside::Fail(lane) => write!(text, "fail {lane}"),
+        Outside::Pace(lane, pace) => write!(text, "pace {lane} until {} {}", pace.until, pace.factor),
+        Outside::Jump(by) => write!(text, "jump {}", time_of(*by)),
+        Outside::Install => write!(text, "install"),
+    }
+}
+
+fn write_job(text: &mut String, job: &Job) -> std::fmt::Result {
+    write!(text, "submit {} requests {}", job.id, job.requests)?;
+    if job.deadline != Time::NEVER {
+        write!(text, " deadline {}", job.deadline)?;
+    }
+    if job.min_accuracy != 0.0 {
+        write!(text, " floor {}", job.min_accuracy)?;
+    }
+    if job.model != ModelId(0) {
+        write!(text, " model {}", job.model.0)?;
+    }
+    if job.weight != 1.0 {
+        write!(text, " weight {}", job.weight)?;
+    }
+    match job.on_late {
+        OnLate::Drop => write!(text, " drop"),
+        OnLate::Run => Ok(()),
+    }
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Reading {
+    /// The lines that a scenario has too.
+    scenario: String,
+    spread: f64,
+    failures: f64,
+    seed: u64,
+    moods: Vec<(Mood, u32)>,
+    /// One an `at` line: the time, and what happens unless the scenario knows.
+    events: Vec<(Time, Option<Outside>)>,
+}
+
+impl Reading {
+    /// Reads a line; whether it was one that only days have.
+    fn line(&mut self, words: &[&str]) -> Result<bool, String> {
+        match *words {
+            ["spread", share] => self.spread = within(share, 0.0..=10.0)?,
+            ["failures", share] => self.failures = within(share, 0.0..=1.0)?,
+            ["seed", seed] => self.seed = number(seed)?,
+            ["mind", ref moods @ ..] => self.moods = read_moods(moods)?,
+            ["at", at, ref what @ ..] => {
+                let at = Time::START + span(at)?;
+                if self.events.last().is_some_and(|(last, _)| *last > at) {
+                    return Err("expected events in the order of their times".into());
+                }
+                let own = read_outside(at, what)?;
+                let is_own = own.is_some();
+                self.events.push((at, own));
+                return Ok(is_own);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn day(self) -> Result<Day, String> {
+        let scenario = Scenario::parse(&self.scenario)?;
+        let Scenario { profile, config, policy, eager, device, events } = scenario;
+        if !(1..=MOST_LANES).contains(&config.lanes) || !(0.001..=1000.0).contains(&device) {
+            return Err(format!("expected 1 to {MOST_LANES} lanes, and a device of 0.001 to 1000"));
+        }
+        if !(0.0..=10.0).contains(&config.margin) {
+            return Err(format!("expected a margin of 0 to 10, found {}", config.margin));
+        }
+        let scripted = match policy {
+            Scripted::None => Mood::Unmoved,
+            Scripted::Silent => Mood::Silent,
+            Scripted::Traps => Mood::Traps,
+        };
+        let moods = if self.moods.is_empty() { vec![(scripted, 1)] } else { self.moods };
+        let mut known = events.into_iter().map(|(_, external)| match external {
+            External::Submit(job) => Outside::Submit(job),
+            External::Cancel(job) => Outside::Cancel(job),
+            External::Fail(lane) => Outside::Fail(lane),
+        });
+        // both are in the order of the text
+        let events = self.events.into_iter().filter_map(|(at, own)| Some((at, own.or_else(|| known.next())?)));
+        let profile = Profile { id: "day".into(), ..profile };
+        let (spread, failures, seed) = (self.spread, self.failures, self.seed);
+        Ok(Day { profile, config, factor: device, spread, failures, seed, moods, eager, events: events.collect() })
+    }
+}
+
+/// What happens from outside, of the kinds that a scenario does not have.
+fn read_outside(at: Time, words: &[&str]) -> Result<Option<Outside>, String> {
+    Ok(Some(match *words {
+        ["pace", lane, "until", until, factor] => {
+            let (until, factor) = (Time::START + span(until)?, number::<f64>(factor)?);
+            if !(factor > 0.0 && (factor <= 1000.0 || factor.is_infinite())) {
+                return Err(format!("expected a pace above 0, at most 1000, or inf, found {factor}"));
+            }
+            Outside::Pace(number(lane)?, Pace { from: at, until, factor })
+        }
+        ["jump", by] => Outside::Jump(span(by)?),
+        ["install"] => Outside::Install,
+        _ => return Ok(None),
+    }))
+}
+
+fn read_moods(words: &[&str]) -> Result<Vec<(Mood, u32)>, String> {
+    let pair = |pair: &[&str]| match *pair {
+        [mood, weight] => Ok((mood.parse()?, number(weight)?)),
+        _ => Err("expected moods with their weights, such as sensible 3 lies 1".to_string()),
+    };
+    words.chunks(2).map(pair).collect()
+}
+
+fn within(word: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
+    let found = number(word)?;
+    let what = || format!("expected a number from {} to {}, found {word}", range.start(), range.end());
+    if range.contains(&found) { Ok(found) } else { Err(what()) }
+}
+
+/// A time, as scenarios have it.
+fn time_of(duration: Duration) -> String {
+    (Time::START + duration).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOY: &str = "modalities video audio\nmeasure audio 1 4ms 137/200\nmeasure video+audio 1 10ms 157/200\n";
+
+    /// The error of this line, the fourth of a day.
+    fn error(line: &str) -> String {
+        Day::parse(&format!("{TOY}{line}")).expect_err("the line is wrong")
+    }
+
+    #[test]
+    fn what_a_day_has_beside_a_scenario_is_read() {
+        let day = Day::parse(&format!(
+            "{TOY}spread 0.2\nfailures 0.1\nseed 7\nmind sensible 3 lies 1\n\
+             at 1ms submit 1\nat 1ms pace 1 until 9ms 5\nat 1ms cancel 1\nat 4ms jump 12ms\nat 5ms install\n"
+        ))
+        .expect("the day reads");
+        assert_eq!((day.spread, day.failures, day.seed), (0.2, 0.1, 7));
+        assert_eq!(day.moods, [(Mood::Sensible, 3), (Mood::Lies, 1)]);
+        let pace = Pace { from: Time::from_millis(1), until: Time::from_millis(9), factor: 5.0 };
+        assert!(matches!(day.events[0].1, Outside::Submit(_)));
+        assert_eq!(day.events[1], (Time::from_millis(1), Outside::Pace(1, pace)));
+        assert!(matches!(day.events[2].1, Outside::Cancel(_)));
+        assert_eq!(day.events[3], (Time::from_millis(4), Outside::Jump(Duration::from_millis(12))));
+        assert_eq!(day.events[4], (Time::from_millis(5), Outside::Install));
+    }
+
+    #[test]
+    fn a_scenario_is_a_day_too() {
+        let day = Day::parse(&format!("{TOY}policy silent\nat 0ms submit 1 deadline 20ms")).expect("the day reads");
+        assert_eq!(day.moods, [(Mood::Silent, 1)]);
+        assert!(day.live_twice().is_ok_and(|log| log.text.contains("Served 1")));
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_what_was_expected() {
+        let all_lines = [
+            ("failures 2", "expected a number from 0 to 1, found 2"),
+            ("mind sensible", "expected moods with their weights, such as sensible 3 lies 1"),
+            ("mind merry 1", "expected one of sensible, unmoved, silent, slow, traps, lies, garbage, found \"merry\""),
+            ("at 0ms pace 0 until 9ms -1", "expected a pace above 0, at most 1000, or inf, found -1"),
+            ("at 0ms jump far", "expected a time such as 12ms or 300us, found \"far\""),
+            ("at 0ms dance", "expected submit, cancel or fail"),
+        ];
+        for (line, expected) in all_lines {
+            assert_eq!(error(line), format!("line 4: {line:?}: {expected}"));
+        }
+        assert!(error("at 2ms install\nat 1ms install").ends_with("expected events in the order of their times"));
+        assert!(error("lanes 0").contains("expected 1 to 64 lanes"));
+        assert!(error("margin inf").contains("expected a margin of 0 to 10, found inf"));
+    }
+}

@@ -1,0 +1,236 @@
+//! Whims: a policy with moods, from sensible to malicious, by a seeded stream.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use mosel_core::{
+    Catalog, Forecast, JobId, JobRow, Plan, PlanError, PolicyError, Proposal, Snapshot, StrategyTable, scale,
+};
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use crate::{Mind, Thought, stream};
+
+/// How a policy behaves when it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mood {
+    /// Helps whom the squeeze would help, and tries a few legal moves beside; within its budget.
+    Sensible,
+    /// Answers at once that nothing should change.
+    Unmoved,
+    /// Answers after twice its budget.
+    Silent,
+    /// Answers sensibly, about when its budget ends.
+    Slow,
+    /// Fails in one of the ways in which policies fail.
+    Traps,
+    /// Answers in the right shape, and says what cannot be done.
+    Lies,
+    /// Answers anything.
+    Garbage,
+}
+
+/// A policy that is in one of these moods whenever it is asked: which one, and what it answers, depends on the queue that
+/// it is shown and on nothing before, so that a day without one of its jobs is otherwise the same.
+#[derive(Debug)]
+pub struct Whims {
+    moods: Vec<(Mood, u32)>,
+    eager: bool,
+    catalog: Catalog,
+    seed: u64,
+    /// Of the question that is being answered.
+    random: ChaCha8Rng,
+    /// How often it was in which mood.
+    counts: BTreeMap<Mood, u64>,
+}
+
+impl Mood {
+    /// Every mood there is.
+    pub const ALL: [Mood; 7] =
+        [Mood::Sensible, Mood::Unmoved, Mood::Silent, Mood::Slow, Mood::Traps, Mood::Lies, Mood::Garbage];
+
+    /// Nothing that it answers is ever adopted, whatever the budget.
+    pub fn never_helps(self) -> bool {
+        matches!(self, Self::Silent | Self::Traps)
+    }
+}
+
+impl Whims {
+    /// A policy with these moods, each as often as its weight says; unmoved if there is none of a positive weight.
+    pub fn new(moods: &[(Mood, u32)], eager: bool, catalog: Catalog, seed: u64) -> Whims {
+        let (moods, random) = (moods.to_vec(), stream(seed, "whims"));
+        Whims { moods, eager, catalog, seed, random, counts: BTreeMap::new() }
+    }
+
+    /// How often it was in which mood.
+    pub fn counts(&self) -> &BTreeMap<Mood, u64> {
+        &self.counts
+    }
+
+    fn mood(&mut self) -> Mood {
+        let total = self.moods.iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>().max(1);
+        let mut at = self.random.random_range(0..total);
+        for &(mood, weight) in &self.moods {
+            match at.checked_sub(weight.into()) {
+                Some(rest) => at = rest,
+                None => return mood,
+            }
+        }
+        Mood::Unmoved
+    }
+
+    /// What the squeeze would do, and up to three moves that make nobody late.
+    fn sensible(&mut self, snapshot: &Snapshot) -> Proposal {
+        let mut proposal = Proposal::default();
+        if self.random.random_bool(0.8) {
+            let squeezed = Forecast::squeezed(snapshot, &self.catalog);
+            let moved = squeezed.jobs.iter().zip(&snapshot.jobs).filter(|(after, before)| after != before);
+            proposal.assignments = moved.map(|(row, _)| (row.id, row.current)).collect();
+        }
+        for _ in 0..self.random.random_range(0..=3) {
+            let mut other = proposal.clone();
+            self.change(snapshot, &mut other);
+            if self.promises_kept(snapshot, &other).is_ok() {
+                proposal = other;
+            }
+        }
+        proposal
+    }
+
+    /// Moves a job to a legal strategy, or orders the jobs by their deadlines.
+    fn change(&mut self, snapshot: &Snapshot, proposal: &mut Proposal) {
+        let row = snapshot.jobs[self.random.random_range(0..snapshot.jobs.len())];
+        if self.random.random_bool(0.3) {
+            let mut rows = snapshot.jobs.clone();
+            rows.sort_by_key(|row| row.deadline);
+            proposal.order = rows.iter().map(|row| row.id).collect();
+            return;
+        }
+        let table = self.table(&row);
+        let legal = table.fastest_legal(row.min_accuracy).unwrap_or(row.current)..=table.most_accurate();
+        let choice = self.random.random_range(legal);
+        proposal.assignments.retain(|(job, _)| *job != row.id);
+        proposal.assignments.push((row.id, choice));
+    }
+
+    fn promises_kept(&self, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), PlanError> {
+        let plan = Plan::check(snapshot, &self.catalog, proposal)?;
+        Forecast::under(snapshot, &self.catalog, &plan).map(|_| ())
+    }
+
+    /// One of the ways to be wrong in good order.
+    fn lie(&mut self, snapshot: &Snapshot) -> Proposal {
+        let mut proposal = self.sensible(snapshot);
+        let row = snapshot.jobs[self.random.random_range(0..snapshot.jobs.len())];
+        let table = self.table(&row).clone();
+        proposal.assignments.retain(|(job, _)| *job != row.id);
+        match self.random.random_range(0..7) {
+            0 => proposal.assignments.push((JobId(row.id.0 + 1000), 0)),
+            1 => proposal.assignments.push((row.id, table.strategies.len() as u32)),
+            2 => proposal.assignments.push((row.id, 0)),
+            3 => (proposal.objective, proposal.bound) = (Some(2.0), Some(1.0)),
+            4 => proposal.assignments.extend([(row.id, row.current), (row.id, row.current)]),
+            5 => proposal.order = snapshot.jobs[1..].iter().map(|row| row.id).collect(),
+            _ => {
+                let best = |row: &JobRow| (row.id, self.table(row).most_accurate());
+                proposal.assignments = snapshot.jobs.iter().map(best).collect();
+                proposal.order = snapshot.jobs.iter().rev().map(|row| row.id).collect();
+            }
+        }
+        proposal
+    }
+
+    fn garbage(&mut self, snapshot: &Snapshot) -> Proposal {
+        let jobs: Vec<JobId> = snapshot.jobs.iter().map(|row| row.id).collect();
+        let random = &mut self.random;
+        let mut job = |stranger: f64| match random.random_bool(stranger) {
+            true => JobId(random.random_range(0..40)),
+            false => jobs[random.random_range(0..jobs.len())],
+        };
+        let stranger = if job(0.5) == jobs[0] { 0.3 } else { 0.0 };
+        let named: Vec<JobId> = (0..2 * jobs.len()).map(|_| job(stranger)).collect();
+        let size = self.random.random_range(0..=named.len());
+        let order = named[size..].to_vec();
+        let assignments = named[..size].iter().map(|&job| (job, self.random.random_range(0..20))).collect();
+        let odd = [None, None, None, None, Some(f64::NAN), Some(f64::INFINITY), Some(0.0), Some(-1e300)];
+        let mut claim = || odd[self.random.random_range(0..odd.len())];
+        Proposal { assignments, order, objective: claim(), bound: claim(), ..Proposal::default() }
+    }
+
+    fn failure(&mut self, budget: Duration) -> PolicyError {
+        match self.random.random_range(0..7) {
+            0 => PolicyError::Declined("not today".into()),
+            1 => PolicyError::TimedOut(budget),
+            2 => PolicyError::OutOfFuel(1000),
+            3 => PolicyError::OutOfMemory(1 << 20),
+            4 => PolicyError::Malformed("no answer".into()),
+            5 => PolicyError::Unavailable("it is being started".into()),
+            _ => PolicyError::Trapped("unreachable".into()),
+        }
+    }
+
+    fn share_of(&mut self, budget: Duration, least: f64, most: f64) -> Duration {
+        let share = self.random.random_range(least..=most);
+        if share <= 0.0 { Duration::ZERO } else { scale(budget, share) }
+    }
+
+    fn table(&self, row: &JobRow) -> &StrategyTable {
+        self.catalog.table(row.table).expect("a snapshot's rows name tables of the catalog")
+    }
+}
+
+impl Mind for Whims {
+    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
+        self.random = stream(self.seed ^ fingerprint(snapshot), "whims");
+        let (mood, budget) = (self.mood(), snapshot.budget);
+        *self.counts.entry(mood).or_insert(0) += 1;
+        match mood {
+            Mood::Sensible => Thought { took: self.share_of(budget, -0.5, 0.9), answer: Ok(self.sensible(snapshot)) },
+            Mood::Unmoved => Thought { took: Duration::ZERO, answer: Ok(Proposal::default()) },
+            Mood::Silent => Thought { took: budget * 2 + Duration::from_micros(1), answer: Ok(Proposal::default()) },
+            Mood::Slow => Thought { took: self.share_of(budget, 0.5, 1.5), answer: Ok(self.sensible(snapshot)) },
+            Mood::Traps => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Err(self.failure(budget)) },
+            Mood::Lies => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.lie(snapshot)) },
+            Mood::Garbage => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.garbage(snapshot)) },
+        }
+    }
+
+    fn eager(&self) -> bool {
+        self.eager
+    }
+}
+
+/// A number for the queue that is shown, whatever the time.
+fn fingerprint(snapshot: &Snapshot) -> u64 {
+    let numbers = |row: &JobRow| [row.id.0, row.requests.into(), row.current.into()];
+    // FNV-1a, a number at a time
+    let mix = |hash: u64, number: u64| (hash ^ number).wrapping_mul(0x0100_0000_01b3);
+    snapshot.jobs.iter().flat_map(numbers).fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
+impl fmt::Display for Mood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sensible => "sensible",
+            Self::Unmoved => "unmoved",
+            Self::Silent => "silent",
+            Self::Slow => "slow",
+            Self::Traps => "traps",
+            Self::Lies => "lies",
+            Self::Garbage => "garbage",
+        })
+    }
+}
+
+impl std::str::FromStr for Mood {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Mood, String> {
+        let named = Mood::ALL.into_iter().find(|mood| mood.to_string() == word);
+        named.ok_or_else(|| {
+            let moods: Vec<String> = Mood::ALL.iter().map(ToString::to_string).collect();
+            format!("expected one of {}, found {word:?}", moods.join(", "))
+        })
+    }
+}

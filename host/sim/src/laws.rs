@@ -1,0 +1,202 @@
+//! The laws: what holds at every moment of every day, whatever applications, devices and policies do.
+//!
+//! [`Laws`] watches a simulation from outside: it reads what the scheduler was told, what it said, and its state as it
+//! writes it down, and computes once more what it promises. Where to start reading: [`Law`], then a file a subject.
+
+mod estimates;
+mod ledger;
+mod offers;
+mod order;
+mod plans;
+mod questions;
+mod queue;
+mod queues;
+mod turn;
+mod twin;
+mod wakes;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use mosel_core::{Action, Checkpoint, Event, Scheduler, Time};
+
+use self::ledger::Ledger;
+use self::questions::Questions;
+use self::turn::Moment;
+use self::twin::Twin;
+use self::wakes::Wakes;
+use crate::Watcher;
+
+/// What can be broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Law {
+    /// A submitted job is accepted or refused at once, an accepted one ends once.
+    Answered,
+    /// Every request of a served job ran once; no batch is of a job that ended.
+    Requests,
+    /// What an outcome says is what happened.
+    Outcome,
+    /// What was started of a job and what is planned for the rest keep its floor.
+    Floor,
+    /// A strategy changes by a decision that is told, and by nothing else.
+    Decided,
+    /// A job that is on time just before something is decided is on time just after.
+    Promise,
+    /// A legal answer that makes no job late is adopted, whole.
+    Adopted,
+    /// Any other answer is refused, whole, and for a true reason.
+    RefusedPlan,
+    /// The squeeze makes moved jobs faster and saves every job that can be saved.
+    Squeeze,
+    /// One question a lane is out at most; asked again only after the queue changed; shown as it is.
+    Question,
+    /// Where a job needs help the policy is asked.
+    Monitor,
+    /// Late jobs come last and stay late, others keep their order, and nobody is given up who could be on time.
+    Order,
+    /// Estimates move towards measured times, and by nothing else.
+    Estimate,
+    /// What is accepted can be on time, and waits where it is finished first.
+    Admission,
+    /// Refusals are true, and their counter-offers are accepted.
+    CounterOffer,
+    /// A device is idle while a job waits only as long as a policy may think.
+    Busy,
+    /// A wake-up is asked for before anything is due, and not for ever in the past.
+    WakeUp,
+    /// A scheduler that was resumed from its checkpoint does what the one before does.
+    Checkpoint,
+    /// What happens on a lane changes no other.
+    Apart,
+    /// With exact estimates, nothing in reserve, no faults and no time for policies every accepted job is on time.
+    OnTime,
+    /// A day comes to its end.
+    End,
+    /// The same day is the same.
+    Repeatable,
+    /// No event makes the scheduler panic.
+    Panic,
+}
+
+/// Watches a simulation whose scheduler begins without jobs; the first broken law ends it.
+#[derive(Debug)]
+pub struct Laws {
+    ledger: Ledger,
+    questions: Questions,
+    wakes: Wakes,
+    twin: Twin,
+    /// The state after the step before.
+    last: Option<Checkpoint>,
+    broken: Option<Law>,
+}
+
+/// A broken law, in words with job and numbers.
+pub(crate) struct Breach {
+    pub(crate) law: Law,
+    pub(crate) words: String,
+}
+
+impl Laws {
+    /// All laws but [`Law::OnTime`], or with it, for a day that has nothing to be late by.
+    pub fn new(on_time: bool) -> Laws {
+        Laws {
+            ledger: Ledger::new(on_time),
+            questions: Questions::default(),
+            wakes: Wakes::default(),
+            twin: Twin::default(),
+            last: None,
+            broken: None,
+        }
+    }
+
+    /// The law that was broken, if one was.
+    pub fn broken(&self) -> Option<Law> {
+        self.broken
+    }
+
+    /// What has to hold once nothing is left to happen.
+    pub fn check_end(&mut self) -> Result<(), String> {
+        let ended = self.ledger.check_end();
+        self.tell(ended)
+    }
+
+    fn check(&mut self, moment: &Moment<'_>) -> Result<(), Breach> {
+        self.ledger.check(moment)?;
+        moment.check_apart()?;
+        offers::check(moment)?;
+        for turn in moment.turns() {
+            queues::check(&turn)?;
+            order::check(&turn)?;
+            estimates::check(&turn)?;
+            plans::check(&turn)?;
+        }
+        plans::check_strangers(moment)?;
+        self.questions.check(moment)?;
+        self.wakes.check(moment)?;
+        self.twin.check(moment)
+    }
+
+    fn tell(&mut self, checked: Result<(), Breach>) -> Result<(), String> {
+        checked.map_err(|breach| {
+            self.broken = Some(breach.law);
+            format!("{}: {}", breach.law, breach.words)
+        })
+    }
+}
+
+impl Watcher for Laws {
+    fn before(&mut self, scheduler: &Scheduler, _: Time, _: &Event) {
+        self.last.get_or_insert_with(|| scheduler.checkpoint());
+    }
+
+    fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
+        let after = scheduler.checkpoint();
+        let before = self.last.take().unwrap_or_else(|| after.clone());
+        let checked = self.check(&Moment { scheduler, now, event, actions, before: &before, after: &after });
+        self.last = Some(after);
+        self.tell(checked)
+    }
+}
+
+impl Law {
+    /// A breach of this law unless `holds`.
+    pub(crate) fn demand(self, holds: bool, words: impl FnOnce() -> String) -> Result<(), Breach> {
+        if holds { Ok(()) } else { self.broken(words()) }
+    }
+
+    pub(crate) fn broken<T>(self, words: String) -> Result<T, Breach> {
+        Err(Breach { law: self, words })
+    }
+}
+
+impl fmt::Display for Law {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Answered => "every job is answered once",
+            Self::Requests => "every request runs once",
+            Self::Outcome => "an outcome says what happened",
+            Self::Floor => "a floor is kept",
+            Self::Decided => "a strategy changes by a decision only",
+            Self::Promise => "who is on time stays on time",
+            Self::Adopted => "a legal answer is adopted whole",
+            Self::RefusedPlan => "an answer is refused whole and for a true reason",
+            Self::Squeeze => "the squeeze saves whom it can",
+            Self::Question => "one question at most, and only after a change",
+            Self::Monitor => "where a job needs help the policy is asked",
+            Self::Order => "late jobs come last, others keep their order",
+            Self::Estimate => "estimates follow measured time",
+            Self::Admission => "what is accepted can be on time",
+            Self::CounterOffer => "a refusal is true, its counter-offer is accepted",
+            Self::Busy => "a device waits as long as a policy may think",
+            Self::WakeUp => "a wake-up comes before anything is due",
+            Self::Checkpoint => "a resumed scheduler does the same",
+            Self::Apart => "what happens on a lane changes no other",
+            Self::OnTime => "with nothing to be late by nobody is late",
+            Self::End => "a day comes to its end",
+            Self::Repeatable => "the same day is the same",
+            Self::Panic => "no event makes the scheduler panic",
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! Admission: what is promised to a newcomer can be kept, and what is refused is refused for a true reason.
+
+use std::time::Duration;
+
+use mosel_core::{Accepted, Action, Event, Job, JobId, ModelId, Refusal, Scheduler, StrategyMatrix, Time, at_least};
+
+use super::queue::Queue;
+use super::turn::Moment;
+use super::{Breach, Law};
+
+/// The least by which a floor can be above another and still be told apart from it.
+const ABOVE: f64 = 1e-6;
+
+pub(super) fn check(moment: &Moment<'_>) -> Result<(), Breach> {
+    let Event::Submit(job) = moment.event else { return Ok(()) };
+    for action in moment.actions {
+        match action {
+            Action::Accept(accepted) => check_accepted(moment, job, accepted)?,
+            Action::Refuse(_, refusal) => check_refused(moment, job, refusal)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// With everybody on the fastest legal strategy the newcomer is on time, and nowhere finished earlier.
+fn check_accepted(moment: &Moment<'_>, job: &Job, accepted: &Accepted) -> Result<(), Breach> {
+    let Some(table) = moment.scheduler.models().get(job.model.0 as usize).and_then(|matrix| matrix.table(job.requests))
+    else {
+        return Law::Admission.broken(format!("job {} was accepted, but there is no table for it", job.id));
+    };
+    let Some(fastest) = table.fastest_legal(job.min_accuracy) else {
+        return Law::Admission.broken(format!("job {} was accepted, but its floor is never reached", job.id));
+    };
+    let latency = table.strategy(fastest).latency;
+    let most = moment.scheduler.config().max_jobs;
+    let queues = queues(moment);
+    let end = |queue: &Queue<'_>| queue.earliest_end(moment.now).after(latency, queue.factor);
+    let chosen = &queues[accepted.lane as usize];
+    let (first, room) = (end(chosen), chosen.jobs.len() < most);
+    Law::Admission.demand(room && first <= job.deadline, || {
+        format!(
+            "job {} may be done at {first} at the earliest, due {}; {} jobs wait",
+            job.id,
+            job.deadline,
+            chosen.jobs.len()
+        )
+    })?;
+    let better = queues.iter().filter(|queue| queue.jobs.len() < most).map(end).min();
+    Law::Admission.demand(better.is_none_or(|better| first <= better), || {
+        format!("job {} may be done at {first} on lane {}, at {better:?} on another", job.id, accepted.lane)
+    })?;
+    let work: Duration = chosen.on_time().map(|waiting| waiting.latency).sum();
+    let own = table.strategy(table.most_accurate()).latency;
+    let predicted = chosen.free_at(moment.now).after(work + own, chosen.factor);
+    Law::Admission.demand(accepted.predicted_finish == predicted, || {
+        format!("job {} is predicted to end at {}, by its queue at {predicted}", job.id, accepted.predicted_finish)
+    })
+}
+
+fn check_refused(moment: &Moment<'_>, job: &Job, refusal: &Refusal) -> Result<(), Breach> {
+    let models = moment.scheduler.models();
+    let matrix = models.get(job.model.0 as usize);
+    let honest = match *refusal {
+        Refusal::UnknownModel(model) => matrix.is_none() && model == job.model,
+        Refusal::TooManyRequests { requests, most } => {
+            requests == job.requests && requests > most && matrix.is_some_and(|matrix| matrix.max_requests() == most)
+        }
+        Refusal::Nonsense(_) => is_nonsense(job),
+        Refusal::Duplicate(id) => id == job.id && knows(moment, id),
+        Refusal::FloorUnreachable { min_accuracy, best } => {
+            min_accuracy > best && matrix.is_some_and(|matrix| reaches(matrix, job, best))
+        }
+        Refusal::DeadlineUnreachable { earliest, best_accuracy, never, .. } => {
+            return Offer { moment, job }.check(earliest, best_accuracy, never);
+        }
+        Refusal::QueueFull { most, retry_at } => {
+            let full = moment.before.lanes.iter().all(|lane| lane.entries.len() >= most);
+            full && most == moment.scheduler.config().max_jobs && retry_at == first_to_leave(moment)
+        }
+    };
+    Law::CounterOffer.demand(honest, || format!("{job:?} was refused, which is not true: {refusal:?}"))
+}
+
+/// What is offered instead of a deadline that cannot be kept.
+struct Offer<'a> {
+    moment: &'a Moment<'a>,
+    job: &'a Job,
+}
+
+impl Offer<'_> {
+    fn check(&self, earliest: Time, best_accuracy: Option<f64>, never: bool) -> Result<(), Breach> {
+        let job = self.job;
+        self.demand(true, Job { deadline: earliest, ..*job }, "the earliest deadline")?;
+        let sooner = Time::from_micros(earliest.micros().saturating_sub(1));
+        self.demand(false, Job { deadline: sooner, ..*job }, "a deadline before the earliest")?;
+        if let Some(best) = best_accuracy {
+            self.demand(true, Job { min_accuracy: best, ..*job }, "the best floor")?;
+        }
+        let above = best_accuracy.map_or(0.0, |best| best + ABOVE);
+        if above <= 1.0 {
+            self.demand(false, Job { min_accuracy: above, ..*job }, "a floor above the best")?;
+        }
+        let alone = self.alone();
+        Law::CounterOffer.demand(never == (alone > job.deadline), || {
+            format!("an idle server would end {job:?} at {alone}; said was that it never can: {never}")
+        })
+    }
+
+    /// Tries an offer on a scheduler like the one that made it.
+    fn demand(&self, accepted: bool, job: Job, what: &str) -> Result<(), Breach> {
+        let mut scheduler: Scheduler = self.moment.scheduler.clone();
+        let actions = scheduler.step(self.moment.now, Event::Submit(job));
+        let right = match actions.first() {
+            Some(Action::Accept(_)) => accepted,
+            Some(Action::Refuse(..)) => !accepted,
+            _ => false,
+        };
+        Law::CounterOffer.demand(right, || {
+            format!("{what} in answer to {:?} was tried: {job:?}, and the answer is {:?}", self.job, actions.first())
+        })
+    }
+
+    /// When the job would end if it were alone.
+    fn alone(&self) -> Time {
+        let table = self.moment.scheduler.models().get(self.job.model.0 as usize);
+        let table = table.and_then(|matrix| matrix.table(self.job.requests));
+        let fastest = table.and_then(|table| Some(table.strategy(table.fastest_legal(self.job.min_accuracy)?).latency));
+        let ends =
+            queues(self.moment).into_iter().filter_map(|queue| Some(self.moment.now.after(fastest?, queue.factor)));
+        ends.min().unwrap_or(Time::NEVER)
+    }
+}
+
+/// All queues as they were before the step.
+fn queues<'a>(moment: &Moment<'a>) -> Vec<Queue<'a>> {
+    let (models, margin) = (moment.scheduler.models(), moment.scheduler.config().margin);
+    moment.before.lanes.iter().map(|lane| Queue::read(lane, models, margin)).collect()
+}
+
+/// When the first job of any lane will have left, on the strategies as they are.
+fn first_to_leave(moment: &Moment<'_>) -> Time {
+    let queues = queues(moment);
+    let first = |queue: &Queue<'_>| queue.finishes(queue.free_at(moment.now)).next().map(|(_, finish)| finish);
+    queues.iter().filter_map(first).min().unwrap_or(moment.now)
+}
+
+fn is_nonsense(job: &Job) -> bool {
+    let weight = job.weight > 0.0 && job.weight <= 1e6;
+    job.requests == 0 || !(0.0..=1.0).contains(&job.min_accuracy) || !weight
+}
+
+/// A job of this name waits, or a batch of it is on a device.
+fn knows(moment: &Moment<'_>, id: JobId) -> bool {
+    moment.before.lanes.iter().any(|lane| {
+        lane.entries.iter().any(|entry| entry.job.id == id) || lane.running.is_some_and(|run| run.batch.job == id)
+    })
+}
+
+/// The best accuracy there is for a job of this size is this one, and not what it asks for.
+fn reaches(matrix: &StrategyMatrix, job: &Job, best: f64) -> bool {
+    let Some(table) = matrix.table(job.requests) else { return false };
+    let reached = table.strategy(table.most_accurate()).accuracy;
+    matrix.model() == ModelId(job.model.0) && reached == best && !at_least(reached, job.min_accuracy)
+}

@@ -1,0 +1,252 @@
+//! Plans: what becomes of an answer, and of the jobs it and the squeeze decide about.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mosel_core::{
+    Action, Catalog, Decider, Event, JobId, JobRow, PlanError, PlanId, PolicyError, Proposal, Snapshot, TableId, Time,
+    at_least,
+};
+
+use super::queue::{Queue, Waiting};
+use super::turn::{Moment, Turn};
+use super::{Breach, Law};
+
+/// The share of an objective by which a bound may be below it.
+const ROUNDING: f64 = 1e-9;
+
+pub(super) fn check(turn: &Turn<'_>) -> Result<(), Breach> {
+    check_promises(turn)?;
+    check_squeeze(turn)?;
+    let Some((snapshot, due)) = turn.question() else { return Ok(()) };
+    match turn.moment.event {
+        Event::Planned(plan, answer) if *plan == snapshot.plan => check_answer(turn, snapshot, answer),
+        _ => check_unanswered(turn, snapshot.plan, *due),
+    }
+}
+
+/// Answers that nobody waits for are refused as late, and no others are spoken of.
+pub(super) fn check_strangers(moment: &Moment<'_>) -> Result<(), Breach> {
+    let awaited = |plan: PlanId| {
+        let questions = moment.before.lanes.iter().filter_map(|lane| lane.question.as_ref());
+        questions.into_iter().any(|(snapshot, _)| snapshot.plan == plan)
+    };
+    let is_stranger =
+        |plan: PlanId| matches!(moment.event, Event::Planned(answered, _) if *answered == plan) && !awaited(plan);
+    for action in moment.actions {
+        let right = match action {
+            Action::Adopt(plan, _) => awaited(*plan),
+            Action::RefusePlan(plan, error) => awaited(*plan) || is_stranger(*plan) && *error == PlanError::Late,
+            _ => true,
+        };
+        Law::RefusedPlan.demand(right, || format!("nobody waits for that: {action:?}"))?;
+    }
+    let Event::Planned(plan, _) = moment.event else { return Ok(()) };
+    let said =
+        |action: &&Action| matches!(action, Action::Adopt(said, _) | Action::RefusePlan(said, _) if said == plan);
+    let said = moment.actions.iter().filter(said).count();
+    Law::RefusedPlan.demand(said == 1, || format!("the answer to {plan:?} was adopted or refused {said} times"))
+}
+
+/// The queue's order under an answer: what is on the device first, the named ones as named, newcomers behind, and late
+/// ones after all others.
+pub(super) fn order_under(queue: &Queue<'_>, order: &[JobId]) -> Vec<JobId> {
+    let rank = |waiting: &&Waiting<'_>| {
+        let place = order.iter().position(|&job| job == waiting.id());
+        let place = if order.is_empty() { Some(0) } else { place };
+        (waiting.late, waiting.left > 0, place.unwrap_or(usize::MAX))
+    };
+    let mut jobs: Vec<&Waiting<'_>> = queue.jobs.iter().collect();
+    jobs.sort_by_key(rank);
+    jobs.into_iter().map(Waiting::id).collect()
+}
+
+/// Nothing but time and devices makes a job late that was on time.
+fn check_promises(turn: &Turn<'_>) -> Result<(), Breach> {
+    let slower = turn.after.state.correction > turn.before.state.correction;
+    if slower || matches!(turn.moment.event, Event::BatchFailed(_)) {
+        return Ok(());
+    }
+    let dropped: Vec<JobId> = turn.given_up().collect();
+    for (waiting, before) in turn.before.finishes(turn.before.free_at(turn.moment.now)) {
+        let (id, deadline) = (waiting.id(), waiting.entry.job.deadline);
+        if waiting.late || before > deadline {
+            continue;
+        }
+        Law::Promise.demand(!dropped.contains(&id), || format!("job {id} would end at {before}, and is given up"))?;
+        let after = turn.settled.finishes(turn.start).find(|(now, _)| now.id() == id).map(|(_, finish)| finish);
+        Law::Promise.demand(after.is_none_or(|after| after <= deadline), || {
+            format!("job {id}, due {deadline}, would have ended at {before} and now ends at {after:?}")
+        })?;
+    }
+    Ok(())
+}
+
+/// The squeeze acts when an answer is no help, makes jobs faster, and saves every one that can be saved.
+fn check_squeeze(turn: &Turn<'_>) -> Result<(), Breach> {
+    let over = turn.question().is_some_and(|(snapshot, _)| turn.adopted().is_some() || turn.refused(snapshot.plan));
+    Law::Squeeze.demand(over || turn.squeezed().is_empty(), || {
+        format!("no answer was due on lane {}, and {:?} were squeezed", turn.lane, turn.squeezed())
+    })?;
+    for &(job, choice) in turn.squeezed() {
+        // a newcomer, or what has more left since a batch failed, had another menu before
+        let Some(before) = turn.before.find(job).filter(|_| !turn.is_put_back(job)) else { continue };
+        let now = before.table().and_then(|table| table.strategies.get(choice as usize));
+        let faster = now.is_some_and(|now| now.latency < before.latency);
+        let adopted = turn.adopted().is_some_and(|jobs| jobs.contains(&job));
+        Law::Squeeze.demand(faster || adopted, || {
+            format!("job {job} was squeezed to strategy {choice}, which is not faster: {:?}", before.entry)
+        })?;
+        if let Some(after) = turn.after.find(job) {
+            let told = before.table().map(|table| (table.id, choice)) == Some(after.entry.last_choice);
+            Law::Decided.demand(told && after.entry.decisions.last() == Some(&Decider::Squeeze), || {
+                format!("job {job} was squeezed to strategy {choice}, and is {:?}", after.entry)
+            })?;
+        }
+    }
+    let refused = turn.question().is_some_and(|(snapshot, _)| turn.refused(snapshot.plan));
+    let savable = turn.settled.savable(turn.start).filter(|_| refused);
+    Law::Squeeze.demand(savable.is_none(), || format!("job {savable:?} could be saved, and the squeeze does not"))
+}
+
+/// A question that is not answered in this step stays, times out, or is void.
+fn check_unanswered(turn: &Turn<'_>, plan: PlanId, due: Time) -> Result<(), Breach> {
+    Law::Adopted.demand(turn.adopted().is_none(), || format!("nobody answered {plan:?}, yet it is adopted"))?;
+    let budget = turn.moment.scheduler.config().policy_budget;
+    let timed_out = PlanError::Policy(PolicyError::TimedOut(budget));
+    let overdue = |error: &PlanError| *error == timed_out && due <= turn.moment.now;
+    let error = refusal(turn, plan);
+    Law::RefusedPlan.demand(error.is_none_or(overdue), || {
+        format!("nobody answered {plan:?}, due {due}, yet it is refused: {error:?}")
+    })
+}
+
+fn check_answer(turn: &Turn<'_>, snapshot: &Snapshot, answer: &Result<Proposal, PolicyError>) -> Result<(), Breach> {
+    let verdict = match answer {
+        Err(error) => Err(PlanError::Policy(error.clone()).kind()),
+        Ok(proposal) => judge(turn, snapshot, proposal),
+    };
+    match (verdict, turn.adopted(), answer) {
+        (Ok(()), Some(jobs), Ok(proposal)) => check_adopted(turn, snapshot, proposal, jobs),
+        (Err(kind), None, _) => {
+            let said = refusal(turn, snapshot.plan).map(PlanError::kind);
+            Law::RefusedPlan.demand(said == Some(kind), || {
+                format!("the answer is refused as {said:?}, it is {kind}: {answer:?} to {snapshot:?}")
+            })
+        }
+        (Ok(()), ..) => Law::Adopted.broken(format!("a legal answer is refused: {answer:?} to {snapshot:?}")),
+        (Err(kind), ..) => Law::RefusedPlan.broken(format!("an answer is adopted, it is {kind}: {answer:?}")),
+    }
+}
+
+/// Every job that the answer names is on what it names, or was the policy's no more, or was there already.
+fn check_adopted(turn: &Turn<'_>, snapshot: &Snapshot, proposal: &Proposal, jobs: &[JobId]) -> Result<(), Breach> {
+    let named: BTreeSet<JobId> = proposal.assignments.iter().map(|&(job, _)| job).collect();
+    let stranger = jobs.iter().find(|job| !named.contains(job));
+    Law::Adopted.demand(stranger.is_none(), || format!("job {stranger:?} is adopted, the answer does not name it"))?;
+    for &(job, choice) in &proposal.assignments {
+        let row = snapshot.jobs.iter().find(|row| row.id == job);
+        let Some(row) = row else { return Law::Adopted.broken(format!("job {job} was not shown")) };
+        let due = newly(&turn.judged, row, choice).is_some();
+        Law::Adopted.demand(due == jobs.contains(&job), || {
+            format!("strategy {choice} of job {job} is adopted: {}, expected: {due}; shown was {row:?}", !due)
+        })?;
+        let Some(after) = turn.after.find(job).filter(|_| due) else { continue };
+        let taken = after.entry.last_choice == (row.table, choice);
+        let by = after.entry.decisions.contains(&Decider::Policy(snapshot.plan));
+        let squeezed = turn.squeezed().iter().any(|(squeezed, _)| *squeezed == job);
+        Law::Adopted.demand(by && (taken || squeezed), || {
+            format!("job {job} was given strategy {choice} of {:?}, and is {:?}", row.table, after.entry)
+        })?;
+    }
+    Ok(())
+}
+
+/// What has to become of an answer: nothing against it, or the kind of error it is.
+fn judge(turn: &Turn<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), &'static str> {
+    let claims = [proposal.objective, proposal.bound];
+    if claims.into_iter().flatten().any(|claim| !claim.is_finite()) {
+        return Err("not_finite");
+    }
+    if let [Some(objective), Some(bound)] = claims
+        && bound < objective - ROUNDING * objective.abs()
+    {
+        return Err("bound_below_objective");
+    }
+    judge_choices(snapshot, turn.moment.scheduler.catalog(), &proposal.assignments)?;
+    judge_order(snapshot, &proposal.order)?;
+    judge_times(turn, snapshot, proposal)
+}
+
+fn judge_choices(snapshot: &Snapshot, catalog: &Catalog, choices: &[(JobId, u32)]) -> Result<(), &'static str> {
+    let mut seen = BTreeSet::new();
+    for &(job, choice) in choices {
+        let row = snapshot.jobs.iter().find(|row| row.id == job).ok_or("unknown_job")?;
+        let strategies = catalog.table(row.table).map_or(&[][..], |table| &table.strategies);
+        let strategy = strategies.get(choice as usize).ok_or("no_such_strategy")?;
+        if choice != row.current && !at_least(strategy.accuracy, row.min_accuracy) {
+            return Err("below_floor");
+        }
+        if !seen.insert(job) {
+            return Err("duplicate_job");
+        }
+    }
+    Ok(())
+}
+
+fn judge_order(snapshot: &Snapshot, order: &[JobId]) -> Result<(), &'static str> {
+    let mut seen = BTreeSet::new();
+    for &job in order {
+        if !snapshot.jobs.iter().any(|row| row.id == job) {
+            return Err("unknown_job");
+        }
+        if !seen.insert(job) {
+            return Err("duplicate_job");
+        }
+    }
+    let whole = order.is_empty() || order.len() == snapshot.jobs.len();
+    if whole { Ok(()) } else { Err("order_incomplete") }
+}
+
+/// Nobody who is on time as things are would be late.
+fn judge_times(turn: &Turn<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), &'static str> {
+    let queue = &turn.judged;
+    let start = queue.free_at(turn.moment.now);
+    let mut work = Duration::ZERO;
+    for job in order_under(queue, &proposal.order) {
+        let Some((waiting, before)) = queue.finishes(start).find(|(waiting, _)| waiting.id() == job) else {
+            continue;
+        };
+        work += latency_under(queue, waiting, snapshot, proposal);
+        let deadline = waiting.entry.job.deadline;
+        if !waiting.late && before <= deadline && start.after(work, queue.factor) > deadline {
+            return Err("makes_late");
+        }
+    }
+    Ok(())
+}
+
+fn latency_under(queue: &Queue<'_>, waiting: &Waiting<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Duration {
+    let row = snapshot.jobs.iter().find(|row| row.id == waiting.id());
+    let choice = proposal.assignments.iter().find(|(job, _)| *job == waiting.id());
+    let newly = row.zip(choice).and_then(|(row, &(_, choice))| newly(queue, row, choice));
+    newly.unwrap_or(waiting.latency)
+}
+
+/// The time that the choice newly gives the job: if it still waits, was not started since it was shown, and is not on
+/// that strategy already.
+fn newly(queue: &Queue<'_>, row: &JobRow, choice: u32) -> Option<Duration> {
+    let waiting = queue.find(row.id)?;
+    let table = waiting.table()?;
+    let same: TableId = row.table;
+    let strategy = table.strategies.get(choice as usize)?;
+    let new = table.id == same && waiting.keeps_floor(strategy.accuracy) && waiting.current()? != choice;
+    new.then_some(strategy.latency)
+}
+
+fn refusal<'a>(turn: &Turn<'a>, asked: PlanId) -> Option<&'a PlanError> {
+    turn.moment.actions.iter().find_map(|action| match action {
+        Action::RefusePlan(plan, error) if *plan == asked => Some(error),
+        _ => None,
+    })
+}

@@ -1,0 +1,174 @@
+//! A lane as it was written down, read without the scheduler's help: what it promises is computed here once more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mosel_core::{
+    Accuracy, EntryState, JobId, LaneState, ModalitySet, OnLate, Profile, RunningState, Step, StrategyMatrix,
+    StrategyTable, Time, at_least,
+};
+
+/// A lane's queue.
+pub(super) struct Queue<'a> {
+    pub(super) state: &'a LaneState,
+    /// In execution order.
+    pub(super) jobs: Vec<Waiting<'a>>,
+    /// Profiled times are multiplied by it before anything is promised.
+    pub(super) factor: f64,
+}
+
+/// A job in it.
+pub(super) struct Waiting<'a> {
+    pub(super) entry: &'a EntryState,
+    matrix: &'a StrategyMatrix,
+    /// Requests that no batch was started for.
+    pub(super) left: u32,
+    /// Profiled time of them on their strategy.
+    pub(super) latency: Duration,
+    /// Profiled time of them on the fastest way that keeps the floor.
+    pub(super) fastest: Duration,
+    /// Given up.
+    pub(super) late: bool,
+}
+
+impl<'a> Queue<'a> {
+    pub(super) fn read(state: &'a LaneState, models: &'a [Arc<StrategyMatrix>], margin: f64) -> Queue<'a> {
+        let read = |entry: &'a EntryState| Waiting::read(entry, &models[entry.job.model.0 as usize]);
+        let jobs = state.entries.iter().map(read).collect();
+        Queue { state, jobs, factor: state.correction * (1.0 + margin) }
+    }
+
+    pub(super) fn find(&self, job: JobId) -> Option<&Waiting<'a>> {
+        self.jobs.iter().find(|waiting| waiting.id() == job)
+    }
+
+    /// A job that cannot be on time any more goes behind all others, or goes, as it wished.
+    pub(super) fn give_up(&mut self, job: JobId) {
+        let Some(at) = self.jobs.iter().position(|waiting| waiting.id() == job) else { return };
+        let mut waiting = self.jobs.remove(at);
+        waiting.late = true;
+        if waiting.entry.job.on_late == OnLate::Run {
+            self.jobs.push(waiting);
+        }
+    }
+
+    /// When the device is expected to be free.
+    pub(super) fn free_at(&self, now: Time) -> Time {
+        let end = |running: RunningState| now.max(running.started + running.batch.expected);
+        self.state.running.map_or(now, end)
+    }
+
+    /// The jobs that can still be on time.
+    pub(super) fn on_time(&self) -> impl Iterator<Item = &Waiting<'a>> {
+        self.jobs.iter().take_while(|waiting| !waiting.late)
+    }
+
+    /// The earliest time at which all jobs that can be on time may be done.
+    pub(super) fn earliest_end(&self, now: Time) -> Time {
+        self.free_at(now).after(self.on_time().map(|waiting| waiting.fastest).sum(), self.factor)
+    }
+
+    /// Every job with its finish, if the queue begins at `start`.
+    pub(super) fn finishes(&self, start: Time) -> impl Iterator<Item = (&Waiting<'a>, Time)> {
+        let mut work = Duration::ZERO;
+        self.jobs.iter().map(move |waiting| {
+            work += waiting.latency;
+            (waiting, start.after(work, self.factor))
+        })
+    }
+
+    /// The first job that would be late though faster strategies, its own or of jobs before it, would save time.
+    pub(super) fn violator(&self, now: Time) -> Option<JobId> {
+        let start = self.free_at(now);
+        let (mut current, mut fastest) = (Duration::ZERO, Duration::ZERO);
+        let violator = self.on_time().find(|waiting| {
+            current += waiting.latency;
+            fastest += waiting.fastest;
+            start.after(current, self.factor) > waiting.entry.job.deadline && fastest < current
+        })?;
+        Some(violator.id())
+    }
+
+    /// The first job that would be late though it would be on time with everybody on the fastest strategies.
+    pub(super) fn savable(&self, start: Time) -> Option<JobId> {
+        let (mut current, mut fastest) = (Duration::ZERO, Duration::ZERO);
+        let savable = self.on_time().find(|waiting| {
+            current += waiting.latency;
+            fastest += waiting.fastest;
+            let deadline = waiting.entry.job.deadline;
+            start.after(fastest, self.factor) <= deadline && start.after(current, self.factor) > deadline
+        })?;
+        Some(savable.id())
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn read(entry: &'a EntryState, matrix: &'a StrategyMatrix) -> Waiting<'a> {
+        let left = entry.pending.iter().map(|range| range.end - range.start).sum();
+        let latency = entry.steps.iter().map(Step::latency).sum();
+        let mut waiting = Waiting { entry, matrix, left, latency, fastest: latency, late: entry.late };
+        if let Some(table) = waiting.table()
+            && let Some(index) = table.fastest_legal(waiting.floor_left())
+        {
+            waiting.fastest = latency.min(table.strategy(index).latency);
+        }
+        waiting
+    }
+
+    pub(super) fn id(&self) -> JobId {
+        self.entry.job.id
+    }
+
+    /// The menu for what is left.
+    pub(super) fn table(&self) -> Option<&'a Arc<StrategyTable>> {
+        self.matrix.table(self.left)
+    }
+
+    /// What the requests that are left must average.
+    pub(super) fn floor_left(&self) -> f64 {
+        let asked = self.entry.job.min_accuracy * f64::from(self.entry.job.requests);
+        (asked - self.correct_started()) / f64::from(self.left.max(1))
+    }
+
+    /// The whole job keeps its floor if what is left runs at this accuracy.
+    pub(super) fn keeps_floor(&self, accuracy: f64) -> bool {
+        let correct = self.correct_started() + accuracy * f64::from(self.left);
+        at_least(correct / f64::from(self.entry.job.requests), self.entry.job.min_accuracy)
+    }
+
+    /// The mean accuracy of the whole job, as started and as planned.
+    pub(super) fn accuracy(&self) -> f64 {
+        let planned = self.entry.steps.iter().map(|step| (step.modalities, step.requests));
+        (self.correct_started() + correct(self.matrix.profile(), planned)) / f64::from(self.entry.job.requests)
+    }
+
+    /// The index that stands for its strategy in [`Waiting::table`].
+    pub(super) fn current(&self) -> Option<u32> {
+        let table = self.table()?;
+        let legal = || table.fastest_legal(self.floor_left()).unwrap_or(table.most_accurate());
+        Some(self.entry.choice.unwrap_or_else(|| table.fastest_from(self.latency).max(legal())))
+    }
+
+    /// Requests by selection, those that were started and those that are planned together.
+    pub(super) fn mix(&self) -> Vec<(ModalitySet, u32)> {
+        let mut mix = self.entry.mix.clone();
+        for step in &self.entry.steps {
+            match mix.iter_mut().find(|(modalities, _)| *modalities == step.modalities) {
+                Some((_, requests)) => *requests += step.requests,
+                None => mix.push((step.modalities, step.requests)),
+            }
+        }
+        mix.sort_unstable();
+        mix
+    }
+
+    fn correct_started(&self) -> f64 {
+        correct(self.matrix.profile(), self.entry.mix.iter().copied())
+    }
+}
+
+/// Right answers expected of these requests.
+pub(super) fn correct(profile: &Profile, mix: impl IntoIterator<Item = (ModalitySet, u32)>) -> f64 {
+    let accuracy = |modalities| profile.accuracy(modalities).map_or(f64::NAN, Accuracy::mean);
+    mix.into_iter().map(|(modalities, requests)| accuracy(modalities) * f64::from(requests)).sum()
+}

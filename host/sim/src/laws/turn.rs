@@ -1,0 +1,174 @@
+//! One step of the scheduler as the laws see it: what was, what happened, what was said, what is.
+
+use std::time::Duration;
+
+use mosel_core::{Action, Batch, Checkpoint, Event, JobId, PlanId, Scheduler, Snapshot, Time};
+
+use super::queue::Queue;
+use super::{Breach, Law};
+
+/// One step.
+pub(super) struct Moment<'a> {
+    /// As it is after the step.
+    pub(super) scheduler: &'a Scheduler,
+    pub(super) now: Time,
+    pub(super) event: &'a Event,
+    pub(super) actions: &'a [Action],
+    pub(super) before: &'a Checkpoint,
+    pub(super) after: &'a Checkpoint,
+}
+
+/// One step, on one lane that it changed.
+pub(super) struct Turn<'a> {
+    pub(super) moment: &'a Moment<'a>,
+    pub(super) lane: u32,
+    pub(super) before: Queue<'a>,
+    /// Where the policy answered: as it was when the answer was judged, without those that were given up before.
+    pub(super) judged: Queue<'a>,
+    /// As if no batch had been started in this step.
+    pub(super) settled: Queue<'a>,
+    /// When the settled queue begins.
+    pub(super) start: Time,
+    pub(super) after: Queue<'a>,
+}
+
+impl<'a> Moment<'a> {
+    /// The lanes that the event is about.
+    pub(super) fn touched(&self, lane: usize) -> bool {
+        let state = &self.before.lanes[lane];
+        let accepted = |action: &Action| matches!(action, Action::Accept(accepted) if accepted.lane as usize == lane);
+        match self.event {
+            Event::Submit(_) => self.actions.iter().any(accepted),
+            Event::Cancel(job) => state.entries.iter().any(|entry| entry.job.id == *job),
+            Event::Planned(plan, _) => state.question.as_ref().is_some_and(|question| question.0.plan == *plan),
+            Event::BatchDone(batch, _) | Event::BatchFailed(batch) => {
+                state.running.is_some_and(|running| running.batch.id == *batch)
+            }
+            Event::PolicyChanged { .. } | Event::WakeUp => true,
+        }
+    }
+
+    /// Every lane that changed.
+    pub(super) fn turns(&'a self) -> impl Iterator<Item = Turn<'a>> {
+        let changed = |lane: &usize| self.before.lanes[*lane] != self.after.lanes[*lane];
+        (0..self.after.lanes.len()).filter(changed).map(|lane| Turn::new(self, lane))
+    }
+
+    /// A lane of which nothing happened is as it was.
+    pub(super) fn check_apart(&self) -> Result<(), Breach> {
+        for (lane, (before, after)) in self.before.lanes.iter().zip(&self.after.lanes).enumerate() {
+            Law::Apart.demand(before == after || self.touched(lane), || {
+                format!("lane {lane} changed, and the event was about another: {:?}", self.event)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Turn<'a> {
+    fn new(moment: &'a Moment<'a>, lane: usize) -> Turn<'a> {
+        let (models, margin) = (moment.scheduler.models(), moment.scheduler.config().margin);
+        let before = Queue::read(&moment.before.lanes[lane], models, margin);
+        let after = Queue::read(&moment.after.lanes[lane], models, margin);
+        let settled = Queue::read(&moment.after.lanes[lane], models, margin);
+        let judged = Queue::read(&moment.before.lanes[lane], models, margin);
+        let start = after.free_at(moment.now);
+        let mut turn = Turn { moment, lane: lane as u32, before, judged, settled, start, after };
+        turn.undo_start();
+        let given_up = turn.given_up_before_answer();
+        given_up.into_iter().for_each(|job| turn.judged.give_up(job));
+        turn
+    }
+
+    /// The started batch goes back to its job.
+    fn undo_start(&mut self) {
+        let Some((batch, profiled)) = self.started() else { return };
+        let job = batch.job;
+        self.start = self.moment.now;
+        if let Some(waiting) = self.settled.jobs.iter_mut().find(|waiting| waiting.id() == job) {
+            waiting.latency += profiled;
+            waiting.fastest += profiled;
+        }
+    }
+
+    /// The batch that was started in this step, and its profiled time.
+    pub(super) fn started(&self) -> Option<(&'a Batch, Duration)> {
+        let on_this = |action: &'a Action| match action {
+            Action::Run(batch) if batch.lane == self.lane => Some(batch),
+            _ => None,
+        };
+        let batch = self.moment.actions.iter().find_map(on_this)?;
+        Some((batch, self.after.state.running.map_or(Duration::ZERO, |running| running.profiled)))
+    }
+
+    /// What the policy had been asked before, and until when the answer was waited for.
+    pub(super) fn question(&self) -> Option<&'a (Snapshot, Time)> {
+        self.before.state.question.as_ref()
+    }
+
+    /// The jobs whose new strategies were adopted, if an answer was.
+    pub(super) fn adopted(&self) -> Option<&'a [JobId]> {
+        let asked = self.question()?.0.plan;
+        self.moment.actions.iter().find_map(|action| match action {
+            Action::Adopt(plan, jobs) if *plan == asked => Some(jobs.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// What the squeeze moved, and where to.
+    pub(super) fn squeezed(&self) -> &'a [(JobId, u32)] {
+        let on_this = |action: &'a Action| match action {
+            Action::Squeeze(lane, moves) if *lane == self.lane => Some(moves.as_slice()),
+            _ => None,
+        };
+        self.moment.actions.iter().find_map(on_this).unwrap_or_default()
+    }
+
+    /// Somebody said that this job's strategy changed.
+    pub(super) fn is_named(&self, job: JobId) -> bool {
+        let adopted = self.adopted().is_some_and(|jobs| jobs.contains(&job));
+        adopted || self.squeezed().iter().any(|(moved, _)| *moved == job)
+    }
+
+    /// The jobs of this lane that were given up in this step, in that order.
+    pub(super) fn given_up(&self) -> impl Iterator<Item = JobId> {
+        self.moment.actions.iter().filter_map(|action| match action {
+            Action::GiveUp(job) if self.before.find(*job).is_some() || self.after.find(*job).is_some() => Some(*job),
+            _ => None,
+        })
+    }
+
+    /// Those of them that were given up before the policy's answer was judged; none if it did not answer.
+    pub(super) fn given_up_before_answer(&self) -> Vec<JobId> {
+        let asked = self.question().map(|(snapshot, _)| snapshot.plan);
+        let answer = |action: &Action| match action {
+            Action::Adopt(plan, _) | Action::RefusePlan(plan, _) => Some(*plan) == asked,
+            _ => false,
+        };
+        let at = self.moment.actions.iter().position(answer);
+        let answered = matches!(self.moment.event, Event::Planned(plan, _) if Some(*plan) == asked);
+        let Some(at) = at.filter(|_| answered) else { return Vec::new() };
+        let before = self.moment.actions[..at].iter();
+        before.filter_map(|action| if let Action::GiveUp(job) = action { Some(*job) } else { None }).collect()
+    }
+
+    /// A batch of the job failed in this step: it has more left than before.
+    pub(super) fn is_put_back(&self, job: JobId) -> bool {
+        let running = self.before.state.running.filter(|running| running.batch.job == job);
+        running.is_some_and(|running| *self.moment.event == Event::BatchFailed(running.batch.id))
+    }
+
+    /// The policy was asked in this step.
+    pub(super) fn asked(&self) -> impl Iterator<Item = &'a Snapshot> {
+        let lane = self.lane;
+        self.moment.actions.iter().filter_map(move |action| match action {
+            Action::Plan(snapshot) if snapshot.lane == lane => Some(snapshot),
+            _ => None,
+        })
+    }
+
+    /// An answer to this question was refused in this step.
+    pub(super) fn refused(&self, asked: PlanId) -> bool {
+        self.moment.actions.iter().any(|action| matches!(action, Action::RefusePlan(plan, _) if *plan == asked))
+    }
+}

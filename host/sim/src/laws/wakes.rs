@@ -1,0 +1,48 @@
+//! Wake-ups: the scheduler has no clock, so whatever falls due has to be asked for.
+
+use mosel_core::{Action, Checkpoint, Event, LaneState, Time};
+
+use super::turn::Moment;
+use super::{Breach, Law};
+
+/// The wake-up that the driver knows of.
+#[derive(Debug, Default)]
+pub(super) struct Wakes {
+    at: Option<Time>,
+}
+
+impl Wakes {
+    pub(super) fn check(&mut self, moment: &Moment<'_>) -> Result<(), Breach> {
+        let woken = *moment.event == Event::WakeUp;
+        if woken {
+            self.at = None;
+        }
+        let asked_for = moment.actions.iter().rev().find_map(|action| match action {
+            Action::WakeAt(at) => Some(*at),
+            _ => None,
+        });
+        self.at = asked_for.or(self.at);
+        self.check_known(moment.after)?;
+        let now = moment.now;
+        Law::WakeUp.demand(!woken || asked_for.is_none_or(|at| at >= now), || {
+            format!("woken at {now} it asks to be woken at {asked_for:?}: it will be woken for ever")
+        })
+    }
+
+    fn check_known(&self, after: &Checkpoint) -> Result<(), Breach> {
+        Law::WakeUp.demand(after.wake_at == self.at, || {
+            format!("it waits for a wake-up at {:?}, asked for was {:?}", after.wake_at, self.at)
+        })?;
+        let Some(due) = after.lanes.iter().filter_map(due).min() else { return Ok(()) };
+        Law::WakeUp.demand(self.at.is_some_and(|at| at <= due), || {
+            format!("something is due at {due}, the wake-up is at {:?}", self.at)
+        })
+    }
+}
+
+/// The next time at which something has to be looked at though nothing happens.
+fn due(lane: &LaneState) -> Option<Time> {
+    let waiting = lane.entries.iter().filter(|entry| !entry.late && !entry.pending.is_empty());
+    let deadlines = waiting.map(|entry| entry.job.deadline);
+    deadlines.chain(lane.question.iter().map(|question| question.1)).min()
+}
