@@ -23,7 +23,8 @@ pub(super) fn check(moment: &Moment<'_>) -> Result<(), Breach> {
     Ok(())
 }
 
-/// With everybody on the fastest legal strategy the newcomer is on time, and nowhere finished earlier.
+/// With everybody on the fastest legal strategy the newcomer is on time, and nobody becomes late; where it stands behind
+/// all others it is nowhere finished earlier.
 fn check_accepted(moment: &Moment<'_>, job: &Job, accepted: &Accepted) -> Result<(), Breach> {
     let Some(table) = moment.scheduler.models().get(job.model.0 as usize).and_then(|matrix| matrix.table(job.requests))
     else {
@@ -35,22 +36,25 @@ fn check_accepted(moment: &Moment<'_>, job: &Job, accepted: &Accepted) -> Result
     let latency = table.strategy(fastest).latency;
     let most = moment.scheduler.config().max_jobs;
     let queues = queues(moment);
-    let end = |queue: &Queue<'_>| queue.earliest_end(moment.now).after(latency, queue.factor);
+    let end = |queue: &Queue<'_>| queue.earliest_end(moment.now, latency);
     let chosen = &queues[accepted.lane as usize];
     let (first, room) = (end(chosen), chosen.jobs.len() < most);
-    Law::Admission.demand(room && first <= job.deadline, || {
-        format!(
-            "job {} may be done at {first} at the earliest, due {}; {} jobs wait",
+    let place = chosen.place(moment.now, latency, job.deadline).filter(|_| room);
+    let Some(place) = place else {
+        return Law::Admission.broken(format!(
+            "job {}, due {}, has no place among the {} jobs of lane {}",
             job.id,
             job.deadline,
-            chosen.jobs.len()
-        )
-    })?;
+            chosen.jobs.len(),
+            accepted.lane
+        ));
+    };
     let better = queues.iter().filter(|queue| queue.jobs.len() < most).map(end).min();
+    let better = better.filter(|&better| better <= job.deadline);
     Law::Admission.demand(better.is_none_or(|better| first <= better), || {
         format!("job {} may be done at {first} on lane {}, at {better:?} on another", job.id, accepted.lane)
     })?;
-    let work: Duration = chosen.on_time().map(|waiting| waiting.latency).sum();
+    let work: Duration = chosen.on_time().take(place).map(|waiting| waiting.latency).sum();
     let own = table.strategy(table.most_accurate()).latency;
     let predicted = chosen.free_at(moment.now).after(work + own, chosen.factor);
     Law::Admission.demand(accepted.predicted_finish == predicted, || {

@@ -51,8 +51,8 @@ fn order_now(turn: &Turn<'_>) -> Vec<JobId> {
         _ => turn.judged.jobs.iter().map(Waiting::id).collect(),
     };
     let newcomers = turn.after.jobs.iter().map(Waiting::id).filter(|&id| turn.before.find(id).is_none());
-    let behind = turn.judged.on_time().count();
-    order.splice(behind..behind, newcomers);
+    let place = turn.newcomer_place().unwrap_or(turn.judged.on_time().count());
+    order.splice(place..place, newcomers);
     order
 }
 

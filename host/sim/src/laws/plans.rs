@@ -67,6 +67,10 @@ fn check_promises(turn: &Turn<'_>) -> Result<(), Breach> {
     if slower || matches!(turn.moment.event, Event::BatchFailed(_)) {
         return Ok(());
     }
+    let behind = turn.before.on_time().count();
+    if turn.newcomer_place().is_some_and(|place| place < behind) {
+        return check_savable(turn);
+    }
     let dropped: Vec<JobId> = turn.given_up().collect();
     for (waiting, before) in turn.before.finishes(turn.before.free_at(turn.moment.now)) {
         let (id, deadline) = (waiting.id(), waiting.entry.job.deadline);
@@ -80,6 +84,19 @@ fn check_promises(turn: &Turn<'_>) -> Result<(), Breach> {
         })?;
     }
     Ok(())
+}
+
+/// A newcomer was taken in ahead of others: those that could be on time on their fastest strategies still can.
+fn check_savable(turn: &Turn<'_>) -> Result<(), Breach> {
+    let mut fastest = Duration::ZERO;
+    let start = turn.before.free_at(turn.moment.now);
+    let promised = turn.before.on_time().filter(|waiting| {
+        fastest += waiting.fastest;
+        start.after(fastest, turn.before.factor) <= waiting.entry.job.deadline
+    });
+    let promised: Vec<JobId> = promised.map(Waiting::id).collect();
+    let lost = turn.settled.lost(turn.start, &promised);
+    Law::Promise.demand(lost.is_none(), || format!("job {lost:?} could be on time before a newcomer was taken in"))
 }
 
 /// The squeeze acts when an answer is no help, makes jobs faster, and saves every one that can be saved.

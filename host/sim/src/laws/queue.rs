@@ -15,6 +15,8 @@ pub(super) struct Queue<'a> {
     pub(super) jobs: Vec<Waiting<'a>>,
     /// Profiled times are multiplied by it before anything is promised.
     pub(super) factor: f64,
+    /// The same where somebody is taken in ahead of others.
+    cautious: f64,
 }
 
 /// A job in it.
@@ -35,7 +37,8 @@ impl<'a> Queue<'a> {
     pub(super) fn read(state: &'a LaneState, models: &'a [Arc<StrategyMatrix>], margin: f64) -> Queue<'a> {
         let read = |entry: &'a EntryState| Waiting::read(entry, &models[entry.job.model.0 as usize]);
         let jobs = state.entries.iter().map(read).collect();
-        Queue { state, jobs, factor: state.correction * (1.0 + margin) }
+        let (factor, cautious) = (state.correction * (1.0 + margin), state.correction * (1.0 + 2.0 * margin));
+        Queue { state, jobs, factor, cautious }
     }
 
     pub(super) fn find(&self, job: JobId) -> Option<&Waiting<'a>> {
@@ -63,9 +66,38 @@ impl<'a> Queue<'a> {
         self.jobs.iter().take_while(|waiting| !waiting.late)
     }
 
-    /// The earliest time at which all jobs that can be on time may be done.
-    pub(super) fn earliest_end(&self, now: Time) -> Time {
-        self.free_at(now).after(self.on_time().map(|waiting| waiting.fastest).sum(), self.factor)
+    /// The earliest time at which a job that takes this long may be done behind all that can be on time.
+    pub(super) fn earliest_end(&self, now: Time, latency: Duration) -> Time {
+        let work: Duration = self.on_time().map(|waiting| waiting.fastest).sum();
+        self.free_at(now).after(work + latency, self.factor)
+    }
+
+    /// Where a newcomer that takes this long belongs: behind all that can be on time, or as far behind as it is on time
+    /// without making anybody late, with everybody on the fastest strategies.
+    pub(super) fn place(&self, now: Time, latency: Duration, deadline: Time) -> Option<usize> {
+        let (start, jobs): (Time, Vec<&Waiting<'_>>) = (self.free_at(now), self.on_time().collect());
+        let work = |count: usize| jobs[..count].iter().map(|waiting| waiting.fastest).sum::<Duration>();
+        if start.after(work(jobs.len()) + latency, self.factor) <= deadline {
+            return Some(jobs.len());
+        }
+        let stays_on_time = |at: usize| {
+            let due = jobs[at].entry.job.deadline;
+            let was = start.after(work(at + 1), self.factor) <= due;
+            !was || start.after(work(at + 1) + latency, self.cautious) <= due
+        };
+        let may_stand = |place: usize| (place..jobs.len()).all(|at| jobs[at].left > 0 && stays_on_time(at));
+        let on_time = |place: usize| start.after(work(place) + latency, self.cautious) <= deadline;
+        (0..jobs.len()).rev().find(|&place| may_stand(place) && on_time(place))
+    }
+
+    /// The first job that would be late with everybody on the fastest strategies though it was not to be before.
+    pub(super) fn lost(&self, start: Time, promised: &[JobId]) -> Option<JobId> {
+        let mut fastest = Duration::ZERO;
+        let lost = self.on_time().find(|waiting| {
+            fastest += waiting.fastest;
+            start.after(fastest, self.factor) > waiting.entry.job.deadline && promised.contains(&waiting.id())
+        })?;
+        Some(lost.id())
     }
 
     /// Every job with its finish, if the queue begins at `start`.

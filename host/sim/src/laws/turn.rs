@@ -158,6 +158,15 @@ impl<'a> Turn<'a> {
         running.is_some_and(|running| *self.moment.event == Event::BatchFailed(running.batch.id))
     }
 
+    /// Where the newcomer of this step belongs in the queue, if one was accepted on this lane.
+    pub(super) fn newcomer_place(&self) -> Option<usize> {
+        let Event::Submit(job) = self.moment.event else { return None };
+        self.after.find(job.id).filter(|_| self.before.find(job.id).is_none())?;
+        let table = self.moment.scheduler.models().get(job.model.0 as usize)?.table(job.requests)?;
+        let latency = table.strategy(table.fastest_legal(job.min_accuracy)?).latency;
+        self.before.place(self.moment.now, latency, job.deadline)
+    }
+
     /// The policy was asked in this step.
     pub(super) fn asked(&self) -> impl Iterator<Item = &'a Snapshot> {
         let lane = self.lane;
