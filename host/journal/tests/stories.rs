@@ -373,7 +373,7 @@ fn a_refusal_has_its_counter_offers() {
         2,
         expect![[r#"
             Job j-2 came 5 ms after the server's start: 2 requests for toy, to be done within 15 ms, at an accuracy of at least 0.785.
-            It was refused: even an idle server would have been late. It would have been accepted with 67 ms to be done in; by its own deadline no accuracy was possible.
+            It was refused: even an idle server would have been late. It would have been accepted with 67 ms to be done in, or at an accuracy of 0.685 or less.
         "#]],
     );
     check(
