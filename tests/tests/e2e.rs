@@ -11,6 +11,8 @@ mod client;
 mod faults;
 #[path = "e2e/fixture.rs"]
 mod fixture;
+#[path = "e2e/journal.rs"]
+mod journal;
 #[path = "e2e/policies.rs"]
 mod policies;
 #[path = "e2e/rollback.rs"]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mosel_core::PlanError;
 use mosel_journal::{By, Change, Chapter, Choice, Naming, Otherwise, Story};
 use serde_json::{Value, json};
 
@@ -23,7 +24,10 @@ fn view(story: &Story, change: &Change, naming: &Naming) -> Value {
     let decision = &change.decision;
     let (policy, plan, squeezed) = match &decision.by {
         By::Policy { name, plan } => (name, Some(plan.0), None),
-        By::Squeeze { policy, why } => (policy, None, Some(why.to_string())),
+        By::Squeeze { policy, why } => {
+            let words = |why: &PlanError| why.to_string();
+            (policy, None, Some(why.as_ref().map_or_else(|| "a device waits for one answer only".into(), words)))
+        }
     };
     let otherwise = match &change.otherwise {
         Otherwise::Unknown => Value::Null,

@@ -4,6 +4,7 @@ use mosel_core::JobId;
 use mosel_sandbox::{Engine, Limits, Policy};
 use mosel_sdk::test;
 use mosel_tests::queue;
+use policy_cheapest::Cheapest;
 use policy_earliest_deadline::EarliestDeadline;
 use policy_tenant_weights::TenantWeights;
 
@@ -41,6 +42,15 @@ fn earliest_deadline_answers_the_same_everywhere() {
 fn tenant_weights_answers_the_same_everywhere() {
     let settings = r#"{"weights": {"acme": 3, "free": 0.5}, "default": 2}"#;
     let (orders, strategies) = compare::<TenantWeights>("tenant-weights", settings);
+    assert!(
+        orders == 0 && strategies > 50,
+        "{orders} orders and {strategies} strategies of 100: the test shows little"
+    );
+}
+
+#[test]
+fn cheapest_answers_the_same_everywhere() {
+    let (orders, strategies) = compare::<Cheapest>("cheapest", "{}");
     assert!(
         orders == 0 && strategies > 50,
         "{orders} orders and {strategies} strategies of 100: the test shows little"

@@ -44,10 +44,11 @@ pub enum By {
     },
     /// The built-in squeeze.
     Squeeze {
-        /// The name of the policy that gave no answer that could be used.
+        /// The name of the policy in place.
         policy: Arc<str>,
-        /// Why not; texts in it are cut to one short line.
-        why: PlanError,
+        /// Why its answer was of no use; texts in it are cut to one short line. `None` if it was not that: the next batch
+        /// would have cost some job its last chance, and a device does not wait for one answer after another.
+        why: Option<PlanError>,
     },
 }
 

@@ -35,10 +35,10 @@ impl Stories {
         self.decide(now, By::Policy { name, plan: id }, question.as_ref(), &plan.order, moves);
     }
 
-    /// The built-in squeeze moved these jobs, since this answer was of no use.
+    /// The built-in squeeze moved these jobs, since this answer was of no use, or none could be waited for.
     pub(super) fn squeezed(&mut self, now: Time, moves: &[(JobId, u32)], refused: Option<(PlanId, &PlanError)>) {
         let question = refused.and_then(|refused| self.take_question(refused.0));
-        let why = refused.map_or_else(not_written_down, |refused| short(refused.1));
+        let why = refused.map(|refused| short(refused.1));
         let policy = question.as_ref().map_or(&self.policy, Question::policy).clone();
         let by = By::Squeeze { policy, why };
         self.decide(now, by, question.as_ref(), &BTreeMap::new(), moves.iter().copied());
@@ -102,10 +102,6 @@ impl Stories {
 /// An answer to a question that was never seen.
 fn unchecked(proposal: &Proposal) -> Plan {
     Plan { choices: proposal.assignments.iter().copied().collect(), order: BTreeMap::new() }
-}
-
-fn not_written_down() -> PlanError {
-    PlanError::Policy(PolicyError::Unavailable("no answer is written down".into()))
 }
 
 /// The error, with a policy's own words cut to one short line.

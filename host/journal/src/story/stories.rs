@@ -81,7 +81,7 @@ impl Stories {
                     self.adopted(now, *plan, jobs, proposal);
                 }
                 (Action::RefusePlan(plan, error), _) => refused = Some((*plan, error)),
-                (Action::Squeeze(_, moves), _) => self.squeezed(now, moves, refused),
+                (Action::Squeeze(_, moves), _) => self.squeezed(now, moves, refused.take()),
                 (Action::GiveUp(job), _) => self.given_up(now, *job),
                 (Action::Finish(outcome), _) => self.finished(outcome),
                 (Action::Accept(_) | Action::Refuse(..) | Action::Adopt(..) | Action::WakeAt(_), _) => {}

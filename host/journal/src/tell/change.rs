@@ -69,14 +69,18 @@ impl Teller<'_> {
             (By::Policy { .. }, Some(asked)) if asked.late_before == 0 => ", though nobody would have been late".into(),
             (By::Policy { .. }, Some(asked)) => format!(", because {}", self.late(asked)),
             (By::Squeeze { policy, why }, Some(asked)) if asked.late_before > 0 => {
-                format!(", because {}, and {}", self.useless(policy, why), self.late(asked))
+                format!(", because {}, and {}", self.useless(policy, why.as_ref()), self.late(asked))
             }
-            (By::Squeeze { policy, why }, _) => format!(", because {}", self.useless(policy, why)),
+            (By::Squeeze { policy, why }, _) => format!(", because {}", self.useless(policy, why.as_ref())),
         }
     }
 
     /// Why an answer could not be used.
-    fn useless(&self, policy: &str, why: &PlanError) -> String {
+    fn useless(&self, policy: &str, why: Option<&PlanError>) -> String {
+        let Some(why) = why else {
+            return "the next batch would have cost a job its last chance, and a device waits for one answer only"
+                .into();
+        };
         match why {
             PlanError::Policy(PolicyError::Declined(words)) => format!("the policy {policy} declined ({words})"),
             PlanError::Policy(PolicyError::TimedOut(budget)) => {
