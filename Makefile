@@ -8,7 +8,7 @@ banner = @printf '\n== %s\n'
 
 # Recipes share one target folder and one cache, so there is nothing to gain from -j; cargo uses all cores itself.
 .NOTPARALLEL:
-.PHONY: help setup setup-cuda build demo serve bench train test verify-exact test-cuda
+.PHONY: help setup setup-cuda build demo serve bench figures train test verify-exact test-cuda
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -31,6 +31,9 @@ serve: build ## Serve
 
 bench: build ## Measure
 	$(MOSEL) bench
+
+figures: build ## Draw the paper's figures into docs/figures, simulated from measured profiles
+	$(MOSEL) bench figures
 
 train: build ## Train the models from their data
 	$(MOSEL) train

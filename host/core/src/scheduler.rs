@@ -101,10 +101,11 @@ impl Scheduler {
         &self.catalog
     }
 
-    /// A lane's queue as a policy would see it now; for rehearsals. `lane` is below [`Config::lanes`].
-    pub fn snapshot(&mut self, lane: u32, trigger: Trigger, now: Time) -> Snapshot {
+    /// A lane's queue as a policy would see it if it were asked now; for rehearsals. `lane` is below [`Config::lanes`].
+    ///
+    /// Changes nothing: what a scheduler does follows from its events alone.
+    pub fn snapshot(&self, lane: u32, trigger: Trigger, now: Time) -> Snapshot {
         let plan = PlanId(self.next_plan);
-        self.next_plan += 1;
         let lane = &self.lanes[lane as usize];
         Snapshot {
             plan,
@@ -335,6 +336,7 @@ impl Scheduler {
 
     fn ask(&mut self, at: usize, trigger: Trigger, now: Time, actions: &mut Vec<Action>) {
         let snapshot = self.snapshot(at as u32, trigger, now);
+        self.next_plan += 1;
         let lane = &mut self.lanes[at];
         lane.changed = None;
         lane.question = Some(Question { snapshot: snapshot.clone(), due: now + self.config.policy_budget });

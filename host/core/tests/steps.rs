@@ -147,7 +147,7 @@ fn another_policy_voids_the_question_and_is_asked_itself() {
 
 #[test]
 fn a_rehearsal_sees_the_queue_and_changes_nothing() {
-    let (mut scheduler, _) = asked();
+    let (scheduler, _) = asked();
     let before = scheduler.predictions(at(2));
     let snapshot = scheduler.snapshot(0, Trigger::Rehearsal, at(2));
     assert_eq!(snapshot.jobs.len(), 2);

@@ -95,10 +95,10 @@ impl Driver {
     }
 
     /// Asks the scheduler something.
-    pub fn look<T>(&self, question: impl FnOnce(&mut Scheduler, Time) -> T) -> T {
-        let mut running = self.lock();
+    pub fn look<T>(&self, question: impl FnOnce(&Scheduler, Time) -> T) -> T {
+        let running = self.lock();
         let now = self.now();
-        question(&mut running.parts.scheduler, now)
+        question(&running.parts.scheduler, now)
     }
 
     fn enter(&self, event: impl FnOnce(&mut Running, Time)) -> Wakes {

@@ -97,7 +97,9 @@ fn what_is_asked_for_wrongly_is_told() {
     let write = |text: &str| std::fs::write(&workload, text).expect("it is writable");
     write("duration_s = 10.0\n[arrivals]\nkind = \"poisson\"\nload = 1.0\njobs_per_s = 2.0\n");
     assert!(complaint(&["simulate", "--workload", &workload]).contains("reading the workload"));
-    write("duration_s = 10.0\n[arrivals]\nkind = \"poisson\"\nload = 1.0\n[jobs]\nrequests = { fixed = 5000 }\n");
+    write(
+        "duration_s = 10.0\n[arrivals]\nkind = \"poisson\"\nload = 1.0\n[jobs]\nrequests = { fixed = 5000 }\nslack = { fixed = 9.0 }\nfloor = { fixed = 0.1 }\n",
+    );
     assert!(complaint(&["simulate", "--workload", &workload]).contains("5000"));
     assert!(complaint(&["simulate", "--model", "cat"]).contains("expected a model of the zoo (emoji, watch)"));
     assert!(complaint(&["simulate", "--policy", "lazy"]).contains("\"lazy\" came"));

@@ -23,8 +23,8 @@ fn a_full_queue_says_when_to_come_back() {
 #[test]
 fn an_overloaded_server_offers_a_deadline_that_it_then_accepts() {
     let server = Fixture::start();
-    // even on text alone 8 batches take 64 ms
-    server.client.submit(&with(job(32), "min_accuracy", 0.9)).expect(202);
+    // 8 batches take 480 ms, and have no time to let anybody go ahead
+    server.client.submit(&with(with(job(32), "min_accuracy", 0.9), "deadline_ms", 515)).expect(202);
     let wish = with(job(4), "deadline_ms", 100);
     let refused = server.client.submit(&wish);
     assert_eq!(refused.refusal(), (503, "overloaded"));

@@ -154,13 +154,7 @@ impl AnswerView {
 
 impl PlanView {
     /// Looks the job up in the scheduler; `None` if it is not there any more.
-    pub(crate) fn look(
-        scheduler: &mut Scheduler,
-        now: Time,
-        job: JobId,
-        lane: u32,
-        model: &Served,
-    ) -> Option<PlanView> {
+    pub(crate) fn look(scheduler: &Scheduler, now: Time, job: JobId, lane: u32, model: &Served) -> Option<PlanView> {
         let predicted_finish = scheduler.predictions(now).get(&job).copied()?;
         let rows = scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs;
         let Some(row) = rows.into_iter().find(|row| row.id == job) else {
