@@ -10,20 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use mosel_core::{Accuracy, ModalitySet, ModelId, Profile, StrategyMatrix, StrategyTable};
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, Example, Input, Part, assets::Assets, profiler, zoo};
+use mosel_models::{Part, assets::Assets};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::connection::{Answer, Connection};
+use super::fitting::fitting_profile;
+use super::inputs::encode;
 use super::spawned::Spawned;
 
 /// Serves one overload three times, without and with modality selection, and compares.
@@ -54,9 +54,6 @@ const POLICIES: [&str; 3] = ["highest-accuracy", "greedy", "exact"];
 
 /// Floors, as shares of the way from the fastest strategy's accuracy to the best, drawn evenly.
 const FLOORS: [f64; 3] = [0.0, 0.03, 0.06];
-
-/// A profile may be this far off (either way) before the model is measured anew.
-const PROFILE_FITS: f64 = 1.25;
 
 /// `mosel demo`.
 pub fn run(args: &DemoArgs) -> Result<()> {
@@ -192,41 +189,6 @@ impl Day {
         }
         Ok(())
     }
-}
-
-/// The shipped profile, if this machine is about as fast as the one it was measured on; else a new one.
-fn fitting_profile(task: Task, assets: &Assets) -> Result<(Arc<Profile>, PathBuf)> {
-    let shipped = task.profile()?;
-    let examples = task.examples(assets, Part::Profile)?;
-    let mut model = zoo::load(task.name(), DeviceChoice::Auto)?;
-    let fit = profiler::fits_here(model.as_mut(), &shipped, &examples)?;
-    if fit.is_within(PROFILE_FITS) {
-        println!("The shipped profile fits this machine: a batch takes {:.2} of the time it says.", fit.ratio());
-        return Ok((Arc::new(shipped.to_core()?), task.profile_path()));
-    }
-    println!("A batch takes {:.2} of the time the shipped profile says, so the model is measured anew.", fit.ratio());
-    let settings = profiler::Settings { time_per_point: Duration::from_millis(500), ..Default::default() };
-    drop(model);
-    let measured = crate::profile::measure(task, DeviceChoice::Auto, &settings)?;
-    let path = std::env::temp_dir().join(format!("mosel-demo-{task}-{}.json", std::process::id()));
-    measured.write(&path)?;
-    Ok((Arc::new(measured.to_core()?), path))
-}
-
-/// A request as JSON writes it.
-fn encode(example: &Example, profile: &Profile) -> Value {
-    let input = |input: &Input| match input {
-        Input::Png(file) => json!({ "base64": STANDARD.encode(file) }),
-        Input::Text(text) => String::from_utf8_lossy(text).into(),
-        Input::Samples(samples) => json!(samples.as_ref()),
-    };
-    profile
-        .modalities
-        .iter()
-        .cloned()
-        .zip(example.request.inputs().iter().map(input))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
 }
 
 /// What one policy made of the day.

@@ -5,6 +5,9 @@ pub mod bench;
 pub mod connection;
 #[cfg(feature = "torch")]
 pub mod demo;
+#[cfg(feature = "torch")]
+mod fitting;
+mod inputs;
 pub mod policy;
 pub mod simulate;
 mod simulated;

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use super::super::connection::{Answer, Connection};
+use super::super::inputs::PNG;
 use super::super::spawned::Spawned;
 
 /// What `mosel bench swaps` takes.
@@ -57,8 +58,6 @@ pub(super) struct SwapsArgs {
 }
 
 const PROFILE: &str = include_str!("../../../../../models/zoo/emoji/profile.json");
-/// The beginning of a PNG file of 8x8 pixels; a timed model reads no further.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x08\0\0\0\x08\x08\x06\0\0\0";
 /// The most jobs that one phase offers.
 const MOST_JOBS: usize = 1_000_000;
 
