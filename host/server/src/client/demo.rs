@@ -5,7 +5,6 @@
 //! What is compared is counted here, on the client's side: a violation is a job that was late (by the
 //! server's own clock), dropped, refused or failed.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +13,16 @@ use bytes::Bytes;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use mosel_core::{Accuracy, ModalitySet, ModelId, Profile, StrategyMatrix, StrategyTable};
+use mosel_core::{Accuracy, ModalitySet, ModelId, StrategyMatrix, StrategyTable};
+use mosel_models::assets::Assets;
 use mosel_models::zoo::Task;
-use mosel_models::{Part, assets::Assets};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::connection::{Answer, Connection};
-use super::fitting::fitting_profile;
-use super::inputs::encode;
+use super::fitting::Fitting;
+use super::inputs::Pool;
 use super::spawned::Spawned;
 
 /// Serves one overload three times, without and with modality selection, and compares.
@@ -75,8 +74,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
 
 /// What is offered: the same for every policy.
 struct Day {
-    profile: Arc<Profile>,
-    profile_file: PathBuf,
+    fitting: Fitting,
     menu: Arc<StrategyTable>,
     jobs: Vec<Offer>,
     deadline: Duration,
@@ -94,13 +92,12 @@ impl Day {
     fn draw(args: &DemoArgs) -> Result<Day> {
         let assets = Assets::standard();
         let task: Task = args.model.parse()?;
-        let examples = task.examples(&assets, Part::Served)?;
-        let (profile, profile_file) = fitting_profile(task, &assets)?;
-        let matrix = StrategyMatrix::new(ModelId(0), profile.clone(), args.requests)?;
+        let pool = Pool::held_out(task, &assets)?;
+        let fitting = Fitting::find(task, &assets, |words| println!("{words}"))?;
+        let matrix = StrategyMatrix::new(ModelId(0), fitting.profile.clone(), args.requests)?;
         let menu = matrix.table(args.requests).context("the matrix reaches to this size")?.clone();
         let slowest = menu.strategy(menu.most_accurate()).latency;
         let deadline = slowest.mul_f64(args.slack);
-        let encoded: Vec<Value> = examples.iter().map(|example| encode(example, &profile)).collect();
         let mut random = StdRng::seed_from_u64(args.seed);
         let rate = args.load / slowest.as_secs_f64();
         let (mut at, mut jobs) = (0.0, Vec::new());
@@ -110,20 +107,23 @@ impl Day {
             if at > args.seconds {
                 break;
             }
-            let chosen: Vec<usize> = (0..args.requests).map(|_| random.random_range(0..examples.len())).collect();
+            let chosen = pool.choose(args.requests, &mut random);
             let share = FLOORS[random.random_range(0..FLOORS.len())];
             let (low, high) = (menu.strategies[0].accuracy, menu.strategy(menu.most_accurate()).accuracy);
             let floor = ((low + share * (high - low)) * 1e4).floor() / 1e4;
-            let requests: Vec<&Value> = chosen.iter().map(|&index| &encoded[index]).collect();
-            let body = json!({
-                "model": args.model, "deadline_ms": deadline.as_secs_f64() * 1e3, "min_accuracy": floor,
-                "on_late": "run", "requests": requests,
-            });
-            let labels = chosen.iter().map(|&index| examples[index].label).collect();
-            jobs.push(Offer { at: Duration::from_secs_f64(at), floor, labels, body: body.to_string().into() });
+            let fields = [
+                ("model", json!(args.model)),
+                ("deadline_ms", json!(deadline.as_secs_f64() * 1e3)),
+                ("min_accuracy", json!(floor)),
+                ("on_late", json!("run")),
+            ];
+            let fields = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            let labels = chosen.iter().filter_map(|&index| pool.label(index)).collect();
+            let body = pool.body(&fields, &chosen);
+            jobs.push(Offer { at: Duration::from_secs_f64(at), floor, labels, body });
         }
         ensure!(!jobs.is_empty(), "no job arrives in {} s at this load: try more --seconds", args.seconds);
-        Ok(Day { profile, profile_file, menu, jobs, deadline })
+        Ok(Day { fitting, menu, jobs, deadline })
     }
 
     fn describe(&self, args: &DemoArgs) -> String {
@@ -144,13 +144,13 @@ impl Day {
             self.deadline.as_secs_f64() * 1e3,
             self.jobs.iter().map(|job| job.floor).fold(1.0, f64::min),
             self.jobs.iter().map(|job| job.floor).fold(0.0, f64::max),
-            self.profile.id,
+            self.fitting.profile.id,
         )
     }
 
     /// Offers every job at its time, whatever became of the ones before, and collects the answers.
     async fn live(&self, policy: &str, args: &DemoArgs) -> Result<Vec<Answer>> {
-        let profile = format!("{}={}", args.model, self.profile_file.display());
+        let profile = format!("{}={}", args.model, self.fitting.file.display());
         let words =
             ["serve", "--listen", "127.0.0.1:0", "--model", &args.model, "--policy", policy, "--profile", &profile];
         let server = Spawned::start(&words.map(String::from))?;
@@ -253,9 +253,10 @@ impl Report {
         let mut accuracy = 0.0;
         for (output, &label) in outputs.iter().zip(&job.labels) {
             let selection = output["modalities"].as_str().unwrap_or_default();
-            let selection = ModalitySet::parse(selection, &day.profile.modalities)
+            let selection = ModalitySet::parse(selection, &day.fitting.profile.modalities)
                 .map_err(|name| anyhow::anyhow!("the server used a modality {name:?} that the profile lacks"))?;
-            let profiled = day.profile.accuracy(selection).context("the server used a selection the profile lacks")?;
+            let profiled =
+                day.fitting.profile.accuracy(selection).context("the server used a selection the profile lacks")?;
             accuracy += profiled.mean();
             self.bounds.0 += profiled.interval().0;
             self.bounds.1 += profiled.interval().1;
@@ -321,7 +322,7 @@ const ROWS: [Row; 11] = [
     ("accuracy, profiled", |r, _| format!("{:.3}", r.profiled_accuracy())),
     ("  its 95 % bounds", |r, _| format!("{:.3} to {:.3}", r.bounds().0, r.bounds().1)),
     ("accuracy, measured", |r, _| format!("{:.3}", r.measured.mean())),
-    ("requests by modalities", |r, day| r.mix(&day.profile.modalities)),
+    ("requests by modalities", |r, day| r.mix(&day.fitting.profile.modalities)),
 ];
 
 fn table(reports: &[Report], day: &Day) -> Table {
