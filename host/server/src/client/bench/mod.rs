@@ -3,6 +3,7 @@
 mod http;
 mod native;
 pub mod policy;
+mod serve;
 mod swaps;
 
 use anyhow::{Context, Result};
@@ -23,6 +24,8 @@ enum What {
     Policy(policy::PolicyBenchArgs),
     /// A server under load while its policy is swapped again and again, beside the same without a swap
     Swaps(swaps::SwapsArgs),
+    /// A live server under a workload, as `mosel simulate` takes it: each job at its time, whatever became of the others
+    Serve(serve::ServeArgs),
     /// A bare hyper server that answers "ok"; what `http` compares with
     #[command(hide = true)]
     Hyper,
@@ -34,6 +37,7 @@ pub fn run(args: BenchArgs) -> Result<()> {
         What::Http(args) => http::run(&args),
         What::Policy(args) => policy::run(&args),
         What::Swaps(args) => swaps::run(&args),
+        What::Serve(args) => serve::run(&args),
         What::Hyper => runtime()?.block_on(http::bare_hyper()),
     }
 }

@@ -9,5 +9,5 @@ mod summary;
 mod world;
 
 pub(crate) use contestant::{Contestant, Workbench};
-pub(crate) use summary::{Column, comparison, row};
+pub(crate) use summary::{Column, comparison, percentile, row};
 pub(crate) use world::World;
