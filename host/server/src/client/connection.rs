@@ -25,6 +25,15 @@ pub struct Connection {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
+/// A job as it goes over the wire.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// What the body is written in.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Bytes,
+}
+
 /// What a server answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -88,10 +97,11 @@ impl Connection {
         self.send(Method::DELETE, path, &[], Bytes::new()).await
     }
 
-    /// Submits a job, given as JSON; waits for its end if `wait` says so.
-    pub async fn submit(&self, job: Bytes, wait: bool) -> Result<Answer> {
-        let headers: &[(&str, &str)] = if wait { &[JSON, ("prefer", "wait")] } else { &[JSON] };
-        self.send(Method::POST, "/v1/jobs", headers, job).await
+    /// Submits a job; waits for its end if `wait` says so.
+    pub async fn submit(&self, job: Submission, wait: bool) -> Result<Answer> {
+        let Submission { content_type, body } = job;
+        let headers = [("content-type", content_type), ("prefer", "wait")];
+        self.send(Method::POST, "/v1/jobs", if wait { &headers } else { &headers[..1] }, body).await
     }
 
     async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Answer> {
@@ -110,6 +120,13 @@ impl Connection {
         let body =
             if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or_else(|_| text()) };
         Ok(Answer { status, body })
+    }
+}
+
+impl Submission {
+    /// A job written as JSON.
+    pub fn json(body: impl Into<Bytes>) -> Submission {
+        Submission { content_type: JSON.1, body: body.into() }
     }
 }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,7 +17,7 @@ use mosel_models::assets::Assets;
 use mosel_models::zoo::Task;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::connection::{Answer, Connection};
 use super::fitting::Fitting;
@@ -76,6 +75,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
 struct Day {
     fitting: Fitting,
     menu: Arc<StrategyTable>,
+    pool: Pool,
     jobs: Vec<Offer>,
     deadline: Duration,
 }
@@ -84,8 +84,10 @@ struct Day {
 struct Offer {
     at: Duration,
     floor: f64,
-    labels: Vec<usize>,
-    body: Bytes,
+    /// What is said of the job, but for its requests.
+    fields: Map<String, Value>,
+    /// Its requests, as indices into the pool.
+    chosen: Vec<u32>,
 }
 
 impl Day {
@@ -118,12 +120,10 @@ impl Day {
                 ("on_late", json!("run")),
             ];
             let fields = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-            let labels = chosen.iter().filter_map(|&index| pool.label(index)).collect();
-            let body = pool.body(&fields, &chosen);
-            jobs.push(Offer { at: Duration::from_secs_f64(at), floor, labels, body });
+            jobs.push(Offer { at: Duration::from_secs_f64(at), floor, fields, chosen });
         }
         ensure!(!jobs.is_empty(), "no job arrives in {} s at this load: try more --seconds", args.seconds);
-        Ok(Day { fitting, menu, jobs, deadline })
+        Ok(Day { fitting, menu, pool, jobs, deadline })
     }
 
     fn describe(&self, args: &DemoArgs) -> String {
@@ -163,9 +163,10 @@ impl Day {
         let mut answers = Vec::new();
         for job in &self.jobs {
             tokio::time::sleep_until(start + job.at).await;
-            let (connection, body, progress) = (connection.clone(), job.body.clone(), progress.clone());
+            let (connection, progress) = (connection.clone(), progress.clone());
+            let job = self.pool.job(&job.fields, &job.chosen);
             answers.push(tokio::spawn(async move {
-                let answer = connection.submit(body, true).await;
+                let answer = connection.submit(job, true).await;
                 progress.inc(1);
                 answer
             }));
@@ -183,9 +184,9 @@ impl Day {
     async fn warm_up(&self, connection: &Connection) -> Result<()> {
         connection.ready().await?;
         for job in self.jobs.iter().take(3) {
-            let mut body: Value = serde_json::from_slice(&job.body)?;
-            body["deadline_ms"] = 60_000.into();
-            connection.submit(body.to_string().into(), true).await?.success()?;
+            let mut fields = job.fields.clone();
+            fields["deadline_ms"] = 60_000.into();
+            connection.submit(self.pool.job(&fields, &job.chosen), true).await?.success()?;
         }
         Ok(())
     }
@@ -249,9 +250,9 @@ impl Report {
 
     fn count_served(&mut self, day: &Day, job: &Offer, body: &Value) -> Result<()> {
         let outputs = body["outputs"].as_array().context("a served job has outputs")?;
-        ensure!(outputs.len() == job.labels.len(), "expected {} outputs, {} came", job.labels.len(), outputs.len());
+        ensure!(outputs.len() == job.chosen.len(), "expected {} outputs, {} came", job.chosen.len(), outputs.len());
         let mut accuracy = 0.0;
-        for (output, &label) in outputs.iter().zip(&job.labels) {
+        for (output, &chosen) in outputs.iter().zip(&job.chosen) {
             let selection = output["modalities"].as_str().unwrap_or_default();
             let selection = ModalitySet::parse(selection, &day.fitting.profile.modalities)
                 .map_err(|name| anyhow::anyhow!("the server used a modality {name:?} that the profile lacks"))?;
@@ -261,7 +262,8 @@ impl Report {
             self.bounds.0 += profiled.interval().0;
             self.bounds.1 += profiled.interval().1;
             self.measured.samples += 1;
-            self.measured.correct += u32::from(output["class"].as_u64() == Some(label as u64));
+            let label = day.pool.label(chosen).map(|label| label as u64);
+            self.measured.correct += u32::from(label.is_some() && output["class"].as_u64() == label);
             match self.mix.iter_mut().find(|(known, _)| *known == selection) {
                 Some((_, count)) => *count += 1,
                 None => self.mix.push((selection, 1)),

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use mosel_conformance::Spread;
@@ -19,7 +18,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::super::connection::{Answer, Connection};
+use super::super::connection::{Answer, Connection, Submission};
 use super::super::inputs::Pool;
 use super::super::spawned::Spawned;
 
@@ -101,7 +100,7 @@ impl Drop for ProfileOnDisk {
 /// What every phase offers.
 struct Day {
     arrivals: Vec<Duration>,
-    job: Bytes,
+    job: Submission,
     deadline: Duration,
 }
 
@@ -129,7 +128,7 @@ impl Day {
         let pool = Pool::smallest(&[image, Modality::new("text", InputKind::Text { max_bytes: 256 })])?;
         let fields = [("model", json!("emoji")), ("deadline_ms", json!(deadline.as_secs_f64() * 1e3))];
         let fields = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-        let job = pool.body(&fields, &vec![0; args.requests as usize]);
+        let job = pool.job(&fields, &vec![0; args.requests as usize]);
         Ok(Day { arrivals, job, deadline })
     }
 }

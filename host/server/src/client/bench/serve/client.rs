@@ -1,29 +1,34 @@
 //! One job, from when it is sent to when it has ended.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::super::super::connection::{Answer, Connection};
+use super::super::super::connection::{Answer, Connection, Submission};
 use super::offers::Offers;
 
-/// Submits jobs and stays with each to its end. Cheap to clone.
+/// Submits jobs and stays with each to its end.
 ///
 /// As long as there are connections to spare, a job's end is waited for on the connection it was sent on. Beyond that it
 /// is sent without waiting and looked up when it should have ended, as is one that outlasts the server's longest wait:
-/// however many jobs the server has, none has to wait for a connection before it is sent.
-#[derive(Clone)]
+/// however many jobs the server has accepted, none has to wait for their ends before it is sent. If the server does not
+/// even say that it has accepted them, jobs queue here, which their completion times show.
 pub(super) struct Client {
     connection: Connection,
-    waiting: Arc<Semaphore>,
+    /// Jobs whose ends are waited for.
+    waiting: Semaphore,
+    /// Jobs that are sent without waiting.
+    sending: Semaphore,
+    /// Jobs that are looked up.
+    looking: Semaphore,
 }
 
-/// Connections on which jobs are waited for: half of what a server takes as it is shipped.
+// Connections, which together are fewer than a server takes as it is shipped, and than most systems let a process have.
 const MOST_WAITING: usize = 512;
+const MOST_SENDING: usize = 256;
+const MOST_LOOKING: usize = 64;
 /// A job that is looked up is looked up again after at least and at most so long.
 const LOOK_AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
 /// Jobs that a server is warmed up with.
@@ -34,22 +39,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 impl Client {
     /// For the server at the other end.
     pub(super) fn new(connection: Connection) -> Client {
-        Client { connection, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
+        let [waiting, sending, looking] = [MOST_WAITING, MOST_SENDING, MOST_LOOKING].map(Semaphore::new);
+        Client { connection, waiting, sending, looking }
     }
 
     /// Submits a job; answers once it has ended or was turned away.
-    pub(super) async fn see_through(&self, job: Bytes) -> Result<Answer> {
+    pub(super) async fn see_through(&self, job: Submission) -> Result<Answer> {
         let sent = Instant::now();
-        let permit = self.waiting.try_acquire().ok();
-        let mut answer = self.connection.submit(job, permit.is_some()).await?;
-        drop(permit);
+        let mut answer = self.submit(job).await?;
         while !has_ended(&answer) {
             let id = answer.body["id"].as_str().context("expected a job with an id")?;
             let path = format!("/v1/jobs/{id}");
             tokio::time::sleep(look_again(&answer.body, sent.elapsed())).await;
+            let _permit = self.looking.acquire().await?;
             answer = self.connection.get(&path).await?;
         }
         Ok(answer)
+    }
+
+    async fn submit(&self, job: Submission) -> Result<Answer> {
+        if let Ok(_permit) = self.waiting.try_acquire() {
+            return self.connection.submit(job, true).await;
+        }
+        let _permit = self.sending.acquire().await?;
+        self.connection.submit(job, false).await
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) async fn offer(house: &mut House, account: &mut Account, progress: &m
     let offers = account.offers().clone();
     let start = Instant::now() + HEAD_START;
     let (answers, mut heard) = unbounded_channel();
-    let sending = Sending { offers: offers.clone(), client: Client::new(house.connection.clone()), start, answers };
+    let sending =
+        Sending { offers: offers.clone(), client: Client::new(house.connection.clone()).into(), start, answers };
     let (on, off) = channel();
     let handle = Handle::current();
     let clock = move || keep_time(&sending, &off, &handle);
@@ -45,7 +46,7 @@ pub(super) async fn offer(house: &mut House, account: &mut Account, progress: &m
 /// What the thread that keeps the time works with.
 struct Sending {
     offers: Arc<Offers>,
-    client: Client,
+    client: Arc<Client>,
     start: Instant,
     answers: UnboundedSender<Heard>,
 }

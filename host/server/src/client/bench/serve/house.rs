@@ -42,8 +42,6 @@ pub(super) struct Policy {
 
 /// A server that drops its connections since it ends has ended after so long.
 const ENDING: Duration = Duration::from_secs(1);
-/// How it is said that a server has ended.
-const ENDED: &str = "the server ended";
 
 impl House {
     /// A server of our own, which listens; its models may still be loading.
@@ -79,18 +77,17 @@ impl House {
         let Some(spawned) = &mut self.spawned else { return Ok(()) };
         let Some(status) = spawned.ended()? else { return Ok(()) };
         let (heard, jobs) = (account.heard(), account.offers().len());
-        bail!("{ENDED} ({status}) when {heard} of {jobs} jobs had been answered{}", spawned.last_words())
+        bail!("the server ended ({status}) when {heard} of {jobs} jobs had been answered{}", spawned.last_words())
     }
 
     /// Why something went wrong: that our own server has ended says more than that nobody answers.
     pub(super) fn explain(mut self, error: Error) -> Error {
-        let Some(spawned) = self.spawned.as_mut().filter(|_| !error.to_string().starts_with(ENDED)) else {
-            return error;
-        };
+        let silent = error.chain().any(|cause| cause.is::<hyper_util::client::legacy::Error>());
+        let Some(spawned) = self.spawned.as_mut().filter(|_| silent) else { return error };
         let give_up = Instant::now() + ENDING;
         while Instant::now() < give_up {
             if let Ok(Some(status)) = spawned.ended() {
-                return anyhow!("{ENDED} ({status}){}", spawned.last_words());
+                return anyhow!("the server ended ({status}){}", spawned.last_words());
             }
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use mosel_core::{Job, OnLate, Tenant, Time};
 use mosel_sim::{Arrival, Workload};
 use serde_json::{Map, Value, json};
 
+use super::super::super::connection::Submission;
 use super::super::super::inputs::Pool;
 
 /// Every job of a run, in the order in which they are due.
@@ -63,17 +63,17 @@ impl Offers {
     }
 
     /// What is sent for this job. Putting it together copies bytes and encodes nothing but a few numbers.
-    pub(super) fn body(&self, index: usize) -> Bytes {
+    pub(super) fn body(&self, index: usize) -> Submission {
         let Offer { at, job, .. } = &self.jobs[index];
         self.written(index, job.deadline.since(Time::START + *at), job.min_accuracy)
     }
 
     /// The same with so much time, and no floor.
-    pub(super) fn patient_body(&self, index: usize, deadline: Duration) -> Bytes {
+    pub(super) fn patient_body(&self, index: usize, deadline: Duration) -> Submission {
         self.written(index, deadline, 0.0)
     }
 
-    fn written(&self, index: usize, deadline: Duration, min_accuracy: f64) -> Bytes {
+    fn written(&self, index: usize, deadline: Duration, min_accuracy: f64) -> Submission {
         let Offer { job, chosen, .. } = &self.jobs[index];
         let mut fields: Map<String, Value> = Map::new();
         let mut put = |name: &str, value: Value| fields.insert(name.into(), value);
@@ -85,6 +85,6 @@ impl Offers {
         if let Some(tenant) = self.tenants.get(&job.tenant) {
             put("tenant", json!(tenant));
         }
-        self.inputs.body(&fields, chosen)
+        self.inputs.job(&fields, chosen)
     }
 }
