@@ -25,6 +25,15 @@ pub struct Connection {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
+/// A job as it goes over the wire.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// What the body is written in.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Bytes,
+}
+
 /// What a server answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -88,10 +97,11 @@ impl Connection {
         self.send(Method::DELETE, path, &[], Bytes::new()).await
     }
 
-    /// Submits a job, given as JSON; waits for its end if `wait` says so.
-    pub async fn submit(&self, job: Bytes, wait: bool) -> Result<Answer> {
-        let headers: &[(&str, &str)] = if wait { &[JSON, ("prefer", "wait")] } else { &[JSON] };
-        self.send(Method::POST, "/v1/jobs", headers, job).await
+    /// Submits a job; waits for its end if `wait` says so.
+    pub async fn submit(&self, job: Submission, wait: bool) -> Result<Answer> {
+        let Submission { content_type, body } = job;
+        let headers = [("content-type", content_type), ("prefer", "wait")];
+        self.send(Method::POST, "/v1/jobs", if wait { &headers } else { &headers[..1] }, body).await
     }
 
     async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Answer> {
@@ -113,6 +123,13 @@ impl Connection {
     }
 }
 
+impl Submission {
+    /// A job written as JSON.
+    pub fn json(body: impl Into<Bytes>) -> Submission {
+        Submission { content_type: JSON.1, body: body.into() }
+    }
+}
+
 impl Answer {
     /// The body, if the server did what it was asked to; else its own words.
     pub fn success(self) -> Result<Value> {
@@ -127,5 +144,25 @@ impl Answer {
             error["code"].as_str().unwrap_or("?"),
             error["message"].as_str().unwrap_or("?")
         )
+    }
+}
+
+/// A name as a part of a path; which names there may be is for the server to say.
+pub(crate) fn escaped(name: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    name.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_place_in_a_path() {
+        assert_eq!(escaped("my-policy"), "my-policy");
+        assert_eq!(escaped("../policy?x"), "..%2Fpolicy%3Fx");
     }
 }

@@ -5,25 +5,23 @@
 //! What is compared is counted here, on the client's side: a violation is a job that was late (by the
 //! server's own clock), dropped, refused or failed.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use mosel_core::{Accuracy, ModalitySet, ModelId, Profile, StrategyMatrix, StrategyTable};
+use mosel_core::{Accuracy, ModalitySet, ModelId, StrategyMatrix, StrategyTable};
+use mosel_models::assets::Assets;
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, Example, Input, Part, assets::Assets, profiler, zoo};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::connection::{Answer, Connection};
+use super::fitting::Fitting;
+use super::inputs::Pool;
 use super::spawned::Spawned;
 
 /// Serves one overload three times, without and with modality selection, and compares.
@@ -55,9 +53,6 @@ const POLICIES: [&str; 3] = ["highest-accuracy", "greedy", "exact"];
 /// Floors, as shares of the way from the fastest strategy's accuracy to the best, drawn evenly.
 const FLOORS: [f64; 3] = [0.0, 0.03, 0.06];
 
-/// A profile may be this far off (either way) before the model is measured anew.
-const PROFILE_FITS: f64 = 1.25;
-
 /// `mosel demo`.
 pub fn run(args: &DemoArgs) -> Result<()> {
     ensure!((0.1..=100.0).contains(&args.load), "--load is {}, expected 0.1 to 100", args.load);
@@ -78,9 +73,9 @@ pub fn run(args: &DemoArgs) -> Result<()> {
 
 /// What is offered: the same for every policy.
 struct Day {
-    profile: Arc<Profile>,
-    profile_file: PathBuf,
+    fitting: Fitting,
     menu: Arc<StrategyTable>,
+    pool: Pool,
     jobs: Vec<Offer>,
     deadline: Duration,
 }
@@ -89,21 +84,22 @@ struct Day {
 struct Offer {
     at: Duration,
     floor: f64,
-    labels: Vec<usize>,
-    body: Bytes,
+    /// What is said of the job, but for its requests.
+    fields: Map<String, Value>,
+    /// Its requests, as indices into the pool.
+    chosen: Vec<u32>,
 }
 
 impl Day {
     fn draw(args: &DemoArgs) -> Result<Day> {
         let assets = Assets::standard();
         let task: Task = args.model.parse()?;
-        let examples = task.examples(&assets, Part::Served)?;
-        let (profile, profile_file) = fitting_profile(task, &assets)?;
-        let matrix = StrategyMatrix::new(ModelId(0), profile.clone(), args.requests)?;
+        let pool = Pool::held_out(task, &assets)?;
+        let fitting = Fitting::find(task, &assets, |words| println!("{words}"))?;
+        let matrix = StrategyMatrix::new(ModelId(0), fitting.profile.clone(), args.requests)?;
         let menu = matrix.table(args.requests).context("the matrix reaches to this size")?.clone();
         let slowest = menu.strategy(menu.most_accurate()).latency;
         let deadline = slowest.mul_f64(args.slack);
-        let encoded: Vec<Value> = examples.iter().map(|example| encode(example, &profile)).collect();
         let mut random = StdRng::seed_from_u64(args.seed);
         let rate = args.load / slowest.as_secs_f64();
         let (mut at, mut jobs) = (0.0, Vec::new());
@@ -113,20 +109,21 @@ impl Day {
             if at > args.seconds {
                 break;
             }
-            let chosen: Vec<usize> = (0..args.requests).map(|_| random.random_range(0..examples.len())).collect();
+            let chosen = pool.choose(args.requests, &mut random);
             let share = FLOORS[random.random_range(0..FLOORS.len())];
             let (low, high) = (menu.strategies[0].accuracy, menu.strategy(menu.most_accurate()).accuracy);
             let floor = ((low + share * (high - low)) * 1e4).floor() / 1e4;
-            let requests: Vec<&Value> = chosen.iter().map(|&index| &encoded[index]).collect();
-            let body = json!({
-                "model": args.model, "deadline_ms": deadline.as_secs_f64() * 1e3, "min_accuracy": floor,
-                "on_late": "run", "requests": requests,
-            });
-            let labels = chosen.iter().map(|&index| examples[index].label).collect();
-            jobs.push(Offer { at: Duration::from_secs_f64(at), floor, labels, body: body.to_string().into() });
+            let fields = [
+                ("model", json!(args.model)),
+                ("deadline_ms", json!(deadline.as_secs_f64() * 1e3)),
+                ("min_accuracy", json!(floor)),
+                ("on_late", json!("run")),
+            ];
+            let fields = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            jobs.push(Offer { at: Duration::from_secs_f64(at), floor, fields, chosen });
         }
         ensure!(!jobs.is_empty(), "no job arrives in {} s at this load: try more --seconds", args.seconds);
-        Ok(Day { profile, profile_file, menu, jobs, deadline })
+        Ok(Day { fitting, menu, pool, jobs, deadline })
     }
 
     fn describe(&self, args: &DemoArgs) -> String {
@@ -147,13 +144,13 @@ impl Day {
             self.deadline.as_secs_f64() * 1e3,
             self.jobs.iter().map(|job| job.floor).fold(1.0, f64::min),
             self.jobs.iter().map(|job| job.floor).fold(0.0, f64::max),
-            self.profile.id,
+            self.fitting.profile.id,
         )
     }
 
     /// Offers every job at its time, whatever became of the ones before, and collects the answers.
     async fn live(&self, policy: &str, args: &DemoArgs) -> Result<Vec<Answer>> {
-        let profile = format!("{}={}", args.model, self.profile_file.display());
+        let profile = format!("{}={}", args.model, self.fitting.file.display());
         let words =
             ["serve", "--listen", "127.0.0.1:0", "--model", &args.model, "--policy", policy, "--profile", &profile];
         let server = Spawned::start(&words.map(String::from))?;
@@ -166,9 +163,10 @@ impl Day {
         let mut answers = Vec::new();
         for job in &self.jobs {
             tokio::time::sleep_until(start + job.at).await;
-            let (connection, body, progress) = (connection.clone(), job.body.clone(), progress.clone());
+            let (connection, progress) = (connection.clone(), progress.clone());
+            let job = self.pool.job(&job.fields, &job.chosen);
             answers.push(tokio::spawn(async move {
-                let answer = connection.submit(body, true).await;
+                let answer = connection.submit(job, true).await;
                 progress.inc(1);
                 answer
             }));
@@ -186,47 +184,12 @@ impl Day {
     async fn warm_up(&self, connection: &Connection) -> Result<()> {
         connection.ready().await?;
         for job in self.jobs.iter().take(3) {
-            let mut body: Value = serde_json::from_slice(&job.body)?;
-            body["deadline_ms"] = 60_000.into();
-            connection.submit(body.to_string().into(), true).await?.success()?;
+            let mut fields = job.fields.clone();
+            fields["deadline_ms"] = 60_000.into();
+            connection.submit(self.pool.job(&fields, &job.chosen), true).await?.success()?;
         }
         Ok(())
     }
-}
-
-/// The shipped profile, if this machine is about as fast as the one it was measured on; else a new one.
-fn fitting_profile(task: Task, assets: &Assets) -> Result<(Arc<Profile>, PathBuf)> {
-    let shipped = task.profile()?;
-    let examples = task.examples(assets, Part::Profile)?;
-    let mut model = zoo::load(task.name(), DeviceChoice::Auto)?;
-    let fit = profiler::fits_here(model.as_mut(), &shipped, &examples)?;
-    if fit.is_within(PROFILE_FITS) {
-        println!("The shipped profile fits this machine: a batch takes {:.2} of the time it says.", fit.ratio());
-        return Ok((Arc::new(shipped.to_core()?), task.profile_path()));
-    }
-    println!("A batch takes {:.2} of the time the shipped profile says, so the model is measured anew.", fit.ratio());
-    let settings = profiler::Settings { time_per_point: Duration::from_millis(500), ..Default::default() };
-    drop(model);
-    let measured = crate::profile::measure(task, DeviceChoice::Auto, &settings)?;
-    let path = std::env::temp_dir().join(format!("mosel-demo-{task}-{}.json", std::process::id()));
-    measured.write(&path)?;
-    Ok((Arc::new(measured.to_core()?), path))
-}
-
-/// A request as JSON writes it.
-fn encode(example: &Example, profile: &Profile) -> Value {
-    let input = |input: &Input| match input {
-        Input::Png(file) => json!({ "base64": STANDARD.encode(file) }),
-        Input::Text(text) => String::from_utf8_lossy(text).into(),
-        Input::Samples(samples) => json!(samples.as_ref()),
-    };
-    profile
-        .modalities
-        .iter()
-        .cloned()
-        .zip(example.request.inputs().iter().map(input))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
 }
 
 /// What one policy made of the day.
@@ -287,18 +250,20 @@ impl Report {
 
     fn count_served(&mut self, day: &Day, job: &Offer, body: &Value) -> Result<()> {
         let outputs = body["outputs"].as_array().context("a served job has outputs")?;
-        ensure!(outputs.len() == job.labels.len(), "expected {} outputs, {} came", job.labels.len(), outputs.len());
+        ensure!(outputs.len() == job.chosen.len(), "expected {} outputs, {} came", job.chosen.len(), outputs.len());
         let mut accuracy = 0.0;
-        for (output, &label) in outputs.iter().zip(&job.labels) {
+        for (output, &chosen) in outputs.iter().zip(&job.chosen) {
             let selection = output["modalities"].as_str().unwrap_or_default();
-            let selection = ModalitySet::parse(selection, &day.profile.modalities)
+            let selection = ModalitySet::parse(selection, &day.fitting.profile.modalities)
                 .map_err(|name| anyhow::anyhow!("the server used a modality {name:?} that the profile lacks"))?;
-            let profiled = day.profile.accuracy(selection).context("the server used a selection the profile lacks")?;
+            let profiled =
+                day.fitting.profile.accuracy(selection).context("the server used a selection the profile lacks")?;
             accuracy += profiled.mean();
             self.bounds.0 += profiled.interval().0;
             self.bounds.1 += profiled.interval().1;
             self.measured.samples += 1;
-            self.measured.correct += u32::from(output["class"].as_u64() == Some(label as u64));
+            let label = day.pool.label(chosen).map(|label| label as u64);
+            self.measured.correct += u32::from(label.is_some() && output["class"].as_u64() == label);
             match self.mix.iter_mut().find(|(known, _)| *known == selection) {
                 Some((_, count)) => *count += 1,
                 None => self.mix.push((selection, 1)),
@@ -359,7 +324,7 @@ const ROWS: [Row; 11] = [
     ("accuracy, profiled", |r, _| format!("{:.3}", r.profiled_accuracy())),
     ("  its 95 % bounds", |r, _| format!("{:.3} to {:.3}", r.bounds().0, r.bounds().1)),
     ("accuracy, measured", |r, _| format!("{:.3}", r.measured.mean())),
-    ("requests by modalities", |r, day| r.mix(&day.profile.modalities)),
+    ("requests by modalities", |r, day| r.mix(&day.fitting.profile.modalities)),
 ];
 
 fn table(reports: &[Report], day: &Day) -> Table {

@@ -6,6 +6,9 @@ pub mod connection;
 #[cfg(feature = "torch")]
 pub mod demo;
 pub mod explain;
+#[cfg(feature = "torch")]
+mod fitting;
+mod inputs;
 pub mod policy;
 pub mod replay;
 pub mod simulate;

@@ -1,7 +1,10 @@
 //! A server of one's own: `mosel serve` as a child process on a free port, stopped when dropped.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,33 +15,79 @@ pub struct Spawned {
     child: Child,
     /// Where it listens, as `http://127.0.0.1:PORT`.
     pub url: String,
+    words: Option<Words>,
 }
+
+/// The last lines that a server wrote to its standard error.
+#[derive(Debug)]
+struct Words {
+    lines: Arc<Mutex<VecDeque<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// Lines that are kept of what a muted server says.
+const MOST_LINES: usize = 20;
+/// Bytes that are kept of a line.
+const MOST_LINE_BYTES: u64 = 1000;
 
 impl Spawned {
     /// Starts this very program with `arguments` and waits until it says where it listens.
     pub fn start(arguments: &[String]) -> Result<Spawned> {
+        Spawned::launch(arguments, &[], false)
+    }
+
+    /// The same with these variables in its environment, and with its standard error kept instead of shown: the last
+    /// lines of it come with the error if it ends early.
+    pub fn start_muted(arguments: &[String], variables: &[(&str, String)]) -> Result<Spawned> {
+        Spawned::launch(arguments, variables, true)
+    }
+
+    fn launch(arguments: &[String], variables: &[(&str, String)], muted: bool) -> Result<Spawned> {
         let program = std::env::current_exe().context("finding this program")?;
         let mut child = Command::new(program)
             .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(if muted { Stdio::piped() } else { Stdio::inherit() })
             .spawn()
             .with_context(|| format!("starting mosel {}", arguments.join(" ")))?;
+        let words = child.stderr.take().map(Words::listen);
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut spawned = Spawned { child, url: String::new(), words };
         let mut line = String::new();
         loop {
             line.clear();
             if stdout.read_line(&mut line).context("reading what the server says")? == 0 {
-                let status = child.wait().context("waiting for the server")?;
-                bail!("the server stopped before it listened ({status})");
+                let status = spawned.child.wait().context("waiting for the server")?;
+                bail!("the server stopped before it listened ({status}){}", spawned.last_words());
             }
             if let Some(url) = line.trim().strip_prefix("listening on ") {
-                let url = url.to_owned();
+                spawned.url = url.to_owned();
                 // Whatever else it says is read, so that it never waits for a full pipe.
                 std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-                return Ok(Spawned { child, url });
+                return Ok(spawned);
             }
         }
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("looking after the server")
+    }
+
+    /// The last lines that it said, each on a line of its own below a colon; nothing if it said nothing or is not muted.
+    /// To be asked once it has ended: else it may be about to say more.
+    pub fn last_words(&mut self) -> String {
+        let Some(words) = &mut self.words else { return String::new() };
+        if let Some(reader) = words.reader.take_if(|_| matches!(self.child.try_wait(), Ok(Some(_)))) {
+            let _ = reader.join();
+        }
+        let lines = words.lines.lock().expect("nobody panics while keeping a line");
+        lines.iter().fold(String::new(), |words, line| {
+            let before = if words.is_empty() { ", and said last:" } else { "" };
+            format!("{words}{before}\n  {line}")
+        })
     }
 
     /// Processor time the server has used so far, in user and kernel mode.
@@ -53,19 +102,21 @@ impl Spawned {
         Ok(Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / per_second))
     }
 
-    /// Asks the server to finish what it accepted and to stop, and waits until it has.
-    pub fn stop(mut self) -> Result<()> {
+    /// Asks the server to finish what it accepted and to stop, and waits until it has. Returns its last words.
+    pub fn stop(mut self) -> Result<String> {
         self.terminate();
         let status = self.child.wait().context("waiting for the server")?;
         if !status.success() {
-            bail!("the server ended with {status}, expected success");
+            bail!("the server ended with {status}, expected success{}", self.last_words());
         }
-        Ok(())
+        Ok(self.last_words())
     }
 
-    fn terminate(&self) {
-        // SAFETY: the child has not been waited for, so its id is still its own.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+    fn terminate(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // SAFETY: the child has not been waited for, so its id is still its own.
+            unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        }
     }
 }
 
@@ -75,5 +126,63 @@ impl Drop for Spawned {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
+    }
+}
+
+impl Words {
+    /// Keeps the last lines that come from here, until nothing more does.
+    fn listen(from: impl Read + Send + 'static) -> Words {
+        let lines = Arc::new(Mutex::new(VecDeque::new()));
+        let kept = lines.clone();
+        let reader = std::thread::spawn(move || {
+            let mut from = BufReader::new(from);
+            while let Some(line) = next_line(&mut from) {
+                let mut lines = kept.lock().expect("nobody panics while keeping a line");
+                if lines.len() == MOST_LINES {
+                    lines.pop_front();
+                }
+                lines.push_back(line);
+            }
+        });
+        Words { lines, reader: Some(reader) }
+    }
+}
+
+/// The next line, of which the rest beyond the most bytes is skipped.
+fn next_line(from: &mut impl BufRead) -> Option<String> {
+    let mut line = Vec::new();
+    let read = from.by_ref().take(MOST_LINE_BYTES).read_until(b'\n', &mut line).ok()?;
+    if read == 0 {
+        return None;
+    }
+    if !line.ends_with(b"\n") {
+        from.skip_until(b'\n').ok()?;
+    }
+    Some(String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(text: String) -> Vec<String> {
+        let mut words = Words::listen(std::io::Cursor::new(text));
+        words.reader.take().unwrap().join().unwrap();
+        let lines = words.lines.lock().unwrap();
+        lines.iter().cloned().collect()
+    }
+
+    #[test]
+    fn the_last_lines_are_kept() {
+        assert_eq!(kept("one\ntwo".into()), ["one", "two"]);
+        let many: String = (0..25).map(|number| format!("line {number}\n")).collect();
+        let kept = kept(many);
+        assert_eq!((kept.len(), kept[0].as_str(), kept[19].as_str()), (20, "line 5", "line 24"));
+    }
+
+    #[test]
+    fn a_line_is_cut_and_the_next_one_is_whole() {
+        let kept = kept(format!("{}\nnext\n", "x".repeat(5000)));
+        assert_eq!((kept[0].len(), kept[1].as_str()), (1000, "next"));
     }
 }

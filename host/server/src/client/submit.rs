@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::connection::Connection;
+use super::connection::{Connection, Submission};
 
 /// Submits a job and prints what came of it, as JSON.
 #[derive(Debug, Args)]
@@ -43,7 +43,8 @@ pub struct SubmitArgs {
 pub fn run(args: &SubmitArgs) -> Result<()> {
     let job = job(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
-    let answer = runtime.block_on(Connection::new(&args.server)?.submit(job.to_string().into(), !args.no_wait))?;
+    let job = Submission::json(job.to_string());
+    let answer = runtime.block_on(Connection::new(&args.server)?.submit(job, !args.no_wait))?;
     println!("{}", serde_json::to_string_pretty(&answer.success()?)?);
     Ok(())
 }

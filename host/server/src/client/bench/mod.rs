@@ -4,6 +4,7 @@ mod evaluation;
 mod http;
 mod native;
 pub mod policy;
+mod serve;
 mod swaps;
 
 use anyhow::{Context, Result};
@@ -28,6 +29,8 @@ enum What {
     Figures(evaluation::FiguresArgs),
     /// The paper's claims as one table, simulated from measured profiles
     Headline(evaluation::HeadlineArgs),
+    /// A live server under a workload, as `mosel simulate` takes it: each job at its time, whatever became of the others
+    Serve(serve::ServeArgs),
     /// A bare hyper server that answers "ok"; what `http` compares with
     #[command(hide = true)]
     Hyper,
@@ -41,6 +44,7 @@ pub fn run(args: BenchArgs) -> Result<()> {
         What::Swaps(args) => swaps::run(&args),
         What::Figures(args) => evaluation::figures(&args),
         What::Headline(args) => evaluation::headline(&args),
+        What::Serve(args) => serve::run(&args),
         What::Hyper => runtime()?.block_on(http::bare_hyper()),
     }
 }

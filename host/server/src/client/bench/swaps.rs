@@ -8,20 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use mosel_conformance::Spread;
 use mosel_core::{ModelId, StrategyMatrix};
-use mosel_models::ProfileFile;
+use mosel_models::{InputKind, Modality, ProfileFile};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::super::connection::{Answer, Connection};
+use super::super::connection::{Answer, Connection, Submission};
+use super::super::inputs::Pool;
 use super::super::spawned::Spawned;
 
 /// What `mosel bench swaps` takes.
@@ -57,8 +55,6 @@ pub(super) struct SwapsArgs {
 }
 
 const PROFILE: &str = include_str!("../../../../../models/zoo/emoji/profile.json");
-/// The beginning of a PNG file of 8x8 pixels; a timed model reads no further.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x08\0\0\0\x08\x08\x06\0\0\0";
 /// The most jobs that one phase offers.
 const MOST_JOBS: usize = 1_000_000;
 
@@ -104,7 +100,7 @@ impl Drop for ProfileOnDisk {
 /// What every phase offers.
 struct Day {
     arrivals: Vec<Duration>,
-    job: Bytes,
+    job: Submission,
     deadline: Duration,
 }
 
@@ -128,13 +124,12 @@ impl Day {
         }
         ensure!(!arrivals.is_empty(), "no job arrives in {} s at this load: try more --seconds", args.seconds);
         let deadline = slowest.mul_f64(args.slack);
-        let request = json!({ "image": { "base64": STANDARD.encode(PNG) }, "text": "grinning face" });
-        let job = json!({
-            "model": "emoji",
-            "deadline_ms": deadline.as_secs_f64() * 1e3,
-            "requests": vec![request; args.requests as usize],
-        });
-        Ok(Day { arrivals, job: job.to_string().into(), deadline })
+        let image = Modality::new("image", InputKind::Png { max_side: 512 });
+        let pool = Pool::smallest(&[image, Modality::new("text", InputKind::Text { max_bytes: 256 })])?;
+        let fields = [("model", json!("emoji")), ("deadline_ms", json!(deadline.as_secs_f64() * 1e3))];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+        let job = pool.job(&fields, &vec![0; args.requests as usize]);
+        Ok(Day { arrivals, job, deadline })
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::{Value, json};
 
-use super::super::connection::{Answer, Connection};
+use super::super::connection::{Answer, Connection, escaped};
 
 /// Which server, and how to print what it says.
 #[derive(Debug, Args)]
@@ -282,24 +282,9 @@ fn counts(counts: &Value) -> String {
     counts.collect::<Vec<_>>().join(", ")
 }
 
-/// A name as a part of a path; which names there may be is for the server to say.
-fn escaped(name: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    name.bytes().map(byte).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_cannot_leave_its_place_in_a_path() {
-        assert_eq!(escaped("my-policy"), "my-policy");
-        assert_eq!(escaped("../policy?x"), "..%2Fpolicy%3Fx");
-    }
 
     #[test]
     fn what_a_server_does_not_say_is_left_out() {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::headline::Terms;
 use super::setting::{Subject, Traffic, contestants, finalists};
-use super::{accuracy, estimates, headline, load, modalities, page, precision, sensitivity, worked};
+use super::{accuracy, estimates, headline, live, load, modalities, page, precision, sensitivity, worked};
 use crate::client::simulate;
 use crate::client::simulated::Workbench;
 
@@ -36,6 +36,12 @@ pub(in super::super) struct FiguresArgs {
     /// Runs at every point, each with a seed of its own
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
+    /// A load to repeat on a live server here, with real inputs; may be given more than once
+    #[arg(long = "live", value_name = "LOAD")]
+    live: Vec<f64>,
+    /// Seconds of every live run
+    #[arg(long, default_value_t = 30.0)]
+    live_seconds: f64,
     /// No progress
     #[arg(long)]
     quiet: bool,
@@ -46,6 +52,9 @@ const LOADS: [f64; 9] = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0];
 
 pub(super) fn run(args: &FiguresArgs) -> Result<()> {
     ensure!((10.0..=1e6).contains(&args.jobs), "--jobs is {}, expected 10 to 1000000", args.jobs);
+    ensure!((1.0..=600.0).contains(&args.live_seconds), "--live-seconds is {}, expected 1 to 600", args.live_seconds);
+    let odd = args.live.iter().find(|load| !(0.01..=100.0).contains(*load));
+    ensure!(odd.is_none(), "--live is {odd:?}, expected loads from 0.01 to 100");
     let base = simulate::workload(args.workload.as_deref(), None, None)?;
     let subjects = Subject::all(&args.models)?;
     let workbench = Workbench::new()?;
@@ -84,6 +93,21 @@ pub(super) fn run(args: &FiguresArgs) -> Result<()> {
         calm.get_or_insert(sweep);
     }
     let calm = calm.context("expected calm traffic")?;
+    if !args.live.is_empty() {
+        let terms = live::Terms {
+            loads: &args.live,
+            base: &base,
+            seconds: args.live_seconds,
+            finalists: &finalists,
+            quiet: args.quiet,
+        };
+        let live = live::live(&subjects, &terms)?;
+        let (svg, section) = live.section();
+        folder.write("figure-5-live.svg", &svg)?;
+        pages.push(section);
+        numbers.extend(live.json());
+        floors_broken += live.floors_broken();
+    }
     let (svg, section) = accuracy::section(&plan, &calm);
     folder.write("figure-6.svg", &svg)?;
     pages.push(section);

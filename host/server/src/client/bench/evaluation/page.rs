@@ -11,7 +11,7 @@ pub(super) fn report(command: &str, machine: &str, date: &str, base: &Workload, 
         title: "Mosel: the evaluation, reproduced".into(),
         intro: vec![
             format!("Made by `{command}` on {date}, {machine}."),
-            "Everything but Figure 1 is simulated: the server's own scheduling core and its policies, in WebAssembly, in virtual \
+            "Everything but Figure 1, and what says live, is simulated: the server's own scheduling core and its policies, in WebAssembly, in virtual \
              time, on devices whose latencies are drawn from the measured profiles. Policies' time is their fuel. The same \
              command gives the same figures."
                 .into(),
