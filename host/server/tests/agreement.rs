@@ -30,7 +30,7 @@ const WORKLOAD: &str = r#"
 duration_s = 20.0
 [arrivals]
 kind = "poisson"
-load = 1.3
+load = 1.7
 [jobs]
 requests = { uniform = [2, 8] }
 slack = { uniform = [6.0, 18.0] }
