@@ -11,6 +11,7 @@ mod plans;
 mod questions;
 mod queue;
 mod queues;
+mod squeeze;
 mod turn;
 mod twin;
 mod wakes;
@@ -48,7 +49,7 @@ pub enum Law {
     Adopted,
     /// Any other answer is refused, whole, and for a true reason.
     RefusedPlan,
-    /// The squeeze makes moved jobs faster and saves every job that can be saved.
+    /// The squeeze takes the cheapest steps and saves every job that can be saved.
     Squeeze,
     /// One question a lane is out at most; asked again only after the queue changed; shown as it is.
     Question,
@@ -131,6 +132,7 @@ impl Laws {
             order::check(&turn)?;
             estimates::check(&turn)?;
             plans::check(&turn)?;
+            squeeze::check(&turn)?;
         }
         plans::check_strangers(moment)?;
         self.questions.check(moment)?;

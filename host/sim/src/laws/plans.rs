@@ -1,4 +1,4 @@
-//! Plans: what becomes of an answer, and of the jobs it and the squeeze decide about.
+//! Plans: what becomes of an answer, and of what was promised before it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,6 @@ const ROUNDING: f64 = 1e-9;
 
 pub(super) fn check(turn: &Turn<'_>) -> Result<(), Breach> {
     check_promises(turn)?;
-    check_squeeze(turn)?;
     let Some((snapshot, due)) = turn.question() else { return Ok(()) };
     match turn.moment.event {
         Event::Planned(plan, answer) if *plan == snapshot.plan => check_answer(turn, snapshot, answer),
@@ -67,27 +66,29 @@ fn check_promises(turn: &Turn<'_>) -> Result<(), Breach> {
     if slower || matches!(turn.moment.event, Event::BatchFailed(_)) {
         return Ok(());
     }
-    let behind = turn.before.on_time().count();
-    if turn.newcomer_place().is_some_and(|place| place < behind) {
-        return check_savable(turn);
-    }
+    check_savable(turn)?;
+    let overtaken = turn.newcomer_place().unwrap_or(usize::MAX);
     let dropped: Vec<JobId> = turn.given_up().collect();
-    for (waiting, before) in turn.before.finishes(turn.before.free_at(turn.moment.now)) {
+    for (place, (waiting, before)) in turn.before.finishes(turn.before.free_at(turn.moment.now)).enumerate() {
         let (id, deadline) = (waiting.id(), waiting.entry.job.deadline);
         if waiting.late || before > deadline {
             continue;
         }
         Law::Promise.demand(!dropped.contains(&id), || format!("job {id} would end at {before}, and is given up"))?;
         let after = turn.settled.finishes(turn.start).find(|(now, _)| now.id() == id).map(|(_, finish)| finish);
-        Law::Promise.demand(after.is_none_or(|after| after <= deadline), || {
+        // who is overtaken by a newcomer may have to be helped, and can be
+        Law::Promise.demand(place >= overtaken || after.is_none_or(|after| after <= deadline), || {
             format!("job {id}, due {deadline}, would have ended at {before} and now ends at {after:?}")
         })?;
     }
     Ok(())
 }
 
-/// A newcomer was taken in ahead of others: those that could be on time on their fastest strategies still can.
+/// Where a newcomer was taken in, those that could be on time on their fastest strategies still can.
 fn check_savable(turn: &Turn<'_>) -> Result<(), Breach> {
+    if turn.newcomer_place().is_none() {
+        return Ok(());
+    }
     let mut fastest = Duration::ZERO;
     let start = turn.before.free_at(turn.moment.now);
     let promised = turn.before.on_time().filter(|waiting| {
@@ -97,33 +98,6 @@ fn check_savable(turn: &Turn<'_>) -> Result<(), Breach> {
     let promised: Vec<JobId> = promised.map(Waiting::id).collect();
     let lost = turn.settled.lost(turn.start, &promised);
     Law::Promise.demand(lost.is_none(), || format!("job {lost:?} could be on time before a newcomer was taken in"))
-}
-
-/// The squeeze acts when an answer is no help, makes jobs faster, and saves every one that can be saved.
-fn check_squeeze(turn: &Turn<'_>) -> Result<(), Breach> {
-    let over = turn.question().is_some_and(|(snapshot, _)| turn.adopted().is_some() || turn.refused(snapshot.plan));
-    Law::Squeeze.demand(over || turn.squeezed().is_empty(), || {
-        format!("no answer was due on lane {}, and {:?} were squeezed", turn.lane, turn.squeezed())
-    })?;
-    for &(job, choice) in turn.squeezed() {
-        // a newcomer, or what has more left since a batch failed, had another menu before
-        let Some(before) = turn.before.find(job).filter(|_| !turn.is_put_back(job)) else { continue };
-        let now = before.table().and_then(|table| table.strategies.get(choice as usize));
-        let faster = now.is_some_and(|now| now.latency < before.latency);
-        let adopted = turn.adopted().is_some_and(|jobs| jobs.contains(&job));
-        Law::Squeeze.demand(faster || adopted, || {
-            format!("job {job} was squeezed to strategy {choice}, which is not faster: {:?}", before.entry)
-        })?;
-        if let Some(after) = turn.after.find(job) {
-            let told = before.table().map(|table| (table.id, choice)) == Some(after.entry.last_choice);
-            Law::Decided.demand(told && after.entry.decisions.last() == Some(&Decider::Squeeze), || {
-                format!("job {job} was squeezed to strategy {choice}, and is {:?}", after.entry)
-            })?;
-        }
-    }
-    let refused = turn.question().is_some_and(|(snapshot, _)| turn.refused(snapshot.plan));
-    let savable = turn.settled.savable(turn.start).filter(|_| refused);
-    Law::Squeeze.demand(savable.is_none(), || format!("job {savable:?} could be saved, and the squeeze does not"))
 }
 
 /// A question that is not answered in this step stays, times out, or is void.

@@ -170,8 +170,17 @@ impl<'a> Waiting<'a> {
 
     /// The mean accuracy of the whole job, as started and as planned.
     pub(super) fn accuracy(&self) -> f64 {
-        let planned = self.entry.steps.iter().map(|step| (step.modalities, step.requests));
-        (self.correct_started() + correct(self.matrix.profile(), planned)) / f64::from(self.entry.job.requests)
+        (self.correct_started() + self.correct_planned()) / f64::from(self.entry.job.requests)
+    }
+
+    /// Right answers expected of the requests that are left.
+    pub(super) fn correct_planned(&self) -> f64 {
+        self.correct(&self.entry.steps)
+    }
+
+    /// Right answers expected of these steps.
+    pub(super) fn correct(&self, steps: &[Step]) -> f64 {
+        correct(self.matrix.profile(), steps.iter().map(|step| (step.modalities, step.requests)))
     }
 
     /// The index that stands for its strategy in [`Waiting::table`].

@@ -1,0 +1,124 @@
+//! The squeeze: when it acts, and that it takes the cheapest steps until every job that can be saved is on time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mosel_core::{Action, Decider, Event, JobId, PlanError, StrategyTable};
+
+use super::queue::{Queue, Waiting};
+use super::turn::Turn;
+use super::{Breach, Law};
+
+pub(super) fn check(turn: &Turn<'_>) -> Result<(), Breach> {
+    check_occasion(turn)?;
+    turn.squeezed().iter().try_for_each(|&(job, choice)| check_move(turn, job, choice))?;
+    check_cheapest(turn)
+}
+
+/// It acts when an answer is no help, and then saves every job that can be saved.
+fn check_occasion(turn: &Turn<'_>) -> Result<(), Breach> {
+    let refused = turn.question().is_some_and(|(snapshot, _)| turn.refused(snapshot.plan));
+    Law::Squeeze.demand(refused || turn.adopted().is_some() || turn.squeezed().is_empty(), || {
+        format!("no answer was due on lane {}, and {:?} were squeezed", turn.lane, turn.squeezed())
+    })?;
+    let savable = turn.settled.savable(turn.start).filter(|_| refused);
+    Law::Squeeze.demand(savable.is_none(), || format!("job {savable:?} could be saved, and the squeeze does not"))
+}
+
+/// A moved job is faster than before, and on what was said.
+fn check_move(turn: &Turn<'_>, job: JobId, choice: u32) -> Result<(), Breach> {
+    // a newcomer, or what has more left since a batch failed, had another menu before
+    let Some(before) = turn.before.find(job).filter(|_| !turn.is_put_back(job)) else { return Ok(()) };
+    let Some(table) = before.table() else {
+        return Law::Squeeze.broken(format!("job {job} was squeezed, and has nothing left"));
+    };
+    let faster = table.strategies.get(choice as usize).is_some_and(|now| now.latency < before.latency);
+    let adopted = turn.adopted().is_some_and(|jobs| jobs.contains(&job));
+    Law::Squeeze.demand(faster || adopted, || {
+        format!("job {job} was squeezed to strategy {choice}, which is not faster: {:?}", before.entry)
+    })?;
+    let Some(after) = turn.after.find(job) else { return Ok(()) };
+    let told = after.entry.last_choice == (table.id, choice);
+    Law::Decided.demand(told && after.entry.decisions.last() == Some(&Decider::Squeeze), || {
+        format!("job {job} was squeezed to strategy {choice}, and is {:?}", after.entry)
+    })
+}
+
+/// Where an answer was refused, it moves whom the rule says, as far as the rule says.
+fn check_cheapest(turn: &Turn<'_>) -> Result<(), Breach> {
+    let refused = |action: &Action| matches!(action, Action::RefusePlan(_, error) if *error != PlanError::Late);
+    let Some(at) = turn.moment.actions.iter().position(refused) else { return Ok(()) };
+    let answered = matches!(turn.moment.event, Event::Planned(..));
+    // who is given up afterwards makes room for others, and the squeeze may act once more
+    if !answered || turn.moment.actions[at..].iter().any(|action| matches!(action, Action::GiveUp(_))) {
+        return Ok(());
+    }
+    let mut expected = Rule::read(&turn.judged).squeeze(turn);
+    let mut found = turn.squeezed().to_vec();
+    expected.sort_unstable();
+    found.sort_unstable();
+    Law::Squeeze.demand(expected == found, || format!("squeezed were {found:?}, the cheapest are {expected:?}"))
+}
+
+/// The rule, done slowly: for one deadline after another the step down that costs the least weighted accuracy a second.
+struct Rule<'a> {
+    jobs: Vec<Job<'a>>,
+}
+
+struct Job<'a> {
+    waiting: &'a Waiting<'a>,
+    table: Option<&'a Arc<StrategyTable>>,
+    latency: Duration,
+    /// Expected right answers of what is left.
+    correct: f64,
+    moved: Option<u32>,
+}
+
+impl<'a> Rule<'a> {
+    fn read(queue: &'a Queue<'a>) -> Rule<'a> {
+        let read = |waiting: &'a Waiting<'a>| Job {
+            waiting,
+            table: waiting.table(),
+            latency: waiting.latency,
+            correct: waiting.correct_planned(),
+            moved: None,
+        };
+        Rule { jobs: queue.on_time().map(read).collect() }
+    }
+
+    fn squeeze(mut self, turn: &Turn<'_>) -> Vec<(JobId, u32)> {
+        let (start, factor) = (turn.judged.free_at(turn.moment.now), turn.judged.factor);
+        for last in 0..self.jobs.len() {
+            let deadline = self.jobs[last].waiting.entry.job.deadline;
+            let fastest: Duration = self.jobs[..=last].iter().map(|job| job.waiting.fastest).sum();
+            if start.after(fastest, factor) > deadline {
+                continue;
+            }
+            while start.after(self.jobs[..=last].iter().map(|job| job.latency).sum(), factor) > deadline {
+                let steps = self.jobs[..=last].iter().enumerate().filter_map(|(at, job)| Some((job.next()?, at)));
+                let Some(((_, choice), at)) = steps.min_by(|a, b| a.0.0.total_cmp(&b.0.0)) else { break };
+                self.jobs[at].choose(choice);
+            }
+        }
+        self.jobs.iter().filter_map(|job| Some((job.waiting.id(), job.moved?))).collect()
+    }
+}
+
+impl Job<'_> {
+    /// The next faster strategy that keeps the floor, with what it costs.
+    fn next(&self) -> Option<(f64, u32)> {
+        let table = self.table?;
+        let choice = self.moved.or_else(|| self.waiting.current())?.checked_sub(1)?;
+        let strategy = table.strategy(choice);
+        let gained = self.latency.checked_sub(strategy.latency).filter(|gained| !gained.is_zero())?;
+        let lost = self.correct - strategy.accuracy * f64::from(self.waiting.left);
+        let cost = self.waiting.entry.job.weight * lost / gained.as_secs_f64();
+        self.waiting.keeps_floor(strategy.accuracy).then_some((cost, choice))
+    }
+
+    fn choose(&mut self, choice: u32) {
+        let Some(strategy) = self.table.map(|table| table.strategy(choice)) else { return };
+        (self.latency, self.correct) = (strategy.latency, self.waiting.correct(&strategy.steps));
+        self.moved = Some(choice);
+    }
+}
