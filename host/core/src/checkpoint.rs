@@ -3,6 +3,7 @@
 //! A scheduler that was resumed from a checkpoint does exactly what the one before would have done. What was written
 //! down may have been changed by others, so everything a scheduler relies on is checked when it is resumed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -87,6 +88,8 @@ pub struct EntryState {
     pub mix: Vec<(ModalitySet, u32)>,
 }
 
+/// Plans and batches are numbered from 1; no server lives so long.
+const MOST_NUMBERS: u64 = 1 << 62;
 const LONGEST_BATCH: Duration = Duration::from_secs(86_400);
 
 /// Why a checkpoint cannot be taken up.
@@ -99,6 +102,8 @@ pub enum CheckpointError {
         /// In the checkpoint.
         found: usize,
     },
+    /// So many questions or batches were never numbered.
+    Numbers(u64),
     /// A lane's correction is not a positive number.
     Correction(u32),
     /// Something about a job does not fit the models or itself.
@@ -133,6 +138,15 @@ impl Scheduler {
         if scheduler.lanes.len() != checkpoint.lanes.len() {
             let expected = scheduler.lanes.len() as u32;
             return Err(CheckpointError::Lanes { expected, found: checkpoint.lanes.len() });
+        }
+        if checkpoint.next_plan.max(checkpoint.next_batch) > MOST_NUMBERS {
+            return Err(CheckpointError::Numbers(checkpoint.next_plan.max(checkpoint.next_batch)));
+        }
+        let mut names = BTreeSet::new();
+        for entry in checkpoint.lanes.iter().flat_map(|lane| &lane.entries) {
+            if !names.insert(entry.job.id) {
+                return Err(CheckpointError::Job(entry.job.id, "it is there twice"));
+            }
         }
         scheduler.eager = checkpoint.eager;
         scheduler.next_plan = checkpoint.next_plan;
@@ -169,15 +183,22 @@ impl Lane {
         self.question = state.question.clone().map(|(snapshot, due)| Question { snapshot, due });
         self.entries = state.entries.iter().map(|entry| Entry::resume(entry, models)).collect::<Result<_, _>>()?;
         if let Some(RunningState { batch, started, profiled }) = state.running {
-            self.check_running(&batch)?;
+            self.check_running(&batch, models)?;
             self.running = Some(Running::new(batch, started, profiled));
         }
         Ok(())
     }
 
     /// A failed batch is put back to its job, which must have taken it for that.
-    fn check_running(&self, batch: &Batch) -> Result<(), CheckpointError> {
+    fn check_running(&self, batch: &Batch, models: &[Arc<StrategyMatrix>]) -> Result<(), CheckpointError> {
         let wrong = |what| Err(CheckpointError::Running(self.id, what));
+        let matrix = models.get(batch.model.0 as usize);
+        if !matrix.is_some_and(|matrix| is_measured(matrix.profile(), batch.modalities, batch.batch_size)) {
+            return wrong("its model was never measured like that");
+        }
+        if batch.lane != self.id {
+            return wrong("it is of another lane");
+        }
         if batch.requests == 0 || batch.requests > batch.batch_size {
             return wrong("a batch has 1 to batch_size requests");
         }
@@ -219,7 +240,8 @@ impl EntryState {
         if !self.mix.is_sorted_by(|a, b| a.0 < b.0) {
             return Err("the selections that were started are not in the order of their bits, each once");
         }
-        if !self.steps.iter().all(|step| measured(step.modalities)) || !self.mix.iter().all(|mix| measured(mix.0)) {
+        let steps = |step: &Step| is_measured(profile, step.modalities, step.batch_size);
+        if !self.steps.iter().all(steps) || !self.mix.iter().all(|mix| measured(mix.0)) {
             return Err("a selection was never measured");
         }
         let table_left = u32::try_from(end).ok().and_then(|left| matrix.table(left));
@@ -238,6 +260,11 @@ impl EntryState {
     }
 }
 
+fn is_measured(profile: &Profile, modalities: ModalitySet, batch_size: u32) -> bool {
+    let same = |m: &crate::Measurement| m.modalities == modalities && m.batch_size == batch_size;
+    profile.measurements.iter().any(same)
+}
+
 impl Entry {
     fn resume(state: &EntryState, models: &[Arc<StrategyMatrix>]) -> Result<Entry, CheckpointError> {
         let id = state.job.id;
@@ -252,6 +279,9 @@ impl fmt::Display for CheckpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lanes { expected, found } => write!(f, "the checkpoint is of {found} lanes, expected {expected}"),
+            Self::Numbers(number) => {
+                write!(f, "expected numbers of plans and batches up to {MOST_NUMBERS}, found {number}")
+            }
             Self::Correction(lane) => write!(f, "the correction of lane {lane} is not a positive number"),
             Self::Job(job, what) => write!(f, "job {job} of the checkpoint: {what}"),
             Self::Running(lane, what) => write!(f, "the batch on lane {lane} of the checkpoint: {what}"),

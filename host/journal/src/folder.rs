@@ -41,13 +41,16 @@ impl Folder {
 
     /// Begins another file, and removes the oldest beyond the most that are kept. Returns where it is.
     pub fn begin(&mut self, header: &Header) -> io::Result<PathBuf> {
-        self.flush()?;
-        self.file = None;
+        // whatever becomes of its end: nothing more may be written behind a gap
+        drop(self.file.take().map(|mut open| open.writer.flush()));
         let numbers = self.numbers()?;
         let next = numbers.last().map_or(1, |last| last + 1);
         let spare = (numbers.len() + 1).saturating_sub(self.most_files);
         for number in numbers.into_iter().take(spare) {
-            fs::remove_file(self.name(number))?;
+            match fs::remove_file(self.name(number)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         let name = self.name(next);
         let file = OpenOptions::new().write(true).create_new(true).open(&name)?;
@@ -89,7 +92,9 @@ impl Folder {
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name();
             let number = name.to_str().and_then(|name| name.strip_prefix("journal-")?.strip_suffix(".jsonl"));
-            numbers.extend(number.and_then(|digits| digits.parse::<u64>().ok()));
+            let number = number.and_then(|digits| digits.parse::<u64>().ok());
+            // files of other names are somebody else's
+            numbers.extend(number.filter(|number| Some(name.as_os_str()) == self.name(*number).file_name()));
         }
         numbers.sort_unstable();
         Ok(numbers)

@@ -81,7 +81,7 @@ impl<R: BufRead> Reader<R> {
         }
         self.number += 1;
         if bytes.pop_if(|last| *last == b'\n').is_none() {
-            if bytes.len() as u64 == MOST_LINE_BYTES - 1 || self.number == 1 {
+            if bytes.len() as u64 == MOST_LINE_BYTES || self.number == 1 {
                 return Err(self.wrong(format!("expected a line of at most {MOST_LINE_BYTES} bytes with an end")));
             }
             self.torn = true;

@@ -44,7 +44,16 @@ enum Record {
     Step(Time, Event, Vec<Action>),
     Policy(Time, Arc<PolicyTag>),
     /// What comes after this is about a scheduler in this state.
-    State(Box<Checkpoint>),
+    State(Box<Checkpoint>, Why),
+}
+
+/// Why a state is written down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The journal is full, or could not be written.
+    Full,
+    /// Steps before it are missing.
+    Gap,
 }
 
 /// Rows of queues (of a few hundred bytes) that may wait to be written down.
@@ -56,6 +65,8 @@ struct Historian {
     folder: Option<Folder>,
     header: Header,
     stories: Stories,
+    /// A state was asked for and has not come.
+    asked: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -76,7 +87,7 @@ impl Chronicle {
             desk: Mutex::default(),
             came: Condvar::new(),
             wants_state: AtomicBool::new(false),
-            historian: Mutex::new(Historian { folder, header, stories, metrics: metrics.clone() }),
+            historian: Mutex::new(Historian { folder, header, stories, asked: false, metrics: metrics.clone() }),
             metrics,
         });
         let historian = Arc::downgrade(&chronicle);
@@ -93,9 +104,10 @@ impl Chronicle {
 
     /// A step was taken.
     pub fn step(&self, scheduler: &Scheduler, now: Time, event: Event, actions: &[Action]) {
-        let rows = 1 + actions.iter().map(rows).sum::<usize>();
+        let rows = 1 + answered(&event) + actions.iter().map(rows).sum::<usize>();
         let mut desk = self.desk();
-        if desk.rows + rows > MOST_ROWS {
+        // an empty desk takes whatever comes: else a queue that is large enough could never be written down
+        if desk.rows > 0 && desk.rows + rows > MOST_ROWS {
             if !std::mem::replace(&mut desk.gap, true) {
                 self.metrics.journal_missed();
             }
@@ -104,11 +116,11 @@ impl Chronicle {
         desk.rows += rows;
         // the state is the one after this step
         if std::mem::take(&mut desk.gap) {
-            desk.records.push(Record::State(scheduler.checkpoint().into()));
+            desk.records.push(Record::State(scheduler.checkpoint().into(), Why::Gap));
         } else {
             desk.records.push(Record::Step(now, event, actions.to_vec()));
             if self.wants_state.swap(false, Ordering::Relaxed) {
-                desk.records.push(Record::State(scheduler.checkpoint().into()));
+                desk.records.push(Record::State(scheduler.checkpoint().into(), Why::Full));
             }
         }
         self.wake(desk);
@@ -121,11 +133,11 @@ impl Chronicle {
         self.wake(desk);
     }
 
-    /// What `look` sees of a job's story, if there is one; it is up to date.
-    pub fn story<T>(&self, job: JobId, look: impl FnOnce(&Story) -> T) -> Option<T> {
+    /// A job's story, up to date, if there is one. Blocks while what is left is written down.
+    pub fn story(&self, job: JobId) -> Option<Story> {
         let mut historian = self.historian();
         self.catch_up(&mut historian);
-        historian.stories.story(job).map(look)
+        historian.stories.story(job).cloned()
     }
 
     /// Writes down what is left. Nothing may happen after it.
@@ -193,7 +205,7 @@ impl Chronicle {
 const SOUND: &str = "nobody panics while writing down what happened";
 
 impl Historian {
-    /// The journal is full if it says so.
+    /// Another state is wanted if it says so.
     fn write_down(&mut self, record: Record) -> bool {
         match record {
             Record::Step(at, event, actions) => {
@@ -206,7 +218,10 @@ impl Historian {
                 let policy = self.header.policy.clone();
                 self.line(|| policy_line(at, &policy))
             }
-            Record::State(checkpoint) => {
+            Record::State(checkpoint, why) => {
+                if why == Why::Gap {
+                    self.stories.catch_up(&checkpoint);
+                }
                 self.begin(*checkpoint);
                 false
             }
@@ -214,24 +229,34 @@ impl Historian {
     }
 
     fn line(&mut self, line: impl FnOnce() -> String) -> bool {
-        let Some(folder) = self.folder.as_mut().filter(|folder| folder.is_open()) else { return false };
+        let Some(folder) = &mut self.folder else { return false };
+        if !folder.is_open() {
+            return self.ask();
+        }
         match folder.write(&line()) {
-            Ok(written) => written == Written::Full,
+            Ok(Written::Line) => false,
+            Ok(Written::Full) => self.ask(),
             Err(error) => {
                 self.metrics.journal_failed();
                 tracing::error!("the journal cannot be written, and is begun anew: {error}");
-                true
+                self.ask()
             }
         }
     }
 
+    /// Asks for a state, unless one is on its way.
+    fn ask(&mut self) -> bool {
+        !std::mem::replace(&mut self.asked, true)
+    }
+
     fn begin(&mut self, checkpoint: Checkpoint) {
+        self.asked = false;
         self.header.checkpoint = Some(checkpoint);
         self.header.written = Some(written());
         let Some(folder) = &mut self.folder else { return };
         if let Err(error) = folder.begin(&self.header) {
             self.metrics.journal_failed();
-            tracing::error!("no journal can be begun: {error}");
+            tracing::error!("no journal can be begun, and it is tried again: {error}");
         }
     }
 
@@ -262,10 +287,19 @@ fn in_place(tag: &PolicyTag) -> InPlace {
     InPlace { name: tag.name.clone(), hash: tag.hash.clone(), settings: tag.settings.clone() }
 }
 
+/// Rows of a policy's answer.
+fn answered(event: &Event) -> usize {
+    match event {
+        Event::Planned(_, Ok(proposal)) => proposal.assignments.len() + proposal.order.len(),
+        _ => 0,
+    }
+}
+
 fn rows(action: &Action) -> usize {
     match action {
         Action::Plan(snapshot) => snapshot.jobs.len(),
         Action::Adopt(_, jobs) => jobs.len(),
+        Action::Squeeze(_, moves) => moves.len(),
         _ => 0,
     }
 }

@@ -3,11 +3,19 @@
 use std::time::Duration;
 
 use mosel_core::PlanError;
-use mosel_journal::{By, Change, Chapter, Choice, Naming, Otherwise, Story};
+use mosel_journal::{By, Change, Chapter, Choice, Naming, Otherwise, Story, tell};
 use serde_json::{Value, json};
 
+/// A job's story as JSON: sentences for people, changes for programs.
+pub fn story(story: &Story, naming: &Naming) -> Value {
+    json!({
+        "id": naming.job(story.job.id), "ended": story.has_ended(), "sentences": tell(story, naming),
+        "changes": changes(story, naming), "left_out": story.left_out,
+    })
+}
+
 /// Every change in a job's story, oldest first; times are milliseconds after its arrival.
-pub fn changes(story: &Story, naming: &Naming) -> Vec<Value> {
+fn changes(story: &Story, naming: &Naming) -> Vec<Value> {
     let change = |chapter: &Chapter| match chapter {
         Chapter::Changed(change) => Some(view(story, change, naming)),
         _ => None,

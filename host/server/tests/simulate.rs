@@ -104,7 +104,7 @@ fn what_is_asked_for_wrongly_is_told() {
     assert!(complaint(&["simulate", "--model", "cat"]).contains("expected a model of the zoo (emoji, watch)"));
     assert!(complaint(&["simulate", "--policy", "lazy"]).contains("\"lazy\" came"));
     assert!(complaint(&["simulate", "--settings", "{\"gap\": 2}"]).contains("gap is 2"));
-    assert!(complaint(&["simulate", "--load", "-1"]).contains("load"));
+    assert!(complaint(&["simulate", "--load=-1"]).contains("arrivals.load is -1"));
     let two = ["simulate", "--policy", "exact", "--policy", "greedy", "--journal", "nowhere.jsonl"];
     assert!(complaint(&two).contains("a journal is of one run"));
     assert!(complaint(&["replay", &path(&folder, "nothing.jsonl")]).contains("opening the journal"));

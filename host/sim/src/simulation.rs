@@ -140,6 +140,11 @@ impl<'a, M: Mind> Simulation<'a, M> {
     fn take_up(&mut self) {
         let checkpoint = self.scheduler.checkpoint();
         self.wake_at = checkpoint.wake_at;
+        // whatever a device draws now, nothing happens before what has happened
+        let arrivals = checkpoint.lanes.iter().flat_map(|lane| lane.entries.iter().map(|entry| entry.arrival));
+        let started = checkpoint.lanes.iter().filter_map(|lane| Some(lane.running?.started));
+        let asked = checkpoint.lanes.iter().filter_map(|lane| Some(lane.question.as_ref()?.0.now));
+        self.not_before = arrivals.chain(started).chain(asked).max().unwrap_or(Time::START);
         for running in checkpoint.lanes.into_iter().filter_map(|lane| lane.running) {
             self.start(running.started, running.batch);
         }

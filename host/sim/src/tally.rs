@@ -78,15 +78,15 @@ impl Tally {
         if let Event::Submit(job) = event {
             self.arrived += 1;
             self.requests_arrived += u64::from(job.requests);
-            self.open.insert(job.id, (now, job.requests));
+            // a second job of the same name is refused, and is not the first
+            if !actions.iter().any(|action| matches!(action, Action::Refuse(..))) {
+                self.open.insert(job.id, (now, job.requests));
+            }
             self.arrivals = Some((self.arrivals.map_or(now, |(first, _)| first), now));
         }
         for action in actions {
             match action {
-                Action::Refuse(job, _) => {
-                    self.open.remove(job);
-                    self.refused += 1;
-                }
+                Action::Refuse(..) => self.refused += 1,
                 Action::Finish(outcome) => self.end(outcome),
                 Action::Plan(_) => self.asked += 1,
                 Action::Adopt(..) => self.adopted += 1,

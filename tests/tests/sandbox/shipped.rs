@@ -30,7 +30,8 @@ fn compare<P: mosel_sdk::Policy>(name: &str) -> usize {
         let mut policy = Policy::start(loaded.clone(), "{}", &catalog, SEED).unwrap();
         let answer = policy.decide(&snapshot).answer.unwrap();
         assert_eq!(policy.decide(&snapshot).answer, Ok(answer.clone()), "queue {seed}: two answers");
-        let native = queue::native(&catalog, &snapshot).snapshot();
+        let mut native = queue::native(&catalog, &snapshot).snapshot();
+        native.now = snapshot.now.micros();
         let native = mosel_sdk::test::decide_seeded::<P>("{}", &native, SEED).unwrap();
         assert_eq!(assignments(&answer), native_assignments(&native), "queue {seed}: native and Wasm differ");
         changed += usize::from(!answer.assignments.is_empty());

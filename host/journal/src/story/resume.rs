@@ -20,6 +20,15 @@ impl Stories {
         stories
     }
 
+    /// Something was missed; this is how things are now. Jobs that ended meanwhile have no story, those that came have one
+    /// that begins here.
+    pub fn catch_up(&mut self, checkpoint: &Checkpoint) {
+        self.running.clear();
+        self.questions.clear();
+        self.waiting.clear();
+        self.take_up(checkpoint);
+    }
+
     fn take_up(&mut self, checkpoint: &Checkpoint) {
         for (lane, state) in (0..).zip(&checkpoint.lanes) {
             for entry in &state.entries {

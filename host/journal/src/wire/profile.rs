@@ -77,6 +77,8 @@ impl From<&StrategyMatrix> for ModelLine {
     }
 }
 
+/// A day: times of whole queues are added up.
+const LONGEST_BATCH_NS: u64 = 86_400_000_000_000;
 /// The largest jobs that a journal may be about: tables are computed when it is read.
 const MOST_REQUESTS: u32 = 4096;
 
@@ -91,6 +93,11 @@ impl ModelLine {
                 modalities.len(),
                 measurements.len()
             ));
+        }
+        if let Some(longest) =
+            measurements.iter().map(|m| m.mean_ns).max().filter(|longest| *longest > LONGEST_BATCH_NS)
+        {
+            return Err(format!("model {name}: expected batches of a day at most, found {longest} ns"));
         }
         let measurements = measurements.into_iter().map(Measurement::from).collect();
         let profile = Profile { id: profile_id, model: name, modalities, measurements };

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mosel_core::JobId;
-use mosel_journal::{Naming, Seen, Stories, replay, tell};
-use serde_json::{Value, json};
+use mosel_core::{Checkpoint, JobId, Scheduler};
+use mosel_journal::{Naming, Seen, Stories, replay};
+use serde_json::Value;
 
 use super::connection::Connection;
 use super::replay::{journals, open};
@@ -50,31 +50,30 @@ async fn from_server(args: &ExplainArgs) -> Result<Value> {
     answer.success()
 }
 
-/// The last journal that tells of the job has the most of its story.
+/// From file to file, as long as one goes on where the other ended; the last server that knew such a job is meant.
 fn from_journals(args: &ExplainArgs) -> Result<Value> {
     let path = args.journal.as_ref().context("expected a journal")?;
-    let mut found = None;
+    let (mut found, mut before): (Option<Value>, Option<(Checkpoint, Stories)>) = (None, None);
     for path in journals(path)? {
         let (header, mut reader) = open(&path)?;
-        let mut stories = Stories::resume(&header, usize::MAX);
-        let see = |seen: Seen<'_>| match seen {
-            Seen::Step { at, event, actions, .. } => stories.take(at, event, actions),
+        let goes_on =
+            before.take().filter(|(end, _)| header.checkpoint.as_ref() == Some(end)).map(|(_, stories)| stories);
+        let mut stories = goes_on.unwrap_or_else(|| Stories::resume(&header, usize::MAX));
+        let mut end = None;
+        let replayed = replay(&header, &mut reader, |seen| match seen {
+            Seen::Step { scheduler, at, event, actions } => {
+                stories.take(at, event, actions);
+                end = Some(scheduler.clone());
+            }
             Seen::Policy(policy) => stories.policy_changed(&policy.name),
-        };
-        let replayed = replay(&header, &mut reader, see).with_context(|| path.display().to_string())?;
+        });
+        let replayed = replayed.with_context(|| path.display().to_string())?;
         if let Some(difference) = replayed.difference {
             bail!("expected a journal of this version's scheduler, {} differs:\n{difference}", path.display());
         }
         let naming = Naming::new("j-", &header.models);
-        found = stories
-            .story(args.job)
-            .map(|story| {
-                json!({
-                    "id": naming.job(args.job), "ended": story.has_ended(), "sentences": tell(story, &naming),
-                    "changes": explained::changes(story, &naming), "left_out": story.left_out,
-                })
-            })
-            .or(found);
+        found = stories.story(args.job).map(|story| explained::story(story, &naming)).or(found);
+        before = end.map(|end: Scheduler| (end.checkpoint(), stories));
     }
     found.with_context(|| format!("there is no job j-{} in {}", args.job.0, path.display()))
 }

@@ -119,6 +119,9 @@ fn compare(args: &ReplayArgs) -> Result<()> {
     ensure!(past.happened.arrived > 0, "no job came while {} was written", path.display());
     let workbench = Workbench::new()?;
     let as_it_was = past.contestant(&workbench);
+    if let Err(error) = &as_it_was {
+        eprintln!("mosel: what happened is not simulated beside: {error:#}");
+    }
     let again = as_it_was.as_ref().ok().map(|policy| past.live(policy, &Whatif::default())).transpose()?;
     let policy = match &args.policy {
         None => as_it_was?,
@@ -141,10 +144,11 @@ fn compare(args: &ReplayArgs) -> Result<()> {
     columns.extend(again.as_ref().map(|again| column(format!("simulated: {recorded}"), again)));
     columns.push(column(whatif.describe(&policy.label), &otherwise));
     if args.json {
+        eprintln!("{}", past.describe(&whatif));
         columns.iter().for_each(|column| println!("{}", row(column)));
         return Ok(());
     }
-    println!("{}", past.describe());
+    println!("{}", past.describe(&whatif));
     println!("{}", comparison(&columns));
     Ok(())
 }

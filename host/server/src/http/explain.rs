@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use mosel_journal::{Naming, Story, tell};
-use serde_json::{Value, json};
+use mosel_journal::Naming;
+use serde_json::Value;
 
 use super::jobs::parse_id;
-use super::refusal::wire_id;
 use super::{App, Fault};
 use crate::explained;
 
@@ -16,14 +15,11 @@ use crate::explained;
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, Fault> {
     let service = app.service()?;
     let job = parse_id(&id)?;
-    let models: Vec<_> = service.models.iter().map(|model| model.matrix.clone()).collect();
-    let naming = Naming::new("j-", &models);
-    let look = |story: &Story| {
-        json!({
-            "id": wire_id(job), "ended": story.has_ended(), "sentences": tell(story, &naming),
-            "changes": explained::changes(story, &naming), "left_out": story.left_out,
-        })
-    };
+    let chronicle = service.chronicle.clone();
+    // it may have to write to a disk first
+    let story = tokio::task::spawn_blocking(move || chronicle.story(job)).await;
+    let story = story.map_err(|error| Fault::internal(error.to_string()))?;
     let unknown = || Fault::not_found("unknown_job", format!("there is no story of a job {id}, or it ended long ago"));
-    service.chronicle.story(job, look).map(Json).ok_or_else(unknown)
+    let models: Vec<_> = service.models.iter().map(|model| model.matrix.clone()).collect();
+    story.map(|story| Json(explained::story(&story, &Naming::new("j-", &models)))).ok_or_else(unknown)
 }

@@ -82,8 +82,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// For people: sizes, deadlines, floors, and what is not as usual.
-    /// One sentence for figures and reports.
+    /// One sentence for figures and reports: sizes, deadlines, floors, and what is not as usual.
     pub fn describe(&self) -> String {
         let deadline = match &self.deadline {
             Deadline::Slack(slack) => format!("{slack} times its own time"),

@@ -110,7 +110,7 @@ impl Past {
     }
 
     /// One paragraph on what the journal is of, and what is not as it was.
-    pub(crate) fn describe(&self) -> String {
+    pub(crate) fn describe(&self, whatif: &Whatif) -> String {
         let Header { config, models, policy, .. } = &self.header;
         let names: Vec<&str> = models.iter().map(|matrix| matrix.profile().model.as_str()).collect();
         let mut words = format!(
@@ -122,8 +122,11 @@ impl Past {
             if config.lanes == 1 { "" } else { "s" },
             policy.name
         );
-        if self.header.checkpoint.is_some() {
-            words += " Jobs that waited when the journal begins are there too, and are not counted.";
+        let other_lanes = whatif.lanes.is_some_and(|lanes| lanes != config.lanes);
+        match self.header.checkpoint {
+            Some(_) if other_lanes => words += " Jobs that waited when the journal begins are not in the what-if.",
+            Some(_) => words += " Jobs that waited when the journal begins are there too, and are not counted.",
+            None => {}
         }
         if self.changes > 0 {
             words +=

@@ -60,6 +60,15 @@ pub(super) fn run(args: &FiguresArgs) -> Result<()> {
     let workbench = Workbench::new()?;
     let all = contestants(&workbench)?;
     let finalists = finalists(&workbench)?;
+    for (name, path) in &args.reduced {
+        let file = mosel_models::ProfileFile::read(path)?;
+        let fits = subjects.iter().any(|subject| subject.name == *name && file.modalities == subject.file.modalities);
+        ensure!(
+            fits,
+            "--reduced {name}={}: expected a profile of a model that takes part, with its modalities",
+            path.display()
+        );
+    }
     let seeds: Vec<u64> = (1..=args.seeds).collect();
     let folder = Folder::new(&args.out)?;
     let mut pages = vec![page::definitions()];
@@ -155,6 +164,7 @@ pub(super) fn run(args: &FiguresArgs) -> Result<()> {
     folder.write("figures.jsonl", &lines)?;
     println!("{}", headline::last_line(&rows));
     println!("floors broken in all runs: {floors_broken}");
+    ensure!(floors_broken == 0, "{floors_broken} floors were broken: see {}", args.out.display());
     println!("figures and report.html are in {}", args.out.display());
     Ok(())
 }

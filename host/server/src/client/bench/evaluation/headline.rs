@@ -36,6 +36,8 @@ pub(in super::super) struct HeadlineArgs {
 
 /// A job in a hundred may be late, dropped, refused or failed.
 const FEW: f64 = 0.01;
+/// Loads that are searched.
+const LIMITS: (f64, f64) = (1.0 / 32.0, 32.0);
 /// The load at which the baseline has collapsed.
 const MOST: f64 = 0.7;
 /// Loads at which it is told how much of them is served.
@@ -91,6 +93,7 @@ impl Terms<'_> {
         let loads = [self.highest(world, &finalists[0])?, self.highest(world, &finalists[1])?];
         progress.set_message(format!("{name}: looking for where the baseline collapses"));
         let heavy = self.search(world, &finalists[0], MOST)?;
+        let heavy = if heavy.is_finite() { heavy } else { LIMITS.1 };
         let both = |load| -> Result<[Outcome; 2]> {
             Ok([self.outcome(world, &finalists[0], load)?, self.outcome(world, &finalists[1], load)?])
         };
@@ -111,15 +114,17 @@ impl Terms<'_> {
         self.search(world, contestant, FEW)
     }
 
-    /// The load at which violations reach this share, by bisection, to 1 %.
+    /// The load at which violations reach this share, by bisection, to 1 %; not a number if they do so nowhere or
+    /// everywhere from 1/32 to 32.
     fn search(&self, world: &World, contestant: &Contestant, violations: f64) -> Result<f64> {
-        let (mut low, mut high) = (1.0 / 32.0, 32.0);
+        let (mut low, mut high) = LIMITS;
         while high / low > 1.01 {
             let middle = f64::sqrt(low * high);
             let outcome = self.outcome(world, contestant, middle)?;
             if mean(&outcome.violations) <= violations { low = middle } else { high = middle }
         }
-        Ok(if violations == FEW { low } else { high })
+        let found = low > LIMITS.0 && high < LIMITS.1;
+        Ok(if found { if violations == FEW { low } else { high } } else { f64::NAN })
     }
 
     fn outcome(&self, world: &World, contestant: &Contestant, load: f64) -> Result<Outcome> {
@@ -132,6 +137,7 @@ impl Terms<'_> {
         for (tally, window) in run_all("", &runs, true)? {
             outcome.take(&tally, window);
         }
+        ensure!(outcome.floors_broken == 0, "{} floors were broken at load {load}", outcome.floors_broken);
         Ok(outcome)
     }
 }
@@ -178,7 +184,7 @@ impl Headline {
             ),
             ("completion ratio (paper: 11)".into(), format!("{:.1}", self.jct_ratio())),
             ("mean accuracy there".into(), format!("{:.4} / {:.4}", mean(&baseline.accuracy), mean(&ours.accuracy))),
-            ("mean floor asked there".into(), format!("{:.4}", mean(&ours.floors))),
+            ("mean floor of the jobs served there".into(), format!("{:.4}", mean(&ours.floors))),
         ];
         for (load, shares) in SHARES.iter().zip(&self.shares) {
             lines.push((format!("served as asked at {load} times the capacity"), pair(*shares)));
@@ -206,8 +212,8 @@ fn table(rows: &[Headline]) -> Table {
 
 /// The geometric mean over models, beside the aims.
 pub(super) fn last_line(rows: &[Headline]) -> String {
-    let logarithms: f64 = rows.iter().map(|row| row.throughput_ratio().ln()).sum();
-    let overall = (logarithms / rows.len().max(1) as f64).exp();
+    let ratios: Vec<f64> = rows.iter().map(Headline::throughput_ratio).filter(|ratio| ratio.is_finite()).collect();
+    let overall = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
     let broken: usize = rows.iter().map(Headline::floors_broken).sum();
     format!("throughput at 1 % violations over the baseline, geometric mean: {overall:.2}; floors broken: {broken}")
 }

@@ -104,7 +104,7 @@ impl Live {
         }
         .svg();
         let caption =
-            "Figure 5, live. The same jobs, simulated (dashed) and on a live server with real inputs. The simulated \
+            "Figure 5, live. The same workload and seed, simulated (dashed) and on a live server with real inputs. The simulated \
                        device is as the profile says; the live one is as it was on that day."
                 .into();
         let section = Section {

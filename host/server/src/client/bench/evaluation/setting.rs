@@ -121,7 +121,8 @@ impl Traffic {
         let capacity = workload.capacity(&world.offered())?;
         match &self.shape {
             Shape::Own(kind) => {
-                workload.duration_s = jobs / capacity;
+                // the least that a workload may last
+                workload.duration_s = (jobs / capacity).max(0.001);
                 workload.arrivals.kind = kind(workload.duration_s);
             }
             Shape::Recorded(trace, seconds) => {
