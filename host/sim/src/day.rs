@@ -1,5 +1,6 @@
 //! A day: all that a simulation begins with, as plain data, so that it can be drawn, kept, shrunk and lived again.
 
+mod answers;
 mod draw;
 mod lines;
 mod log;
@@ -7,7 +8,6 @@ mod menu;
 mod text;
 mod whims;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use mosel_core::{Config, Latency, ModelId, Profile, Scheduler, StrategyMatrix, T
 
 pub use self::log::Log;
 pub use self::whims::{Mood, Whims};
-use crate::{Devices, Law, Laws, Outside, Simulation, Stuck, Watcher};
+use crate::{Devices, Law, Laws, Outside, Simulation, Stuck, Thought, Watcher};
 
 /// The most requests that a job of a day may have; larger ones are refused.
 pub const MOST_REQUESTS: u32 = 16;
@@ -41,6 +41,8 @@ pub struct Day {
     pub moods: Vec<(Mood, u32)>,
     /// The policy is asked after every change.
     pub eager: bool,
+    /// What it answers to the first questions, whatever its moods.
+    pub answers: Vec<Thought>,
     /// What happens from outside, by ascending time.
     pub events: Vec<(Time, Outside)>,
 }
@@ -61,17 +63,18 @@ pub struct Broken {
 impl Day {
     /// Lives through it under the laws.
     pub fn live(&self) -> Result<Log, Broken> {
-        let mut log = Log::default();
-        let mut laws = Laws::new(self.nobody_may_be_late());
-        let lived = catch_unwind(AssertUnwindSafe(|| self.live_with((&mut log, &mut laws))));
-        let ended = lived.map_err(|panic| (Law::Panic, Time::NEVER, panic_words(panic.as_ref()))).and_then(|lived| {
-            let moods = lived.map_err(|stuck| broken_by(&stuck, &laws))?;
-            laws.check_end().map_err(|words| (laws.broken().unwrap_or(Law::End), Time::NEVER, words))?;
-            Ok(moods)
-        });
+        let (mut log, mut laws) = (Log::default(), Laws::new(self.nobody_may_be_late()));
+        let scheduler = self.scheduler();
+        let mut whims = self.whims(&scheduler);
+        let lived = catch_unwind(AssertUnwindSafe(|| self.live_with(scheduler, &mut whims, (&mut log, &mut laws))));
+        let ended = match lived {
+            Err(panic) => Err((Law::Panic, Time::NEVER, panic_words(panic.as_ref()))),
+            Ok(Err(stuck)) => Err(broken_by(&stuck, &laws)),
+            Ok(Ok(_)) => laws.check_end().map_err(|words| (laws.broken().unwrap_or(Law::End), Time::NEVER, words)),
+        };
         match ended {
-            Ok(moods) => {
-                self.count(&moods, &mut log);
+            Ok(()) => {
+                self.count(whims.counts(), &mut log);
                 Ok(log)
             }
             Err((law, at, words)) => Err(Broken { law, at, words, log }),
@@ -92,9 +95,22 @@ impl Day {
     /// Lives through it without looking; only the log is kept.
     pub fn relive(&self) -> Result<Log, Stuck> {
         let mut log = Log::default();
-        let moods = self.live_with(&mut log)?;
-        self.count(&moods, &mut log);
+        let scheduler = self.scheduler();
+        let mut whims = self.whims(&scheduler);
+        self.live_with(scheduler, &mut whims, &mut log)?;
+        self.count(whims.counts(), &mut log);
         Ok(log)
+    }
+
+    /// The same day, with every answer that the policy gives written out: it stays the same when moods are drawn in
+    /// another way.
+    pub fn written_out(&self) -> Day {
+        let mut laws = Laws::new(self.nobody_may_be_late());
+        let scheduler = self.scheduler();
+        let mut whims = self.whims(&scheduler);
+        // a day that ends early has its answers until then
+        let _ = catch_unwind(AssertUnwindSafe(|| self.live_with(scheduler, &mut whims, &mut laws)));
+        Day { answers: whims.into_given(), ..self.clone() }
     }
 
     /// Nothing is in the way of keeping every promise: estimates are exact, nothing is in reserve that could be used
@@ -106,18 +122,25 @@ impl Day {
             && self.config.policy_budget.is_zero()
             && self.moods.iter().all(|(mood, weight)| mood.never_helps() || *weight == 0)
             && self.moods.iter().any(|(_, weight)| *weight > 0)
+            && self.answers.iter().all(|thought| thought.answer.is_err())
             && !self.events.iter().any(|(_, outside)| fault(outside))
     }
 
-    pub(crate) fn live_with(&self, watcher: impl Watcher) -> Result<BTreeMap<Mood, u64>, Stuck> {
-        let scheduler = self.scheduler();
-        let whims = Whims::new(&self.moods, self.eager, scheduler.catalog().clone(), self.seed);
-        let mut simulation = Simulation::new(scheduler, self.devices(), whims, self.events.iter().cloned());
-        simulation.run(watcher)?;
-        Ok(simulation.mind().counts().clone())
+    pub(crate) fn live_with(
+        &self,
+        scheduler: Scheduler,
+        whims: &mut Whims,
+        watcher: impl Watcher,
+    ) -> Result<Time, Stuck> {
+        Simulation::new(scheduler, self.devices(), whims, self.events.iter().cloned()).run(watcher)
     }
 
-    fn scheduler(&self) -> Scheduler {
+    pub(crate) fn whims(&self, scheduler: &Scheduler) -> Whims {
+        let script = self.answers.iter().cloned();
+        Whims::new(&self.moods, self.eager, scheduler.catalog().clone(), self.seed).with_script(script)
+    }
+
+    pub(crate) fn scheduler(&self) -> Scheduler {
         let profile = Arc::new(self.profile.clone());
         let matrix = StrategyMatrix::new(ModelId(0), profile, MOST_REQUESTS).expect("a day's profile is sound");
         Scheduler::new(self.config.clone(), vec![Arc::new(matrix)])

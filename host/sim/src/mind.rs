@@ -26,6 +26,24 @@ pub trait Mind {
     fn observe(&mut self, _outcomes: &[Outcome]) {}
 }
 
+impl<M: Mind> Mind for &mut M {
+    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
+        (**self).decide(snapshot)
+    }
+
+    fn eager(&self) -> bool {
+        (**self).eager()
+    }
+
+    fn wants_outcomes(&self) -> bool {
+        (**self).wants_outcomes()
+    }
+
+    fn observe(&mut self, outcomes: &[Outcome]) {
+        (**self).observe(outcomes);
+    }
+}
+
 /// An answer, and what it cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thought {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Config, Job, OnLate, Time};
+use mosel_core::{Config, Job, OnLate, Proposal, Time};
 
 use crate::{Day, Mood, Outside};
 
@@ -23,6 +23,10 @@ fn shrink_within(tries: u32, day: &Day, is_wrong: impl FnMut(&Day) -> bool) -> D
         return day.clone();
     }
     while shrinking.drop_events() | shrinking.simplify_machine() | shrinking.simplify_events() | shrinking.hurry() {}
+    let written_out = shrinking.day.written_out();
+    if shrinking.take(|day| *day = written_out) {
+        while shrinking.simplify_answers() | shrinking.simplify_events() {}
+    }
     shrinking.day
 }
 
@@ -101,6 +105,26 @@ impl<F: FnMut(&Day) -> bool> Shrinking<F> {
         simpler
     }
 
+    /// Answers less, and sooner; the last answers are not needed at all.
+    fn simplify_answers(&mut self) -> bool {
+        let mut simpler = self.take(|day| day.moods = vec![(Mood::Unmoved, 1)]) | self.take(|day| day.seed = 0);
+        for at in (0..self.day.answers.len()).rev() {
+            simpler |= at + 1 == self.day.answers.len() && self.take(|day| drop(day.answers.pop()));
+        }
+        for at in 0..self.day.answers.len() {
+            simpler |= self.take(|day| day.answers[at].answer = Ok(Proposal::default()));
+            simpler |= self.take(|day| day.answers[at].took = Duration::ZERO);
+            for simplify in ANSWER {
+                simpler |= self.take(|day| {
+                    if let Ok(proposal) = &mut day.answers[at].answer {
+                        simplify(proposal);
+                    }
+                });
+            }
+        }
+        simpler
+    }
+
     /// Leaves out the time before an event, or half of it, or what it has beside whole milliseconds.
     fn hurry(&mut self) -> bool {
         let mut shorter = false;
@@ -154,6 +178,14 @@ const JOB: [fn(&mut Job); 8] = [
     |job| job.on_late = OnLate::Run,
     |job| job.deadline = Time::NEVER,
     |job| job.deadline = Time::from_millis(job.deadline.micros().div_ceil(1000)),
+];
+
+/// What makes an answer simpler.
+const ANSWER: [fn(&mut Proposal); 4] = [
+    |proposal| proposal.order.clear(),
+    |proposal| proposal.assignments.truncate(proposal.assignments.len().saturating_sub(1)),
+    |proposal| proposal.objective = None,
+    |proposal| proposal.bound = None,
 ];
 
 fn to_lanes(day: &mut Day, lanes: u32) {

@@ -117,6 +117,15 @@ fn a_day_reads_back_from_its_text() {
     }
 }
 
+#[test]
+fn a_day_whose_answers_are_written_out_is_the_same() {
+    for seed in 0..200 {
+        let day = Day::draw(seed);
+        let lived = |day: &Day| day.relive().map(|log| log.text);
+        assert_eq!(lived(&day.written_out()), lived(&day), "seed {seed}");
+    }
+}
+
 /// What became of many days.
 #[derive(Default)]
 struct Lived {

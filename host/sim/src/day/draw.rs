@@ -84,6 +84,7 @@ impl Hand {
             seed,
             moods,
             eager: self.chance(0.4),
+            answers: Vec::new(),
             events: Vec::new(),
         }
     }

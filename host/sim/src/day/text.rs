@@ -5,6 +5,7 @@
 //! failures 0.1               the share of batches that fail; default 0
 //! seed 7                     what times, failures and moods are drawn with; default 0
 //! mind sensible 3 lies 1     moods of the policy, with weights; default unmoved 1
+//! answer 3ms 1@2 order 7 1   what the policy answers to the first questions, an answer a line, before it has moods
 //! at 3ms pace 1 until 9ms 5  lane 1 takes five times as long until then; inf: every batch fails
 //! at 4ms jump 12ms           the clock jumps
 //! at 5ms install             the policy is put in place once more
@@ -18,8 +19,9 @@ use std::time::Duration;
 use mosel_core::scenario::{External, Scenario, Scripted, number, span};
 use mosel_core::{Job, ModelId, OnLate, Profile, Time};
 
+use super::answers::{read_answer, write_answer};
 use super::{Day, Mood};
-use crate::{Outside, Pace};
+use crate::{Outside, Pace, Thought};
 
 /// The most lanes that a day may have.
 const MOST_LANES: u32 = 64;
@@ -62,6 +64,10 @@ impl Day {
         writeln!(text, "mind{}", moods.concat())?;
         if self.eager {
             writeln!(text, "eager")?;
+        }
+        for thought in &self.answers {
+            write_answer(text, thought)?;
+            writeln!(text)?;
         }
         self.events.iter().try_for_each(|(at, outside)| {
             write!(text, "at {at} ")?;
@@ -111,6 +117,7 @@ struct Reading {
     failures: f64,
     seed: u64,
     moods: Vec<(Mood, u32)>,
+    answers: Vec<Thought>,
     /// One an `at` line: the time, and what happens unless the scenario knows.
     events: Vec<(Time, Option<Outside>)>,
 }
@@ -123,6 +130,7 @@ impl Reading {
             ["failures", share] => self.failures = within(share, 0.0..=1.0)?,
             ["seed", seed] => self.seed = number(seed)?,
             ["mind", ref moods @ ..] => self.moods = read_moods(moods)?,
+            ["answer", took, ref what @ ..] => self.answers.push(read_answer(took, what)?),
             ["at", at, ref what @ ..] => {
                 let at = Time::START + span(at)?;
                 if self.events.last().is_some_and(|(last, _)| *last > at) {
@@ -161,8 +169,18 @@ impl Reading {
         // both are in the order of the text
         let events = self.events.into_iter().filter_map(|(at, own)| Some((at, own.or_else(|| known.next())?)));
         let profile = Profile { id: "day".into(), ..profile };
-        let (spread, failures, seed) = (self.spread, self.failures, self.seed);
-        Ok(Day { profile, config, factor: device, spread, failures, seed, moods, eager, events: events.collect() })
+        Ok(Day {
+            profile,
+            config,
+            factor: device,
+            spread: self.spread,
+            failures: self.failures,
+            seed: self.seed,
+            moods,
+            eager,
+            answers: self.answers,
+            events: events.collect(),
+        })
     }
 }
 
@@ -203,6 +221,8 @@ fn time_of(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mosel_core::{JobId, Proposal};
+
     use super::*;
 
     const TOY: &str = "modalities video audio\nmeasure audio 1 4ms 137/200\nmeasure video+audio 1 10ms 157/200\n";
@@ -216,11 +236,22 @@ mod tests {
     fn what_a_day_has_beside_a_scenario_is_read() {
         let day = Day::parse(&format!(
             "{TOY}spread 0.2\nfailures 0.1\nseed 7\nmind sensible 3 lies 1\n\
+             answer 3ms 1@2 7@0 order 7 1 objective 2 bound NaN\nanswer 0ms\nanswer 1ms fails\n\
              at 1ms submit 1\nat 1ms pace 1 until 9ms 5\nat 1ms cancel 1\nat 4ms jump 12ms\nat 5ms install\n"
         ))
         .expect("the day reads");
         assert_eq!((day.spread, day.failures, day.seed), (0.2, 0.1, 7));
         assert_eq!(day.moods, [(Mood::Sensible, 3), (Mood::Lies, 1)]);
+        let [first, second, third] = &day.answers[..] else { panic!("{:?}", day.answers) };
+        let proposal = first.answer.as_ref().expect("it does not fail");
+        assert_eq!(
+            (first.took, &proposal.assignments[..]),
+            (Duration::from_millis(3), &[(JobId(1), 2), (JobId(7), 0)][..])
+        );
+        assert_eq!((&proposal.order[..], proposal.objective), (&[JobId(7), JobId(1)][..], Some(2.0)));
+        assert!(proposal.bound.is_some_and(f64::is_nan) && second.answer == Ok(Proposal::default()));
+        assert!(third.answer.is_err());
+        assert_eq!(Day::parse(&day.to_text()).map(|day| day.to_text()), Ok(day.to_text()));
         let pace = Pace { from: Time::from_millis(1), until: Time::from_millis(9), factor: 5.0 };
         assert!(matches!(day.events[0].1, Outside::Submit(_)));
         assert_eq!(day.events[1], (Time::from_millis(1), Outside::Pace(1, pace)));
@@ -242,6 +273,10 @@ mod tests {
             ("failures 2", "expected a number from 0 to 1, found 2"),
             ("mind sensible", "expected moods with their weights, such as sensible 3 lies 1"),
             ("mind merry 1", "expected one of sensible, unmoved, silent, slow, traps, lies, garbage, found \"merry\""),
+            (
+                "answer 3ms order 1 7@0",
+                "7@0: expected fails, or JOB@STRATEGY, order, objective and bound in this order",
+            ),
             ("at 0ms pace 0 until 9ms -1", "expected a pace above 0, at most 1000, or inf, found -1"),
             ("at 0ms jump far", "expected a time such as 12ms or 300us, found \"far\""),
             ("at 0ms dance", "expected submit, cancel or fail"),

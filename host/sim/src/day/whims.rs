@@ -1,6 +1,6 @@
 //! Whims: a policy with moods, from sensible to malicious, by a seeded stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -43,6 +43,10 @@ pub struct Whims {
     random: ChaCha8Rng,
     /// How often it was in which mood.
     counts: BTreeMap<Mood, u64>,
+    /// What it answers before it has moods.
+    script: VecDeque<Thought>,
+    /// What it answered so far.
+    given: Vec<Thought>,
 }
 
 impl Mood {
@@ -60,12 +64,38 @@ impl Whims {
     /// A policy with these moods, each as often as its weight says; unmoved if there is none of a positive weight.
     pub fn new(moods: &[(Mood, u32)], eager: bool, catalog: Catalog, seed: u64) -> Whims {
         let (moods, random) = (moods.to_vec(), stream(seed, "whims"));
-        Whims { moods, eager, catalog, seed, random, counts: BTreeMap::new() }
+        let (counts, script, given) = (BTreeMap::new(), VecDeque::new(), Vec::new());
+        Whims { moods, eager, catalog, seed, random, counts, script, given }
+    }
+
+    /// The same policy, which answers this first.
+    pub fn with_script(self, script: impl IntoIterator<Item = Thought>) -> Whims {
+        Whims { script: script.into_iter().collect(), ..self }
     }
 
     /// How often it was in which mood.
     pub fn counts(&self) -> &BTreeMap<Mood, u64> {
         &self.counts
+    }
+
+    /// All that it answered.
+    pub(super) fn into_given(self) -> Vec<Thought> {
+        self.given
+    }
+
+    fn think(&mut self, snapshot: &Snapshot) -> Thought {
+        self.random = stream(self.seed ^ fingerprint(snapshot), "whims");
+        let (mood, budget) = (self.mood(), snapshot.budget);
+        *self.counts.entry(mood).or_insert(0) += 1;
+        match mood {
+            Mood::Sensible => Thought { took: self.share_of(budget, -0.5, 0.9), answer: Ok(self.sensible(snapshot)) },
+            Mood::Unmoved => Thought { took: Duration::ZERO, answer: Ok(Proposal::default()) },
+            Mood::Silent => Thought { took: budget * 2 + Duration::from_micros(1), answer: Ok(Proposal::default()) },
+            Mood::Slow => Thought { took: self.share_of(budget, 0.5, 1.5), answer: Ok(self.sensible(snapshot)) },
+            Mood::Traps => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Err(self.failure(budget)) },
+            Mood::Lies => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.lie(snapshot)) },
+            Mood::Garbage => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.garbage(snapshot)) },
+        }
     }
 
     fn mood(&mut self) -> Mood {
@@ -172,7 +202,7 @@ impl Whims {
 
     fn share_of(&mut self, budget: Duration, least: f64, most: f64) -> Duration {
         let share = self.random.random_range(least..=most);
-        if share <= 0.0 { Duration::ZERO } else { scale(budget, share) }
+        if share <= 0.0 { Duration::ZERO } else { Duration::from_micros(scale(budget, share).as_micros() as u64) }
     }
 
     fn table(&self, row: &JobRow) -> &StrategyTable {
@@ -182,18 +212,9 @@ impl Whims {
 
 impl Mind for Whims {
     fn decide(&mut self, snapshot: &Snapshot) -> Thought {
-        self.random = stream(self.seed ^ fingerprint(snapshot), "whims");
-        let (mood, budget) = (self.mood(), snapshot.budget);
-        *self.counts.entry(mood).or_insert(0) += 1;
-        match mood {
-            Mood::Sensible => Thought { took: self.share_of(budget, -0.5, 0.9), answer: Ok(self.sensible(snapshot)) },
-            Mood::Unmoved => Thought { took: Duration::ZERO, answer: Ok(Proposal::default()) },
-            Mood::Silent => Thought { took: budget * 2 + Duration::from_micros(1), answer: Ok(Proposal::default()) },
-            Mood::Slow => Thought { took: self.share_of(budget, 0.5, 1.5), answer: Ok(self.sensible(snapshot)) },
-            Mood::Traps => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Err(self.failure(budget)) },
-            Mood::Lies => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.lie(snapshot)) },
-            Mood::Garbage => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.garbage(snapshot)) },
-        }
+        let thought = self.script.pop_front().unwrap_or_else(|| self.think(snapshot));
+        self.given.push(thought.clone());
+        thought
     }
 
     fn eager(&self) -> bool {

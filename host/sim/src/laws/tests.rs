@@ -43,7 +43,9 @@ fn check(law: Law, forge: fn(&mut Vec<Action>)) {
     let mut forged = 0;
     for seed in 0..DAYS {
         let mut forger = Forger { laws: Laws::new(false), forge, forged: None, events: 0 };
-        let ended = Day::draw(seed).live_with(&mut forger);
+        let day = Day::draw(seed);
+        let scheduler = day.scheduler();
+        let ended = day.live_with(day.scheduler(), &mut day.whims(&scheduler), &mut forger);
         assert_eq!(ended.is_err(), forger.forged.is_some(), "seed {seed}: {:?}", ended.err());
         if forger.forged.is_some() {
             assert_eq!(forger.laws.broken(), Some(law), "seed {seed}: {:?}", ended.err());
