@@ -6,17 +6,17 @@
 //! completion counts from when it was *due*, so that a client or a wire that falls behind shows as latency.
 //!
 //! Where to start reading: [`drive`]; then `offers.rs` (what is sent), `generator.rs` (when), `client.rs` (how each job
-//! is seen through), `fate.rs` and `account.rs` (what became of it). `subject.rs` is the model, `house.rs` the server.
+//! is seen through), `fate.rs` and `account.rs` (what became of it). `subject.rs` is the model, `server.rs` the server.
 
 mod account;
 mod client;
 mod fate;
 mod generator;
-mod house;
 mod meters;
 mod offers;
 mod progress;
 mod report;
+mod server;
 mod subject;
 
 use std::path::PathBuf;
@@ -29,11 +29,11 @@ use mosel_sim::Workload;
 
 use super::super::simulate;
 use account::Account;
-use house::House;
 use meters::Meters;
 use offers::Offers;
 use progress::Progress;
 use report::Run;
+use server::Server;
 use subject::{Model, Subject};
 
 /// What `mosel bench serve` takes.
@@ -103,41 +103,40 @@ pub(super) fn run(args: &ServeArgs) -> Result<()> {
 /// One run on a server that is there.
 fn theirs(args: &ServeArgs, url: &str, workload: &Workload, runs: &mut Vec<Run>) -> Result<()> {
     let model = Model::theirs(&args.model, args.timed)?;
-    finish(args, runs, on(House::connect(url), args, &model, workload)?);
+    finish(args, runs, on(Server::connect(url)?, args, &model, workload)?);
     Ok(())
 }
 
 /// A run for each policy, on a server of its own.
 fn ours(args: &ServeArgs, workload: &Workload, runs: &mut Vec<Run>) -> Result<()> {
-    let policies = args.policies.iter().map(|policy| house::Policy::find(policy)).collect::<Result<Vec<_>>>()?;
+    let policies = args.policies.iter().map(|policy| server::Policy::find(policy)).collect::<Result<Vec<_>>>()?;
     let model = Model::find(&args.model, args.timed, |words| args.say(words))?;
     for policy in &policies {
         let journal = args.journal.as_ref().map(|folder| match policies.len() {
             1 => folder.clone(),
             _ => folder.join(policy.name()),
         });
-        let orders = house::Orders { policy, model: &model, lanes: args.lanes, journal };
-        finish(args, runs, on(House::start(&orders), args, &model, workload)?);
+        let orders = server::Orders { policy, model: &model, lanes: args.lanes, journal };
+        finish(args, runs, on(Server::start(&orders)?, args, &model, workload)?);
     }
     Ok(())
 }
 
 /// Everything on one server, which is stopped afterwards if it is ours.
-fn on(house: Result<House>, args: &ServeArgs, model: &Model, workload: &Workload) -> Result<Run> {
-    let mut house = house?;
-    match super::runtime()?.block_on(drive(&mut house, args, model, workload)) {
-        Ok(run) => house.close(args.quiet).map(|()| run),
-        Err(error) => Err(house.explain(error)),
+fn on(mut server: Server, args: &ServeArgs, model: &Model, workload: &Workload) -> Result<Run> {
+    match super::runtime()?.block_on(drive(&mut server, args, model, workload)) {
+        Ok(run) => server.close(args.quiet).map(|()| run),
+        Err(error) => Err(server.explain(error)),
     }
 }
 
 /// Draws the jobs for what is served there, offers them, and counts what comes back.
-async fn drive(house: &mut House, args: &ServeArgs, model: &Model, workload: &Workload) -> Result<Run> {
-    let label = house.settle().await?;
-    args.say(&format!("{label} decides at {}", house.url()));
-    let subject = Arc::new(Subject::ask(&house.connection, model.name()).await?);
+async fn drive(server: &mut Server, args: &ServeArgs, model: &Model, workload: &Workload) -> Result<Run> {
+    let label = server.settle().await?;
+    args.say(&format!("{label} decides at {}", server.url()));
+    let subject = Arc::new(Subject::ask(&server.connection, model.name()).await?);
     let offered = subject.offered(args.lanes);
-    let misfit = || format!("the workload and the model {} at {}", model.name(), house.url());
+    let misfit = || format!("the workload and the model {} at {}", model.name(), server.url());
     let load = workload.load(&offered).with_context(misfit)?;
     let arrivals = workload.draw(&offered, args.seed).with_context(misfit)?;
     ensure!(!arrivals.is_empty(), "no job arrives in {} s: try more --seconds or a higher --load", workload.duration_s);
@@ -149,12 +148,13 @@ async fn drive(house: &mut House, args: &ServeArgs, model: &Model, workload: &Wo
     let inputs = model.inputs(&subject)?;
     let offers = Arc::new(Offers::new(model.name(), &arrivals, workload, inputs, args.seed));
     let mut account = Account::new(offers.clone(), subject.clone());
-    client::warm_up(&house.connection, &offers, account.longest_job()).await?;
-    let before = Meters::read(&house.connection).await?;
+    client::warm_up(&server.connection, &offers, account.longest_job()).await?;
+    let before = Meters::read(&server.connection).await?;
     let mut progress = Progress::new(&label, offers.len(), args.quiet);
-    generator::offer(house, &mut account, &mut progress).await?;
+    let offered = generator::offer(server, &mut account, &mut progress).await;
     progress.finish();
-    let during = Meters::read(&house.connection).await?.since(&before);
+    offered?;
+    let during = Meters::read(&server.connection).await?.since(&before);
     let window = Duration::from_secs_f64(workload.duration_s);
     Run::new(label, subject, (load, window), &account, &during)
 }

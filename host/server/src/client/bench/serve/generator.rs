@@ -14,9 +14,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::account::{Account, Heard};
 use super::client::Client;
-use super::house::House;
 use super::offers::Offers;
 use super::progress::Progress;
+use super::server::Server;
 
 /// Time for the first connections before the first job is due.
 const HEAD_START: Duration = Duration::from_millis(50);
@@ -26,17 +26,17 @@ const MOST_JOBS_OF_SILENCE: u32 = 5;
 
 /// Offers all jobs of the account and enters what becomes of each. Ends early if the server has ended, with an error, or
 /// if it has said nothing for long; then those without an answer are left so.
-pub(super) async fn offer(house: &mut House, account: &mut Account, progress: &mut Progress) -> Result<()> {
+pub(super) async fn offer(server: &mut Server, account: &mut Account, progress: &mut Progress) -> Result<()> {
     let offers = account.offers().clone();
     let start = Instant::now() + HEAD_START;
     let (answers, mut heard) = unbounded_channel();
     let sending =
-        Sending { offers: offers.clone(), client: Client::new(house.connection.clone()).into(), start, answers };
+        Sending { offers: offers.clone(), client: Client::new(server.connection.clone()).into(), start, answers };
     let (on, off) = channel();
     let handle = Handle::current();
     let clock = move || keep_time(&sending, &off, &handle);
     let clock = std::thread::Builder::new().name("generator".into()).spawn(clock).context("starting the generator")?;
-    let collected = collect(house, account, progress, &mut heard, start).await;
+    let collected = collect(server, account, progress, &mut heard, start).await;
     // which is what the thread stops at
     drop(on);
     let _ = clock.join();
@@ -78,7 +78,7 @@ impl Sending {
 }
 
 async fn collect(
-    house: &mut House,
+    server: &mut Server,
     account: &mut Account,
     progress: &mut Progress,
     heard: &mut UnboundedReceiver<Heard>,
@@ -97,13 +97,13 @@ async fn collect(
                 last = last.max(Instant::now());
             }
             _ = ticks.tick() => {
-                house.check(account)?;
-                progress.show(house, account, start).await;
+                server.check(account)?;
+                progress.show(server, account, start).await;
                 if last.elapsed() > patience {
                     break;
                 }
             }
         }
     }
-    house.check(account)
+    server.check(account)
 }

@@ -88,3 +88,56 @@ impl Offers {
         self.inputs.job(&fields, chosen)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mosel_core::{JobId, ModelId};
+    use mosel_models::{InputKind, Modality};
+
+    use super::*;
+
+    fn offers(on_late: OnLate) -> Offers {
+        let mut workload = Workload::default();
+        workload.jobs.tenants = vec![("alice".into(), 1.0)];
+        let at = Time::from_micros(1_500_250);
+        let job = Job {
+            id: JobId(1),
+            model: ModelId(0),
+            requests: 2,
+            deadline: at + Duration::from_micros(70_125),
+            min_accuracy: 0.123456789,
+            weight: 2.5,
+            tenant: Tenant::named("alice"),
+            on_late,
+        };
+        let inputs = Pool::smallest(&[Modality::new("text", InputKind::Text { max_bytes: 9 })]).unwrap();
+        Offers::new("toy", &[Arrival { at, job }], &workload, inputs, 1)
+    }
+
+    fn written(job: &Submission) -> Value {
+        serde_json::from_slice(&job.body).unwrap()
+    }
+
+    #[test]
+    fn a_body_says_what_the_workload_says_with_the_deadline_after_the_arrival() {
+        let expected = json!({
+            "model": "toy", "deadline_ms": 70.125, "min_accuracy": 0.123456789, "priority": 2.5, "on_late": "drop",
+            "tenant": "alice", "requests": [{ "text": "x" }, { "text": "x" }],
+        });
+        assert_eq!(written(&offers(OnLate::Drop).body(0)), expected);
+        assert_eq!(written(&offers(OnLate::Run).body(0))["on_late"], "run");
+    }
+
+    #[test]
+    fn a_patient_body_has_its_time_and_no_floor() {
+        let body = written(&offers(OnLate::Run).patient_body(0, Duration::from_secs(60)));
+        assert_eq!((&body["deadline_ms"], &body["min_accuracy"]), (&json!(60_000.0), &json!(0.0)));
+    }
+
+    #[test]
+    fn nobodys_jobs_name_no_tenant() {
+        let mut offers = offers(OnLate::Run);
+        offers.jobs[0].job.tenant = Tenant::default();
+        assert_eq!(written(&offers.body(0))["tenant"], Value::Null);
+    }
+}

@@ -7,8 +7,8 @@ use mosel_sim::Tally;
 
 use super::super::super::simulated::percentile;
 use super::account::Account;
-use super::house::House;
 use super::meters::Meters;
+use super::server::Server;
 
 /// A line that is written over again and again; nothing without a terminal.
 pub(super) struct Progress {
@@ -22,22 +22,22 @@ impl Progress {
     /// Of a run of so many jobs.
     pub(super) fn new(label: &str, jobs: usize, quiet: bool) -> Progress {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(jobs as u64) };
-        let style = ProgressStyle::with_template("{prefix} {bar:20} {pos}/{len} answered, {msg}");
+        let style = ProgressStyle::with_template("{prefix}: {pos}/{len} answered, {wide_msg}");
         bar.set_style(style.expect("the template is sound"));
         bar.set_prefix(label.to_owned());
         Progress { bar }
     }
 
     /// Writes the line anew.
-    pub(super) async fn show(&mut self, house: &House, account: &Account, start: Instant) {
+    pub(super) async fn show(&mut self, server: &Server, account: &Account, start: Instant) {
         if self.bar.is_hidden() {
             return;
         }
         let tally = account.so_far(start.elapsed());
-        let meters = tokio::time::timeout(SOON, Meters::read(&house.connection)).await;
+        let meters = tokio::time::timeout(SOON, Meters::read(&server.connection)).await;
         let waiting = meters.ok().and_then(Result::ok).map(|meters| meters.waiting);
-        self.bar.set_position(account.heard() as u64);
         self.bar.set_message(words(&tally, waiting));
+        self.bar.set_position(account.heard() as u64);
     }
 
     /// Takes the line away.

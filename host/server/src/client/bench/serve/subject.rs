@@ -236,3 +236,6 @@ pub(super) fn millis(millis: f64) -> Result<Duration> {
     ensure!((0.0..=1e15).contains(&micros), "expected milliseconds from 0 on, {millis} came");
     Ok(Duration::from_micros(micros as u64))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use super::account::Account;
 use super::subject::Model;
 
 /// A server, and how to talk to it.
-pub(super) struct House {
+pub(super) struct Server {
     /// To it.
     pub(super) connection: Connection,
     url: String,
@@ -43,21 +43,21 @@ pub(super) struct Policy {
 /// A server that drops its connections since it ends has ended after so long.
 const ENDING: Duration = Duration::from_secs(1);
 
-impl House {
+impl Server {
     /// A server of our own, which listens; its models may still be loading.
-    pub(super) fn start(orders: &Orders<'_>) -> Result<House> {
+    pub(super) fn start(orders: &Orders<'_>) -> Result<Server> {
         let mut variables = vec![("MOSEL_QUEUE__LANES", orders.lanes.to_string())];
         if std::env::var_os("MOSEL_LOG").is_none() {
             variables.push(("MOSEL_LOG", "warn".into()));
         }
         let spawned = Spawned::start_muted(&orders.flags(), &variables)?;
         let url = spawned.url.clone();
-        Ok(House { connection: Connection::new(&url)?, url, spawned: Some(spawned) })
+        Ok(Server { connection: Connection::new(&url)?, url, spawned: Some(spawned) })
     }
 
     /// The server there.
-    pub(super) fn connect(url: &str) -> Result<House> {
-        Ok(House { connection: Connection::new(url)?, url: url.into(), spawned: None })
+    pub(super) fn connect(url: &str) -> Result<Server> {
+        Ok(Server { connection: Connection::new(url)?, url: url.into(), spawned: None })
     }
 
     /// Where it is.
@@ -82,7 +82,7 @@ impl House {
 
     /// Why something went wrong: that our own server has ended says more than that nobody answers.
     pub(super) fn explain(mut self, error: Error) -> Error {
-        let silent = error.chain().any(|cause| cause.is::<hyper_util::client::legacy::Error>());
+        let silent = error.chain().any(<dyn std::error::Error>::is::<hyper_util::client::legacy::Error>);
         let Some(spawned) = self.spawned.as_mut().filter(|_| silent) else { return error };
         let give_up = Instant::now() + ENDING;
         while Instant::now() < give_up {
