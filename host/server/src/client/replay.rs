@@ -73,9 +73,9 @@ fn verify(args: &ReplayArgs) -> Result<()> {
         let replayed = replay(&header, &mut reader, |_| {}).with_context(|| path.display().to_string())?;
         different |= replayed.difference.is_some();
         if args.json {
-            println!("{}", as_json(&path, &replayed))
+            println!("{}", as_json(&path, &replayed));
         } else {
-            println!("{}", in_words(&path, &header, &replayed))
+            println!("{}", in_words(&path, &header, &replayed));
         }
     }
     if different {

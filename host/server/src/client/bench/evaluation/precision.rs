@@ -21,9 +21,13 @@ use crate::client::simulated::Contestant;
 /// How much faster the made-up profile is: about what bf16 gives a transformer on a CPU that has it.
 const MADE_UP: f64 = 0.5;
 
+/// A line each: its name, and what came of every load.
+type Curves = Vec<(String, Vec<Outcome>)>;
+
+/// By model: its name, whether its reduced profile was measured, and its lines.
 pub(super) struct Precision {
     loads: Vec<f64>,
-    models: Vec<(String, bool, Vec<(String, Vec<Outcome>)>)>,
+    models: Vec<(String, bool, Curves)>,
 }
 
 pub(super) struct Terms<'a> {
@@ -82,7 +86,7 @@ pub(super) fn live(subjects: &[Subject], terms: &Terms<'_>) -> Result<Precision>
 
 impl Precision {
     pub(super) fn section(&self) -> (String, Section) {
-        let panel = |(model, measured, curves): &(String, bool, Vec<(String, Vec<Outcome>)>)| Panel {
+        let panel = |(model, measured, curves): &(String, bool, Curves)| Panel {
             title: format!("{model}{}", if *measured { "" } else { " (reduced precision made up: half the time)" }),
             series: curves.iter().map(|(name, outcomes)| self.series(name, outcomes)).collect(),
             references: vec![Reference { text: "capacity".into(), at: Position::X(1.0) }],
