@@ -4,9 +4,9 @@
 //! is all the rest: arrivals, the scheduler in its driver, the policy in its sandbox, threads, sockets, and how it is
 //! counted. This is the one test that takes real time: some 45 seconds.
 //!
-//! Bounds are what a machine of two cores kept while two other processes took both of them half of the time or all of it
-//! (violations 0.047, completion 7 %, accuracy 0.0004 apart; on its own 0.009, 1 % and 0.0001). Devices that take 1.3
-//! times as long are 0.17 and more apart in violations and 30 % in completion: the test tries that they are told apart.
+//! Bounds are wide enough for a machine of two cores that others use too: a policy that is cut off there for lack of a
+//! processor is squeezed for, which costs the baseline a little accuracy. Devices that take 1.3 times as long are further
+//! apart in violations or completion: the test tries that they are told apart.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 /// Apart by at most: the share of jobs that were not served as asked.
 const VIOLATIONS: f64 = 0.07;
 /// The mean accuracy of what was served.
-const ACCURACY: f64 = 0.002;
+const ACCURACY: f64 = 0.01;
 /// The mean completion time, as a share of the simulated one.
 const COMPLETION: f64 = 0.15;
 
