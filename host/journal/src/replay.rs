@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use mosel_core::{Action, Event, Scheduler, Time};
+use mosel_core::{Action, Checkpoint, Event, Scheduler, Time};
 use serde_json::Value;
 
 use crate::line::actions_text;
@@ -19,6 +19,8 @@ pub struct Replayed {
     pub torn: bool,
     /// The first step that came out otherwise; the replay ends there.
     pub difference: Option<Difference>,
+    /// The scheduler's state at the end.
+    pub end: Checkpoint,
 }
 
 /// A step that did not do what is written.
@@ -64,7 +66,8 @@ pub fn replay<R: BufRead>(
 ) -> Result<Replayed, JournalError> {
     let wrong = |expected| JournalError::Line { line: 1, expected };
     let mut scheduler = header.scheduler().map_err(wrong)?;
-    let mut replayed = Replayed { steps: 0, span: None, torn: false, difference: None };
+    let end = scheduler.checkpoint();
+    let mut replayed = Replayed { steps: 0, span: None, torn: false, difference: None, end };
     while let Some(line) = reader.next() {
         let (at, event, actions) = match line? {
             Line::Step { at, event, actions } => (at, event, actions),
@@ -83,6 +86,7 @@ pub fn replay<R: BufRead>(
         see(Seen::Step { scheduler: &scheduler, at, event: &event, actions: &came });
     }
     replayed.torn = reader.torn();
+    replayed.end = scheduler.checkpoint();
     Ok(replayed)
 }
 

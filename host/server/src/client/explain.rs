@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mosel_core::{Checkpoint, JobId, Scheduler};
+use mosel_core::{Checkpoint, JobId};
 use mosel_journal::{Naming, Seen, Stories, replay};
 use serde_json::Value;
 
@@ -59,12 +59,8 @@ fn from_journals(args: &ExplainArgs) -> Result<Value> {
         let goes_on =
             before.take().filter(|(end, _)| header.checkpoint.as_ref() == Some(end)).map(|(_, stories)| stories);
         let mut stories = goes_on.unwrap_or_else(|| Stories::resume(&header, usize::MAX));
-        let mut end = None;
         let replayed = replay(&header, &mut reader, |seen| match seen {
-            Seen::Step { scheduler, at, event, actions } => {
-                stories.take(at, event, actions);
-                end = Some(scheduler.clone());
-            }
+            Seen::Step { at, event, actions, .. } => stories.take(at, event, actions),
             Seen::Policy(policy) => stories.policy_changed(&policy.name),
         });
         let replayed = replayed.with_context(|| path.display().to_string())?;
@@ -73,7 +69,7 @@ fn from_journals(args: &ExplainArgs) -> Result<Value> {
         }
         let naming = Naming::new("j-", &header.models);
         found = stories.story(args.job).map(|story| explained::story(story, &naming)).or(found);
-        before = end.map(|end: Scheduler| (end.checkpoint(), stories));
+        before = Some((replayed.end, stories));
     }
     found.with_context(|| format!("there is no job j-{} in {}", args.job.0, path.display()))
 }

@@ -85,7 +85,7 @@ fn verify(args: &ReplayArgs) -> Result<()> {
 }
 
 fn in_words(path: &Path, header: &Header, replayed: &Replayed) -> String {
-    let Replayed { steps, span, torn, difference } = replayed;
+    let Replayed { steps, span, torn, difference, .. } = replayed;
     let torn = if *torn { "; the last line is torn off, as by a process that was killed" } else { "" };
     let span = span.map_or(Duration::ZERO, |(first, last)| last.since(first));
     let name = path.display();

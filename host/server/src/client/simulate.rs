@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use mosel_core::{Action, Event, Profile, Scheduler, Time};
+use mosel_core::{Action, Event, Scheduler, Time};
 use mosel_journal::Recorder;
 use mosel_models::{ProfileFile, zoo::Task};
 use mosel_sim::workload::Rate;
@@ -74,7 +74,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         "expected one --policy with --journal, as a journal is of one run"
     );
     let workload = workload(args.workload.as_deref(), args.load, args.seconds)?;
-    let profile = profile(&args.model)?;
+    let profile = profile(&args.model)?.to_core()?;
     let world = World { factor: args.device_factor, failures: args.failures, ..World::new(profile, MAX_REQUESTS)? };
     let world = World { config: mosel_core::Config { lanes: args.lanes, ..world.config }, ..world };
     let arrivals = workload.draw(&world.offered(), args.seed)?;
@@ -124,16 +124,16 @@ pub(crate) fn workload(file: Option<&Path>, load: Option<f64>, seconds: Option<f
 }
 
 /// The profile that a model of the zoo is shipped with, or the one in this file.
-pub(crate) fn profile(model: &str) -> Result<Profile> {
+pub(crate) fn profile(model: &str) -> Result<ProfileFile> {
     if let Ok(task) = model.parse::<Task>() {
-        return task.profile()?.to_core();
+        return task.profile();
     }
     let path = Path::new(model);
     if !path.exists() {
         let zoo: Vec<&str> = mosel_models::zoo::ALL.iter().map(|task| task.name()).collect();
         bail!("expected a model of the zoo ({}) or a profile's file, {model:?} came", zoo.join(", "));
     }
-    ProfileFile::read(path)?.to_core()
+    ProfileFile::read(path)
 }
 
 fn journaled(

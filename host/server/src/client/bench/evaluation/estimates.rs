@@ -57,12 +57,7 @@ pub(super) fn live(
                 }));
             }
             let mut tallies = run_all("wrong estimates", &runs, quiet)?.into_iter();
-            let mut outcome = |_: &World| {
-                let mut outcome = Outcome::default();
-                tallies.by_ref().take(seeds.len()).for_each(|(tally, window)| outcome.take(&tally, window));
-                outcome
-            };
-            let outcomes = worlds.iter().map(&mut outcome).collect();
+            let outcomes = worlds.iter().map(|_| Outcome::of(tallies.by_ref().take(seeds.len()))).collect();
             curves.push(Curve { name: format!("{} at {load}x", subject.name), load, outcomes });
         }
     }

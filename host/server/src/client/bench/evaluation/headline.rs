@@ -133,10 +133,7 @@ impl Terms<'_> {
         let workload = workload.expect("our own traffic fits all");
         let run = |&seed| Run { world, scale: world, contestant, workload: workload.clone(), seed };
         let runs: Vec<Run<'_>> = self.seeds.iter().map(run).collect();
-        let mut outcome = Outcome::default();
-        for (tally, window) in run_all("", &runs, true)? {
-            outcome.take(&tally, window);
-        }
+        let outcome = Outcome::of(run_all("", &runs, true)?);
         ensure!(outcome.floors_broken == 0, "{} floors were broken at load {load}", outcome.floors_broken);
         Ok(outcome)
     }

@@ -49,9 +49,7 @@ pub(super) fn live(subjects: &[Subject], terms: &Terms<'_>) -> Result<Live> {
                     eprintln!("{} live at {load}, {policy}, {} s", subject.name, terms.seconds);
                 }
                 let run = Run { world, scale: world, contestant, workload: workload.clone(), seed: SEED };
-                let (tally, window) = one(&run)?;
-                let mut simulated = Outcome::default();
-                simulated.take(&tally, window);
+                let simulated = Outcome::of([one(&run)?]);
                 let live = serve(subject, &workload, policy)?;
                 pairs.push(Pair { model: subject.name.clone(), load, policy, simulated, live });
             }

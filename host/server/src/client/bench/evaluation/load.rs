@@ -51,13 +51,7 @@ impl Plan<'_> {
             }
         }
         let mut tallies = run_all(&format!("loads, {}", traffic.name), &runs, self.quiet)?.into_iter();
-        let mut cell = || {
-            let mut outcome = Outcome::default();
-            for (tally, window) in tallies.by_ref().take(self.seeds.len()) {
-                outcome.take(&tally, window);
-            }
-            outcome
-        };
+        let mut cell = || Outcome::of(tallies.by_ref().take(self.seeds.len()));
         let mut policy = |_: &Contestant| self.loads.iter().map(|_| cell()).collect::<Vec<_>>();
         let cells = taking_part.into_iter().map(|place| (place, self.contestants.iter().map(&mut policy).collect()));
         Ok(Sweep { traffic: traffic.clone(), cells: cells.collect() })

@@ -73,11 +73,7 @@ pub(super) fn live(subjects: &[Subject], terms: &Terms<'_>) -> Result<Precision>
             }
         }
         let mut tallies = run_all("precision", &runs, terms.quiet)?.into_iter();
-        let mut cell = || {
-            let mut outcome = Outcome::default();
-            tallies.by_ref().take(terms.seeds.len()).for_each(|(tally, window)| outcome.take(&tally, window));
-            outcome
-        };
+        let mut cell = || Outcome::of(tallies.by_ref().take(terms.seeds.len()));
         let curves = kinds.iter().map(|(name, ..)| ((*name).to_owned(), terms.loads.iter().map(|_| cell()).collect()));
         models.push((subject.name.clone(), measured.is_some(), curves.collect()));
     }

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use mosel_models::ProfileFile;
-use mosel_models::zoo::{self, Task};
+use mosel_models::zoo;
 use mosel_sim::Workload;
 use mosel_sim::workload::{Form, Kind, Rate, TraceFile};
 
+use crate::client::simulate;
 use crate::client::simulated::{Contestant, Workbench, World};
 
 /// A model that takes part.
@@ -30,24 +31,12 @@ impl Subject {
         if models.is_empty() {
             return zoo::ALL.iter().map(|task| Subject::new(task.profile()?)).collect();
         }
-        models.iter().map(|model| Subject::new(profile(model)?)).collect()
+        models.iter().map(|model| Subject::new(simulate::profile(model)?)).collect()
     }
 
     pub(super) fn new(file: ProfileFile) -> Result<Subject> {
         let world = World::new(file.to_core()?, MAX_REQUESTS)?;
         Ok(Subject { name: file.model.clone(), file, world })
-    }
-}
-
-/// The profile of a model of the zoo, or the one in this file.
-pub(super) fn profile(model: &str) -> Result<ProfileFile> {
-    match model.parse::<Task>() {
-        Ok(task) => task.profile(),
-        Err(unknown) => {
-            let path = Path::new(model);
-            ensure!(path.exists(), "expected a model of the zoo or a profile's file: {unknown}");
-            ProfileFile::read(path)
-        }
     }
 }
 
@@ -81,7 +70,7 @@ impl Traffic {
             shape: Shape::Own(shape),
         };
         let mut all = vec![
-            own("calm", "Poisson arrivals", |_| Kind::Poisson {}),
+            Traffic::calm(),
             own("step", "Poisson arrivals, 5.9 times as many between 40 % and 60 % of the time", |seconds| {
                 Kind::Step { from_s: 0.4 * seconds, until_s: 0.6 * seconds, factor: STEP }
             }),

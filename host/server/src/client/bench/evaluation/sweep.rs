@@ -54,14 +54,21 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn take(&mut self, tally: &Tally, window: Duration) {
+    /// What came of these runs.
+    pub(super) fn of(runs: impl IntoIterator<Item = (Tally, Duration)>) -> Outcome {
+        let mut outcome = Outcome::default();
+        runs.into_iter().for_each(|(tally, window)| outcome.take(&tally, window));
+        outcome.completions.sort_by(f64::total_cmp);
+        outcome
+    }
+
+    fn take(&mut self, tally: &Tally, window: Duration) {
         self.violations.push(tally.violation_ratio());
         self.throughput.push(tally.throughput(Time::START, window));
         self.goodput.push(tally.goodput(Time::START, window));
         self.accuracy.extend(tally.accuracy());
         self.good_share.push(tally.good_share());
         self.completions.extend(tally.completions());
-        self.completions.sort_by(f64::total_cmp);
         self.accuracies.extend(tally.served.iter().map(|job| job.accuracy));
         self.floors.extend(tally.served.iter().map(|job| job.min_accuracy));
         self.jobs += tally.arrived;
