@@ -4,24 +4,49 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::headers::{check_picture, check_sound};
+
 /// One request's input for one modality. Cheap to clone: the content is shared.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// A PNG file.
-    Png(Bytes),
+    /// A picture: a PNG or JPEG file.
+    Picture(Bytes),
+    /// A video: its frames as PNG or JPEG files, in their order.
+    Frames(Arc<[Bytes]>),
+    /// A WAV or FLAC file.
+    Sound(Bytes),
     /// UTF-8 text; bytes, because what came over the wire may not be UTF-8.
     Text(Bytes),
-    /// Numbers of a fixed shape, row by row.
+    /// Numbers of a fixed shape, row by row; also a picture, a video or a sound that is decoded already.
     Samples(Arc<[f32]>),
 }
 
 /// What a model expects of one modality.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputKind {
-    /// A PNG picture no wider and no higher than `max_side` pixels.
-    Png {
+    /// A picture no wider and no higher than `max_side` pixels: a PNG or JPEG file.
+    Picture {
         /// Pixels.
         max_side: u32,
+        /// `[height, width, 3]`: the picture may also come as so many numbers from 0 to 255. Empty: only as a file.
+        raw: Vec<usize>,
+    },
+    /// A video of so many frames, each a PNG or JPEG file no wider and no higher than `max_side` pixels.
+    Video {
+        /// Frames.
+        frames: usize,
+        /// Pixels.
+        max_side: u32,
+        /// `[frames, height, width, 3]`: the video may also come as so many numbers from 0 to 255. Empty: only as files.
+        raw: Vec<usize>,
+    },
+    /// One channel of sound: a WAV or FLAC file of any rate and number of channels, which are mixed and resampled, or
+    /// `samples` numbers from -1 to 1. What is shorter ends in silence.
+    Sound {
+        /// Samples a second that the model wants.
+        hertz: u32,
+        /// Samples that the model wants.
+        samples: usize,
     },
     /// Text that is not empty and no longer than `max_bytes`.
     Text {
@@ -68,11 +93,31 @@ pub enum InputFault {
         /// What came.
         came: &'static str,
     },
-    /// Not a PNG file, or only the beginning of one.
-    #[error("expected a PNG file, {came} came")]
-    NotPng {
+    /// Not a PNG or JPEG file, or only the beginning of one.
+    #[error("expected a PNG or JPEG file, {came} came")]
+    NotPicture {
         /// What was found instead.
         came: String,
+    },
+    /// Another number of frames.
+    #[error("expected {expected} frames, {came} came")]
+    FrameCount {
+        /// Frames expected.
+        expected: usize,
+        /// Frames that came.
+        came: usize,
+    },
+    /// Not a WAV or FLAC file, or only the beginning of one.
+    #[error("expected a WAV or FLAC file, {came} came")]
+    NotSound {
+        /// What was found instead.
+        came: String,
+    },
+    /// The header was sound and the rest was not, or it is longer than is taken.
+    #[error("expected a sound that decodes, this one does not: {reason}")]
+    BrokenSound {
+        /// The decoder's words.
+        reason: String,
     },
     /// The picture has no pixels, or too many.
     #[error("expected a picture of 1x1 to {max_side}x{max_side} pixels, {width}x{height} came")]
@@ -85,8 +130,8 @@ pub enum InputFault {
         height: u32,
     },
     /// The header was sound and the rest was not; found when the picture was decoded.
-    #[error("expected a PNG file that decodes, this one does not: {reason}")]
-    BrokenPng {
+    #[error("expected a picture that decodes, this one does not: {reason}")]
+    BrokenPicture {
         /// The decoder's words.
         reason: String,
     },
@@ -128,13 +173,37 @@ pub enum InputFault {
         /// The number.
         value: f32,
     },
+    /// Smaller or larger than a sample can be.
+    #[error("expected numbers from {least} to {most}, number {position} is {value}")]
+    OutOfRange {
+        /// The least that is taken.
+        least: f32,
+        /// The most that is taken.
+        most: f32,
+        /// The first such number, from 0.
+        position: usize,
+        /// The number.
+        value: f32,
+    },
 }
 
 impl Input {
     /// Checks what can be checked without decoding. A few microseconds; called at admission.
     pub fn check(&self, kind: &InputKind) -> Result<(), InputFault> {
         match (self, kind) {
-            (Input::Png(file), InputKind::Png { max_side }) => check_png(file, *max_side),
+            (Input::Picture(file), InputKind::Picture { max_side, .. }) => check_picture(file, *max_side),
+            (Input::Frames(files), InputKind::Video { frames, max_side, .. }) => {
+                check_frames(files, *frames, *max_side)
+            }
+            (Input::Sound(file), InputKind::Sound { .. }) => check_sound(file),
+            (Input::Samples(samples), InputKind::Sound { samples: count, .. }) => {
+                check_samples(samples, &[*count]).and_then(|()| check_range(samples, -1.0, 1.0))
+            }
+            (Input::Samples(samples), InputKind::Picture { raw, .. } | InputKind::Video { raw, .. })
+                if !raw.is_empty() =>
+            {
+                check_samples(samples, raw).and_then(|()| check_range(samples, 0.0, 255.0))
+            }
             (Input::Text(text), InputKind::Text { max_bytes }) => check_text(text, *max_bytes),
             (Input::Samples(samples), InputKind::Samples { shape }) => check_samples(samples, shape),
             (input, kind) => Err(InputFault::WrongKind { expected: kind.describe(), came: input.describe() }),
@@ -144,14 +213,29 @@ impl Input {
     /// Bytes of content, for limits on what is kept in memory.
     pub fn len_bytes(&self) -> usize {
         match self {
-            Input::Png(bytes) | Input::Text(bytes) => bytes.len(),
+            Input::Picture(bytes) | Input::Sound(bytes) | Input::Text(bytes) => bytes.len(),
+            Input::Frames(files) => files.iter().map(Bytes::len).sum(),
             Input::Samples(samples) => samples.len() * size_of::<f32>(),
+        }
+    }
+
+    /// Shows every byte of the content to `see`, in order: for hashes.
+    pub fn for_each_part(&self, mut see: impl FnMut(&[u8])) {
+        match self {
+            Input::Picture(bytes) | Input::Sound(bytes) | Input::Text(bytes) => see(bytes),
+            Input::Frames(files) => files.iter().for_each(|file| {
+                see(&(file.len() as u64).to_le_bytes());
+                see(file);
+            }),
+            Input::Samples(samples) => samples.iter().for_each(|sample| see(&sample.to_le_bytes())),
         }
     }
 
     fn describe(&self) -> &'static str {
         match self {
-            Input::Png(_) => "a PNG file",
+            Input::Picture(_) => "a file",
+            Input::Frames(_) => "several files",
+            Input::Sound(_) => "a sound",
             Input::Text(_) => "text",
             Input::Samples(_) => "a list of numbers",
         }
@@ -159,10 +243,16 @@ impl Input {
 }
 
 impl InputKind {
-    /// What is expected, in words: `a PNG file of at most 512x512 pixels`.
+    /// What is expected, in words: `a PNG or JPEG file of at most 512x512 pixels`.
     pub fn describe(&self) -> String {
         match self {
-            InputKind::Png { max_side } => format!("a PNG file of at most {max_side}x{max_side} pixels"),
+            InputKind::Picture { max_side, .. } => {
+                format!("a PNG or JPEG file of at most {max_side}x{max_side} pixels")
+            }
+            InputKind::Video { frames, max_side, .. } => {
+                format!("{frames} PNG or JPEG files of at most {max_side}x{max_side} pixels")
+            }
+            InputKind::Sound { .. } => "a WAV or FLAC file".into(),
             InputKind::Text { max_bytes } => format!("text of at most {max_bytes} bytes"),
             InputKind::Samples { shape } => format!("{} numbers ({shape:?})", shape.iter().product::<usize>()),
         }
@@ -176,42 +266,27 @@ impl InputFault {
             InputFault::Missing { .. } => "modality_missing",
             InputFault::Unknown { .. } => "modality_unknown",
             InputFault::WrongKind { .. } => "input_kind",
-            InputFault::NotPng { .. } => "input_not_png",
+            InputFault::NotPicture { .. } => "input_not_picture",
+            InputFault::FrameCount { .. } => "input_frame_count",
+            InputFault::NotSound { .. } => "input_not_sound",
+            InputFault::BrokenSound { .. } => "input_broken_sound",
             InputFault::PictureSize { .. } => "input_picture_size",
-            InputFault::BrokenPng { .. } => "input_broken_png",
+            InputFault::BrokenPicture { .. } => "input_broken_picture",
             InputFault::TextLength { .. } => "input_text_length",
             InputFault::NotUtf8 { .. } => "input_not_utf8",
             InputFault::Untokenizable { .. } => "input_untokenizable",
             InputFault::SampleCount { .. } => "input_sample_count",
             InputFault::NotFinite { .. } => "input_not_finite",
+            InputFault::OutOfRange { .. } => "input_out_of_range",
         }
     }
 }
 
-const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// Signature, then the first chunk: length, `IHDR`, width, height.
-const PNG_HEADER_BYTES: usize = 24;
-
-fn check_png(file: &[u8], max_side: u32) -> Result<(), InputFault> {
-    let not_png = |came: String| Err(InputFault::NotPng { came });
-    if file.is_empty() {
-        return not_png("nothing".into());
+fn check_frames(files: &[Bytes], frames: usize, max_side: u32) -> Result<(), InputFault> {
+    if files.len() != frames {
+        return Err(InputFault::FrameCount { expected: frames, came: files.len() });
     }
-    if !file.starts_with(PNG_SIGNATURE) {
-        return not_png(format!("a file that begins with {:02x?}", &file[..file.len().min(8)]));
-    }
-    if file.len() < PNG_HEADER_BYTES {
-        return not_png(format!("the first {} bytes of one", file.len()));
-    }
-    if &file[12..16] != b"IHDR" {
-        return not_png("one without a header chunk".into());
-    }
-    let side = |at: usize| u32::from_be_bytes([file[at], file[at + 1], file[at + 2], file[at + 3]]);
-    let (width, height) = (side(16), side(20));
-    if width == 0 || height == 0 || width > max_side || height > max_side {
-        return Err(InputFault::PictureSize { max_side, width, height });
-    }
-    Ok(())
+    files.iter().try_for_each(|file| check_picture(file, max_side))
 }
 
 fn check_text(text: &[u8], max_bytes: usize) -> Result<(), InputFault> {
@@ -235,44 +310,45 @@ fn check_samples(samples: &[f32], shape: &[usize]) -> Result<(), InputFault> {
     }
 }
 
+fn check_range(samples: &[f32], least: f32, most: f32) -> Result<(), InputFault> {
+    match samples.iter().position(|sample| !(least..=most).contains(sample)) {
+        None => Ok(()),
+        Some(position) => Err(InputFault::OutOfRange { least, most, position, value: samples[position] }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn png(width: u32, height: u32) -> Input {
-        let mut file = PNG_SIGNATURE.to_vec();
-        file.extend_from_slice(&13u32.to_be_bytes());
-        file.extend_from_slice(b"IHDR");
-        file.extend_from_slice(&width.to_be_bytes());
-        file.extend_from_slice(&height.to_be_bytes());
-        Input::Png(file.into())
-    }
 
     fn text(text: impl Into<Bytes>) -> Input {
         Input::Text(text.into())
     }
 
-    const PICTURE: InputKind = InputKind::Png { max_side: 64 };
+    const PICTURE: InputKind = InputKind::Picture { max_side: 64, raw: Vec::new() };
     const WORDS: InputKind = InputKind::Text { max_bytes: 5 };
 
     #[test]
-    fn a_picture_may_be_as_large_as_the_limit_and_no_larger() {
-        assert_eq!(png(64, 1).check(&PICTURE), Ok(()));
-        let size = |width, height| InputFault::PictureSize { max_side: 64, width, height };
-        assert_eq!(png(65, 1).check(&PICTURE), Err(size(65, 1)));
-        assert_eq!(png(1, u32::MAX).check(&PICTURE), Err(size(1, u32::MAX)));
-        assert_eq!(png(0, 64).check(&PICTURE), Err(size(0, 64)));
+    fn a_video_has_as_many_frames_as_the_model_wants_each_a_picture() {
+        let kind = InputKind::Video { frames: 2, max_side: 64, raw: vec![2, 1, 1, 3] };
+        let code = |frames: &[&'static [u8]]| {
+            let files = frames.iter().map(|file| Bytes::from_static(file)).collect();
+            Input::Frames(files).check(&kind).unwrap_err().code()
+        };
+        assert_eq!(code(&[b"GIF8"]), "input_frame_count");
+        assert_eq!(code(&[b"GIF8", b"GIF8"]), "input_not_picture");
+        assert_eq!(Input::Samples(vec![0.0, 1.0, 255.0, 0.5, 2.0, 3.0].into()).check(&kind), Ok(()));
+        let fault = Input::Samples(vec![0.0, 1.0, 256.0, 0.5, 2.0, 3.0].into()).check(&kind).unwrap_err();
+        assert_eq!(fault.to_string(), "expected numbers from 0 to 255, number 2 is 256");
     }
 
     #[test]
-    fn what_is_not_a_png_is_told_apart() {
-        let message = |file: &[u8]| Input::Png(Bytes::copy_from_slice(file)).check(&PICTURE).unwrap_err().to_string();
-        assert_eq!(message(b""), "expected a PNG file, nothing came");
-        assert_eq!(message(b"GIF8"), "expected a PNG file, a file that begins with [47, 49, 46, 38] came");
-        assert_eq!(message(PNG_SIGNATURE), "expected a PNG file, the first 8 bytes of one came");
-        let mut headless = PNG_SIGNATURE.to_vec();
-        headless.extend_from_slice(&[0; 16]);
-        assert_eq!(message(&headless), "expected a PNG file, one without a header chunk came");
+    fn a_sound_may_come_as_numbers() {
+        let kind = InputKind::Sound { hertz: 8000, samples: 3 };
+        assert_eq!(Input::Samples(vec![0.0, 1.0, -1.0].into()).check(&kind), Ok(()));
+        assert_eq!(Input::Samples(vec![0.0; 4].into()).check(&kind).unwrap_err().code(), "input_sample_count");
+        assert_eq!(Input::Samples(vec![0.0, 1.5, 0.0].into()).check(&kind).unwrap_err().code(), "input_out_of_range");
+        assert_eq!(Input::Sound("mp3".into()).check(&kind).unwrap_err().code(), "input_not_sound");
     }
 
     #[test]
@@ -305,6 +381,6 @@ mod tests {
     #[test]
     fn the_wrong_kind_says_what_was_wanted() {
         let fault = text("a cat").check(&PICTURE).unwrap_err();
-        assert_eq!(fault.to_string(), "expected a PNG file of at most 64x64 pixels, text came");
+        assert_eq!(fault.to_string(), "expected a PNG or JPEG file of at most 64x64 pixels, text came");
     }
 }

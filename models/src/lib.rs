@@ -8,6 +8,7 @@ pub mod assets;
 pub mod data;
 mod device;
 pub mod files;
+mod headers;
 mod input;
 mod memory;
 mod model;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mosel_core::ModalitySet;
+use mosel_core::{ModalitySet, Precision};
 
 use crate::{DeviceFacts, Input, InputError, InputFault, InputKind};
 
@@ -16,7 +16,12 @@ pub trait Model: Send {
     /// Where it runs.
     fn device(&self) -> &DeviceFacts;
 
-    /// Runs one batch: every request on the same modalities. One answer a request, in their order.
+    /// What it can compute with; full precision is among them.
+    fn precisions(&self) -> &[Precision] {
+        &[Precision::Fp32]
+    }
+
+    /// Runs one batch: every request on the same modalities, in this precision. One answer a request, in their order.
     ///
     /// Inputs of the other modalities are neither decoded nor copied. An input that turns out to be bad fails
     /// its own request; the others are answered. An error means that none was.
@@ -24,6 +29,7 @@ pub trait Model: Send {
         &mut self,
         requests: &[&Request],
         modalities: ModalitySet,
+        precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError>;
 }
 
@@ -84,6 +90,14 @@ pub enum ModelError {
         expected: usize,
         /// Inputs of the request.
         came: usize,
+    },
+    /// The model does not compute with it.
+    #[error("expected a precision that the model has ({known}), {came} came")]
+    Precision {
+        /// Those it has.
+        known: String,
+        /// What came.
+        came: Precision,
     },
     /// The framework failed: out of memory, a device lost.
     #[error("the backend failed: {0}")]

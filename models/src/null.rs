@@ -1,6 +1,6 @@
 //! A model that costs nothing: what remains is the server.
 
-use mosel_core::ModalitySet;
+use mosel_core::{ModalitySet, Precision};
 
 use crate::{DeviceFacts, InputError, Model, ModelError, Output, Request, Spec};
 
@@ -28,10 +28,15 @@ impl Model for Null {
         &self.device
     }
 
+    fn precisions(&self) -> &[Precision] {
+        &Precision::ALL
+    }
+
     fn forward(
         &mut self,
         requests: &[&Request],
         modalities: ModalitySet,
+        _: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         self.spec.check_batch(requests, modalities)?;
         Ok(requests.iter().map(|_| Ok(self.spec.output(0, 1.0))).collect())

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, Profile};
+use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, Mode, Precision, Profile};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -40,7 +40,7 @@ pub struct ProfileFile {
     /// Times were not measured but multiplied by this, from those measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaled_by: Option<f64>,
-    /// One for every selection of modalities.
+    /// One for every selection of modalities and every precision.
     pub selections: Vec<SelectionRecord>,
 }
 
@@ -86,6 +86,9 @@ pub struct MemoryRecord {
 pub struct SelectionRecord {
     /// Names of the selected modalities.
     pub modalities: Vec<String>,
+    /// What was computed with: `fp32`, which is not written, `bf16` or `fp16`.
+    #[serde(default = "full", skip_serializing_if = "is_full")]
+    pub precision: String,
     /// How often the answers were right.
     pub accuracy: AccuracyRecord,
     /// One for every batch size.
@@ -225,10 +228,10 @@ impl ProfileFile {
     pub fn to_core(&self) -> Result<Profile> {
         let mut measurements = Vec::new();
         for record in &self.selections {
-            let modalities = record.selection(&self.modalities)?;
+            let mode = record.mode(&self.modalities)?;
             let accuracy = Accuracy { correct: record.accuracy.correct, samples: record.accuracy.samples };
             measurements.extend(record.batches.iter().map(|batch| Measurement {
-                modalities,
+                mode,
                 batch_size: batch.size,
                 latency: batch.latency_us.to_core(),
                 accuracy,
@@ -244,9 +247,15 @@ impl ProfileFile {
 
 impl SelectionRecord {
     /// What was measured about a selection of this model.
-    pub(crate) fn new(spec: &Spec, selection: ModalitySet, accuracy: Accuracy, batches: Vec<BatchRecord>) -> Self {
-        let modalities = selection.iter().map(|index| spec.modalities[index].name.clone()).collect();
-        SelectionRecord { modalities, accuracy: AccuracyRecord::of(accuracy), batches }
+    pub(crate) fn new(spec: &Spec, mode: Mode, accuracy: Accuracy, batches: Vec<BatchRecord>) -> Self {
+        let modalities = mode.modalities.iter().map(|index| spec.modalities[index].name.clone()).collect();
+        let precision = mode.precision.name().into();
+        SelectionRecord { modalities, precision, accuracy: AccuracyRecord::of(accuracy), batches }
+    }
+
+    /// The selection as a set, given the model's modalities, and the precision.
+    pub fn mode(&self, modalities: &[String]) -> Result<Mode> {
+        Ok(Mode { modalities: self.selection(modalities)?, precision: self.precision.parse()? })
     }
 
     /// The selection as a set, given the model's modalities.
@@ -314,6 +323,14 @@ impl LatencyRecord {
     }
 }
 
+fn full() -> String {
+    Precision::Fp32.name().into()
+}
+
+fn is_full(precision: &str) -> bool {
+    precision == Precision::Fp32.name()
+}
+
 fn check_format(text: &str) -> Result<()> {
     #[derive(Deserialize)]
     struct Head {
@@ -339,7 +356,8 @@ mod tests {
         let latency = LatencyRecord { mean: 1500, median: 1400, p95: 2000, p99: 2100, runs: 30 };
         let batch = BatchRecord { size: 4, latency_us: latency, memory_bytes: 1 << 20 };
         let accuracy = Accuracy { correct: 8, samples: 10 };
-        let record = |bits| SelectionRecord::new(&spec, ModalitySet::from_bits(bits), accuracy, vec![batch]);
+        let record =
+            |bits| SelectionRecord::new(&spec, Mode::full(ModalitySet::from_bits(bits)), accuracy, vec![batch]);
         let device = DeviceFacts { name: "cpu".into(), threads: 1, ..DeviceFacts::default() };
         let selections = vec![record(1), record(2), record(3)];
         ProfileFile::new(&spec, &device, &crate::data::watch::cut(), 10, ("by hand", 0), selections)
@@ -378,6 +396,19 @@ mod tests {
         assert!(changed(r#""mean":0.8"#, r#""mean":0.9"#).contains("the file says 0.9"));
         assert!(changed(r#"["gyroscope"]"#, r#"["smell"]"#).contains(r#""smell" came"#));
         assert!(changed(r#""size":4"#, r#""size":0"#).contains("batch size 0"));
+    }
+
+    #[test]
+    fn a_reduced_precision_is_written_and_a_full_one_is_not() {
+        let mut file = file();
+        assert!(!text(&file).contains("precision"));
+        file.selections[2].precision = "bf16".into();
+        let read = ProfileFile::parse(&text(&file)).unwrap();
+        let mode = read.to_core().unwrap().modes()[2];
+        assert_eq!((mode.modalities, mode.precision), (ModalitySet::all(2), Precision::Bf16));
+        file.selections[2].precision = "int8".into();
+        let refusal = ProfileFile::parse(&text(&file)).unwrap_err().to_string();
+        assert_eq!(refusal, r#"expected a precision fp32, bf16 or fp16, "int8" came"#);
     }
 
     #[test]

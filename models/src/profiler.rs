@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use mosel_core::{Accuracy, ModalitySet};
+use mosel_core::{Accuracy, ModalitySet, Mode, Precision};
 
 use crate::data::Cut;
 use crate::memory::{self, Meter};
@@ -13,6 +13,8 @@ use crate::{Example, Model, Request};
 /// How much to measure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
+    /// What to compute with; every selection is measured with each.
+    pub precisions: Vec<Precision>,
     /// Requests in a batch; every selection is measured at each.
     pub batch_sizes: Vec<u32>,
     /// Runs before the clock counts.
@@ -29,6 +31,7 @@ impl Default for Settings {
     /// About a minute for two modalities of a few milliseconds a request.
     fn default() -> Settings {
         Settings {
+            precisions: vec![Precision::Fp32],
             batch_sizes: vec![1, 2, 4, 8, 16, 32],
             warm_up: 3,
             min_runs: 30,
@@ -52,8 +55,8 @@ pub struct Progress {
 /// How often a model is right on a selection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
-    /// What it answered on.
-    pub modalities: ModalitySet,
+    /// What it answered on, and with which numbers.
+    pub mode: Mode,
     /// Right answers among the examples.
     pub accuracy: Accuracy,
     /// Mean over the labels of the share of their examples that were right: large labels count no more than small.
@@ -93,35 +96,36 @@ pub fn profile(
     ensure!(!examples.is_empty(), "expected labelled examples to measure on, none came");
     ensure!(!settings.batch_sizes.contains(&0), "expected batch sizes of 1 or more, 0 came");
     let spec = model.spec().clone();
-    let selections: Vec<ModalitySet> = ModalitySet::selections(spec.modalities.len()).collect();
-    let total = selections.len() * settings.batch_sizes.len();
+    let modes = modes(model, &settings.precisions)?;
+    let total = modes.len() * settings.batch_sizes.len();
     // a first run loads what is loaded lazily; what is resident then is the loaded model
-    measure(model, examples, ModalitySet::all(spec.modalities.len()), 1, &Settings { min_runs: 1, ..quick() })?;
+    let all = Mode::full(ModalitySet::all(spec.modalities.len()));
+    measure(model, examples, all, 1, &Settings { min_runs: 1, ..quick() })?;
     let meter = Meter::start(&model.device().name);
     let loaded_bytes = memory::resident_bytes();
     let mut records = Vec::new();
-    for (row, &selection) in selections.iter().enumerate() {
-        let label = selection.label(&spec.modality_names());
+    for (row, &mode) in modes.iter().enumerate() {
+        let label = mode.label(&spec.modality_names());
         let mut batches = Vec::new();
         for (column, &size) in settings.batch_sizes.iter().enumerate() {
             let done = row * settings.batch_sizes.len() + column;
             progress(Progress { done, total, next: format!("{label}, batches of {size}") });
-            batches.push(measure(model, examples, selection, size, settings)?);
+            batches.push(measure(model, examples, mode, size, settings)?);
         }
-        let accuracy = score(model, examples, selection)?.accuracy;
-        records.push(SelectionRecord::new(&spec, selection, accuracy, batches));
+        let accuracy = score(model, examples, mode)?.accuracy;
+        records.push(SelectionRecord::new(&spec, mode, accuracy, batches));
     }
     progress(Progress { done: total, total, next: "done".into() });
     Ok(ProfileFile::new(&spec, model.device(), cut, examples.len(), (meter.method(), loaded_bytes), records))
 }
 
 /// Asks the model for every example's label.
-pub fn score(model: &mut dyn Model, examples: &[Example], modalities: ModalitySet) -> Result<Score> {
+pub fn score(model: &mut dyn Model, examples: &[Example], mode: Mode) -> Result<Score> {
     ensure!(!examples.is_empty(), "expected labelled examples to score on, none came");
     let mut by_label = vec![(0u32, 0u32); model.spec().labels.len()];
     for chunk in examples.chunks(SCORED_AT_ONCE) {
         let requests: Vec<&Request> = chunk.iter().map(|example| &example.request).collect();
-        for (example, answer) in chunk.iter().zip(model.forward(&requests, modalities)?) {
+        for (example, answer) in chunk.iter().zip(model.forward(&requests, mode.modalities, mode.precision)?) {
             let output = answer.with_context(|| format!("example {}", example.name))?;
             let (correct, samples) = &mut by_label[example.label];
             *samples += 1;
@@ -134,7 +138,7 @@ pub fn score(model: &mut dyn Model, examples: &[Example], modalities: ModalitySe
         correct: seen.iter().map(|&(correct, _)| correct).sum(),
         samples: seen.iter().map(|&(_, samples)| samples).sum(),
     };
-    Ok(Score { modalities, accuracy, mean_recall: recall / seen.len() as f64 })
+    Ok(Score { mode, accuracy, mean_recall: recall / seen.len() as f64 })
 }
 
 /// Measures a few points of a profile again: a few seconds.
@@ -144,14 +148,14 @@ pub fn fits_here(model: &mut dyn Model, profile: &ProfileFile, examples: &[Examp
     let names: Vec<String> = profile.modalities.clone();
     let mut points = Vec::new();
     for record in &profile.selections {
-        let selection = record.selection(&names)?;
+        let mode = record.mode(&names)?;
         let sizes: Vec<u32> =
             record.batches.iter().map(|batch| batch.size).filter(|size| [1, 8].contains(size)).collect();
         let sizes = if sizes.is_empty() { vec![record.batches[0].size] } else { sizes };
         for batch in record.batches.iter().filter(|batch| sizes.contains(&batch.size)) {
-            let now = measure(model, examples, selection, batch.size, &quick())?;
+            let now = measure(model, examples, mode, batch.size, &quick())?;
             points.push(Recheck {
-                selection: selection.label(&names),
+                selection: mode.label(&names),
                 batch_size: batch.size,
                 profiled: Duration::from_micros(batch.latency_us.median),
                 measured: Duration::from_micros(now.latency_us.median),
@@ -191,6 +195,19 @@ impl Fit {
     }
 }
 
+/// Every selection with every precision: all of the first, then all of the next.
+fn modes(model: &dyn Model, precisions: &[Precision]) -> Result<Vec<Mode>> {
+    let known = model.precisions();
+    if let Some(unknown) = precisions.iter().find(|precision| !known.contains(precision)) {
+        let names: Vec<&str> = known.iter().map(|precision| precision.name()).collect();
+        bail!("{} computes with {}, {unknown} was asked for", model.spec().name, names.join(", "));
+    }
+    let count = model.spec().modalities.len();
+    let of =
+        |&precision: &Precision| ModalitySet::selections(count).map(move |modalities| Mode { modalities, precision });
+    Ok(precisions.iter().flat_map(of).collect())
+}
+
 /// What a recheck runs: enough for a median.
 fn quick() -> Settings {
     Settings {
@@ -206,7 +223,7 @@ fn quick() -> Settings {
 fn measure(
     model: &mut dyn Model,
     examples: &[Example],
-    modalities: ModalitySet,
+    mode: Mode,
     size: u32,
     settings: &Settings,
 ) -> Result<BatchRecord> {
@@ -214,7 +231,7 @@ fn measure(
     let mut run = |model: &mut dyn Model| -> Result<Duration> {
         let requests: Vec<&Request> = next.by_ref().take(size as usize).collect();
         let start = Instant::now();
-        let answers = model.forward(&requests, modalities)?;
+        let answers = model.forward(&requests, mode.modalities, mode.precision)?;
         let took = start.elapsed();
         answers.into_iter().collect::<Result<Vec<_>, _>>().context("a held-out example is not a sound input")?;
         Ok(took)
@@ -268,12 +285,23 @@ mod tests {
         assert_eq!(core.measurements.len(), 6);
         assert!(core.measurements.iter().all(|point| point.latency.median >= Duration::from_millis(1)));
         // the model answers label 0: three of four are right
-        assert_eq!(core.accuracy(ModalitySet::all(2)), Some(Accuracy { correct: 3, samples: 4 }));
+        assert_eq!(core.accuracy(Mode::full(ModalitySet::all(2))), Some(Accuracy { correct: 3, samples: 4 }));
+    }
+
+    #[test]
+    fn every_precision_that_is_asked_for_is_measured_and_no_other() {
+        let both = Settings { precisions: vec![Precision::Fp32, Precision::Bf16], ..settings() };
+        let profile = |model: &mut dyn Model| profile(model, &examples(), &watch::cut(), &both, &mut |_| ());
+        let refused = profile(&mut Slow(Null::new(spec()))).unwrap_err().to_string();
+        assert_eq!(refused, "watch computes with fp32, bf16 was asked for");
+        let profile = profile(&mut Null::new(spec())).unwrap();
+        let modes = profile.to_core().unwrap().modes();
+        assert_eq!((modes.len(), modes[5].label(&profile.modalities)), (6, "accelerometer+gyroscope@bf16".into()));
     }
 
     #[test]
     fn recall_counts_every_label_alike() {
-        let score = score(&mut Null::new(spec()), &examples(), ModalitySet::all(2)).unwrap();
+        let score = score(&mut Null::new(spec()), &examples(), Mode::full(ModalitySet::all(2))).unwrap();
         assert_eq!(score.mean_recall, 0.5);
     }
 
@@ -307,12 +335,13 @@ mod tests {
             &mut self,
             requests: &[&Request],
             modalities: ModalitySet,
+            precision: Precision,
         ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
             let start = Instant::now();
             while start.elapsed() < Duration::from_millis(1) {
                 std::hint::spin_loop();
             }
-            self.0.forward(requests, modalities)
+            self.0.forward(requests, modalities, precision)
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use mosel_core::{Accuracy, Measurement, ModalitySet, Profile, scale};
+use mosel_core::{Accuracy, Measurement, ModalitySet, Mode, Precision, Profile, scale};
 use sha2::{Digest, Sha256};
 
-use crate::{DeviceFacts, Input, InputError, Model, ModelError, Output, Request, Spec};
+use crate::{DeviceFacts, InputError, Model, ModelError, Output, Request, Spec};
 
 /// Takes as long as its profile says, times a factor: how wrong the profile is.
 ///
@@ -16,6 +16,7 @@ pub struct Timed {
     spec: Spec,
     device: DeviceFacts,
     profile: Profile,
+    precisions: Vec<Precision>,
     factor: f64,
 }
 
@@ -36,12 +37,14 @@ impl Timed {
         );
         anyhow::ensure!(!spec.labels.is_empty(), "expected a model with at least one label");
         anyhow::ensure!(factor.is_finite() && factor > 0.0, "expected a factor above 0, {factor} came");
-        Ok(Timed { spec, device: DeviceFacts::pretended("timed"), profile, factor })
+        let has = |precision: &Precision| profile.measurements.iter().any(|point| point.mode.precision == *precision);
+        let precisions = Precision::ALL.into_iter().filter(has).collect();
+        Ok(Timed { spec, device: DeviceFacts::pretended("timed"), profile, precisions, factor })
     }
 
-    /// How long a batch of this size takes; `None` for a selection that the profile lacks.
-    pub fn duration(&self, modalities: ModalitySet, size: usize) -> Option<Duration> {
-        let measured = || self.profile.measurements.iter().filter(|measurement| measurement.modalities == modalities);
+    /// How long a batch of this size takes; `None` for what the profile lacks.
+    pub fn duration(&self, mode: Mode, size: usize) -> Option<Duration> {
+        let measured = || self.profile.measurements.iter().filter(|measurement| measurement.mode == mode);
         let enough = |measurement: &&Measurement| measurement.batch_size as usize >= size;
         let exact = measured().filter(enough).min_by_key(|measurement| measurement.batch_size);
         let nearest = exact.or_else(|| measured().max_by_key(|measurement| measurement.batch_size))?;
@@ -50,16 +53,13 @@ impl Timed {
     }
 
     /// The answer to a request: a hash of its selected inputs picks the label, so it is the same every time.
-    fn answer(&self, request: &Request, modalities: ModalitySet) -> Output {
+    fn answer(&self, request: &Request, mode: Mode) -> Output {
         let mut hash = Sha256::new();
-        for index in modalities.iter() {
-            match &request.inputs()[index] {
-                Input::Png(bytes) | Input::Text(bytes) => hash.update(bytes),
-                Input::Samples(samples) => samples.iter().for_each(|sample| hash.update(sample.to_le_bytes())),
-            }
+        for index in mode.modalities.iter() {
+            request.inputs()[index].for_each_part(|part| hash.update(part));
         }
         let label = hash.finalize()[0] as usize % self.spec.labels.len();
-        let accuracy = self.profile.accuracy(modalities).map_or(0.0, Accuracy::mean);
+        let accuracy = self.profile.accuracy(mode).map_or(0.0, Accuracy::mean);
         self.spec.output(label, accuracy as f32)
     }
 }
@@ -73,19 +73,25 @@ impl Model for Timed {
         &self.device
     }
 
+    fn precisions(&self) -> &[Precision] {
+        &self.precisions
+    }
+
     fn forward(
         &mut self,
         requests: &[&Request],
         modalities: ModalitySet,
+        precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         let start = Instant::now();
         self.spec.check_batch(requests, modalities)?;
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let unmeasured = || ModelError::Backend(format!("the profile has no measurement of selection {modalities}"));
-        let duration = self.duration(modalities, requests.len()).ok_or_else(unmeasured)?;
-        let outputs = requests.iter().map(|request| Ok(self.answer(request, modalities))).collect();
+        let mode = Mode { modalities, precision };
+        let unmeasured = || ModelError::Backend(format!("the profile has no measurement of selection {mode}"));
+        let duration = self.duration(mode, requests.len()).ok_or_else(unmeasured)?;
+        let outputs = requests.iter().map(|request| Ok(self.answer(request, mode))).collect();
         sleep_until(start + duration);
         Ok(outputs)
     }
@@ -101,7 +107,7 @@ fn sleep_until(end: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{InputKind, Modality};
+    use crate::{Input, InputKind, Modality};
     use mosel_core::Latency;
 
     fn spec() -> Spec {
@@ -112,7 +118,7 @@ mod tests {
 
     fn profile() -> Profile {
         let measurement = |batch_size: u32| Measurement {
-            modalities: ModalitySet::all(1),
+            mode: Mode::full(ModalitySet::all(1)),
             batch_size,
             latency: Latency::exactly(Duration::from_micros(u64::from(batch_size) * 500)),
             accuracy: Accuracy { correct: 3, samples: 4 },
@@ -125,9 +131,9 @@ mod tests {
     #[test]
     fn sizes_between_and_beyond_the_measured_ones_have_a_time() {
         let timed = Timed::new(spec(), profile(), 2.0).unwrap();
-        let micros = |size| timed.duration(ModalitySet::all(1), size).unwrap().as_micros();
+        let micros = |size| timed.duration(Mode::full(ModalitySet::all(1)), size).unwrap().as_micros();
         assert_eq!([1, 2, 3, 8, 16].map(micros), [2000, 2000, 8000, 8000, 16_000]);
-        assert_eq!(timed.duration(ModalitySet::from_bits(2), 1), None);
+        assert_eq!(timed.duration(Mode::full(ModalitySet::from_bits(2)), 1), None);
     }
 
     #[test]
@@ -135,9 +141,9 @@ mod tests {
         let mut timed = Timed::new(spec(), profile(), 1.0).unwrap();
         let request = Request::new(vec![Input::Text("x".into())]);
         let start = Instant::now();
-        let first = timed.forward(&[&request], ModalitySet::all(1)).unwrap();
+        let first = timed.forward(&[&request], ModalitySet::all(1), Precision::Fp32).unwrap();
         assert!(start.elapsed() >= Duration::from_millis(1), "{:?}", start.elapsed());
-        assert_eq!(first, timed.forward(&[&request], ModalitySet::all(1)).unwrap());
+        assert_eq!(first, timed.forward(&[&request], ModalitySet::all(1), Precision::Fp32).unwrap());
         assert_eq!(first[0].as_ref().unwrap().probability, 0.75);
     }
 

@@ -1,7 +1,7 @@
 //! Training a model of the zoo, and what came of it.
 
 use anyhow::Result;
-use mosel_core::ModalitySet;
+use mosel_core::{ModalitySet, Mode};
 
 use crate::assets::Assets;
 use crate::profiler::{self, Score};
@@ -67,10 +67,10 @@ impl Recipe {
     }
 }
 
-/// How often a model is right on everything that was held out, both halves, for every selection.
+/// How often a model is right on everything that was held out, both halves, for every selection in full precision.
 pub fn scores(model: &mut dyn Model, task: Task, assets: &Assets) -> Result<Vec<Score>> {
     let mut examples = task.examples(assets, Part::Profile)?;
     examples.extend(task.examples(assets, Part::Served)?);
     let selections = ModalitySet::selections(model.spec().modalities.len());
-    selections.map(|selection| profiler::score(model, &examples, selection)).collect()
+    selections.map(|selection| profiler::score(model, &examples, Mode::full(selection))).collect()
 }

@@ -117,7 +117,7 @@ impl Task {
         let samples = || InputKind::Samples { shape: vec![watch::WINDOW, watch::AXES] };
         let (modalities, labels): (_, &[&str]) = match self {
             Task::Emoji => {
-                let image = Modality::new("image", InputKind::Png { max_side: 512 });
+                let image = Modality::new("image", InputKind::Picture { max_side: 512, raw: Vec::new() });
                 (vec![image, Modality::new("text", InputKind::Text { max_bytes: 256 })], &emoji::LABELS)
             }
             Task::Watch => {

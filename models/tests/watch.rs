@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mosel_core::ModalitySet;
+use mosel_core::{ModalitySet, Mode, Precision};
 use mosel_models::assets::Assets;
 use mosel_models::profiler::{self, Settings};
 use mosel_models::training::{Recipe, scores};
@@ -18,7 +18,7 @@ fn a_few_epochs_beat_chance_on_every_selection() {
     let mut model = load(&train(&Recipe { epochs: 4, ..Recipe::shipped(Task::Watch) }), "beats-chance");
     for score in scores(model.as_mut(), Task::Watch, &Assets::standard()).unwrap() {
         // seven labels: chance is 0.14
-        assert!(score.accuracy.lower_bound() > 0.3, "{}: {:?}", score.modalities, score.accuracy);
+        assert!(score.accuracy.lower_bound() > 0.3, "{}: {:?}", score.mode, score.accuracy);
     }
 }
 
@@ -34,7 +34,7 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
 fn the_shipped_weights_answer_as_their_card_says() {
     let mut model = shipped();
     let both = scores(model.as_mut(), Task::Watch, &Assets::standard()).unwrap().pop().unwrap();
-    assert_eq!((both.modalities, both.accuracy.samples), (BOTH, 321));
+    assert_eq!((both.mode, both.accuracy.samples), (Mode::full(BOTH), 321));
     // 268 on the machine that trained them; another processor may round a few answers otherwise
     assert!(both.accuracy.correct.abs_diff(268) <= 5, "{:?}", both.accuracy);
 }
@@ -44,13 +44,13 @@ fn a_bad_window_fails_its_own_request_and_only_where_it_is_selected() {
     let mut model = shipped();
     let good = Task::Watch.examples(&Assets::standard(), Part::Served).unwrap().remove(0).request;
     let bad = Request::new(vec![good.inputs()[0].clone(), Input::Samples(vec![f32::NAN; 600].into())]);
-    let answers = model.forward(&[&bad, &good, &bad], BOTH).unwrap();
+    let answers = model.forward(&[&bad, &good, &bad], BOTH, Precision::Fp32).unwrap();
     assert!(answers[1].is_ok());
     for answer in [&answers[0], &answers[2]] {
         let error = answer.as_ref().unwrap_err().to_string();
         assert_eq!(error, "modality gyroscope: expected finite numbers, number 0 is NaN");
     }
-    let dropped = model.forward(&[&bad, &good], ACCELEROMETER).unwrap();
+    let dropped = model.forward(&[&bad, &good], ACCELEROMETER, Precision::Fp32).unwrap();
     assert_eq!(dropped[0], dropped[1]);
     assert!(dropped[0].is_ok());
 }
@@ -60,14 +60,15 @@ fn a_batch_answers_as_its_requests_alone_do() {
     let mut model = shipped();
     let examples = Task::Watch.examples(&Assets::standard(), Part::Served).unwrap();
     let requests: Vec<&Request> = examples.iter().take(9).map(|example| &example.request).collect();
-    let together = model.forward(&requests, BOTH).unwrap();
+    let together = model.forward(&requests, BOTH, Precision::Fp32).unwrap();
     for (request, answer) in requests.into_iter().zip(together) {
-        let (alone, answer) = (model.forward(&[request], BOTH).unwrap().remove(0).unwrap(), answer.unwrap());
+        let (alone, answer) =
+            (model.forward(&[request], BOTH, Precision::Fp32).unwrap().remove(0).unwrap(), answer.unwrap());
         assert_eq!(alone.label, answer.label);
         assert!((alone.probability - answer.probability).abs() < 1e-4);
     }
-    assert_eq!(model.forward(&[], BOTH), Ok(vec![]));
-    assert!(matches!(model.forward(&[], ModalitySet::EMPTY), Err(ModelError::Selection { .. })));
+    assert_eq!(model.forward(&[], BOTH, Precision::Fp32), Ok(vec![]));
+    assert!(matches!(model.forward(&[], ModalitySet::EMPTY, Precision::Fp32), Err(ModelError::Selection { .. })));
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn a_profile_made_now_fits_here_and_no_other_weights() {
 #[test]
 fn the_shipped_profile_is_of_the_shipped_weights() {
     let profile = Task::Watch.profile().unwrap();
-    assert_eq!(profile.to_core().unwrap().selections().len(), 3);
+    assert_eq!(profile.to_core().unwrap().modes().len(), 3);
 }
 
 fn train(recipe: &Recipe) -> Vec<u8> {

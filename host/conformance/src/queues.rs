@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accuracy, Catalog, JobId, JobRow, Latency, Measurement, ModalitySet, ModelId, PlanId, Profile, Snapshot, Step,
-    Strategy, StrategyMatrix, StrategyTable, TableId, Tenant, Time, Trigger,
+    Accuracy, Catalog, JobId, JobRow, Latency, Measurement, ModalitySet, Mode, ModelId, PlanId, Profile, Snapshot,
+    Step, Strategy, StrategyMatrix, StrategyTable, TableId, Tenant, Time, Trigger,
 };
 
 use crate::Chance;
@@ -229,8 +229,13 @@ fn random_menu(chance: &mut Chance, strategies: usize) -> Vec<(u64, f64)> {
 /// A strategy that is one batch of all requests.
 fn one_step(micros: u64, accuracy: f64, requests: u32) -> Strategy {
     let latency = Duration::from_micros(micros);
-    let step =
-        Step { modalities: ModalitySet::single(0), batch_size: requests, batches: 1, requests, batch_latency: latency };
+    let step = Step {
+        mode: Mode::full(ModalitySet::single(0)),
+        batch_size: requests,
+        batches: 1,
+        requests,
+        batch_latency: latency,
+    };
     Strategy { latency, accuracy, memory_bytes: 0, steps: vec![step] }
 }
 
@@ -242,7 +247,7 @@ fn random_profile(chance: &mut Chance, model: u32) -> Profile {
         let correct = 500 + bits * 100 + chance.below(150) as u32;
         for (batch_size, micros) in [(1, single), (4, single * 5 / 2)] {
             measurements.push(Measurement {
-                modalities: ModalitySet::from_bits(bits),
+                mode: Mode::full(ModalitySet::from_bits(bits)),
                 batch_size,
                 latency: Latency::exactly(Duration::from_micros(micros)),
                 accuracy: Accuracy { correct, samples: 1000 },

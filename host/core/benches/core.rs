@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use divan::{Bencher, counter::ItemsCount};
 use mosel_core::{
-    Accuracy, Action, BatchId, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, ModelId, OnLate, Profile,
-    Scheduler, StrategyMatrix, Tenant, Time, front,
+    Accuracy, Action, BatchId, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, Mode, ModelId, OnLate,
+    Profile, Scheduler, StrategyMatrix, Tenant, Time, front,
 };
 
 fn main() {
@@ -27,7 +27,7 @@ fn undominated() -> Profile {
 
 fn with_selections(selections: [(u32, u64, u64, u32); 3]) -> Profile {
     let measurement = |bits, first: u64, each: u64, correct, batch_size: u32| Measurement {
-        modalities: ModalitySet::from_bits(bits),
+        mode: Mode::full(ModalitySet::from_bits(bits)),
         batch_size,
         latency: Latency::exactly(Duration::from_micros(first + each * u64::from(batch_size))),
         accuracy: Accuracy { correct, samples: 1000 },

@@ -13,7 +13,8 @@ use crate::entry::Entry;
 use crate::lane::{Lane, Question, Running};
 use crate::scheduler::Config;
 use crate::{
-    Batch, Decider, Job, JobId, ModalitySet, Profile, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Time, Trigger,
+    Batch, Decider, Job, JobId, Mode, ModelId, Profile, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Time,
+    Trigger,
 };
 
 /// The state of a scheduler, apart from its configuration and its models.
@@ -27,6 +28,8 @@ pub struct Checkpoint {
     pub next_batch: u64,
     /// The last wake-up that was asked for and has not come.
     pub wake_at: Option<Time>,
+    /// Families of models that take no new jobs.
+    pub retired: Vec<ModelId>,
     /// By lane.
     pub lanes: Vec<LaneState>,
 }
@@ -84,8 +87,8 @@ pub struct EntryState {
     pub last_choice: (TableId, u32),
     /// Requests that no batch was started for.
     pub pending: Vec<Range<u32>>,
-    /// Requests that were started, by selection.
-    pub mix: Vec<(ModalitySet, u32)>,
+    /// Requests that were started, by mode.
+    pub mix: Vec<(Mode, u32)>,
 }
 
 /// Plans and batches are numbered from 1; no server lives so long.
@@ -120,6 +123,7 @@ impl Scheduler {
             next_plan: self.next_plan,
             next_batch: self.next_batch,
             wake_at: self.wake_at,
+            retired: self.retired.iter().copied().collect(),
             lanes: self.lanes.iter().map(Lane::state).collect(),
         }
     }
@@ -152,6 +156,7 @@ impl Scheduler {
         scheduler.next_plan = checkpoint.next_plan;
         scheduler.next_batch = checkpoint.next_batch;
         scheduler.wake_at = checkpoint.wake_at;
+        scheduler.retired = checkpoint.retired.iter().copied().collect();
         for (lane, state) in scheduler.lanes.iter_mut().zip(&checkpoint.lanes) {
             lane.resume(state, &scheduler.models)?;
         }
@@ -193,7 +198,7 @@ impl Lane {
     fn check_running(&self, batch: &Batch, models: &[Arc<StrategyMatrix>]) -> Result<(), CheckpointError> {
         let wrong = |what| Err(CheckpointError::Running(self.id, what));
         let matrix = models.get(batch.model.0 as usize);
-        if !matrix.is_some_and(|matrix| is_measured(matrix.profile(), batch.modalities, batch.batch_size)) {
+        if !matrix.is_some_and(|matrix| is_measured(matrix.profile(), batch.mode, batch.batch_size)) {
             return wrong("its model was never measured like that");
         }
         if batch.lane != self.id {
@@ -203,10 +208,10 @@ impl Lane {
             return wrong("a batch has 1 to batch_size requests");
         }
         let Some(position) = self.position(batch.job) else { return Ok(()) };
-        let started = self.entries[position].started_on(batch.modalities);
+        let started = self.entries[position].started_on(batch.mode);
         let end = u64::from(batch.first) + u64::from(batch.requests);
         if started < batch.requests || end > self.entries[position].job.requests.into() {
-            return wrong("its job has not started so many requests on this selection");
+            return wrong("its job has not started so many requests in this mode");
         }
         Ok(())
     }
@@ -216,7 +221,7 @@ impl EntryState {
     /// Everything that an entry relies on.
     fn check(&self, matrix: &StrategyMatrix) -> Result<(), &'static str> {
         let profile: &Profile = matrix.profile();
-        let measured = |modalities: ModalitySet| profile.accuracy(modalities).is_some();
+        let measured = |mode: Mode| profile.accuracy(mode).is_some();
         let table = matrix.table(self.job.requests).ok_or("no table is that large")?;
         let mut end = 0;
         for range in &self.pending {
@@ -238,11 +243,11 @@ impl EntryState {
             return Err("a step has more batches than requests, or batches of more than a day");
         }
         if !self.mix.is_sorted_by(|a, b| a.0 < b.0) {
-            return Err("the selections that were started are not in the order of their bits, each once");
+            return Err("the modes that were started are not in their order, each once");
         }
-        let steps = |step: &Step| is_measured(profile, step.modalities, step.batch_size);
+        let steps = |step: &Step| is_measured(profile, step.mode, step.batch_size);
         if !self.steps.iter().all(steps) || !self.mix.iter().all(|mix| measured(mix.0)) {
-            return Err("a selection was never measured");
+            return Err("a mode was never measured");
         }
         let table_left = u32::try_from(end).ok().and_then(|left| matrix.table(left));
         let choices = table_left.map_or(0, |table| table.strategies.len());
@@ -260,8 +265,8 @@ impl EntryState {
     }
 }
 
-fn is_measured(profile: &Profile, modalities: ModalitySet, batch_size: u32) -> bool {
-    let same = |m: &crate::Measurement| m.modalities == modalities && m.batch_size == batch_size;
+fn is_measured(profile: &Profile, mode: Mode, batch_size: u32) -> bool {
+    let same = |m: &crate::Measurement| m.mode == mode && m.batch_size == batch_size;
     profile.measurements.iter().any(same)
 }
 

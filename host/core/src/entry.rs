@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Decider, End, EntryState, Job, JobRow, ModalitySet, Outcome, Profile, Step, StrategyMatrix, StrategyTable, TableId,
-    Time, at_least,
+    Decider, End, EntryState, Job, JobRow, Mode, Outcome, Profile, Step, StrategyMatrix, StrategyTable, TableId, Time,
+    at_least,
 };
 
 /// The most decisions an entry remembers; older ones are forgotten.
@@ -35,8 +35,8 @@ pub(crate) struct Entry {
     last_choice: (TableId, u32),
     /// Requests that no batch was started for.
     pending: VecDeque<Range<u32>>,
-    /// Requests that were started (served, or on the device), by selection.
-    mix: BTreeMap<ModalitySet, u32>,
+    /// Requests that were started (served, or on the device), by mode.
+    mix: BTreeMap<Mode, u32>,
     /// Profiled time of `steps`.
     latency: Duration,
     /// Profiled time of the fastest legal way to serve what is left.
@@ -48,7 +48,7 @@ pub(crate) struct Start {
     pub(crate) first: u32,
     pub(crate) requests: u32,
     pub(crate) batch_size: u32,
-    pub(crate) modalities: ModalitySet,
+    pub(crate) mode: Mode,
     pub(crate) profiled: Duration,
 }
 
@@ -93,7 +93,7 @@ impl Entry {
             choice: self.choice,
             last_choice: self.last_choice,
             pending: self.pending.iter().cloned().collect(),
-            mix: self.mix.iter().map(|(&modalities, &requests)| (modalities, requests)).collect(),
+            mix: self.mix.iter().map(|(&mode, &requests)| (mode, requests)).collect(),
         }
     }
 
@@ -121,9 +121,9 @@ impl Entry {
         entry
     }
 
-    /// Requests that were started on this selection.
-    pub(crate) fn started_on(&self, modalities: ModalitySet) -> u32 {
-        self.mix.get(&modalities).copied().unwrap_or(0)
+    /// Requests that were started in this mode.
+    pub(crate) fn started_on(&self, mode: Mode) -> u32 {
+        self.mix.get(&mode).copied().unwrap_or(0)
     }
 
     /// Requests that no batch was started for.
@@ -222,7 +222,7 @@ impl Entry {
             first: range.start,
             requests,
             batch_size: step.batch_size,
-            modalities: step.modalities,
+            mode: step.mode,
             profiled: step.batch_latency,
         };
         range.start += requests;
@@ -235,7 +235,7 @@ impl Entry {
             self.steps.pop_front();
         }
         self.choice = None;
-        *self.mix.entry(start.modalities).or_insert(0) += requests;
+        *self.mix.entry(start.mode).or_insert(0) += requests;
         self.estimate();
         Some(start)
     }
@@ -249,7 +249,7 @@ impl Entry {
         }
         self.pending.push_front(back);
         self.steps.push_front(Step {
-            modalities: batch.modalities,
+            mode: batch.mode,
             batch_size: batch.batch_size,
             batches: 1,
             requests: batch.requests,
@@ -262,10 +262,10 @@ impl Entry {
 
     /// A batch that will not be served counts for nothing.
     pub(crate) fn forget(&mut self, batch: &crate::Batch) {
-        let served = self.mix.get_mut(&batch.modalities).expect("a started batch is in the mix");
+        let served = self.mix.get_mut(&batch.mode).expect("a started batch is in the mix");
         *served -= batch.requests;
         if *served == 0 {
-            self.mix.remove(&batch.modalities);
+            self.mix.remove(&batch.mode);
         }
     }
 
@@ -316,19 +316,17 @@ impl Entry {
 
     /// Expected right answers among the requests that were started.
     fn correct_so_far(&self) -> f64 {
-        let correct = |(&modalities, &requests): (&ModalitySet, &u32)| {
-            accuracy(self.matrix.profile(), modalities) * f64::from(requests)
-        };
+        let correct = |(&mode, &requests): (&Mode, &u32)| accuracy(self.matrix.profile(), mode) * f64::from(requests);
         self.mix.iter().map(correct).sum()
     }
 
     /// Expected right answers among the requests that are left.
     fn correct_planned(&self) -> f64 {
-        let correct = |step: &Step| accuracy(self.matrix.profile(), step.modalities) * f64::from(step.requests);
+        let correct = |step: &Step| accuracy(self.matrix.profile(), step.mode) * f64::from(step.requests);
         self.steps.iter().map(correct).sum()
     }
 }
 
-fn accuracy(profile: &Profile, modalities: ModalitySet) -> f64 {
-    profile.accuracy(modalities).expect("strategies are made of measured selections").mean()
+fn accuracy(profile: &Profile, mode: Mode) -> f64 {
+    profile.accuracy(mode).expect("strategies are made of measured modes").mean()
 }

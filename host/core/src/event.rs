@@ -1,10 +1,12 @@
 //! What goes into the core and what comes out: the whole conversation with a driver.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    BatchId, Job, JobId, ModalitySet, ModelId, PlanError, PlanId, PolicyError, Proposal, Snapshot, TableId, Time,
+    BatchId, Job, JobId, Mode, ModelId, PlanError, PlanId, PolicyError, Proposal, Snapshot, StrategyMatrix, TableId,
+    Time,
 };
 
 /// Something that happened.
@@ -25,6 +27,10 @@ pub enum Event {
         /// It wants to be asked after every change while some waiting job is not on its most accurate strategy.
         eager: bool,
     },
+    /// These models can be served from now on. Their ids follow those of the models that are there.
+    ModelsLoaded(Vec<Arc<StrategyMatrix>>),
+    /// This family of models takes no new jobs; its id is not used again.
+    ModelRetired(ModelId),
     /// A time asked for by [`Action::WakeAt`] has come.
     WakeUp,
 }
@@ -66,7 +72,7 @@ pub struct Accepted {
     pub predicted_finish: Time,
 }
 
-/// Some requests of one job, run together on one selection.
+/// Some requests of one job, run together in one mode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Batch {
     /// Its name.
@@ -75,7 +81,7 @@ pub struct Batch {
     pub lane: u32,
     /// The job it is of.
     pub job: JobId,
-    /// The job's model.
+    /// The job's model, as the lane's kind of device has it.
     pub model: ModelId,
     /// The first request of the job that it serves.
     pub first: u32,
@@ -83,8 +89,8 @@ pub struct Batch {
     pub requests: u32,
     /// The profiled batch size it was planned as, at least `requests`.
     pub batch_size: u32,
-    /// What the requests are run on.
-    pub modalities: ModalitySet,
+    /// What the requests are run on, and with which numbers.
+    pub mode: Mode,
     /// How long it should take, correction included.
     pub expected: Duration,
 }
@@ -145,8 +151,8 @@ pub struct Outcome {
     pub deadline: Time,
     /// Its floor.
     pub min_accuracy: f64,
-    /// Requests served, by the selection they really ran on, in the order of the selections' bits.
-    pub mix: Vec<(ModalitySet, u32)>,
+    /// Requests served, by the mode they really ran in, in the order of the modes.
+    pub mix: Vec<(Mode, u32)>,
     /// Request-weighted mean of the profiled accuracies of `mix`; `None` when nothing was served.
     pub accuracy: Option<f64>,
     /// When its first batch was started.

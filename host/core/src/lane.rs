@@ -222,7 +222,7 @@ impl Lane {
             first: start.first,
             requests: start.requests,
             batch_size: start.batch_size,
-            modalities: start.modalities,
+            mode: start.mode,
             expected: scale(start.profiled, correction),
         };
         entry.expected_time += batch.expected;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::ModalitySet;
+use crate::{ModalitySet, Mode, Precision};
 
 /// Everything measured about one model on one kind of device.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,20 +14,20 @@ pub struct Profile {
     pub model: String,
     /// Names of the modalities; position `i` is bit `i` of every [`ModalitySet`].
     pub modalities: Vec<String>,
-    /// One entry per selection and batch size, in any order.
+    /// One entry per selection, precision and batch size, in any order.
     pub measurements: Vec<Measurement>,
 }
 
-/// One selection at one batch size.
+/// One selection in one precision at one batch size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
-    /// What the requests were run on.
-    pub modalities: ModalitySet,
+    /// What the requests were run on, and with which numbers.
+    pub mode: Mode,
     /// Requests in the batch, at least 1.
     pub batch_size: u32,
     /// Time of one batch.
     pub latency: Latency,
-    /// How often the answers were right; the same for every batch size of a selection.
+    /// How often the answers were right; the same for every batch size of a mode.
     pub accuracy: Accuracy,
     /// Peak memory of one batch beyond the loaded model; 0 if unknown.
     pub memory_bytes: u64,
@@ -92,15 +92,15 @@ pub enum ProfileError {
     /// A selection is empty or names a modality the model does not have.
     UnknownModality(ModalitySet),
     /// A batch size of 0.
-    ZeroBatch(ModalitySet),
+    ZeroBatch(Mode),
     /// Two measurements of the same selection and batch size.
-    Twice(ModalitySet, u32),
+    Twice(Mode, u32),
     /// A batch that takes no time cannot be planned with.
-    ZeroLatency(ModalitySet, u32),
+    ZeroLatency(Mode, u32),
     /// More right answers than samples, or no samples.
-    BadAccuracy(ModalitySet, Accuracy),
+    BadAccuracy(Mode, Accuracy),
     /// Batch sizes of one selection disagree about its accuracy.
-    TwoAccuracies(ModalitySet),
+    TwoAccuracies(Mode),
 }
 
 impl std::fmt::Display for ProfileError {
@@ -132,40 +132,48 @@ impl Profile {
         let all = ModalitySet::all(self.modalities.len());
         let mut seen = BTreeMap::new();
         for measurement in &self.measurements {
-            let Measurement { modalities, batch_size, latency, accuracy, .. } = *measurement;
+            let Measurement { mode, batch_size, latency, accuracy, .. } = *measurement;
+            let modalities = mode.modalities;
             if modalities.is_empty() || !modalities.is_subset_of(all) {
                 return Err(ProfileError::UnknownModality(modalities));
             }
             if batch_size == 0 {
-                return Err(ProfileError::ZeroBatch(modalities));
+                return Err(ProfileError::ZeroBatch(mode));
             }
             if latency.mean.as_micros() == 0 {
-                return Err(ProfileError::ZeroLatency(modalities, batch_size));
+                return Err(ProfileError::ZeroLatency(mode, batch_size));
             }
             if accuracy.samples == 0 || accuracy.correct > accuracy.samples {
-                return Err(ProfileError::BadAccuracy(modalities, accuracy));
+                return Err(ProfileError::BadAccuracy(mode, accuracy));
             }
-            if *seen.entry((modalities, 0)).or_insert(accuracy) != accuracy {
-                return Err(ProfileError::TwoAccuracies(modalities));
+            if *seen.entry((mode, 0)).or_insert(accuracy) != accuracy {
+                return Err(ProfileError::TwoAccuracies(mode));
             }
-            if seen.insert((modalities, batch_size), accuracy).is_some() {
-                return Err(ProfileError::Twice(modalities, batch_size));
+            if seen.insert((mode, batch_size), accuracy).is_some() {
+                return Err(ProfileError::Twice(mode, batch_size));
             }
         }
         Ok(())
     }
 
-    /// The accuracy of a selection, if it was measured.
-    pub fn accuracy(&self, modalities: ModalitySet) -> Option<Accuracy> {
-        self.measurements.iter().find(|measurement| measurement.modalities == modalities).map(|m| m.accuracy)
+    /// The accuracy of a mode, if it was measured.
+    pub fn accuracy(&self, mode: Mode) -> Option<Accuracy> {
+        self.measurements.iter().find(|measurement| measurement.mode == mode).map(|m| m.accuracy)
     }
 
-    /// The measured selections, each once, in the order of their bits.
-    pub fn selections(&self) -> Vec<ModalitySet> {
-        let mut selections: Vec<ModalitySet> = self.measurements.iter().map(|m| m.modalities).collect();
-        selections.sort();
-        selections.dedup();
-        selections
+    /// The measured modes, each once: in the order of the selections' bits, the most precise first.
+    pub fn modes(&self) -> Vec<Mode> {
+        let mut modes: Vec<Mode> = self.measurements.iter().map(|m| m.mode).collect();
+        modes.sort();
+        modes.dedup();
+        modes
+    }
+
+    /// The same profile without what was measured in other precisions than these.
+    pub fn only(&self, precisions: &[Precision]) -> Profile {
+        let mut profile = self.clone();
+        profile.measurements.retain(|measurement| precisions.contains(&measurement.mode.precision));
+        profile
     }
 }
 
@@ -175,7 +183,7 @@ mod tests {
 
     fn measurement(modalities: u32, batch_size: u32) -> Measurement {
         Measurement {
-            modalities: ModalitySet::from_bits(modalities),
+            mode: Mode::full(ModalitySet::from_bits(modalities)),
             batch_size,
             latency: Latency::exactly(Duration::from_millis(5)),
             accuracy: Accuracy { correct: 8, samples: 10 },
@@ -195,7 +203,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_unsound_profile_is_named() {
-        let both = ModalitySet::from_bits(3);
+        let both = Mode::full(ModalitySet::from_bits(3));
         let broken = |change: fn(&mut Measurement)| {
             let mut wrong = measurement(3, 8);
             change(&mut wrong);
@@ -205,12 +213,28 @@ mod tests {
         assert_eq!(broken(|m| m.batch_size = 0), ProfileError::ZeroBatch(both));
         assert_eq!(broken(|m| m.batch_size = 1), ProfileError::Twice(both, 1));
         assert_eq!(broken(|m| m.latency = Latency::exactly(Duration::ZERO)), ProfileError::ZeroLatency(both, 8));
-        assert_eq!(broken(|m| m.modalities = ModalitySet::EMPTY), ProfileError::UnknownModality(ModalitySet::EMPTY));
+        assert_eq!(
+            broken(|m| m.mode.modalities = ModalitySet::EMPTY),
+            ProfileError::UnknownModality(ModalitySet::EMPTY)
+        );
         assert_eq!(broken(|m| m.accuracy.correct = 9), ProfileError::TwoAccuracies(both));
         let impossible = Accuracy { correct: 11, samples: 10 };
         assert_eq!(broken(|m| m.accuracy.correct = 11), ProfileError::BadAccuracy(both, impossible));
         let stranger = ModalitySet::from_bits(4);
-        assert_eq!(broken(|m| m.modalities = ModalitySet::from_bits(4)), ProfileError::UnknownModality(stranger));
+        assert_eq!(broken(|m| m.mode.modalities = ModalitySet::from_bits(4)), ProfileError::UnknownModality(stranger));
+    }
+
+    #[test]
+    fn a_selection_has_an_accuracy_for_every_precision() {
+        let mut reduced = measurement(3, 8);
+        reduced.mode.precision = Precision::Bf16;
+        reduced.accuracy.correct = 7;
+        let profile = profile(vec![measurement(3, 8), reduced]);
+        assert_eq!(profile.check(), Ok(()));
+        let modes = profile.modes();
+        assert_eq!(modes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["{0,1}", "{0,1}@bf16"]);
+        assert_eq!([modes[0], modes[1]].map(|mode| profile.accuracy(mode).unwrap().correct), [8, 7]);
+        assert_eq!(profile.only(&[Precision::Bf16]).modes(), [modes[1]]);
     }
 
     #[test]

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Accuracy, Action, Batch, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, ModelId, OnLate,
-    PolicyError, Profile, Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time, scale,
+    Accuracy, Action, Batch, Config, Event, Job, JobId, Latency, Measurement, Mode, ModelId, OnLate, PolicyError,
+    Profile, Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time, scale,
 };
 
 /// A case: a model, a configuration and what happens from outside.
@@ -125,7 +125,7 @@ impl Scenario {
     fn measure(&mut self, selection: &str, size: &str, time: &str, accuracy: &str) -> Result<(), String> {
         let (correct, samples) = accuracy.split_once('/').ok_or("expected an accuracy such as 137/200")?;
         self.profile.measurements.push(Measurement {
-            modalities: ModalitySet::parse(selection, &self.profile.modalities)
+            mode: Mode::parse(selection, &self.profile.modalities)
                 .map_err(|name| format!("{name} is not among the modalities"))?,
             batch_size: number(size)?,
             latency: Latency::exactly(span(time)?),
@@ -158,13 +158,13 @@ impl Scenario {
 
     fn describe(&self, at: Time, action: &Action) -> Option<String> {
         let ids = |jobs: &[JobId]| jobs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        let label = |set: ModalitySet| set.label(&self.profile.modalities);
+        let label = |mode: Mode| mode.label(&self.profile.modalities);
         let mut line = format!("{at} ");
         let text = match action {
             Action::Accept(job) => write!(line, "accept {} until {}", job.job, job.predicted_finish),
             Action::Refuse(job, refusal) => write!(line, "refuse {job}: {refusal}"),
             Action::Run(b) => {
-                write!(line, "run {} {}..{} on {}", b.job, b.first, b.first + b.requests, label(b.modalities))
+                write!(line, "run {} {}..{} on {}", b.job, b.first, b.first + b.requests, label(b.mode))
             }
             Action::Plan(snapshot) => {
                 write!(line, "ask about {}", ids(&snapshot.jobs.iter().map(|row| row.id).collect::<Vec<_>>()))
@@ -177,7 +177,7 @@ impl Scenario {
             Action::Finish(outcome) => {
                 let lateness = if outcome.finish > outcome.deadline { " late" } else { "" };
                 let mix: Vec<String> =
-                    outcome.mix.iter().map(|(set, count)| format!("{count} {}", label(*set))).collect();
+                    outcome.mix.iter().map(|(mode, count)| format!("{count} {}", label(*mode))).collect();
                 let accuracy = outcome.accuracy.map_or("-".into(), |accuracy| format!("{accuracy:.3}"));
                 write!(line, "{:?}{lateness} {}: {} = {accuracy}", outcome.end, outcome.job, mix.join(" + "))
             }
@@ -284,7 +284,7 @@ impl<'a, P: FnMut(&Snapshot) -> Option<Result<Proposal, PolicyError>>> Run<'a, P
     }
 
     fn profiled(&self, batch: &Batch) -> Duration {
-        let same = |m: &&Measurement| m.modalities == batch.modalities && m.batch_size == batch.batch_size;
+        let same = |m: &&Measurement| m.mode == batch.mode && m.batch_size == batch.batch_size;
         let measurement = self.scenario.profile.measurements.iter().find(same);
         measurement.expect("batches are made of measured sizes").latency.mean
     }

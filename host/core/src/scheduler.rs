@@ -1,15 +1,15 @@
 //! The scheduler: admission, the monitor, adoption of plans, dispatch. A function of its state, the time
 //! and an event; what it wants done comes back as actions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::Entry;
 use crate::lane::{Lane, Question};
 use crate::{
-    Accepted, Action, BatchId, Catalog, End, Event, Job, JobId, OnLate, Plan, PlanError, PlanId, PolicyError, Proposal,
-    Refusal, Snapshot, StrategyMatrix, Time, Trigger,
+    Accepted, Action, BatchId, Catalog, End, Event, Job, JobId, ModelId, OnLate, Plan, PlanError, PlanId, PolicyError,
+    Proposal, Refusal, Snapshot, StrategyMatrix, StrategyTable, Time, Trigger,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -17,6 +17,8 @@ use crate::{
 pub struct Config {
     /// How many lanes (a queue and a device each), at least 1.
     pub lanes: u32,
+    /// What kind of device each lane has; a lane that is not named has kind 0. Lanes of one kind share their profiles.
+    pub kinds: Vec<u32>,
     /// The most jobs that one lane holds, at least 1.
     pub max_jobs: usize,
     /// How long a policy may think before the built-in squeeze acts instead.
@@ -27,7 +29,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { lanes: 1, max_jobs: 1024, policy_budget: Duration::from_millis(5), margin: 0.05 }
+        Config { lanes: 1, kinds: Vec::new(), max_jobs: 1024, policy_budget: Duration::from_millis(5), margin: 0.05 }
     }
 }
 
@@ -38,6 +40,8 @@ pub struct Scheduler {
     /// The policy in place is asked after every change while some waiting job could be more accurate.
     pub(crate) eager: bool,
     pub(crate) models: Vec<Arc<StrategyMatrix>>,
+    /// Families that take no new jobs.
+    pub(crate) retired: BTreeSet<ModelId>,
     catalog: Catalog,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) next_plan: u64,
@@ -53,14 +57,20 @@ impl Scheduler {
     ///
     /// If a matrix is not at the place its model id names.
     pub fn new(config: Config, models: Vec<Arc<StrategyMatrix>>) -> Scheduler {
-        assert!(models.iter().enumerate().all(|(at, matrix)| matrix.model().0 as usize == at), "models out of order");
         let lanes = (0..config.lanes.max(1)).map(|id| Lane::new(id, config.margin)).collect();
-        let catalog = Catalog {
-            revision: 1,
-            models: models.iter().map(|matrix| (matrix.model(), matrix.profile().clone())).collect(),
-            tables: models.iter().flat_map(|matrix| matrix.tables().iter().cloned()).collect(),
+        let mut scheduler = Scheduler {
+            config,
+            eager: false,
+            models: Vec::new(),
+            retired: BTreeSet::new(),
+            catalog: Catalog::default(),
+            lanes,
+            next_plan: 1,
+            next_batch: 1,
+            wake_at: None,
         };
-        Scheduler { config, eager: false, models, catalog, lanes, next_plan: 1, next_batch: 1, wake_at: None }
+        scheduler.load(models);
+        scheduler
     }
 
     /// Takes an event in and says what has to be done, in order.
@@ -77,6 +87,8 @@ impl Scheduler {
             Event::BatchDone(batch, measured) => self.batch_done(now, batch, measured, &mut actions),
             Event::BatchFailed(batch) => self.batch_failed(now, batch, &mut actions),
             Event::PolicyChanged { eager } => self.policy_changed(eager),
+            Event::ModelsLoaded(models) => self.load(models),
+            Event::ModelRetired(family) => self.retire(family),
             Event::WakeUp => self.woken(),
         };
         for lane in touched {
@@ -94,6 +106,20 @@ impl Scheduler {
     /// Its models, by id.
     pub fn models(&self) -> &[Arc<StrategyMatrix>] {
         &self.models
+    }
+
+    /// The member of a family that was measured on this lane's kind of device. Retired families are found too.
+    pub fn model_on(&self, lane: u32, family: ModelId) -> Option<&Arc<StrategyMatrix>> {
+        let kind = self.config.kinds.get(lane as usize).copied().unwrap_or(0);
+        // most models have one kind of device: then it is at its own place
+        let own = self.models.get(family.0 as usize).filter(|matrix| matrix.kind() == kind);
+        own.filter(|matrix| matrix.family() == family)
+            .or_else(|| self.models.iter().find(|matrix| (matrix.family(), matrix.kind()) == (family, kind)))
+    }
+
+    /// Families that take no new jobs.
+    pub fn retired(&self) -> &BTreeSet<ModelId> {
+        &self.retired
     }
 
     /// The models and tables policies are told about.
@@ -151,7 +177,8 @@ impl Scheduler {
                 Vec::new()
             }
             Ok((at, position)) => {
-                let matrix = self.models[job.model.0 as usize].clone();
+                let matrix = self.model_on(at as u32, job.model).expect("admitted to a lane that serves it").clone();
+                let job = Job { model: matrix.model(), ..job };
                 let lane = &mut self.lanes[at];
                 lane.insert(position, Entry::new(job, now, matrix));
                 lane.changed = Some(Trigger::Arrival);
@@ -167,41 +194,61 @@ impl Scheduler {
     /// Behind all jobs that can be on time if it is on time there, on the lane that has done it first. Else further ahead,
     /// where no job behind it becomes late: who has time waits for who has not.
     fn admit(&self, now: Time, job: &Job) -> Result<(usize, usize), Refusal> {
-        let matrix = self.models.get(job.model.0 as usize).ok_or(Refusal::UnknownModel(job.model))?;
+        let known = |lane: &Lane| self.model_on(lane.id, job.model).is_some();
+        if self.retired.contains(&job.model) || !self.lanes.iter().any(known) {
+            return Err(Refusal::UnknownModel(job.model));
+        }
         check_numbers(job)?;
-        let most = matrix.max_requests();
-        let table = matrix.table(job.requests).ok_or(Refusal::TooManyRequests { requests: job.requests, most })?;
-        let best = table.strategy(table.most_accurate()).accuracy;
-        let floor_unreachable = Refusal::FloorUnreachable { min_accuracy: job.min_accuracy, best };
-        let fastest = table.strategy(table.fastest_legal(job.min_accuracy).ok_or(floor_unreachable)?).latency;
+        let offers = self.offers(job)?;
         if self.lanes.iter().any(|lane| lane.knows(job.id)) {
             return Err(Refusal::Duplicate(job.id));
         }
-        let open: Vec<&Lane> = self.lanes.iter().filter(|lane| lane.entries.len() < self.config.max_jobs).collect();
-        let behind_all = open.iter().filter_map(|lane| {
-            let (position, done) = lane.openings(now, fastest).next()?;
-            Some((done, lane.id as usize, position))
+        let open: Vec<&Offer> = offers.iter().filter(|offer| offer.lane.entries.len() < self.config.max_jobs).collect();
+        let behind_all = open.iter().filter_map(|offer| {
+            let (position, done) = offer.lane.openings(now, offer.fastest).next()?;
+            Some((done, offer.lane.id as usize, position))
         });
         let (done, lane, position) = behind_all.min().ok_or_else(|| self.queue_full(now))?;
         if done <= job.deadline {
             return Ok((lane, position));
         }
-        let further_ahead = |lane: &&Lane| Some((lane.id as usize, lane.opening(now, fastest, job.deadline)?));
+        let further_ahead =
+            |offer: &&Offer| Some((offer.lane.id as usize, offer.lane.opening(now, offer.fastest, job.deadline)?));
         if let Some(place) = open.iter().find_map(further_ahead) {
             return Ok(place);
         }
-        let earliest = open.iter().filter_map(|lane| lane.openings(now, fastest).map(|(_, done)| done).min()).min();
+        let earliest =
+            open.iter().filter_map(|offer| offer.lane.openings(now, offer.fastest).map(|(_, done)| done).min()).min();
         // Another lane may be the faster one for another floor, and for a job that is alone.
-        let within = open
-            .iter()
-            .filter_map(|lane| table.slowest_that(|latency| lane.opening(now, latency, job.deadline).is_some()));
-        let alone = |lane: &Lane| now.after(fastest, lane.promise_factor());
+        let within = open.iter().filter_map(|offer| {
+            let fits = |latency| offer.lane.opening(now, latency, job.deadline).is_some();
+            Some(offer.table.strategy(offer.table.slowest_that(fits)?).accuracy)
+        });
+        let alone = |offer: &Offer| now.after(offer.fastest, offer.lane.promise_factor());
         Err(Refusal::DeadlineUnreachable {
             deadline: job.deadline,
             earliest: earliest.unwrap_or(done),
-            best_accuracy: within.max().map(|index| table.strategy(index).accuracy),
-            never: self.lanes.iter().all(|lane| alone(lane) > job.deadline),
+            best_accuracy: within.max_by(f64::total_cmp),
+            never: offers.iter().all(|offer| alone(offer) > job.deadline),
         })
+    }
+
+    /// The lanes that could serve the job at its floor, each with its menu; or why there are none.
+    fn offers(&self, job: &Job) -> Result<Vec<Offer<'_>>, Refusal> {
+        let known = |lane: &Lane| self.model_on(lane.id, job.model);
+        let menus = || self.lanes.iter().filter_map(|lane| Some((lane, known(lane)?.table(job.requests)?)));
+        let best = menus().map(|(_, table)| table.strategy(table.most_accurate()).accuracy).max_by(f64::total_cmp);
+        let most = self.lanes.iter().filter_map(known).map(|matrix| matrix.max_requests()).max().unwrap_or(0);
+        let best = best.ok_or(Refusal::TooManyRequests { requests: job.requests, most })?;
+        let offers = menus().filter_map(|(lane, table)| {
+            let fastest = table.strategy(table.fastest_legal(job.min_accuracy)?).latency;
+            Some(Offer { lane, table, fastest })
+        });
+        let offers: Vec<Offer> = offers.collect();
+        if offers.is_empty() {
+            return Err(Refusal::FloorUnreachable { min_accuracy: job.min_accuracy, best });
+        }
+        Ok(offers)
     }
 
     fn queue_full(&self, now: Time) -> Refusal {
@@ -288,6 +335,28 @@ impl Scheduler {
         (0..self.lanes.len()).collect()
     }
 
+    /// Takes these models in behind those that are there. Nothing that waits is touched.
+    ///
+    /// # Panics
+    ///
+    /// If a matrix is not at the place its model id names.
+    fn load(&mut self, models: Vec<Arc<StrategyMatrix>>) -> Vec<usize> {
+        self.catalog.revision += 1;
+        for matrix in models {
+            assert!(matrix.model().0 as usize == self.models.len(), "models out of order");
+            self.catalog.models.push((matrix.model(), matrix.profile().clone()));
+            self.catalog.tables.extend(matrix.tables().iter().cloned());
+            self.models.push(matrix);
+        }
+        Vec::new()
+    }
+
+    /// Takes no new jobs for this family; those that are here are served.
+    fn retire(&mut self, family: ModelId) -> Vec<usize> {
+        self.retired.insert(family);
+        Vec::new()
+    }
+
     fn woken(&mut self) -> Vec<usize> {
         self.wake_at = None;
         (0..self.lanes.len()).collect()
@@ -356,6 +425,15 @@ impl Scheduler {
             actions.extend(next.map(Action::WakeAt));
         }
     }
+}
+
+/// A lane that could serve a job at its floor.
+struct Offer<'s> {
+    lane: &'s Lane,
+    /// The job's menu there.
+    table: &'s StrategyTable,
+    /// The fastest strategy that keeps the floor.
+    fastest: Duration,
 }
 
 impl Lane {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ModalitySet, ModelId, Profile, ProfileError, TableId};
+use crate::{Mode, ModelId, Profile, ProfileError, TableId};
 
 /// The most strategies a table keeps; the front is thinned to this, hull points and an even spread first.
 pub const MENU_SIZE: usize = 32;
@@ -20,11 +20,11 @@ pub const MAX_REQUESTS: u32 = 0xffff;
 /// Up to three selections, every front is exact before it is thinned to a menu.
 const MERGED_FRONT: usize = 96;
 
-/// `batches` batches of up to `batch_size` requests with one modality selection.
+/// `batches` batches of up to `batch_size` requests in one mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What these requests are run on.
-    pub modalities: ModalitySet,
+    /// What these requests are run on, and with which numbers.
+    pub mode: Mode,
     /// The measured batch size that is used.
     pub batch_size: u32,
     /// How many batches.
@@ -103,6 +103,8 @@ impl StrategyTable {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StrategyMatrix {
     model: ModelId,
+    family: ModelId,
+    kind: u32,
     profile: Arc<Profile>,
     tables: Vec<Arc<StrategyTable>>,
 }
@@ -119,12 +121,28 @@ impl StrategyMatrix {
             Arc::new(StrategyTable { id: TableId(model.0 << 16 | requests), model, requests, strategies })
         };
         let tables = (1..=max_requests).map(table).collect();
-        Ok(StrategyMatrix { model, profile, tables })
+        Ok(StrategyMatrix { model, family: model, kind: 0, profile, tables })
+    }
+
+    /// The same matrix for the lanes of one kind of device: jobs name the `family`, and are served by the member of it that
+    /// was measured on the kind of device they wait for.
+    pub fn on(self, family: ModelId, kind: u32) -> StrategyMatrix {
+        StrategyMatrix { family, kind, ..self }
     }
 
     /// The model it is for.
     pub fn model(&self) -> ModelId {
         self.model
+    }
+
+    /// What jobs call the model: its own id, unless it was measured on several kinds of device.
+    pub fn family(&self) -> ModelId {
+        self.family
+    }
+
+    /// The kind of device that it was measured on, as [`Config::kinds`](crate::Config::kinds) numbers them.
+    pub fn kind(&self) -> u32 {
+        self.kind
     }
 
     /// The profile it was computed from.
@@ -157,9 +175,9 @@ pub fn front(profile: &Profile, requests: u32) -> Result<Vec<Strategy>, ProfileE
     Ok(fronts.menu(requests as usize, usize::MAX))
 }
 
-/// One selection, with the cheapest way to serve any number of requests on it.
+/// One mode, with the cheapest way to serve any number of requests in it.
 struct Column {
-    modalities: ModalitySet,
+    mode: Mode,
     accuracy: f64,
     /// Measured (batch size, batch time, peak memory).
     sizes: Vec<(u32, Duration, u64)>,
@@ -170,8 +188,8 @@ struct Column {
 }
 
 impl Column {
-    fn new(profile: &Profile, modalities: ModalitySet, max_requests: usize) -> Column {
-        let of_this = profile.measurements.iter().filter(|m| m.modalities == modalities);
+    fn new(profile: &Profile, mode: Mode, max_requests: usize) -> Column {
+        let of_this = profile.measurements.iter().filter(|m| m.mode == mode);
         let sizes: Vec<_> = of_this.map(|m| (m.batch_size, m.latency.mean, m.memory_bytes)).collect();
         let (mut cheapest, mut first) = (vec![0], vec![0]);
         for requests in 1..=max_requests {
@@ -183,8 +201,8 @@ impl Column {
             cheapest.push(cost(best));
             first.push(best);
         }
-        let accuracy = profile.accuracy(modalities).expect("a selection has measurements").mean();
-        Column { modalities, accuracy, sizes, cheapest, first }
+        let accuracy = profile.accuracy(mode).expect("a selection has measurements").mean();
+        Column { mode, accuracy, sizes, cheapest, first }
     }
 
     /// The batches of the cheapest way, grouped by size, largest first; only the last may be partial.
@@ -203,7 +221,7 @@ impl Column {
             let (batch_size, batch_latency, _) = self.sizes[index];
             let requests = left.min(batch_size * count[index]);
             left -= requests;
-            Step { modalities: self.modalities, batch_size, batches: count[index], requests, batch_latency }
+            Step { mode: self.mode, batch_size, batches: count[index], requests, batch_latency }
         };
         used.into_iter().map(step).collect()
     }
@@ -291,11 +309,11 @@ impl Fronts {
     }
 }
 
-/// The selections that no other beats in accuracy and in time for every number of requests.
+/// The modes that no other beats in accuracy and in time for every number of requests.
 fn undominated(profile: &Profile, max_requests: usize) -> Vec<Column> {
     let mut kept: Vec<Column> = Vec::new();
-    for modalities in profile.selections() {
-        let column = Column::new(profile, modalities, max_requests);
+    for mode in profile.modes() {
+        let column = Column::new(profile, mode, max_requests);
         if kept.iter().any(|other| other.dominates(&column)) {
             continue;
         }
@@ -392,11 +410,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{MENU_SIZE, Step, StrategyMatrix, front};
-    use crate::{Accuracy, Latency, Measurement, ModalitySet, ModelId, Profile, TableId};
+    use crate::{Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Profile, TableId};
 
     fn profile(rows: &[Row]) -> Profile {
         let measurement = |&(modalities, batch_size, micros, correct): &Row| Measurement {
-            modalities: ModalitySet::from_bits(modalities),
+            mode: Mode::full(ModalitySet::from_bits(modalities)),
             batch_size,
             latency: Latency::exactly(Duration::from_micros(micros)),
             accuracy: Accuracy { correct, samples: 1000 },
@@ -474,7 +492,7 @@ mod tests {
                 let time: Duration = strategy.steps.iter().map(Step::latency).sum();
                 prop_assert_eq!(time, strategy.latency);
                 let correct: f64 = strategy.steps.iter()
-                    .map(|step| profile.accuracy(step.modalities).unwrap().mean() * f64::from(step.requests)).sum();
+                    .map(|step| profile.accuracy(step.mode).unwrap().mean() * f64::from(step.requests)).sum();
                 prop_assert!((correct / f64::from(requests) - strategy.accuracy).abs() < 1e-9);
                 for step in &strategy.steps {
                     prop_assert!(step.requests > (step.batches - 1) * step.batch_size);
@@ -484,7 +502,7 @@ mod tests {
             for pair in table.strategies.windows(2) {
                 prop_assert!(pair[0].latency < pair[1].latency && pair[0].accuracy < pair[1].accuracy);
             }
-            let best = profile.selections().into_iter().map(|s| profile.accuracy(s).unwrap().mean());
+            let best = profile.modes().into_iter().map(|s| profile.accuracy(s).unwrap().mean());
             prop_assert_eq!(table.strategies.last().unwrap().accuracy, best.fold(0.0, f64::max));
         }
     }
@@ -508,7 +526,7 @@ mod tests {
     fn dear_modalities_come_last_in_a_strategy() {
         let profile = profile(&[(2, 1, 4_000, 685), (3, 1, 10_000, 785)]);
         for strategy in front(&profile, 10).unwrap() {
-            let dear = strategy.steps.iter().position(|step| step.modalities == ModalitySet::all(2));
+            let dear = strategy.steps.iter().position(|step| step.mode.modalities == ModalitySet::all(2));
             assert!(dear.is_none_or(|index| index == strategy.steps.len() - 1), "{strategy:?}");
         }
     }

@@ -163,7 +163,7 @@ fn an_outcome_adds_up() {
     let Action::Finish(outcome) = &actions[0] else { panic!("the job is done: {actions:?}") };
     assert_eq!((outcome.started, outcome.finish), (Some(at(0)), at(21)));
     assert_eq!(outcome.device_time, 21 * MILLI);
-    assert_eq!(outcome.mix, [(mosel_core::ModalitySet::all(2), 2)]);
+    assert_eq!(outcome.mix, [(mosel_core::Mode::full(mosel_core::ModalitySet::all(2)), 2)]);
     assert!(outcome.good() && scheduler.is_idle());
 }
 

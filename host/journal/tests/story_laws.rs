@@ -204,11 +204,11 @@ impl Witness<'_> {
         for step in &entry.steps {
             choice.requests += step.requests;
             choice.latency += step.latency();
-            let accuracy = self.matrix.profile().accuracy(step.modalities).expect("it was measured").mean();
+            let accuracy = self.matrix.profile().accuracy(step.mode).expect("it was measured").mean();
             choice.accuracy += accuracy * f64::from(step.requests);
-            match choice.mix.iter_mut().find(|part| part.0 == step.modalities) {
+            match choice.mix.iter_mut().find(|part| part.0 == step.mode) {
                 Some(part) => part.1 += step.requests,
-                None => choice.mix.push((step.modalities, step.requests)),
+                None => choice.mix.push((step.mode, step.requests)),
             }
         }
         choice.accuracy /= f64::from(choice.requests.max(1));

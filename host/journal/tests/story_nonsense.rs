@@ -7,8 +7,8 @@ use std::time::Duration;
 use mosel_core::scenario::Scenario;
 use mosel_core::{
     Accepted, Action, Batch, BatchId, Checkpoint, Config, Decider, End, EntryState, Event, Job, JobId, JobRow,
-    LaneState, ModalitySet, ModelId, OnLate, Outcome, PlanError, PlanId, PolicyError, Proposal, Quality, Refusal,
-    RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time, Trigger,
+    LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PlanError, PlanId, PolicyError, Precision, Proposal,
+    Quality, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time, Trigger,
 };
 use mosel_journal::{Header, InPlace, Naming, Stories, tell};
 use proptest::prelude::*;
@@ -45,8 +45,9 @@ fn duration() -> impl Strategy<Value = Duration> {
     prop_oneof![4 => (0u64..50_000).prop_map(Duration::from_micros), 1 => Just(Duration::MAX)]
 }
 
-fn modalities() -> impl Strategy<Value = ModalitySet> {
-    number().prop_map(ModalitySet::from_bits)
+fn mode() -> impl Strategy<Value = Mode> {
+    let precision = prop::sample::select(&Precision::ALL);
+    (number(), precision).prop_map(|(bits, precision)| Mode { modalities: ModalitySet::from_bits(bits), precision })
 }
 
 /// A table that there is, for most job sizes.
@@ -70,8 +71,8 @@ fn job() -> impl Strategy<Value = Job> {
 }
 
 fn batch() -> impl Strategy<Value = Batch> {
-    (id(), number(), job_id(), number(), number(), modalities(), duration()).prop_map(
-        |(id, lane, job, requests, batch_size, modalities, expected)| Batch {
+    (id(), number(), job_id(), number(), number(), mode(), duration()).prop_map(
+        |(id, lane, job, requests, batch_size, mode, expected)| Batch {
             id: BatchId(id),
             lane,
             job,
@@ -79,7 +80,7 @@ fn batch() -> impl Strategy<Value = Batch> {
             first: requests,
             requests,
             batch_size,
-            modalities,
+            mode,
             expected,
         },
     )
@@ -181,7 +182,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     let end = prop::sample::select(vec![End::Served, End::Dropped, End::Cancelled, End::Failed]);
-    let mix = prop::collection::vec((modalities(), number()), 0..3);
+    let mix = prop::collection::vec((mode(), number()), 0..3);
     (job_id(), end, time(), time(), mix, prop::option::of(float()), duration()).prop_map(
         |(job, end, finish, deadline, mix, accuracy, device_time)| Outcome {
             job,
@@ -231,9 +232,9 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn entry() -> impl Strategy<Value = EntryState> {
-    let step = (modalities(), number(), number(), number(), duration());
-    let step = step.prop_map(|(modalities, batch_size, batches, requests, batch_latency)| Step {
-        modalities,
+    let step = (mode(), number(), number(), number(), duration());
+    let step = step.prop_map(|(mode, batch_size, batches, requests, batch_latency)| Step {
+        mode,
         batch_size,
         batches,
         requests,

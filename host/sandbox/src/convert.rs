@@ -11,11 +11,13 @@ use crate::bindings::types;
 use crate::{Description, LoadError};
 
 pub(crate) fn model(id: ModelId, profile: &Profile) -> types::Model {
+    let mut measurements: Vec<&Measurement> = profile.measurements.iter().collect();
+    measurements.sort_by_key(|measurement| measurement.mode.precision);
     types::Model {
         id: id.0,
         name: profile.model.clone(),
         modalities: profile.modalities.iter().map(|name| types::Modality { name: name.clone() }).collect(),
-        profile: profile.measurements.iter().map(types::ProfileEntry::from).collect(),
+        profile: measurements.into_iter().map(types::ProfileEntry::from).collect(),
     }
 }
 
@@ -48,7 +50,7 @@ pub(crate) fn proposal(decision: types::Decision, jobs: usize) -> Result<Proposa
 impl From<&Measurement> for types::ProfileEntry {
     fn from(measurement: &Measurement) -> types::ProfileEntry {
         types::ProfileEntry {
-            modalities: measurement.modalities.bits(),
+            modalities: measurement.mode.modalities.bits(),
             batch_size: measurement.batch_size,
             latency: micros(measurement.latency.mean),
             accuracy: measurement.accuracy.mean(),
@@ -71,7 +73,7 @@ impl From<&Strategy> for types::Strategy {
 impl From<&Step> for types::Step {
     fn from(step: &Step) -> types::Step {
         types::Step {
-            modalities: step.modalities.bits(),
+            modalities: step.mode.modalities.bits(),
             batch_size: step.batch_size,
             batches: step.batches,
             requests: step.requests,

@@ -1,6 +1,6 @@
 //! What the server vouches for when a job has ended: what it ran on, how accurate that is, who decided it.
 
-use mosel_core::{Accuracy, Decider, End, ModalitySet, Outcome};
+use mosel_core::{Accuracy, Decider, End, Mode, Outcome};
 use serde::Serialize;
 
 use crate::jobs::{Ending, PolicyTag};
@@ -35,11 +35,13 @@ pub struct Certificate {
     pub decisions: Vec<Decision>,
 }
 
-/// Requests that were run on one selection.
+/// Requests that were run in one mode.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Share {
     /// The selection, as `image+text`.
     pub modalities: String,
+    /// What they were computed with: `fp32`, `bf16`, `fp16`.
+    pub precision: &'static str,
     /// How many requests.
     pub requests: u32,
     /// The profiled accuracy.
@@ -81,10 +83,9 @@ impl Certificate {
     pub fn new(ending: &Ending, model: &Served) -> Certificate {
         let outcome = &ending.outcome;
         let profile = model.matrix.profile();
-        let measured =
-            |modalities: ModalitySet| profile.accuracy(modalities).expect("only measured selections are run");
-        let shares: Vec<(ModalitySet, u32, Accuracy)> =
-            outcome.mix.iter().map(|&(modalities, requests)| (modalities, requests, measured(modalities))).collect();
+        let measured = |mode: Mode| profile.accuracy(mode).expect("only measured modes are run");
+        let shares: Vec<(Mode, u32, Accuracy)> =
+            outcome.mix.iter().map(|&(mode, requests)| (mode, requests, measured(mode))).collect();
         let all = profile.measurements.iter().map(|measurement| measurement.accuracy.samples);
         let samples = shares.iter().map(|(_, _, accuracy)| accuracy.samples).min().or(all.min());
         let after = |time: mosel_core::Time| millis(time.since(ending.arrival));
@@ -106,9 +107,10 @@ impl Certificate {
 }
 
 impl Share {
-    fn new((modalities, requests, accuracy): (ModalitySet, u32, Accuracy), model: &Served) -> Share {
+    fn new((mode, requests, accuracy): (Mode, u32, Accuracy), model: &Served) -> Share {
         Share {
-            modalities: model.label(modalities),
+            modalities: model.label(mode.modalities),
+            precision: mode.precision.name(),
             requests,
             accuracy: accuracy.mean(),
             accuracy_lower_bound: accuracy.lower_bound(),
@@ -116,7 +118,7 @@ impl Share {
     }
 }
 
-fn lower_bound(shares: &[(ModalitySet, u32, Accuracy)]) -> Option<f64> {
+fn lower_bound(shares: &[(Mode, u32, Accuracy)]) -> Option<f64> {
     let requests: u32 = shares.iter().map(|(_, requests, _)| requests).sum();
     let sum: f64 = shares.iter().map(|(_, requests, accuracy)| f64::from(*requests) * accuracy.lower_bound()).sum();
     (requests > 0).then(|| sum / f64::from(requests))

@@ -82,7 +82,8 @@ impl Device {
         let chosen: Vec<&Request> = requests[first..first + batch.requests as usize].iter().collect();
         let model = &mut self.models[batch.model.0 as usize];
         let begin = Instant::now();
-        let answered = catch_unwind(AssertUnwindSafe(|| model.forward(&chosen, batch.modalities)));
+        let answered =
+            catch_unwind(AssertUnwindSafe(|| model.forward(&chosen, batch.mode.modalities, batch.mode.precision)));
         let measured = begin.elapsed();
         let outputs = match answered {
             Ok(outputs) => outputs.map_err(|error: ModelError| error.to_string())?,
@@ -91,8 +92,8 @@ impl Device {
         if outputs.len() != chosen.len() {
             return Err(format!("the model gave {} answers to {} requests", outputs.len(), chosen.len()));
         }
-        let modalities = batch.modalities;
-        entry.answer(first, outputs.into_iter().map(|output| Answer { modalities, output }));
+        let mode = batch.mode;
+        entry.answer(first, outputs.into_iter().map(|output| Answer { mode, output }));
         Ok(measured)
     }
 

@@ -25,7 +25,7 @@ fn changes(story: &Story, naming: &Naming) -> Vec<Value> {
 
 fn view(story: &Story, change: &Change, naming: &Naming) -> Value {
     let choice = |choice: &Choice| {
-        let share = |&(modalities, requests)| (naming.selection(story.job.model, modalities), json!(requests));
+        let share = |&(mode, requests)| (naming.selection(story.job.model, mode), json!(requests));
         let mix: serde_json::Map<String, Value> = choice.mix.iter().map(share).collect();
         json!({ "requests": choice.requests, "accuracy": choice.accuracy, "device_ms": millis(choice.latency), "mix": mix })
     };

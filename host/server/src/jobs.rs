@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mosel_core::{Accepted, Job, JobId, ModalitySet, ModelId, OnLate, Outcome, PlanId, Refusal, Tenant, Time};
+use mosel_core::{Accepted, Job, JobId, Mode, ModelId, OnLate, Outcome, PlanId, Refusal, Tenant, Time};
 use mosel_models::{InputError, Output, Request};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -143,8 +143,8 @@ pub struct PolicyTag {
 /// One request's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// What the request was run on.
-    pub modalities: ModalitySet,
+    /// What the request was run on, and with which numbers.
+    pub mode: Mode,
     /// What came out, or what was wrong with its inputs.
     pub output: Result<Output, InputError>,
 }
@@ -604,7 +604,7 @@ mod tests {
         jobs.end(&entry, ending(entry.id, Time::START));
         assert!(entry.start().is_none());
         let answer = Answer {
-            modalities: ModalitySet::all(1),
+            mode: Mode::full(ModalitySet::all(1)),
             output: Ok(Output { label: 0, name: "late".into(), probability: 1.0 }),
         };
         entry.answer(0, std::iter::once(answer));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, ModelId, Profile, StrategyMatrix};
+use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Profile, StrategyMatrix};
 use mosel_models::zoo::Task;
 use mosel_models::{InputKind, Modality, Model, Null, ProfileFile, Spec, Timed};
 
@@ -111,7 +111,7 @@ fn timed(path: &Path, factor: f64) -> anyhow::Result<Source> {
 /// A profile does not say what its inputs look like: `image` is a picture, everything else text.
 fn guessed_spec(file: &ProfileFile) -> Spec {
     let modality = |name: &String| match name.as_str() {
-        "image" => Modality::new(name, InputKind::Png { max_side: 4096 }),
+        "image" => Modality::new(name, InputKind::Picture { max_side: 4096, raw: Vec::new() }),
         _ => Modality::new(name, InputKind::Text { max_bytes: 1 << 16 }),
     };
     Spec {
@@ -131,7 +131,7 @@ fn null() -> Source {
         weights_sha256: String::new(),
     };
     let measurement = |batch_size| Measurement {
-        modalities: ModalitySet::all(1),
+        mode: Mode::full(ModalitySet::all(1)),
         batch_size,
         latency: Latency::exactly(Duration::from_micros(10)),
         accuracy: Accuracy { correct: 1, samples: 1 },

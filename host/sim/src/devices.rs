@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mosel_core::{Batch, Latency, Measurement, ModalitySet, ModelId, Profile, Time, scale};
+use mosel_core::{Batch, Latency, Measurement, Mode, ModelId, Profile, Time, scale};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -27,7 +27,7 @@ pub struct Devices {
     /// What every batch takes beside: getting it to the device and its answers back.
     pub dispatch: Duration,
     paces: BTreeMap<u32, Vec<Pace>>,
-    recorded: BTreeMap<(ModelId, ModalitySet), Vec<Recorded>>,
+    recorded: BTreeMap<(ModelId, Mode), Vec<Recorded>>,
     latencies: BTreeMap<ModelId, Vec<Measurement>>,
     random: ChaCha8Rng,
 }
@@ -82,9 +82,9 @@ impl Devices {
 
     /// From now on nothing is drawn: a batch is as much slower than its profile as the one of the same selection was that
     /// was recorded nearest to its start. A selection without records is as its profile says.
-    pub fn repeat(&mut self, model: ModelId, modalities: ModalitySet, recorded: Recorded) {
+    pub fn repeat(&mut self, model: ModelId, mode: Mode, recorded: Recorded) {
         self.spread = false;
-        let all = self.recorded.entry((model, modalities)).or_default();
+        let all = self.recorded.entry((model, mode)).or_default();
         let place = all.partition_point(|other| other.at <= recorded.at);
         all.insert(place, recorded);
     }
@@ -107,7 +107,7 @@ impl Devices {
     }
 
     fn repeated(&self, batch: &Batch, now: Time) -> f64 {
-        let Some(all) = self.recorded.get(&(batch.model, batch.modalities)) else { return 1.0 };
+        let Some(all) = self.recorded.get(&(batch.model, batch.mode)) else { return 1.0 };
         let place = all.partition_point(|recorded| recorded.at <= now);
         let neighbours = all[place.saturating_sub(1)..].iter().take(2);
         let distance = |recorded: &&Recorded| recorded.at.since(now).max(now.since(recorded.at));
@@ -124,7 +124,7 @@ impl Devices {
     /// until a smaller size would do.
     fn latency(&self, batch: &Batch) -> Latency {
         let measured = self.latencies.get(&batch.model).into_iter().flatten();
-        let same = measured.filter(|measurement| measurement.modalities == batch.modalities);
+        let same = measured.filter(|measurement| measurement.mode == batch.mode);
         let enough = same.filter(|measurement| measurement.batch_size >= batch.requests);
         let smallest = enough.min_by_key(|measurement| measurement.batch_size);
         smallest.expect("batches are made of measured selections and sizes").latency
@@ -145,6 +145,8 @@ fn quantile(latency: Latency, share: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use mosel_core::ModalitySet;
+
     use super::*;
     use mosel_core::{Accuracy, BatchId, JobId};
 
@@ -155,7 +157,7 @@ mod tests {
 
     fn profile() -> Profile {
         let measurement = |batch_size: u32| Measurement {
-            modalities: ModalitySet::all(1),
+            mode: Mode::full(ModalitySet::all(1)),
             batch_size,
             latency: latency(1050, 1000, 1400, 1800),
             accuracy: Accuracy { correct: 1, samples: 2 },
@@ -174,7 +176,7 @@ mod tests {
             first: 0,
             requests: 3,
             batch_size: 8,
-            modalities: ModalitySet::all(1),
+            mode: Mode::full(ModalitySet::all(1)),
             expected: Duration::ZERO,
         }
     }
@@ -225,7 +227,7 @@ mod tests {
     fn what_was_recorded_is_repeated_by_nearest_time() {
         let mut devices = Devices::new([&profile()], 1);
         for (at, ratio) in [(20, 3.0), (0, 2.0), (10, 1.5)] {
-            devices.repeat(ModelId(0), ModalitySet::all(1), Recorded { at: Time::from_millis(at), ratio });
+            devices.repeat(ModelId(0), Mode::full(ModalitySet::all(1)), Recorded { at: Time::from_millis(at), ratio });
         }
         let takes = |devices: &mut Devices, at| devices.fate(&batch(0), Time::from_millis(at)).takes.as_micros();
         assert_eq!([0, 4, 6, 14, 16, 99].map(|at| takes(&mut devices, at)), [2100, 2100, 1575, 1575, 3150, 3150]);

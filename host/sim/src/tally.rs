@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mosel_core::{Action, Event, JobId, ModalitySet, Outcome, Scheduler, Time};
+use mosel_core::{Action, Event, JobId, Mode, Outcome, Scheduler, Time};
 
 use crate::Watcher;
 use mosel_core::End;
@@ -28,7 +28,7 @@ pub struct Tally {
     /// Every job that was served.
     pub served: Vec<Served>,
     /// Requests served, by selection.
-    pub mix: BTreeMap<ModalitySet, u64>,
+    pub mix: BTreeMap<Mode, u64>,
     /// Questions put to the policy.
     pub asked: u64,
     /// Its answers that were adopted.
@@ -106,8 +106,8 @@ impl Tally {
             End::Cancelled => self.cancelled += 1,
             End::Failed => self.failed += 1,
             End::Served => {
-                for &(modalities, requests) in &outcome.mix {
-                    *self.mix.entry(modalities).or_insert(0) += u64::from(requests);
+                for &(mode, requests) in &outcome.mix {
+                    *self.mix.entry(mode).or_insert(0) += u64::from(requests);
                 }
                 self.served.push(Served {
                     job: outcome.job,

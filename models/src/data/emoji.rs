@@ -62,7 +62,7 @@ pub fn read(assets: &Assets, part: Part) -> Result<Vec<Example>> {
 /// A picture and a name as a client would send them; the picture is the first input.
 fn example(picture: &Path, text: &str, label: usize, name: String) -> Result<Example> {
     let file = fs::read(picture).with_context(|| format!("reading {}", picture.display()))?;
-    let inputs = vec![Input::Png(file.into()), Input::Text(Bytes::copy_from_slice(text.as_bytes()))];
+    let inputs = vec![Input::Picture(file.into()), Input::Text(Bytes::copy_from_slice(text.as_bytes()))];
     Ok(Example { request: Request::new(inputs), label, name })
 }
 

@@ -2,12 +2,12 @@
 //!
 //! The towers are frozen. Only the joint part is trained, on tokens that are computed once and kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use mosel_core::ModalitySet;
+use mosel_core::{ModalitySet, Precision};
 use tch::nn::VarStore;
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::batch::{Tokens, answers};
 use super::device;
@@ -17,6 +17,7 @@ use super::layers::Source;
 use super::minilm::{self, MiniLm};
 use super::mobilenet::{self, MobileNet};
 use super::picture::{self, Picture};
+use super::precise::Precise;
 use super::tokens::KeptTokens;
 use super::weights::{self, Weights};
 use crate::assets::Assets;
@@ -34,6 +35,11 @@ const TEXT: usize = 1;
 struct Emoji {
     spec: Spec,
     facts: DeviceFacts,
+    networks: Precise<Network>,
+}
+
+/// Everything that computes, at one precision.
+struct Network {
     towers: Towers,
     joint: Joint,
 }
@@ -41,6 +47,7 @@ struct Emoji {
 /// The frozen networks.
 pub(super) struct Towers {
     device: Device,
+    kind: Kind,
     mobilenet: MobileNet,
     minilm: MiniLm,
 }
@@ -56,8 +63,12 @@ pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Res
     let (device, facts) = device::open(device)?;
     let weights = Weights::read(weights, device)?;
     let spec = Task::Emoji.spec_with(&weights.sha256);
-    let joint = Joint::new(&Source::Stored(&weights), &shape(&spec))?;
-    Ok(Box::new(Emoji { spec, facts, towers: Towers::new(assets, device)?, joint }))
+    let (shape, towers) = (shape(&spec), TowerFiles::read(assets, device)?);
+    let networks = Precise::new(move |kind| {
+        let joint = Joint::new(&Source::Stored(&weights.at(kind)), &shape)?;
+        Ok(Network { towers: towers.at(kind)?, joint })
+    })?;
+    Ok(Box::new(Emoji { spec, facts, networks }))
 }
 
 /// Trains the joint part and returns its weight file.
@@ -101,30 +112,57 @@ impl Model for Emoji {
         &self.facts
     }
 
+    fn precisions(&self) -> &[Precision] {
+        &Precision::ALL
+    }
+
     fn forward(
         &mut self,
         requests: &[&Request],
         modalities: ModalitySet,
+        precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         self.spec.check_batch(requests, modalities)?;
         let _no_grad = tch::no_grad_guard();
+        let Network { towers, joint } = self.networks.at(precision)?;
         let inputs: Vec<Result<Decoded, InputError>> =
-            requests.iter().map(|request| self.towers.decode(&self.spec, request, modalities)).collect();
-        Ok(answers(&self.spec, inputs, |sound| self.joint.logits(&self.towers.tokens(sound)?, false))?)
+            requests.iter().map(|request| towers.decode(&self.spec, request, modalities)).collect();
+        Ok(answers(&self.spec, inputs, |sound| joint.logits(&towers.tokens(sound)?, false))?)
+    }
+}
+
+/// The towers' files, read once for every precision.
+struct TowerFiles {
+    device: Device,
+    pictures: Weights,
+    texts: Weights,
+    tokenizer: PathBuf,
+}
+
+impl TowerFiles {
+    fn read(assets: &Assets, device: Device) -> Result<TowerFiles> {
+        Ok(TowerFiles {
+            device,
+            pictures: Weights::read(&assets.path("towers/mobilenet_v2.safetensors")?, device)?,
+            texts: Weights::read(&assets.path("towers/minilm.safetensors")?, device)?,
+            tokenizer: assets.path("towers/minilm-tokenizer.json")?,
+        })
+    }
+
+    fn at(&self, kind: Kind) -> Result<Towers> {
+        Ok(Towers {
+            device: self.device,
+            kind,
+            mobilenet: MobileNet::new(&self.pictures.at(kind)).context("MobileNetV2")?,
+            minilm: MiniLm::new(&self.texts.at(kind), &self.tokenizer).context("MiniLM")?,
+        })
     }
 }
 
 impl Towers {
-    /// Reads both towers.
+    /// Reads both towers, in full precision.
     pub(super) fn new(assets: &Assets, device: Device) -> Result<Towers> {
-        let pictures = Weights::read(&assets.path("towers/mobilenet_v2.safetensors")?, device)?;
-        let texts = Weights::read(&assets.path("towers/minilm.safetensors")?, device)?;
-        let tokenizer = assets.path("towers/minilm-tokenizer.json")?;
-        Ok(Towers {
-            device,
-            mobilenet: MobileNet::new(&pictures).context("MobileNetV2")?,
-            minilm: MiniLm::new(&texts, &tokenizer).context("MiniLM")?,
-        })
+        TowerFiles::read(assets, device)?.at(Kind::Float)
     }
 
     /// Decodes the selected inputs of a request and leaves the others alone.
@@ -154,7 +192,7 @@ impl Towers {
     }
 
     fn image_tokens(&self, pictures: &[&Picture]) -> Result<Tokens, TchError> {
-        let batch = picture::batch(pictures, mobilenet::SIDE, self.device)?;
+        let batch = picture::batch(pictures, mobilenet::SIDE, self.device)?.f_to_kind(self.kind)?;
         Ok(Tokens { states: self.mobilenet.tokens(&batch)?, present: None })
     }
 }
@@ -162,7 +200,7 @@ impl Towers {
 fn decode_picture(input: &Input, kind: &InputKind) -> Result<Picture, InputFault> {
     input.check(kind)?;
     match (input, kind) {
-        (Input::Png(file), InputKind::Png { max_side }) => Picture::decode(file, *max_side),
+        (Input::Picture(file), InputKind::Picture { max_side, .. }) => Picture::decode(file, *max_side),
         _ => unreachable!("the check compares the kinds"),
     }
 }

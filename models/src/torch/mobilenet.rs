@@ -1,7 +1,7 @@
 //! MobileNetV2 (Sandler and others, 2018) with ImageNet weights, as a tower: pictures to tokens.
 //!
 //! Batch normalisation is folded into the convolutions when the weights are read: it is a scale and a shift of their
-//! outputs, and at inference both are constants.
+//! outputs, and at inference both are constants. It is folded in full precision, whatever the network then computes with.
 
 use anyhow::Result;
 use tch::{TchError, Tensor};
@@ -113,8 +113,9 @@ impl Block {
 impl Conv {
     fn new(weights: &Weights, name: &str, norm: &str, shape: Shape) -> Result<Conv> {
         let Shape { inputs, outputs, kernel, stride, groups, clipped } = shape;
-        let weight = weights.get(&format!("{name}.weight"), &[outputs, inputs / groups, kernel, kernel])?;
+        let weight = weights.stored(&format!("{name}.weight"), &[outputs, inputs / groups, kernel, kernel])?;
         let (weight, bias) = fold(weights, &weight, norm, outputs)?;
+        let (weight, bias) = (weight.f_to_kind(weights.kind())?, bias.f_to_kind(weights.kind())?);
         Ok(Conv { weight: channels_last(&weight)?, bias, stride, padding: kernel / 2, groups, clipped })
     }
 
@@ -127,7 +128,7 @@ impl Conv {
 
 /// The batch normalisation `norm` as a scaled weight and a bias.
 fn fold(weights: &Weights, weight: &Tensor, norm: &str, outputs: i64) -> Result<(Tensor, Tensor)> {
-    let of = |part: &str| weights.get(&format!("{norm}.{part}"), &[outputs]);
+    let of = |part: &str| weights.stored(&format!("{norm}.{part}"), &[outputs]);
     let scale = of("weight")? / (of("running_var")? + EPSILON).sqrt();
     let bias = of("bias")? - of("running_mean")? * &scale;
     Ok((weight * scale.view([outputs, 1, 1, 1]), bias))

@@ -11,6 +11,7 @@ mod layers;
 mod minilm;
 mod mobilenet;
 mod picture;
+mod precise;
 mod tokens;
 mod watch;
 mod weights;

@@ -18,7 +18,7 @@ impl Picture {
     ///
     /// The size is checked again: the file may have come another way than through admission.
     pub(super) fn decode(file: &[u8], max_side: u32) -> Result<Picture, InputFault> {
-        let broken = |error: png::DecodingError| InputFault::BrokenPng { reason: error.to_string() };
+        let broken = |error: png::DecodingError| InputFault::BrokenPicture { reason: error.to_string() };
         let mut decoder = Decoder::new(Cursor::new(file));
         decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
         let mut reader = decoder.read_info().map_err(broken)?;
@@ -26,7 +26,7 @@ impl Picture {
         if width > max_side || height > max_side {
             return Err(InputFault::PictureSize { max_side, width, height });
         }
-        let no_size = || InputFault::BrokenPng { reason: "it does not say how large it is".into() };
+        let no_size = || InputFault::BrokenPicture { reason: "it does not say how large it is".into() };
         let mut buffer = vec![0; reader.output_buffer_size().ok_or_else(no_size)?];
         let frame = reader.next_frame(&mut buffer).map_err(broken)?;
         let pixels = &buffer[..frame.buffer_size()];
@@ -117,7 +117,7 @@ mod tests {
         let whole = file(ColorType::Rgb, 8, 8, &[9; 8 * 8 * 3]);
         assert!(Picture::decode(&whole, 8).is_ok());
         let fault = |file: &[u8], max_side| Picture::decode(file, max_side).err().expect("refused").code();
-        assert_eq!(fault(&whole[..whole.len() - 20], 8), "input_broken_png");
+        assert_eq!(fault(&whole[..whole.len() - 20], 8), "input_broken_picture");
         assert_eq!(fault(&whole, 7), "input_picture_size");
     }
 

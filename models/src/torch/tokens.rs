@@ -17,7 +17,7 @@ use super::weights::{self, Weights};
 use crate::assets::Assets;
 use crate::files;
 use crate::training::Progress;
-use crate::{Example, Input, Spec};
+use crate::{Example, Spec};
 
 /// Tokens of all examples of the `emoji` model, in their order.
 pub(super) struct KeptTokens {
@@ -128,10 +128,8 @@ fn key(assets: &Assets, examples: &[Example]) -> Result<String> {
         hash.update(fs::read(assets.path(tower)?)?);
     }
     for input in examples.iter().flat_map(|example| example.request.inputs()) {
-        if let Input::Png(bytes) | Input::Text(bytes) = input {
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        }
+        hash.update((input.len_bytes() as u64).to_le_bytes());
+        input.for_each_part(|part| hash.update(part));
     }
     Ok(files::hex(&hash.finalize()))
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use mosel_core::ModalitySet;
+use mosel_core::{ModalitySet, Precision};
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -13,6 +13,7 @@ use super::device;
 use super::fit::{fit, seeded, weights_of};
 use super::joint::{Joint, Shape, Stream};
 use super::layers::Source;
+use super::precise::{Precise, kind};
 use super::weights::{self, Weights};
 use crate::data::watch::{AXES, WINDOW};
 use crate::training::{Progress, Recipe};
@@ -23,6 +24,8 @@ use crate::{
 
 const WIDTH: i64 = 64;
 const HIDDEN: i64 = 32;
+/// In the order of the model's modalities.
+const SENSORS: [&str; 2] = ["accelerometer", "gyroscope"];
 /// Tokens of a window after both convolutions.
 const TOKENS: i64 = 13;
 
@@ -30,7 +33,7 @@ struct Watch {
     spec: Spec,
     facts: DeviceFacts,
     device: Device,
-    network: Network,
+    networks: Precise<Network>,
 }
 
 /// Windows to logits.
@@ -59,8 +62,9 @@ pub(crate) fn load(weights: &Path, device: DeviceChoice) -> Result<Box<dyn Model
     let (device, facts) = device::open(device)?;
     let weights = Weights::read(weights, device)?;
     let spec = Task::Watch.spec_with(&weights.sha256);
-    let network = Network::new(&Source::Stored(&weights), &spec)?;
-    Ok(Box::new(Watch { spec, facts, device, network }))
+    let of = spec.clone();
+    let networks = Precise::new(move |kind| Network::new(&Source::Stored(&weights.at(kind)), &of))?;
+    Ok(Box::new(Watch { spec, facts, device, networks }))
 }
 
 /// Trains the model and returns its weight file.
@@ -117,16 +121,23 @@ impl Model for Watch {
         &self.facts
     }
 
+    fn precisions(&self) -> &[Precision] {
+        &Precision::ALL
+    }
+
     fn forward(
         &mut self,
         requests: &[&Request],
         modalities: ModalitySet,
+        precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         self.spec.check_batch(requests, modalities)?;
         let _no_grad = tch::no_grad_guard();
         let inputs: Vec<Result<&Request, InputError>> =
             requests.iter().map(|request| self.check(request, modalities)).collect();
-        let logits = |sound: &[&&Request]| self.network.logits(&self.windows(sound, modalities)?, false);
+        let (device, kind) = (self.device, kind(precision));
+        let network = self.networks.at(precision)?;
+        let logits = |sound: &[&&Request]| network.logits(&selected(sound, modalities, device, kind)?, false);
         Ok(answers(&self.spec, inputs, logits)?)
     }
 }
@@ -140,32 +151,37 @@ impl Watch {
         }
         Ok(request)
     }
+}
 
-    fn windows(&self, requests: &[&&Request], modalities: ModalitySet) -> Result<Vec<Option<Tensor>>, TchError> {
-        let of = |index: usize| {
-            let mut numbers = Vec::with_capacity(requests.len() * WINDOW * AXES);
-            for request in requests {
-                numbers.extend_from_slice(samples(&request.inputs()[index]).unwrap_or_default());
-            }
-            batch(&numbers, requests.len())?.f_to_device(self.device)
-        };
-        (0..self.spec.modalities.len()).map(|index| modalities.contains(index).then(|| of(index)).transpose()).collect()
-    }
+/// The windows of the selected sensors; `None` for the others.
+fn selected(
+    requests: &[&&Request],
+    modalities: ModalitySet,
+    device: Device,
+    kind: Kind,
+) -> Result<Vec<Option<Tensor>>, TchError> {
+    let of = |index: usize| {
+        let mut numbers = Vec::with_capacity(requests.len() * WINDOW * AXES);
+        for request in requests {
+            numbers.extend_from_slice(samples(&request.inputs()[index]).unwrap_or_default());
+        }
+        batch(&numbers, requests.len())?.f_to_device(device)?.f_to_kind(kind)
+    };
+    (0..SENSORS.len()).map(|index| modalities.contains(index).then(|| of(index)).transpose()).collect()
 }
 
 impl Network {
     fn new(source: &Source<'_>, spec: &Spec) -> Result<Network> {
-        const NAMES: [&str; 2] = ["accelerometer", "gyroscope"];
         let stream = |name| Stream { name, width: WIDTH, places: Some(TOKENS) };
         let shape = Shape {
-            streams: NAMES.map(stream).into(),
+            streams: SENSORS.map(stream).into(),
             width: WIDTH,
             layers: 1,
             heads: 4,
             labels: spec.labels.len() as i64,
         };
         Ok(Network {
-            sensors: NAMES.iter().map(|name| Sensor::new(source, name)).collect::<Result<_>>()?,
+            sensors: SENSORS.iter().map(|name| Sensor::new(source, name)).collect::<Result<_>>()?,
             joint: Joint::new(source, &shape)?,
         })
     }

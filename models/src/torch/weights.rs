@@ -15,6 +15,8 @@ use crate::files;
 pub(super) struct Weights {
     tensors: BTreeMap<String, Tensor>,
     path: String,
+    /// What floating-point tensors are given out as.
+    kind: Kind,
     /// SHA-256 of the file, in hex.
     pub(super) sha256: String,
 }
@@ -34,11 +36,28 @@ impl Weights {
             let tensor = tensor(&view).with_context(|| format!("{tensor_name} in {name}"))?;
             tensors.insert(tensor_name, tensor.f_to_device(device)?);
         }
-        Ok(Weights { tensors, path: name, sha256: sha256_hex(file) })
+        Ok(Weights { tensors, path: name, kind: Kind::Float, sha256: sha256_hex(file) })
     }
 
-    /// The tensor of this name, which must have this shape.
+    /// The same tensors, to be given out as another kind of number; they are shared, not copied.
+    pub(super) fn at(&self, kind: Kind) -> Weights {
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        Weights { tensors, path: self.path.clone(), kind, sha256: self.sha256.clone() }
+    }
+
+    /// What [`Weights::get`] makes of floating-point numbers.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The tensor of this name, which must have this shape; floating-point numbers as [`Weights::kind`].
     pub(super) fn get(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
+        let tensor = self.stored(name, shape)?;
+        Ok(if tensor.is_floating_point() { tensor.f_to_kind(self.kind)? } else { tensor })
+    }
+
+    /// The tensor of this name as it is stored, to compute with before it is cast.
+    pub(super) fn stored(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
         let tensor = self.tensors.get(name).with_context(|| format!("{} has no tensor {name}", self.path))?;
         let came = tensor.size();
         ensure!(came == shape, "{}: expected {name} of shape {shape:?}, {came:?} came", self.path);

@@ -19,17 +19,19 @@ pub fn sent_catalog(catalog: &core::Catalog) -> wire::Catalog {
 
 fn sent_model(id: core::ModelId, profile: &core::Profile) -> wire::Model {
     let entry = |measurement: &core::Measurement| wire::ProfileEntry {
-        modalities: measurement.modalities.bits(),
+        modalities: measurement.mode.modalities.bits(),
         batch_size: measurement.batch_size,
         latency: micros(measurement.latency.mean),
         accuracy: measurement.accuracy.mean(),
         memory_bytes: measurement.memory_bytes,
     };
+    let mut measurements: Vec<&core::Measurement> = profile.measurements.iter().collect();
+    measurements.sort_by_key(|measurement| measurement.mode.precision);
     wire::Model {
         id: id.0,
         name: profile.model.clone(),
         modalities: profile.modalities.iter().map(|name| wire::Modality { name: name.clone() }).collect(),
-        profile: profile.measurements.iter().map(entry).collect(),
+        profile: measurements.into_iter().map(entry).collect(),
     }
 }
 
@@ -40,7 +42,7 @@ fn sent_table(table: &core::StrategyTable) -> StrategyTable {
 
 fn sent_strategy(strategy: &core::Strategy) -> Strategy {
     let step = |step: &core::Step| wire::Step {
-        modalities: step.modalities.bits(),
+        modalities: step.mode.modalities.bits(),
         batch_size: step.batch_size,
         batches: step.batches,
         requests: step.requests,

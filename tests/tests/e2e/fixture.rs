@@ -148,7 +148,7 @@ fn models(max_requests: u32) -> Vec<Served> {
 }
 
 fn pair() -> Source {
-    let image = Modality::new("image", InputKind::Png { max_side: 64 });
+    let image = Modality::new("image", InputKind::Picture { max_side: 64, raw: vec![] });
     let spec = spec("pair", vec![image, Modality::new("text", InputKind::Text { max_bytes: 2000 })]);
     let measurements = vec![
         measurement(1, 1, 12, 65),
@@ -181,7 +181,7 @@ fn profile(spec: &Spec, measurements: Vec<Measurement>) -> Profile {
 
 fn measurement(modalities: u32, batch_size: u32, millis: u64, correct: u32) -> Measurement {
     Measurement {
-        modalities: ModalitySet::from_bits(modalities),
+        mode: Mode::full(ModalitySet::from_bits(modalities)),
         batch_size,
         latency: Latency::exactly(Duration::from_millis(millis)),
         accuracy: Accuracy { correct, samples: 100 },
@@ -205,15 +205,16 @@ impl Model for Moody {
         &mut self,
         requests: &[&Request],
         modalities: ModalitySet,
+        precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         let says = |request: &Request, text: &str| request.inputs()[1] == Input::Text(text.to_owned().into());
         assert!(!requests.iter().any(|request| says(request, "panic")), "offended");
         if requests.iter().any(|request| says(request, "fail")) {
             return Err(ModelError::Backend("out of memory".into()));
         }
-        let fault = InputFault::BrokenPng { reason: "torn".into() };
+        let fault = InputFault::BrokenPicture { reason: "torn".into() };
         let broken = || Err(InputError { modality: "image".into(), fault: fault.clone() });
-        let answers = self.0.forward(requests, modalities)?.into_iter().zip(requests);
+        let answers = self.0.forward(requests, modalities, precision)?.into_iter().zip(requests);
         Ok(answers.map(|(answer, request)| if says(request, "broken") { broken() } else { answer }).collect())
     }
 }

@@ -19,7 +19,7 @@ pub use stories::Stories;
 
 use std::time::Duration;
 
-use mosel_core::{Batch, Job, ModalitySet, Outcome, Refusal, Time};
+use mosel_core::{Batch, Job, Mode, Outcome, Refusal, Time};
 
 use rest::Rest;
 
@@ -91,7 +91,7 @@ pub enum Chapter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ran {
     /// What they ran on.
-    pub modalities: ModalitySet,
+    pub mode: Mode,
     /// When the first was started.
     pub started: Time,
     /// Batches, without one that failed.
@@ -160,14 +160,14 @@ impl Story {
 
 impl Ran {
     fn new(started: Time, batch: &Batch) -> Ran {
-        let (modalities, requests) = (batch.modalities, batch.requests);
+        let (mode, requests) = (batch.mode, batch.requests);
         let (took, profiled) = (Duration::ZERO, Duration::ZERO);
-        Ran { modalities, started, batches: 1, requests, took, profiled, running: true, failed: None }
+        Ran { mode, started, batches: 1, requests, took, profiled, running: true, failed: None }
     }
 
     /// Counts another batch in, if it is of the same kind.
     fn go_on(&mut self, batch: &Batch) -> bool {
-        let same = self.modalities == batch.modalities && self.failed.is_none();
+        let same = self.mode == batch.mode && self.failed.is_none();
         if same {
             self.batches = self.batches.saturating_add(1);
             self.requests = self.requests.saturating_add(batch.requests);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mosel_core::{Accuracy, Batch, ModalitySet, Profile, Step};
+use mosel_core::{Accuracy, Batch, Mode, Profile, Step};
 
 use super::Choice;
 
@@ -23,7 +23,7 @@ pub(super) struct Planned {
 impl Rest {
     /// These steps of a strategy of this model. A selection that was never measured is never right.
     pub(super) fn new(steps: &[Step], profile: &Profile) -> Rest {
-        let planned = |step: &Step| Planned { step: *step, accuracy: accuracy(profile, step.modalities) };
+        let planned = |step: &Step| Planned { step: *step, accuracy: accuracy(profile, step.mode) };
         Rest { steps: steps.iter().map(planned).collect() }
     }
 
@@ -37,7 +37,7 @@ impl Rest {
         let mut choice = Choice::default();
         let mut correct = 0.0;
         for Planned { step, accuracy } in &self.steps {
-            choice.add(step.modalities, step.requests, latency(step));
+            choice.add(step.mode, step.requests, latency(step));
             correct += accuracy * f64::from(step.requests);
         }
         choice.accuracy = correct / f64::from(choice.requests.max(1));
@@ -48,7 +48,7 @@ impl Rest {
     pub(super) fn take(&mut self, batch: &Batch) -> Option<Planned> {
         let first = self.steps.front_mut()?;
         let taken = Step {
-            modalities: batch.modalities,
+            mode: batch.mode,
             batch_size: batch.batch_size,
             batches: 1,
             requests: batch.requests,
@@ -72,9 +72,9 @@ impl Rest {
 impl Planned {
     /// A batch that was started before the record begins.
     pub(super) fn started(batch: &Batch, profiled: Duration, profile: &Profile) -> Planned {
-        let Batch { modalities, batch_size, requests, .. } = *batch;
-        let step = Step { modalities, batch_size, batches: 1, requests, batch_latency: profiled };
-        Planned { step, accuracy: accuracy(profile, modalities) }
+        let Batch { mode, batch_size, requests, .. } = *batch;
+        let step = Step { mode, batch_size, batches: 1, requests, batch_latency: profiled };
+        Planned { step, accuracy: accuracy(profile, mode) }
     }
 
     pub(super) fn requests(&self) -> u32 {
@@ -90,6 +90,6 @@ fn latency(step: &Step) -> Duration {
     step.batch_latency.saturating_mul(step.batches)
 }
 
-fn accuracy(profile: &Profile, modalities: ModalitySet) -> f64 {
-    profile.accuracy(modalities).map_or(0.0, Accuracy::mean)
+fn accuracy(profile: &Profile, mode: Mode) -> f64 {
+    profile.accuracy(mode).map_or(0.0, Accuracy::mean)
 }

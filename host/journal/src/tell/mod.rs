@@ -10,7 +10,7 @@ mod words;
 
 pub use naming::Naming;
 
-use mosel_core::{JobId, ModalitySet, OnLate, Time};
+use mosel_core::{JobId, Mode, OnLate, Time};
 
 use crate::{Chapter, Choice, Story};
 use words::{count, share, span};
@@ -174,21 +174,20 @@ impl Teller<'_> {
     }
 
     /// `6 on text, 2 on image+text`.
-    fn mix(&self, mix: &[(ModalitySet, u32)]) -> String {
-        let part =
-            |&(modalities, requests): &(ModalitySet, u32)| format!("{requests} on {}", self.selection(modalities));
+    fn mix(&self, mix: &[(Mode, u32)]) -> String {
+        let part = |&(mode, requests): &(Mode, u32)| format!("{requests} on {}", self.selection(mode));
         mix.iter().map(part).collect::<Vec<_>>().join(", ")
     }
 
     /// `6 requests on text, 2 on image+text`.
-    fn requests(&self, mix: &[(ModalitySet, u32)]) -> String {
-        let Some((&(modalities, requests), others)) = mix.split_first() else { return "no request".into() };
-        let first = format!("{} on {}", count(requests, "request"), self.selection(modalities));
+    fn requests(&self, mix: &[(Mode, u32)]) -> String {
+        let Some((&(mode, requests), others)) = mix.split_first() else { return "no request".into() };
+        let first = format!("{} on {}", count(requests, "request"), self.selection(mode));
         if others.is_empty() { first } else { format!("{first}, {}", self.mix(others)) }
     }
 
-    fn selection(&self, modalities: ModalitySet) -> String {
-        self.naming.selection(self.story.job.model, modalities)
+    fn selection(&self, mode: Mode) -> String {
+        self.naming.selection(self.story.job.model, mode)
     }
 
     fn is_self(&self, job: JobId) -> bool {

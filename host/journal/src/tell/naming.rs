@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mosel_core::{JobId, ModalitySet, ModelId, Profile, StrategyMatrix};
+use mosel_core::{JobId, Mode, ModelId, Profile, StrategyMatrix};
 
 /// What jobs, models and selections are called.
 #[derive(Clone, Debug)]
@@ -28,9 +28,9 @@ impl Naming {
         self.profile(model).map_or_else(|| format!("model #{}", model.0), |profile| profile.model.clone())
     }
 
-    /// The selection, in the names of the model's modalities: `image+text`.
-    pub fn selection(&self, model: ModelId, modalities: ModalitySet) -> String {
-        modalities.label(self.profile(model).map_or(&[], |profile| &profile.modalities))
+    /// The mode, in the names of the model's modalities: `image+text`, `image+text@bf16`.
+    pub fn selection(&self, model: ModelId, mode: Mode) -> String {
+        mode.label(self.profile(model).map_or(&[], |profile| &profile.modalities))
     }
 
     fn profile(&self, model: ModelId) -> Option<&Profile> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{End, ModalitySet};
+use mosel_core::{End, Mode};
 
 use super::Teller;
 use super::words::span;
@@ -13,7 +13,7 @@ use crate::{Chapter, Ran};
 struct Batches {
     batches: u32,
     /// Requests by selection, in the order of the first batches.
-    mix: Vec<(ModalitySet, u32)>,
+    mix: Vec<(Mode, u32)>,
     took: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Teller<'_> {
     }
 
     fn failure(&self, ran: &Ran, requests: u32, end: Option<&Chapter>) -> String {
-        let batch = self.requests(&[(ran.modalities, requests)]);
+        let batch = self.requests(&[(ran.mode, requests)]);
         match end {
             Some(Chapter::Ended(outcome)) if outcome.end == End::Failed && self.is_last(ran) => {
                 format!("{batch}, which failed")
@@ -65,10 +65,10 @@ impl Batches {
     fn add(&mut self, ran: &Ran) {
         self.batches = self.batches.saturating_add(ran.batches);
         self.took = self.took.saturating_add(ran.took);
-        match self.mix.iter_mut().find(|part| part.0 == ran.modalities) {
+        match self.mix.iter_mut().find(|part| part.0 == ran.mode) {
             _ if ran.requests == 0 => {}
             Some(part) => part.1 = part.1.saturating_add(ran.requests),
-            None => self.mix.push((ran.modalities, ran.requests)),
+            None => self.mix.push((ran.mode, ran.requests)),
         }
     }
 }

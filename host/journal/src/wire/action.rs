@@ -4,6 +4,7 @@ use mosel_core::{Action, Decider, End, Outcome, Refusal, Snapshot, Trigger};
 use serde::Serialize;
 
 use super::job::BatchLine;
+use super::mode::ModeLine;
 use super::nanos;
 use super::number::Number;
 
@@ -74,7 +75,7 @@ pub(crate) struct OutcomeLine {
     end: &'static str,
     deadline_us: u64,
     min_accuracy: Number,
-    mix: Vec<(u32, u32)>,
+    mix: Vec<(ModeLine, u32)>,
     accuracy: Option<Number>,
     started_us: Option<u64>,
     device_ns: u64,
@@ -182,7 +183,7 @@ impl From<&Outcome> for OutcomeLine {
             },
             deadline_us: outcome.deadline.micros(),
             min_accuracy: Number(outcome.min_accuracy),
-            mix: outcome.mix.iter().map(|&(modalities, requests)| (modalities.bits(), requests)).collect(),
+            mix: outcome.mix.iter().map(|&(mode, requests)| (ModeLine(mode), requests)).collect(),
             accuracy: outcome.accuracy.map(Number),
             started_us: outcome.started.map(mosel_core::Time::micros),
             device_ns: nanos(outcome.device_time),

@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mosel_core::{
-    Checkpoint, Decider, EntryState, JobId, JobRow, LaneState, ModalitySet, PlanId, RunningState, Snapshot, Step,
-    TableId, Tenant, Time, Trigger,
+    Checkpoint, Decider, EntryState, JobId, JobRow, LaneState, PlanId, RunningState, Snapshot, Step, TableId, Tenant,
+    Time, Trigger,
 };
 use serde::{Deserialize, Serialize};
 
 use super::action::{decided_by, trigger};
 use super::job::{BatchLine, JobLine};
+use super::mode::ModeLine;
 use super::nanos;
 use super::number::Number;
 
@@ -81,12 +82,12 @@ struct EntryLine {
     choice: Option<u32>,
     last_choice: (u32, u32),
     pending: Vec<(u32, u32)>,
-    mix: Vec<(u32, u32)>,
+    mix: Vec<(ModeLine, u32)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct StepLine {
-    modalities: u32,
+    modalities: ModeLine,
     batch_size: u32,
     batches: u32,
     requests: u32,
@@ -241,7 +242,7 @@ impl From<&EntryState> for EntryLine {
             choice: entry.choice,
             last_choice: (entry.last_choice.0.0, entry.last_choice.1),
             pending: entry.pending.iter().map(|range| (range.start, range.end)).collect(),
-            mix: entry.mix.iter().map(|&(modalities, requests)| (modalities.bits(), requests)).collect(),
+            mix: entry.mix.iter().map(|&(mode, requests)| (ModeLine(mode), requests)).collect(),
         }
     }
 }
@@ -262,7 +263,7 @@ impl From<EntryLine> for EntryState {
             choice: line.choice,
             last_choice: (TableId(line.last_choice.0), line.last_choice.1),
             pending: line.pending.into_iter().map(|(start, end)| Range { start, end }).collect(),
-            mix: line.mix.into_iter().map(|(bits, requests)| (ModalitySet::from_bits(bits), requests)).collect(),
+            mix: line.mix.into_iter().map(|(ModeLine(mode), requests)| (mode, requests)).collect(),
         }
     }
 }
@@ -270,7 +271,7 @@ impl From<EntryLine> for EntryState {
 impl From<&Step> for StepLine {
     fn from(step: &Step) -> StepLine {
         StepLine {
-            modalities: step.modalities.bits(),
+            modalities: ModeLine(step.mode),
             batch_size: step.batch_size,
             batches: step.batches,
             requests: step.requests,
@@ -282,7 +283,7 @@ impl From<&Step> for StepLine {
 impl From<StepLine> for Step {
     fn from(line: StepLine) -> Step {
         Step {
-            modalities: ModalitySet::from_bits(line.modalities),
+            mode: line.modalities.0,
             batch_size: line.batch_size,
             batches: line.batches,
             requests: line.requests,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use mosel_core::{Batch, BatchId, Job, JobId, ModalitySet, ModelId, OnLate, Tenant, Time};
+use mosel_core::{Batch, BatchId, Job, JobId, ModelId, OnLate, Tenant, Time};
 use serde::{Deserialize, Serialize};
 
+use super::mode::ModeLine;
 use super::nanos;
 use super::number::Number;
 
@@ -69,7 +70,7 @@ pub(crate) struct BatchLine {
     first: u32,
     requests: u32,
     batch_size: u32,
-    modalities: u32,
+    modalities: ModeLine,
     expected_ns: u64,
 }
 
@@ -83,7 +84,7 @@ impl From<&Batch> for BatchLine {
             first: batch.first,
             requests: batch.requests,
             batch_size: batch.batch_size,
-            modalities: batch.modalities.bits(),
+            modalities: ModeLine(batch.mode),
             expected_ns: nanos(batch.expected),
         }
     }
@@ -99,7 +100,7 @@ impl From<BatchLine> for Batch {
             first: line.first,
             requests: line.requests,
             batch_size: line.batch_size,
-            modalities: ModalitySet::from_bits(line.modalities),
+            mode: line.modalities.0,
             expected: Duration::from_nanos(line.expected_ns),
         }
     }

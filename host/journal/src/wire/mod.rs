@@ -4,6 +4,7 @@ mod action;
 mod checkpoint;
 mod event;
 mod job;
+mod mode;
 mod number;
 mod profile;
 

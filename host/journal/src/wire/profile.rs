@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::{Accuracy, Config, Latency, Measurement, ModalitySet, ModelId, Profile, StrategyMatrix};
+use mosel_core::{Accuracy, Config, Latency, Measurement, ModelId, Profile, StrategyMatrix};
 use serde::{Deserialize, Serialize};
 
+use super::mode::ModeLine;
 use super::nanos;
 use super::number::Number;
 
@@ -53,7 +54,7 @@ pub(crate) struct ModelLine {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct MeasurementLine {
-    modalities: u32,
+    modalities: ModeLine,
     batch_size: u32,
     mean_ns: u64,
     median_ns: u64,
@@ -111,7 +112,7 @@ impl From<&Measurement> for MeasurementLine {
     fn from(measurement: &Measurement) -> MeasurementLine {
         let Latency { mean, median, p95, p99 } = measurement.latency;
         MeasurementLine {
-            modalities: measurement.modalities.bits(),
+            modalities: ModeLine(measurement.mode),
             batch_size: measurement.batch_size,
             mean_ns: nanos(mean),
             median_ns: nanos(median),
@@ -129,7 +130,7 @@ impl From<MeasurementLine> for Measurement {
         let [mean, median, p95, p99] =
             [line.mean_ns, line.median_ns, line.p95_ns, line.p99_ns].map(Duration::from_nanos);
         Measurement {
-            modalities: ModalitySet::from_bits(line.modalities),
+            mode: line.modalities.0,
             batch_size: line.batch_size,
             latency: Latency { mean, median, p95, p99 },
             accuracy: Accuracy { correct: line.correct, samples: line.samples },

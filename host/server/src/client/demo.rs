@@ -208,8 +208,8 @@ struct Report {
     /// Sums of the ends of their intervals.
     bounds: (f64, f64),
     measured: Accuracy,
-    /// Requests by selection.
-    mix: Vec<(ModalitySet, u32)>,
+    /// Requests by mode.
+    mix: Vec<(Mode, u32)>,
     seconds: f64,
 }
 
@@ -253,20 +253,17 @@ impl Report {
         ensure!(outputs.len() == job.chosen.len(), "expected {} outputs, {} came", job.chosen.len(), outputs.len());
         let mut accuracy = 0.0;
         for (output, &chosen) in outputs.iter().zip(&job.chosen) {
-            let selection = output["modalities"].as_str().unwrap_or_default();
-            let selection = ModalitySet::parse(selection, &day.fitting.profile.modalities)
-                .map_err(|name| anyhow::anyhow!("the server used a modality {name:?} that the profile lacks"))?;
-            let profiled =
-                day.fitting.profile.accuracy(selection).context("the server used a selection the profile lacks")?;
+            let mode = inputs::mode(output, &day.fitting.profile.modalities)?;
+            let profiled = day.fitting.profile.accuracy(mode).context("the server used a mode the profile lacks")?;
             accuracy += profiled.mean();
             self.bounds.0 += profiled.interval().0;
             self.bounds.1 += profiled.interval().1;
             self.measured.samples += 1;
             let label = day.pool.label(chosen).map(|label| label as u64);
             self.measured.correct += u32::from(label.is_some() && output["class"].as_u64() == label);
-            match self.mix.iter_mut().find(|(known, _)| *known == selection) {
+            match self.mix.iter_mut().find(|(known, _)| *known == mode) {
                 Some((_, count)) => *count += 1,
-                None => self.mix.push((selection, 1)),
+                None => self.mix.push((mode, 1)),
             }
         }
         let finished = body["timings"]["finished_ms"].as_f64().context("a served job has a finish")?;
@@ -304,8 +301,8 @@ impl Report {
     }
 
     fn mix(&self, names: &[String]) -> String {
-        let share = |&(set, count): &(ModalitySet, u32)| {
-            format!("{} {:.0} %", set.label(names), 100.0 * f64::from(count) / self.served_requests.max(1) as f64)
+        let share = |&(mode, count): &(Mode, u32)| {
+            format!("{} {:.0} %", mode.label(names), 100.0 * f64::from(count) / self.served_requests.max(1) as f64)
         };
         self.mix.iter().map(share).collect::<Vec<_>>().join(", ")
     }

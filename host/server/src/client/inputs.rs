@@ -1,9 +1,10 @@
 //! Inputs that clients submit: real held-out examples, or the least that a model takes.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use mosel_core::{ModalitySet, Mode, Precision};
 use mosel_models::zoo::Task;
 use mosel_models::{Input, InputKind, Modality, Part, assets::Assets};
 use rand::RngExt;
@@ -36,11 +37,26 @@ enum Form {
 
 /// The beginning of a PNG file of 1x1 pixels; a timed model reads no further.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0";
+/// The beginning of a WAV file.
+const WAV: &[u8] = b"RIFF\x04\0\0\0WAVE";
 /// The most numbers that are made up for one modality.
 const MOST_SAMPLES: usize = 1 << 20;
 /// What parts are kept apart by: no input contains it but by a coincidence of 1 in 2^128.
 const MULTIPART: &str = "multipart/form-data; boundary=9c1f4e0b7a2d48d5b6e3f0a1c2d4e587";
 const SEPARATOR: &str = "--9c1f4e0b7a2d48d5b6e3f0a1c2d4e587";
+
+/// How the server says that it ran a request; a server that names no precision computed with the full one.
+pub(crate) fn mode(output: &Value, names: &[String]) -> Result<Mode> {
+    let label = output["modalities"].as_str().context("an output without modalities came")?;
+    mode_of(label, output["precision"].as_str(), names)
+}
+
+/// The mode of a label such as `image+text` and the name of a precision.
+pub(crate) fn mode_of(label: &str, precision: Option<&str>, names: &[String]) -> Result<Mode> {
+    let unknown = |name| anyhow!("expected modalities among {}, {name:?} came", names.join(", "));
+    let modalities = ModalitySet::parse(label, names).map_err(unknown)?;
+    Ok(Mode { modalities, precision: precision.map_or(Ok(Precision::Fp32), str::parse)? })
+}
 
 impl Pool {
     /// The real examples that this model is to be served with, labels included.
@@ -127,16 +143,22 @@ impl Form {
 
 fn json_value(input: &Input) -> String {
     match input {
-        Input::Png(file) => json!({ "base64": STANDARD.encode(file) }).to_string(),
+        Input::Picture(file) | Input::Sound(file) => encoded(file).to_string(),
+        Input::Frames(files) => Value::from(files.iter().map(encoded).collect::<Vec<_>>()).to_string(),
         Input::Text(text) => Value::from(String::from_utf8_lossy(text)).to_string(),
         // not by way of a Value, which would write 0.1 as 0.10000000149011612
         Input::Samples(samples) => serde_json::to_string(samples.as_ref()).expect("numbers have a JSON form"),
     }
 }
 
+fn encoded(file: &Bytes) -> Value {
+    json!({ "base64": STANDARD.encode(file) })
+}
+
 fn raw(input: &Input) -> Bytes {
     match input {
-        Input::Png(bytes) | Input::Text(bytes) => bytes.clone(),
+        Input::Picture(bytes) | Input::Sound(bytes) | Input::Text(bytes) => bytes.clone(),
+        Input::Frames(files) => files.concat().into(),
         Input::Samples(samples) => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
     }
 }
@@ -144,7 +166,9 @@ fn raw(input: &Input) -> Bytes {
 /// The least that is accepted as this kind.
 fn least(kind: &InputKind) -> Result<Input> {
     match kind {
-        InputKind::Png { .. } => Ok(Input::Png(Bytes::from_static(PNG))),
+        InputKind::Picture { .. } => Ok(Input::Picture(Bytes::from_static(PNG))),
+        InputKind::Video { frames, .. } => Ok(Input::Frames(vec![Bytes::from_static(PNG); *frames].into())),
+        InputKind::Sound { .. } => Ok(Input::Sound(Bytes::from_static(WAV))),
         InputKind::Text { .. } => Ok(Input::Text("x".into())),
         InputKind::Samples { shape } => {
             let count = shape.iter().try_fold(1usize, |count, &side| count.checked_mul(side));
@@ -165,7 +189,7 @@ mod tests {
 
     fn modalities() -> Vec<Modality> {
         let kinds = [
-            ("picture", InputKind::Png { max_side: 1 }),
+            ("picture", InputKind::Picture { max_side: 1, raw: vec![] }),
             ("words", InputKind::Text { max_bytes: 1 }),
             ("motion", InputKind::Samples { shape: vec![4, 3] }),
         ];

@@ -79,10 +79,7 @@ impl Intake {
         hash.update(format!("{model:?} {requests} {deadline:?} {min_accuracy} {weight} {on_late:?} {tenant:?}"));
         for input in self.requests.iter().flat_map(Request::inputs) {
             hash.update((input.len_bytes() as u64).to_le_bytes());
-            match input {
-                Input::Png(bytes) | Input::Text(bytes) => hash.update(bytes),
-                Input::Samples(samples) => samples.iter().for_each(|sample| hash.update(sample.to_le_bytes())),
-            }
+            input.for_each_part(|part| hash.update(part));
         }
         hash.finalize().into()
     }
@@ -166,7 +163,8 @@ fn input(spec: &Spec, index: usize, name: &str, raw: RawInput) -> Result<Input, 
             })?;
             match kind {
                 Some(InputKind::Text { .. }) => Ok(Input::Text(bytes.into())),
-                _ => Ok(Input::Png(bytes.into())),
+                Some(InputKind::Sound { .. }) => Ok(Input::Sound(bytes.into())),
+                _ => Ok(Input::Picture(bytes.into())),
             }
         }
         RawInput::Numbers { shape, values } => {
@@ -265,7 +263,8 @@ fn part_input(spec: &Spec, index: usize, name: &str, is_json: bool, content: &By
             Ok(Input::Samples(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect()))
         }
         Some(InputKind::Text { .. }) => Ok(Input::Text(content.clone())),
-        _ => Ok(Input::Png(content.clone())),
+        Some(InputKind::Sound { .. }) => Ok(Input::Sound(content.clone())),
+        _ => Ok(Input::Picture(content.clone())),
     }
 }
 

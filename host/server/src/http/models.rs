@@ -31,7 +31,8 @@ pub(super) async fn profile(State(app): State<Arc<App>>, Path(name): Path<String
     let measurements = profile.measurements.iter().map(|measurement| {
         let (low, high) = measurement.accuracy.interval();
         json!({
-            "modalities": model.label(measurement.modalities),
+            "modalities": model.label(measurement.mode.modalities),
+            "precision": measurement.mode.precision.name(),
             "batch_size": measurement.batch_size,
             "latency_ms": {
                 "mean": millis(measurement.latency.mean),
@@ -104,7 +105,11 @@ fn find<'a>(app: &'a App, name: &str) -> Result<&'a Served, Fault> {
 fn describe(model: &Served) -> Value {
     let modalities = model.spec.modalities.iter().map(|modality| {
         let (kind, limits) = match &modality.kind {
-            InputKind::Png { max_side } => ("png", json!({ "max_side": max_side })),
+            InputKind::Picture { max_side, raw } => ("picture", json!({ "max_side": max_side, "raw": raw })),
+            InputKind::Video { frames, max_side, raw } => {
+                ("video", json!({ "frames": frames, "max_side": max_side, "raw": raw }))
+            }
+            InputKind::Sound { hertz, samples } => ("sound", json!({ "hertz": hertz, "samples": samples })),
             InputKind::Text { max_bytes } => ("text", json!({ "max_bytes": max_bytes })),
             InputKind::Samples { shape } => ("samples", json!({ "shape": shape })),
         };

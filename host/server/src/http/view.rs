@@ -54,6 +54,7 @@ struct Timings {
 #[derive(Debug, Serialize)]
 struct AnswerView {
     modalities: String,
+    precision: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +87,7 @@ pub(crate) struct PlanView {
 #[derive(Debug, Serialize)]
 pub(crate) struct StepView {
     pub(crate) modalities: String,
+    pub(crate) precision: &'static str,
     pub(crate) batch_size: u32,
     pub(crate) batches: u32,
     pub(crate) requests: u32,
@@ -135,10 +137,12 @@ impl Timings {
 
 impl AnswerView {
     fn new(answer: &Answer, model: &Served) -> AnswerView {
-        let modalities = model.label(answer.modalities);
+        let modalities = model.label(answer.mode.modalities);
+        let precision = answer.mode.precision.name();
         match &answer.output {
             Ok(output) => AnswerView {
                 modalities,
+                precision,
                 label: Some(output.name.clone()),
                 class: Some(output.label),
                 probability: Some(output.probability),
@@ -146,7 +150,7 @@ impl AnswerView {
             },
             Err(error) => {
                 let error = AnswerError { code: error.fault.code(), message: error.to_string() };
-                AnswerView { modalities, label: None, class: None, probability: None, error: Some(error) }
+                AnswerView { modalities, precision, label: None, class: None, probability: None, error: Some(error) }
             }
         }
     }
@@ -175,7 +179,8 @@ impl PlanView {
 impl StepView {
     pub(crate) fn new(step: &Step, model: &Served) -> StepView {
         let Step { batch_size, batches, requests, .. } = *step;
-        StepView { modalities: model.label(step.modalities), batch_size, batches, requests }
+        let (modalities, precision) = (model.label(step.mode.modalities), step.mode.precision.name());
+        StepView { modalities, precision, batch_size, batches, requests }
     }
 }
 

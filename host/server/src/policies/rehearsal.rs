@@ -87,7 +87,7 @@ mod tests {
 
     fn scheduler() -> Scheduler {
         let measurement = |bits, millis, correct| Measurement {
-            modalities: ModalitySet::from_bits(bits),
+            mode: Mode::full(ModalitySet::from_bits(bits)),
             batch_size: 4,
             latency: Latency::exactly(Duration::from_millis(millis)),
             accuracy: Accuracy { correct, samples: 100 },

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use mosel_core::{Action, Batch, Event, Job, JobId, JobRow, ModalitySet, Outcome, Proposal, Refusal, Snapshot, Time};
+use mosel_core::{Action, Batch, Event, Job, JobId, JobRow, Mode, Outcome, Proposal, Refusal, Snapshot, Time};
 
 pub(super) fn write_event(text: &mut String, now: Time, event: &Event) -> fmt::Result {
     write!(text, "{now} ")?;
@@ -58,8 +58,8 @@ fn write_refusal(text: &mut String, job: JobId, refusal: &Refusal) -> fmt::Resul
 }
 
 fn write_batch(text: &mut String, batch: &Batch) -> fmt::Result {
-    let Batch { id, lane, job, first, requests, modalities, expected, .. } = batch;
-    write!(text, "run {job} {first}..{} on {modalities}", first + requests)?;
+    let Batch { id, lane, job, first, requests, mode, expected, .. } = batch;
+    write!(text, "run {job} {first}..{} on {mode}", first + requests)?;
     write!(text, ", batch {} of lane {lane}, expected {expected:?}", id.0)
 }
 
@@ -85,5 +85,5 @@ fn write_question(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
 fn write_outcome(text: &mut String, outcome: &Outcome) -> fmt::Result {
     let Outcome { job, end, deadline, accuracy, device_time, expected_time, .. } = outcome;
     write!(text, "{end:?} {job}, due {deadline}, at {accuracy:?} in {device_time:?} of {expected_time:?}:")?;
-    outcome.mix.iter().try_for_each(|(set, requests): &(ModalitySet, u32)| write!(text, " {requests}x{set}"))
+    outcome.mix.iter().try_for_each(|(mode, requests): &(Mode, u32)| write!(text, " {requests}x{mode}"))
 }

@@ -52,7 +52,7 @@ impl Day {
         let names = &self.profile.modalities;
         writeln!(text, "modalities {}", names.join(" "))?;
         for measured in &self.profile.measurements {
-            let (set, size) = (measured.modalities.label(names), measured.batch_size);
+            let (set, size) = (measured.mode.label(names), measured.batch_size);
             let (time, accuracy) = (time_of(measured.latency.mean), measured.accuracy);
             writeln!(text, "measure {set} {size} {time} {}/{}", accuracy.correct, accuracy.samples)?;
         }

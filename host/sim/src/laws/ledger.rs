@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mosel_core::{
-    Accepted, Action, Batch, End, Event, Job, JobId, ModalitySet, OnLate, Outcome, Scheduler, Time, at_least,
-};
+use mosel_core::{Accepted, Action, Batch, End, Event, Job, JobId, Mode, OnLate, Outcome, Scheduler, Time, at_least};
 
 use super::queue::correct;
 use super::turn::Moment;
@@ -30,7 +28,7 @@ struct Account {
     job: Job,
     lane: u32,
     requests: Vec<Ran>,
-    mix: BTreeMap<ModalitySet, u32>,
+    mix: BTreeMap<Mode, u32>,
     started: Option<Time>,
     failures: u32,
     given_up: bool,
@@ -82,7 +80,7 @@ impl Ledger {
         let Some(account) = self.open.get_mut(&batch.job) else { return };
         account.requests[range(&batch)].fill(if well { Ran::Well } else { Ran::NotYet });
         if let Event::BatchDone(_, measured) = event {
-            *account.mix.entry(batch.modalities).or_insert(0) += batch.requests;
+            *account.mix.entry(batch.mode).or_insert(0) += batch.requests;
             account.device_time += *measured;
         } else {
             account.failures += 1;
@@ -176,7 +174,7 @@ impl Account {
     }
 
     fn check_outcome(&self, moment: &Moment<'_>, outcome: &Outcome) -> Result<(), Breach> {
-        let mix: Vec<(ModalitySet, u32)> = self.mix.iter().map(|(&set, &requests)| (set, requests)).collect();
+        let mix: Vec<(Mode, u32)> = self.mix.iter().map(|(&mode, &requests)| (mode, requests)).collect();
         let facts = outcome.mix == mix
             && outcome.finish == moment.now
             && outcome.deadline == self.job.deadline
@@ -203,7 +201,7 @@ impl Account {
     fn accuracy(&self, scheduler: &Scheduler) -> Option<f64> {
         let profile = scheduler.models()[self.job.model.0 as usize].profile();
         let served: u32 = self.mix.values().sum();
-        let correct = correct(profile, self.mix.iter().map(|(&set, &requests)| (set, requests)));
+        let correct = correct(profile, self.mix.iter().map(|(&mode, &requests)| (mode, requests)));
         (served > 0).then(|| correct / f64::from(served))
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accuracy, EntryState, JobId, LaneState, ModalitySet, OnLate, Profile, RunningState, Step, StrategyMatrix,
-    StrategyTable, Time, at_least,
+    Accuracy, EntryState, JobId, LaneState, Mode, OnLate, Profile, RunningState, Step, StrategyMatrix, StrategyTable,
+    Time, at_least,
 };
 
 /// A lane's queue.
@@ -180,7 +180,7 @@ impl<'a> Waiting<'a> {
 
     /// Right answers expected of these steps.
     pub(super) fn correct(&self, steps: &[Step]) -> f64 {
-        correct(self.matrix.profile(), steps.iter().map(|step| (step.modalities, step.requests)))
+        correct(self.matrix.profile(), steps.iter().map(|step| (step.mode, step.requests)))
     }
 
     /// The index that stands for its strategy in [`Waiting::table`].
@@ -191,12 +191,12 @@ impl<'a> Waiting<'a> {
     }
 
     /// Requests by selection, those that were started and those that are planned together.
-    pub(super) fn mix(&self) -> Vec<(ModalitySet, u32)> {
+    pub(super) fn mix(&self) -> Vec<(Mode, u32)> {
         let mut mix = self.entry.mix.clone();
         for step in &self.entry.steps {
-            match mix.iter_mut().find(|(modalities, _)| *modalities == step.modalities) {
+            match mix.iter_mut().find(|(mode, _)| *mode == step.mode) {
                 Some((_, requests)) => *requests += step.requests,
-                None => mix.push((step.modalities, step.requests)),
+                None => mix.push((step.mode, step.requests)),
             }
         }
         mix.sort_unstable();
@@ -209,7 +209,7 @@ impl<'a> Waiting<'a> {
 }
 
 /// Right answers expected of these requests.
-pub(super) fn correct(profile: &Profile, mix: impl IntoIterator<Item = (ModalitySet, u32)>) -> f64 {
-    let accuracy = |modalities| profile.accuracy(modalities).map_or(f64::NAN, Accuracy::mean);
-    mix.into_iter().map(|(modalities, requests)| accuracy(modalities) * f64::from(requests)).sum()
+pub(super) fn correct(profile: &Profile, mix: impl IntoIterator<Item = (Mode, u32)>) -> f64 {
+    let accuracy = |mode| profile.accuracy(mode).map_or(f64::NAN, Accuracy::mean);
+    mix.into_iter().map(|(mode, requests)| accuracy(mode) * f64::from(requests)).sum()
 }

@@ -153,7 +153,7 @@ impl Past {
         devices.factor = 1.0 / whatif.device_speed;
         devices.spread = false;
         for (batch, recorded) in &self.measured {
-            devices.repeat(batch.model, batch.modalities, *recorded);
+            devices.repeat(batch.model, batch.mode, *recorded);
         }
         devices
     }
@@ -198,7 +198,7 @@ impl Record {
     fn measure(&mut self, scheduler: &Scheduler, id: BatchId, took: Duration) {
         let Some((at, batch)) = self.running.remove(&id) else { return };
         let Some(matrix) = scheduler.models().get(batch.model.0 as usize) else { return };
-        let same = |m: &&Measurement| m.modalities == batch.modalities && m.batch_size >= batch.requests;
+        let same = |m: &&Measurement| m.mode == batch.mode && m.batch_size >= batch.requests;
         let profiled = matrix.profile().measurements.iter().filter(same).min_by_key(|m| m.batch_size);
         let ratio = profiled.map(|m| took.as_secs_f64() / m.latency.mean.as_secs_f64());
         let ratio = ratio.filter(|ratio| ratio.is_finite() && *ratio > 0.0);

@@ -75,8 +75,8 @@ pub(crate) fn percentile(ascending: &[f64], share: f64) -> f64 {
 
 fn mix(column: &Column<'_>) -> String {
     let whole: u64 = column.tally.mix.values().sum();
-    let share = |(set, count): (&mosel_core::ModalitySet, &u64)| {
-        format!("{} {}", set.label(&column.profile.modalities), percent(*count as f64 / whole.max(1) as f64))
+    let share = |(mode, count): (&mosel_core::Mode, &u64)| {
+        format!("{} {}", mode.label(&column.profile.modalities), percent(*count as f64 / whole.max(1) as f64))
     };
     column.tally.mix.iter().map(share).collect::<Vec<_>>().join("\n")
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, ModelId, OnLate, Profile};
+use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, OnLate, Profile};
 
 use super::*;
 use crate::workload::{Distribution, Kind};
@@ -13,7 +13,7 @@ const MODEL: ModelId = ModelId(3);
 /// Text alone is fast; with the image it is right more often, and cheaper by the eight.
 fn matrix(max_requests: u32) -> StrategyMatrix {
     let measurement = |(modalities, batch_size, millis, correct)| Measurement {
-        modalities: ModalitySet::from_bits(modalities),
+        mode: Mode::full(ModalitySet::from_bits(modalities)),
         batch_size,
         latency: Latency::exactly(Duration::from_millis(millis)),
         accuracy: Accuracy { correct, samples: 1000 },

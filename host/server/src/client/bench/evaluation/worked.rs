@@ -142,7 +142,7 @@ impl Watcher for Day {
                 Action::Run(batch) => {
                     let start = now.micros() as f64 / 1e3;
                     let end = start + batch.expected.as_secs_f64() * 1e3;
-                    self.ran.push((batch.job.0, start, end, batch.modalities.label(&self.names), batch.requests));
+                    self.ran.push((batch.job.0, start, end, batch.mode.label(&self.names), batch.requests));
                 }
                 Action::Finish(outcome) => self.ended.push(outcome.clone()),
                 _ => {}

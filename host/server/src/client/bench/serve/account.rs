@@ -176,8 +176,8 @@ impl Seen {
 
 /// Counts a job that was served: late by the server's clock, complete after it was due.
 fn served(tally: &mut Tally, job: &Job, due: Time, service: &Service, ahead: i64) {
-    for (&modalities, &requests) in &service.mix {
-        *tally.mix.entry(modalities).or_insert(0) += u64::from(requests);
+    for (&mode, &requests) in &service.mix {
+        *tally.mix.entry(mode).or_insert(0) += u64::from(requests);
     }
     let floor_kept = at_least(service.accuracy, job.min_accuracy);
     tally.floors_broken += usize::from(!floor_kept);

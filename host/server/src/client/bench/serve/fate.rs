@@ -39,7 +39,7 @@ pub(super) struct Service {
     /// What its batches took.
     pub(super) device_time: Duration,
     /// Requests by what they ran on.
-    pub(super) mix: BTreeMap<ModalitySet, u32>,
+    pub(super) mix: BTreeMap<Mode, u32>,
     /// Mean of the profiled accuracies of the mix.
     pub(super) accuracy: f64,
     /// Answers of the server that are right, of those whose label is known; `None` if none is.
@@ -101,22 +101,20 @@ fn time(object: &Value, field: &str) -> Result<Duration> {
     millis(object[field].as_f64().with_context(|| format!("expected a number as {field}, {} came", object[field]))?)
 }
 
-fn mix(outputs: &[Value], profile: &Profile) -> Result<BTreeMap<ModalitySet, u32>> {
+fn mix(outputs: &[Value], profile: &Profile) -> Result<BTreeMap<Mode, u32>> {
     let mut mix = BTreeMap::new();
     for output in outputs {
-        let label = output["modalities"].as_str().context("an output without modalities came")?;
-        *mix.entry(selection(label, &profile.modalities)?).or_insert(0) += 1;
+        *mix.entry(inputs::mode(output, &profile.modalities)?).or_insert(0) += 1;
     }
     Ok(mix)
 }
 
 /// By the profile; not taken from the certificate, so that a server cannot vouch for itself.
-fn accuracy(mix: &BTreeMap<ModalitySet, u32>, profile: &Profile) -> Result<f64> {
+fn accuracy(mix: &BTreeMap<Mode, u32>, profile: &Profile) -> Result<f64> {
     let (mut correct, mut requests) = (0.0, 0.0);
-    for (&selection, &count) in mix {
-        let profiled = profile.accuracy(selection);
-        let profiled =
-            profiled.with_context(|| format!("the profile lacks {}", selection.label(&profile.modalities)))?;
+    for (&mode, &count) in mix {
+        let profiled = profile.accuracy(mode);
+        let profiled = profiled.with_context(|| format!("the profile lacks {}", mode.label(&profile.modalities)))?;
         correct += f64::from(count) * profiled.mean();
         requests += f64::from(count);
     }
@@ -141,7 +139,7 @@ mod tests {
 
     fn profile() -> Profile {
         let measurement = |bits, correct| Measurement {
-            modalities: ModalitySet::from_bits(bits),
+            mode: Mode::full(ModalitySet::from_bits(bits)),
             batch_size: 1,
             latency: Latency::exactly(Duration::from_millis(1)),
             accuracy: Accuracy { correct, samples: 10 },
@@ -161,9 +159,9 @@ mod tests {
             "state": "served", "deadline_ms": 100.5,
             "timings": { "arrival_ms": 7000.25, "finished_ms": 99.125, "device_ms": 40 },
             "outputs": [
-                { "modalities": "image+text", "class": 3 },
+                { "modalities": "image+text", "precision": "fp32", "class": 3 },
                 { "modalities": "text", "class": 1 },
-                { "modalities": "text", "error": { "code": "input_broken_png", "message": "torn" } },
+                { "modalities": "text", "error": { "code": "input_broken_picture", "message": "torn" } },
             ],
         })
     }
@@ -174,7 +172,10 @@ mod tests {
         let micros =
             [service.arrival, service.finish, service.deadline, service.device_time].map(|time| time.as_micros());
         assert_eq!(micros, [7_000_250, 7_099_375, 7_100_750, 40_000]);
-        assert_eq!(service.mix, BTreeMap::from([(ModalitySet::from_bits(2), 2), (ModalitySet::from_bits(3), 1)]));
+        assert_eq!(
+            service.mix,
+            BTreeMap::from([(2, 2), (3, 1)].map(|(bits, count)| (Mode::full(ModalitySet::from_bits(bits)), count)))
+        );
         assert!((service.accuracy - 0.7).abs() < 1e-12, "{}", service.accuracy);
         assert_eq!(service.measured, Some(Accuracy { correct: 1, samples: 2 }));
         assert_eq!(service.fault.as_deref(), Some("torn"));

@@ -147,7 +147,9 @@ struct Described {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", content = "limits", rename_all = "snake_case")]
 enum Kind {
-    Png { max_side: u32 },
+    Picture { max_side: u32, raw: Vec<usize> },
+    Video { frames: usize, max_side: u32, raw: Vec<usize> },
+    Sound { hertz: u32, samples: usize },
     Text { max_bytes: usize },
     Samples { shape: Vec<usize> },
 }
@@ -155,7 +157,9 @@ enum Kind {
 impl Described {
     fn into_modality(self) -> Modality {
         let kind = match self.kind {
-            Kind::Png { max_side } => InputKind::Png { max_side },
+            Kind::Picture { max_side, raw } => InputKind::Picture { max_side, raw },
+            Kind::Video { frames, max_side, raw } => InputKind::Video { frames, max_side, raw },
+            Kind::Sound { hertz, samples } => InputKind::Sound { hertz, samples },
             Kind::Text { max_bytes } => InputKind::Text { max_bytes },
             Kind::Samples { shape } => InputKind::Samples { shape },
         };
@@ -175,6 +179,8 @@ struct Measured {
 #[derive(Debug, Deserialize)]
 struct Point {
     modalities: String,
+    /// Absent from servers that know the full one only.
+    precision: Option<String>,
     batch_size: u32,
     latency_ms: Millis,
     accuracy: Score,
@@ -215,19 +221,13 @@ impl Point {
     fn into_measurement(self, names: &[String]) -> Result<Measurement> {
         let Millis { mean, median, p95, p99 } = self.latency_ms;
         Ok(Measurement {
-            modalities: selection(&self.modalities, names)?,
+            mode: inputs::mode_of(&self.modalities, self.precision.as_deref(), names)?,
             batch_size: self.batch_size,
             latency: Latency { mean: millis(mean)?, median: millis(median)?, p95: millis(p95)?, p99: millis(p99)? },
             accuracy: Accuracy { correct: self.accuracy.correct, samples: self.accuracy.samples },
             memory_bytes: self.memory_bytes,
         })
     }
-}
-
-/// A label such as `image+text`.
-pub(super) fn selection(label: &str, names: &[String]) -> Result<ModalitySet> {
-    let unknown = |name| anyhow!("expected modalities among {}, {name:?} came", names.join(", "));
-    ModalitySet::parse(label, names).map_err(unknown)
 }
 
 /// Milliseconds with up to three decimals, as the server writes times: to the microsecond.

@@ -12,7 +12,7 @@ use super::*;
 
 fn subject() -> Subject {
     let measurement = |bits, correct| Measurement {
-        modalities: ModalitySet::from_bits(bits),
+        mode: Mode::full(ModalitySet::from_bits(bits)),
         batch_size: 1,
         latency: Latency::exactly(Duration::from_millis(10)),
         accuracy: Accuracy { correct, samples: 10 },
@@ -102,7 +102,7 @@ fn a_mix_below_the_floor_is_found_whatever_the_server_claims() {
     account.enter(heard(0, 100, Ok(body)));
     let tally = account.tally();
     assert_eq!((tally.floors_broken, tally.late(), tally.served[0].good), (1, 0, false));
-    assert_eq!(tally.mix, BTreeMap::from([(ModalitySet::from_bits(2), 2)]));
+    assert_eq!(tally.mix, BTreeMap::from([(Mode::full(ModalitySet::from_bits(2)), 2)]));
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn description() -> Value {
     json!({
         "name": "toy", "max_requests": 32, "labels": ["a"], "weights_sha256": "", "profile": "p",
         "modalities": [
-            { "name": "image", "kind": "png", "limits": { "max_side": 512 } },
+            { "name": "image", "kind": "picture", "limits": { "max_side": 512, "raw": [] } },
             { "name": "text", "kind": "text", "limits": { "max_bytes": 256 } },
             { "name": "motion", "kind": "samples", "limits": { "shape": [200, 3] } },
         ],
@@ -35,10 +35,13 @@ fn what_a_server_says_of_its_model_is_what_it_was_told() {
     let subject = subject(measured(&["image", "text", "motion"], 1.234)).unwrap();
     let kinds: Vec<&InputKind> = subject.modalities.iter().map(|modality| &modality.kind).collect();
     let samples = InputKind::Samples { shape: vec![200, 3] };
-    assert_eq!(kinds, [&InputKind::Png { max_side: 512 }, &InputKind::Text { max_bytes: 256 }, &samples]);
+    assert_eq!(
+        kinds,
+        [&InputKind::Picture { max_side: 512, raw: vec![] }, &InputKind::Text { max_bytes: 256 }, &samples]
+    );
     let [mean, median, p95, p99] = [1234, 1200, 1900, 2001].map(Duration::from_micros);
     let measurement = Measurement {
-        modalities: ModalitySet::from_bits(3),
+        mode: Mode::full(ModalitySet::from_bits(3)),
         batch_size: 4,
         latency: Latency { mean, median, p95, p99 },
         accuracy: Accuracy { correct: 8, samples: 10 },
