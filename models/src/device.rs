@@ -51,6 +51,17 @@ impl FromStr for DeviceChoice {
     }
 }
 
+impl DeviceChoice {
+    /// The kind of device, whose profiles serve every one of it: `cpu`, `cuda`; `auto` before it is known.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            DeviceChoice::Auto => "auto",
+            DeviceChoice::Cpu => "cpu",
+            DeviceChoice::Cuda(_) => "cuda",
+        }
+    }
+}
+
 impl DeviceFacts {
     /// A model that computes nothing.
     pub(crate) fn pretended(name: &str) -> DeviceFacts {

@@ -29,3 +29,11 @@ pub use model::{Modality, Model, ModelError, Output, Request, Spec};
 pub use null::Null;
 pub use profile_file::ProfileFile;
 pub use timed::Timed;
+
+/// There is a GPU that libtorch can use. Always false in a build without libtorch.
+pub fn gpu_is_there() -> bool {
+    #[cfg(feature = "torch")]
+    return torch::gpu_is_there();
+    #[cfg(not(feature = "torch"))]
+    false
+}

@@ -82,16 +82,29 @@ impl Task {
         folder().join(self.name()).join(file)
     }
 
-    /// Where its profile is.
+    /// Where its profile on the CPU is.
     pub fn profile_path(self) -> PathBuf {
-        folder().join(self.name()).join("profile.json")
+        self.profile_path_on("cpu")
     }
 
-    /// Its profile, checked to be of the weights that are there.
+    /// Its profile on the CPU, checked to be of the weights that are there.
     pub fn profile(self) -> Result<ProfileFile> {
-        let profile = ProfileFile::read(&self.profile_path())?;
+        self.profile_on("cpu")
+    }
+
+    /// Its profile on a kind of device (`cpu`, `cuda`), checked likewise.
+    pub fn profile_on(self, kind: &str) -> Result<ProfileFile> {
+        let path = self.profile_path_on(kind);
+        let profile = ProfileFile::read(&path)
+            .with_context(|| format!("{self} on {kind} (`mosel profile {self} --device {kind}` measures it)"))?;
         profile.check_model(&self.spec()?)?;
         Ok(profile)
+    }
+
+    /// Where its profile on a kind of device is.
+    pub fn profile_path_on(self, kind: &str) -> PathBuf {
+        let file = if kind == "cpu" { "profile.json".into() } else { format!("profile-{kind}.json") };
+        folder().join(self.name()).join(file)
     }
 
     /// Loads the model with these weights; see [`load`].

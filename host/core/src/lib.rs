@@ -38,7 +38,7 @@ pub use mode::Mode;
 pub use plan::{Plan, PlanError};
 pub use precision::{Precision, UnknownPrecision};
 pub use profile::{Accuracy, Latency, Measurement, Profile, ProfileError};
-pub use scheduler::{Config, Scheduler};
+pub use scheduler::{Config, Scheduler, member};
 pub use snapshot::{Catalog, JobRow, PolicyError, Proposal, Quality, Snapshot, Trigger};
 pub use strategy::{MAX_REQUESTS, MENU_SIZE, Step, Strategy, StrategyMatrix, StrategyTable, front};
 pub use time::{Time, scale};

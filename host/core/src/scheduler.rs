@@ -49,6 +49,21 @@ pub struct Scheduler {
     pub(crate) wake_at: Option<Time>,
 }
 
+impl Config {
+    /// The kind of device that the lane has.
+    pub fn kind(&self, lane: u32) -> u32 {
+        self.kinds.get(lane as usize).copied().unwrap_or(0)
+    }
+}
+
+/// The member of a family that was measured on this kind of device; `models[i]` is the matrix of `ModelId(i)`.
+pub fn member(models: &[Arc<StrategyMatrix>], family: ModelId, kind: u32) -> Option<&Arc<StrategyMatrix>> {
+    let is_it = |matrix: &&Arc<StrategyMatrix>| (matrix.family(), matrix.kind()) == (family, kind);
+    // most models have one kind of device, and then are at their own place
+    let own = models.get(family.0 as usize).filter(is_it);
+    own.or_else(|| models.iter().find(is_it))
+}
+
 impl Scheduler {
     /// A scheduler with empty queues; `models[i]` is the matrix of `ModelId(i)`. Its policy is asked about violators only
     /// until [`Event::PolicyChanged`] says otherwise.
@@ -110,11 +125,7 @@ impl Scheduler {
 
     /// The member of a family that was measured on this lane's kind of device. Retired families are found too.
     pub fn model_on(&self, lane: u32, family: ModelId) -> Option<&Arc<StrategyMatrix>> {
-        let kind = self.config.kinds.get(lane as usize).copied().unwrap_or(0);
-        // most models have one kind of device: then it is at its own place
-        let own = self.models.get(family.0 as usize).filter(|matrix| matrix.kind() == kind);
-        own.filter(|matrix| matrix.family() == family)
-            .or_else(|| self.models.iter().find(|matrix| (matrix.family(), matrix.kind()) == (family, kind)))
+        member(&self.models, family, self.config.kind(lane))
     }
 
     /// Families that take no new jobs.
@@ -341,13 +352,11 @@ impl Scheduler {
     ///
     /// If a matrix is not at the place its model id names.
     fn load(&mut self, models: Vec<Arc<StrategyMatrix>>) -> Vec<usize> {
-        self.catalog.revision += 1;
-        for matrix in models {
-            assert!(matrix.model().0 as usize == self.models.len(), "models out of order");
-            self.catalog.models.push((matrix.model(), matrix.profile().clone()));
-            self.catalog.tables.extend(matrix.tables().iter().cloned());
-            self.models.push(matrix);
-        }
+        let places = self.models.len()..;
+        let in_order = models.iter().zip(places).all(|(matrix, at)| matrix.model().0 as usize == at);
+        assert!(in_order, "models out of order");
+        self.catalog.add(&models);
+        self.models.extend(models);
         Vec::new()
     }
 

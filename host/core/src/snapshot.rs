@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{JobId, ModelId, PlanId, Profile, StrategyTable, TableId, Tenant, Time};
+use crate::{JobId, ModelId, PlanId, Profile, StrategyMatrix, StrategyTable, TableId, Tenant, Time};
 
 /// The models and strategy tables a policy may meet. Given once, and again when it grows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,21 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// What a scheduler of these models tells its policies; `models[i]` is the matrix of `ModelId(i)`.
+    pub fn of(models: &[Arc<StrategyMatrix>]) -> Catalog {
+        let mut catalog = Catalog::default();
+        catalog.add(models);
+        catalog
+    }
+
+    /// Takes more models in, whose ids follow.
+    pub fn add(&mut self, models: &[Arc<StrategyMatrix>]) {
+        self.models.extend(models.iter().map(|matrix| (matrix.model(), matrix.profile().clone())));
+        self.tables.extend(models.iter().flat_map(|matrix| matrix.tables().iter().cloned()));
+        // models are only ever added, and so a scheduler that was resumed counts like the one before
+        self.revision = self.models.len() as u64;
+    }
+
     /// The table of this name.
     pub fn table(&self, id: TableId) -> Option<&Arc<StrategyTable>> {
         let index = self.tables.binary_search_by_key(&id, |table| table.id).ok()?;

@@ -150,6 +150,11 @@ impl StrategyMatrix {
         &self.profile
     }
 
+    /// The table of this name is one of its own.
+    pub fn owns(&self, table: TableId) -> bool {
+        table.0 >> 16 == self.model.0
+    }
+
     /// The largest job size it has a table for.
     pub fn max_requests(&self) -> u32 {
         self.tables.len() as u32

@@ -78,7 +78,7 @@ impl Line {
         let line: AnyLine = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let at = Time::from_micros(line.t);
         match (line.event, line.actions, line.policy) {
-            (Some(event), Some(actions), None) => Ok(Line::Step { at, event: event.into(), actions }),
+            (Some(event), Some(actions), None) => Ok(Line::Step { at, event: event.read()?, actions }),
             (None, None, Some(policy)) => Ok(Line::Policy { at, policy }),
             _ => Err("expected an event with its actions, or a policy".into()),
         }

@@ -55,7 +55,7 @@ struct Listener {
 impl Watcher for &mut Listener {
     fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         let stories = self.stories.get_or_insert_with(|| {
-            Stories::new(scheduler.models().to_vec(), scheduler.catalog().clone(), "exact".into(), 100)
+            Stories::new(scheduler.models().to_vec(), scheduler.config().clone(), "exact".into(), 100)
         });
         if now > self.until {
             return Ok(());

@@ -396,8 +396,8 @@ fn stories_are_true() {
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() });
     let result = runner.run(&day(), |day| {
-        let catalog = Scheduler::new(Config::default(), vec![matrix.clone()]).catalog().clone();
-        let stories = Stories::new(vec![matrix.clone()], catalog, "whim".into(), 100);
+        let config = Config::default();
+        let stories = Stories::new(vec![matrix.clone()], config, "whim".into(), 100);
         let mut witness = Witness {
             stories,
             resumed: None,
@@ -467,8 +467,8 @@ proptest! {
         let matrix = matrix();
         let mut steps = Steps::default();
         live(&day, &matrix, &mut steps).expect("the day ends");
-        let catalog = Scheduler::new(Config::default(), vec![matrix.clone()]).catalog().clone();
-        let mut stories = Stories::new(vec![matrix.clone()], catalog, "whim".into(), 7);
+        let config = Config::default();
+        let mut stories = Stories::new(vec![matrix.clone()], config, "whim".into(), 7);
         for (now, event, actions) in disturbed(steps.0, &faults) {
             stories.take(now, &event, &actions);
         }

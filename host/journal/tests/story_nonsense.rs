@@ -276,6 +276,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
         next_plan: 0,
         next_batch: 0,
         wake_at: None,
+        retired: Vec::new(),
         lanes,
     })
 }

@@ -82,7 +82,7 @@ impl Certificate {
     /// The account of a job of this model.
     pub fn new(ending: &Ending, model: &Served) -> Certificate {
         let outcome = &ending.outcome;
-        let profile = model.matrix.profile();
+        let profile = model.profile_of(outcome.last_choice.0);
         let measured = |mode: Mode| profile.accuracy(mode).expect("only measured modes are run");
         let shares: Vec<(Mode, u32, Accuracy)> =
             outcome.mix.iter().map(|&(mode, requests)| (mode, requests, measured(mode))).collect();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::Context;
-use mosel_core::{Action, Checkpoint, Event, JobId, Scheduler, Time};
+use mosel_core::{Action, Checkpoint, Event, JobId, Scheduler, StrategyMatrix, Time};
 use mosel_journal::{Folder, Header, InPlace, Stories, Story, Written, policy_line, step_line};
 
 use crate::config;
@@ -44,7 +44,13 @@ enum Record {
     Step(Time, Event, Vec<Action>),
     Policy(Time, Arc<PolicyTag>),
     /// What comes after this is about a scheduler in this state.
-    State(Box<Checkpoint>, Why),
+    State(Box<Checkpoint>, Vec<Arc<StrategyMatrix>>, Why),
+}
+
+impl Record {
+    fn state(scheduler: &Scheduler, why: Why) -> Record {
+        Record::State(scheduler.checkpoint().into(), scheduler.models().to_vec(), why)
+    }
 }
 
 /// Why a state is written down.
@@ -81,7 +87,7 @@ impl Chronicle {
     ) -> anyhow::Result<Arc<Chronicle>> {
         let header = Header::of(scheduler, in_place(tag), env!("CARGO_PKG_VERSION"));
         let stories =
-            Stories::new(scheduler.models().to_vec(), scheduler.catalog().clone(), tag.name.clone(), most_ended);
+            Stories::new(scheduler.models().to_vec(), scheduler.config().clone(), tag.name.clone(), most_ended);
         let folder = (!journal.dir.as_os_str().is_empty()).then(|| open(journal, &header)).transpose()?;
         let chronicle = Arc::new(Chronicle {
             desk: Mutex::default(),
@@ -116,11 +122,11 @@ impl Chronicle {
         desk.rows += rows;
         // the state is the one after this step
         if std::mem::take(&mut desk.gap) {
-            desk.records.push(Record::State(scheduler.checkpoint().into(), Why::Gap));
+            desk.records.push(Record::state(scheduler, Why::Gap));
         } else {
             desk.records.push(Record::Step(now, event, actions.to_vec()));
             if self.wants_state.swap(false, Ordering::Relaxed) {
-                desk.records.push(Record::State(scheduler.checkpoint().into(), Why::Full));
+                desk.records.push(Record::state(scheduler, Why::Full));
             }
         }
         self.wake(desk);
@@ -218,7 +224,10 @@ impl Historian {
                 let policy = self.header.policy.clone();
                 self.line(|| policy_line(at, &policy))
             }
-            Record::State(checkpoint, why) => {
+            Record::State(checkpoint, models, why) => {
+                // some may have come in a gap
+                self.stories.models_loaded(&models);
+                self.header.models = models;
                 if why == Why::Gap {
                     self.stories.catch_up(&checkpoint);
                 }

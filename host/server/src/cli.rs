@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client;
 use crate::config::{Config, Overrides};
+use crate::fleet::Fleet;
 use crate::served;
 use crate::server::Server;
 
@@ -70,6 +71,12 @@ struct Serve {
     /// Serve a model by sleeping as long as its profile says; may be given more than once.
     #[arg(long, value_name = "PROFILE.json")]
     timed: Vec<PathBuf>,
+    /// A device for every lane: cpu, cpu:N (for several lanes on one CPU), cuda:N, auto.
+    #[arg(long, value_name = "DEVICE", value_delimiter = ',')]
+    devices: Vec<String>,
+    /// Precisions that may be computed with: fp32, bf16, fp16. Without any: all that the profiles have.
+    #[arg(long, value_name = "PRECISION", value_delimiter = ',')]
+    precisions: Vec<String>,
     /// The policy in place at the start.
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
@@ -128,7 +135,8 @@ impl Serve {
         let server = Server::bind(config.clone())?;
         println!("listening on http://{}", server.address());
         std::io::stdout().flush()?;
-        server.open(served::load(&config.models, config.queue.max_requests)?)?;
+        let fleet = Fleet::of(&config)?;
+        server.open(served::load(&config.models, &fleet.kinds, config.queue.max_requests)?)?;
         tracing::info!("ready");
         server.wait_for_signal()?;
         tracing::info!("draining");
@@ -146,6 +154,8 @@ impl Serve {
             values.push(("models.profiles", json!(profiles)));
         }
         values.extend((!self.timed.is_empty()).then(|| ("models.timed", json!(self.timed))));
+        values.extend((!self.devices.is_empty()).then(|| ("devices", json!(self.devices))));
+        values.extend((!self.precisions.is_empty()).then(|| ("models.precisions", json!(self.precisions))));
         values.extend(self.null.then_some(("models.null", Value::Bool(true))));
         values.extend(self.policy.as_ref().map(|policy| ("policy.name", json!(policy))));
         values.extend(self.policy_dir.as_ref().map(|dir| ("policy.dir", json!(dir))));

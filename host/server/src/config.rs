@@ -9,12 +9,15 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use mosel_core::Precision;
 use serde::{Deserialize, Serialize};
 
 /// Everything about a server that can be chosen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// A device for every lane: `cpu`, `cpu:N`, `cuda:N`, `auto`. Empty: `queue.lanes` lanes on `auto`.
+    pub devices: Vec<String>,
     /// The wire.
     pub http: Http,
     /// What is served.
@@ -61,6 +64,8 @@ pub struct Models {
     pub zoo: Vec<String>,
     /// Profiles to use instead of those shipped with the zoo's models, by name.
     pub profiles: BTreeMap<String, PathBuf>,
+    /// Precisions that may be computed with, as far as the profiles have them.
+    pub precisions: Vec<String>,
     /// Profiles that are served by sleeping as long as they say.
     pub timed: Vec<PathBuf>,
     /// How wrong these profiles are: such a model takes so many times as long.
@@ -154,7 +159,14 @@ impl Default for Http {
 
 impl Default for Models {
     fn default() -> Models {
-        Models { zoo: Vec::new(), profiles: BTreeMap::new(), timed: Vec::new(), timed_factor: 1.0, null: false }
+        Models {
+            zoo: Vec::new(),
+            profiles: BTreeMap::new(),
+            precisions: Precision::ALL.map(|precision| precision.name().to_owned()).into(),
+            timed: Vec::new(),
+            timed_factor: 1.0,
+            null: false,
+        }
     }
 }
 
@@ -233,7 +245,9 @@ impl Config {
 
     /// Every value is in its range.
     pub fn check(&self) -> anyhow::Result<()> {
-        let Config { http, models, queue, finished, policy, journal } = self;
+        let Config { devices, http, models, queue, finished, policy, journal } = self;
+        check_devices(devices, queue.lanes)?;
+        models.precisions()?;
         ensure!(http.listen.contains(':'), "http.listen is {:?}, expected ADDRESS:PORT", http.listen);
         within("http.threads", http.threads as u64, 1, 256)?;
         within("http.max_connections", http.max_connections as u64, 1, 1_000_000)?;
@@ -270,7 +284,27 @@ impl Config {
     }
 }
 
+/// Every device can be one, and there are as many as lanes, where both are given.
+fn check_devices(devices: &[String], lanes: u32) -> anyhow::Result<()> {
+    for device in devices {
+        device.parse::<mosel_models::DeviceChoice>().context("devices")?;
+    }
+    let most = 64;
+    ensure!(devices.len() <= most, "devices names {}, expected at most {most}", devices.len());
+    let both = !devices.is_empty() && lanes != 1 && devices.len() != lanes as usize;
+    ensure!(!both, "queue.lanes is {lanes}, and devices names {}: a lane has one device", devices.len());
+    Ok(())
+}
+
 impl Models {
+    /// The precisions that may be computed with.
+    pub fn precisions(&self) -> anyhow::Result<Vec<Precision>> {
+        let precisions = self.precisions.iter().map(|name| name.parse()).collect::<Result<Vec<Precision>, _>>();
+        let precisions = precisions.context("models.precisions")?;
+        ensure!(!precisions.is_empty(), "models.precisions is empty, expected at least one of fp32, bf16, fp16");
+        Ok(precisions)
+    }
+
     /// No model is named.
     pub fn is_empty(&self) -> bool {
         self.zoo.is_empty() && self.timed.is_empty() && !self.null

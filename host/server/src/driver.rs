@@ -13,14 +13,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use mosel_core::{
-    Action, Batch, Decider, End, Event, JobId, Outcome, PlanId, PolicyError, Scheduler, Snapshot, TableId, Time,
+    Action, Batch, Decider, End, Event, JobId, ModelId, Outcome, PlanId, PolicyError, Scheduler, Snapshot,
+    StrategyMatrix, TableId, Time,
 };
 use tokio::sync::oneshot;
 
 use crate::chronicle::Chronicle;
-use crate::device::Work;
+use crate::device::Lane;
 use crate::feedback::Feedback;
 use crate::jobs::{Ending, Entry, Jobs, PolicyTag, Turned, Wakes};
+use crate::known::Known;
 use crate::metrics::Metrics;
 use crate::planner::{Order, Place};
 
@@ -38,7 +40,9 @@ pub struct Parts {
     /// Where inputs and outputs are.
     pub jobs: Arc<Jobs>,
     /// One device thread a lane.
-    pub devices: Vec<SyncSender<Work>>,
+    pub devices: Vec<Lane>,
+    /// What policies are told of models; grows before the core's does.
+    pub catalog: Arc<Known>,
     /// The planner thread; `None` once the driver has stopped.
     pub planner: Option<SyncSender<Order>>,
     /// The policy in place.
@@ -86,6 +90,26 @@ impl Driver {
         self.enter(|running, now| running.change_policy(policy, eager, now))
     }
 
+    /// These models can be served from now on: every lane they are for has them. Their ids follow the last one's.
+    pub fn load(&self, models: Vec<Arc<StrategyMatrix>>) {
+        drop(self.enter(|running, now| {
+            running.parts.catalog.add(&models);
+            running.step(now, Event::ModelsLoaded(models));
+            // so that the policy learns of them while nobody waits for it; if there is no room, with the next question
+            running.parts.planner.as_ref().map(|planner| planner.try_send(Order::Outcomes));
+        }));
+    }
+
+    /// This family of models takes no new jobs.
+    pub fn retire(&self, family: ModelId) {
+        drop(self.take(Event::ModelRetired(family)));
+    }
+
+    /// Some job of this family of models waits or runs, or is being offered.
+    pub fn has_jobs_of(&self, family: ModelId) -> bool {
+        self.lock().live.values().any(|entry| entry.asked.model == family)
+    }
+
     /// Takes nothing new from here on; the answer comes when all that was accepted has ended, or was ended because it
     /// had not after this long. Then nothing moves any more.
     pub fn drain(&self, within: Duration) -> oneshot::Receiver<Drained> {
@@ -117,9 +141,9 @@ impl Driver {
 
     /// Hands batches to their devices; what a device does not take has failed.
     fn deliver(&self, Outbox { batches, mut wakes }: Outbox) -> Wakes {
-        for (device, work) in batches {
-            let Batch { id, lane, .. } = work.batch;
-            if device.try_send(work).is_err() {
+        for (device, batch, entry) in batches {
+            let Batch { id, lane, .. } = batch;
+            if !device.run(batch, entry) {
                 tracing::error!(batch = id.0, lane, "the device did not take a batch");
                 wakes.extend(self.take(Event::BatchFailed(id)));
             }
@@ -180,7 +204,7 @@ struct Running {
 /// What is handed on when the lock is free.
 #[derive(Default)]
 struct Outbox {
-    batches: Vec<(SyncSender<Work>, Work)>,
+    batches: Vec<(Lane, Batch, Arc<Entry>)>,
     wakes: Wakes,
 }
 
@@ -270,7 +294,7 @@ impl Running {
         let entry = self.live.get(&batch.job).cloned();
         let device = self.parts.devices.get(batch.lane as usize).cloned();
         match device.zip(entry) {
-            Some((device, entry)) => self.outbox.batches.push((device, Work { batch, entry })),
+            Some((device, entry)) => self.outbox.batches.push((device, batch, entry)),
             None => self.due.push_back(Event::BatchFailed(batch.id)),
         }
     }

@@ -478,7 +478,7 @@ impl Drop for HeldBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mosel_core::End;
+    use mosel_core::{End, ModalitySet};
 
     fn jobs(max_ended: usize) -> Jobs {
         Jobs::new(max_ended, Duration::from_secs(60), 100)

@@ -17,13 +17,17 @@ pub mod explained;
 pub mod feedback;
 #[cfg(feature = "torch")]
 mod figure;
+pub mod fleet;
 mod http;
 pub mod jobs;
+pub mod known;
+pub mod loader;
 pub mod metrics;
 pub mod planner;
 pub mod policies;
 #[cfg(feature = "torch")]
 pub mod profile;
+pub mod registry;
 pub mod served;
 pub mod server;
 pub mod service;

@@ -30,6 +30,7 @@ pub struct Metrics {
     rollbacks: Family<Rollback, Counter>,
     journal_failures: Counter,
     journal_gaps: Counter,
+    models_lost: Family<OfLane, Counter>,
 }
 
 /// The counters of one policy that is in place.
@@ -129,12 +130,14 @@ impl Default for Metrics {
             rollbacks: Family::default(),
             journal_failures: Counter::default(),
             journal_gaps: Counter::default(),
+            models_lost: Family::default(),
         };
         metrics.register_policies();
         metrics.register_changes();
         metrics.register_shadow();
         metrics.register_jobs();
         metrics.register_journal();
+        metrics.register_devices();
         metrics
     }
 }
@@ -176,6 +179,11 @@ impl Metrics {
     /// The policy before came back.
     pub fn rolled_back(&self, automatic: bool) {
         self.rollbacks.get_or_create(&Rollback { automatic: word(automatic) }).inc();
+    }
+
+    /// A model failed on this lane, and is built again.
+    pub fn model_lost(&self, lane: u32) {
+        self.models_lost.get_or_create(&OfLane { lane }).inc();
     }
 
     /// The journal could not be written.
@@ -255,6 +263,11 @@ impl Metrics {
         registry.register("jobs_finished", "Jobs that have ended, by how", finished.clone());
         registry.register("jobs_refused", "Jobs that were not accepted, by reason", refused.clone());
         registry.register("jobs_waiting", "Jobs with requests that no batch was started for", waiting.clone());
+    }
+
+    fn register_devices(&mut self) {
+        let words = "Models that panicked or whose backend failed, and that were built again";
+        self.registry.register("models_lost", words, self.models_lost.clone());
     }
 
     fn register_journal(&mut self) {

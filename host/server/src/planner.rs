@@ -12,6 +12,7 @@ use mosel_sandbox::{Policy, Saved};
 use crate::driver::Driver;
 use crate::feedback::Feedback;
 use crate::jobs::PolicyTag;
+use crate::known::Known;
 use crate::policies::rollback::{Alarm, Alarms};
 use crate::policies::shadow::{Exchange, Stage};
 use crate::stats::PolicyStats;
@@ -23,14 +24,14 @@ pub enum Order {
     Ask(Snapshot),
     /// From now on, ask another one.
     Install(Box<Install>),
-    /// Outcomes wait to be told.
+    /// Outcomes wait to be told, or more models are there.
     Outcomes,
 }
 
 /// Orders that may wait for the planner: a question a lane, a change of policy, the questions that it makes the lanes
-/// ask anew, and a word of outcomes: two, if the planner looks for outcomes just when it is being told.
+/// ask anew, and a word of outcomes: two, if the planner looks for outcomes just when it is being told; and one of models.
 pub fn most_orders(lanes: u32) -> usize {
-    2 * lanes as usize + 3
+    2 * lanes as usize + 4
 }
 
 /// Another policy to put in place.
@@ -93,13 +94,15 @@ pub struct Parts {
     pub alarms: Alarms,
     /// Where another policy may be watching.
     pub stage: Arc<Stage>,
+    /// What policies are told of models.
+    pub catalog: Arc<Known>,
 }
 
 /// Starts the planner thread. It ends when nobody can send to it any more.
 pub fn start(parts: Parts, orders: Receiver<Order>) -> anyhow::Result<()> {
     std::thread::Builder::new()
         .name("planner".into())
-        .spawn(move || Planner(parts).run(&orders))
+        .spawn(move || Planner { parts, told: 0 }.run(&orders))
         .context("starting the planner")?;
     Ok(())
 }
@@ -107,7 +110,11 @@ pub fn start(parts: Parts, orders: Receiver<Order>) -> anyhow::Result<()> {
 /// Outcomes told at a time: while a policy listens it cannot be asked.
 const OUTCOMES_A_CALL: usize = 256;
 
-struct Planner(Parts);
+struct Planner {
+    parts: Parts,
+    /// The revision of the catalog that the policy was told last, as far as is known.
+    told: u64,
+}
 
 impl Planner {
     fn run(mut self, orders: &Receiver<Order>) {
@@ -130,6 +137,7 @@ impl Planner {
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {}
             }
+            self.keep_up();
             if !self.tell_outcomes() {
                 return orders.recv().ok();
             }
@@ -137,11 +145,15 @@ impl Planner {
     }
 
     fn ask(&mut self, snapshot: Snapshot) {
-        let Parts { policy, place, driver, stage, .. } = &mut self.0;
+        let driver = &self.parts.driver;
         // given up while it waited, or void since another policy is in place: the next one is worth more
         if !driver.look(|scheduler, _| scheduler.awaits(snapshot.plan)) {
             return;
         }
+        if snapshot.catalog_revision > self.told {
+            self.keep_up();
+        }
+        let Parts { policy, place, driver, stage, .. } = &mut self.parts;
         let decided = policy.decide(&snapshot);
         for line in &decided.log {
             tracing::debug!(plan = snapshot.plan.0, %line, "the policy says");
@@ -164,8 +176,22 @@ impl Planner {
         self.raise_alarm();
     }
 
+    /// Tells the policy what models came since. One that fails at it is configured anew, with all of them.
+    fn keep_up(&mut self) {
+        let catalog = self.parts.catalog.now();
+        if catalog.revision == self.told {
+            return;
+        }
+        self.told = catalog.revision;
+        if let Err(error) = self.parts.policy.update_catalog(&catalog) {
+            self.parts.place.stats.did_not_listen(&error);
+            self.revive();
+            self.raise_alarm();
+        }
+    }
+
     fn revive(&mut self) {
-        let Parts { policy, place, .. } = &mut self.0;
+        let Parts { policy, place, .. } = &mut self.parts;
         if let Err(error) = policy.revive() {
             tracing::warn!(policy = place.tag.name, %error, "the policy failed, and did not start again");
             place.stats.did_not_start(&error);
@@ -173,7 +199,7 @@ impl Planner {
     }
 
     fn raise_alarm(&mut self) {
-        let Parts { place, alarms, .. } = &self.0;
+        let Parts { place, alarms, .. } = &self.parts;
         if let Some(words) = place.stats.alarm() {
             let _ = alarms.try_send(Alarm { generation: place.tag.generation, words });
         }
@@ -181,33 +207,35 @@ impl Planner {
 
     fn install(&mut self, install: Install) {
         let Install { place, mut policy, left, done } = install;
-        let (carried, saved) = carry_over(&mut self.0.policy, &mut policy, left.as_deref());
+        let (carried, saved) = carry_over(&mut self.parts.policy, &mut policy, left.as_deref());
         let eager = policy.loaded().description().eager;
-        let replaced = std::mem::replace(&mut self.0.policy, policy);
-        self.0.place = place.clone();
+        let replaced = std::mem::replace(&mut self.parts.policy, policy);
+        self.parts.place = place.clone();
+        // it was configured some time ago
+        self.told = 0;
         self.want_feedback();
-        drop(self.0.driver.change_policy(place, eager));
+        drop(self.parts.driver.change_policy(place, eager));
         // whoever asked for it may have gone away
         let _ = done.send(Installed { replaced, carried, left: saved });
     }
 
     fn want_feedback(&self) {
-        self.0.feedback.active_wants(self.0.policy.loaded().description().feedback);
+        self.parts.feedback.active_wants(self.parts.policy.loaded().description().feedback);
     }
 
     /// Tells some of what has become of jobs; nothing, if nothing has.
     fn tell_outcomes(&mut self) -> bool {
-        let outcomes = self.0.feedback.take(OUTCOMES_A_CALL);
+        let outcomes = self.parts.feedback.take(OUTCOMES_A_CALL);
         if outcomes.is_empty() {
             return false;
         }
         // a policy that does not want to know is not told
-        if let Err(error) = self.0.policy.observe(&outcomes) {
-            self.0.place.stats.did_not_listen(&error);
+        if let Err(error) = self.parts.policy.observe(&outcomes) {
+            self.parts.place.stats.did_not_listen(&error);
             self.revive();
             self.raise_alarm();
         }
-        self.0.stage.tell(outcomes);
+        self.parts.stage.tell(outcomes);
         true
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Profile, StrategyMatrix};
+use mosel_core::{
+    Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile, StrategyMatrix, TableId,
+};
 use mosel_models::zoo::Task;
 use mosel_models::{InputKind, Modality, Model, Null, ProfileFile, Spec, Timed};
 
@@ -15,13 +17,15 @@ use crate::device::Build;
 /// One served model.
 #[derive(Clone)]
 pub struct Served {
-    /// Its place among the served models.
-    pub id: ModelId,
+    /// What jobs call it.
+    pub family: ModelId,
     /// What it expects and answers.
     pub spec: Arc<Spec>,
-    /// Every menu of it; holds the profile.
+    /// Every menu of it on the first kind of device that has it; holds the profile.
     pub matrix: Arc<StrategyMatrix>,
-    /// Builds it inside a device thread.
+    /// Its menus on every kind of device that has it, the first included.
+    pub members: Vec<Arc<StrategyMatrix>>,
+    /// Builds it for a lane.
     pub build: Build,
 }
 
@@ -30,13 +34,19 @@ impl Served {
     pub fn label(&self, modalities: ModalitySet) -> String {
         modalities.label(&self.matrix.profile().modalities)
     }
+
+    /// The profile behind a menu of it.
+    pub fn profile_of(&self, table: TableId) -> &Arc<Profile> {
+        let member = self.members.iter().find(|member| member.owns(table));
+        member.unwrap_or(&self.matrix).profile()
+    }
 }
 
 /// Loads what the configuration names; menus for jobs of up to `max_requests` requests are computed here.
-pub fn load(models: &config::Models, max_requests: u32) -> anyhow::Result<Vec<Served>> {
+pub fn load(models: &config::Models, kinds: &[String], max_requests: u32) -> anyhow::Result<Vec<Served>> {
     let mut served: Vec<Served> = Vec::new();
     let mut serve = |source: Source| -> anyhow::Result<()> {
-        let id = ModelId(served.len() as u32);
+        let id = ModelId(served.iter().map(|model| model.members.len() as u32).sum());
         let name = source.spec.name.clone();
         ensure!(served.iter().all(|model| model.spec.name != name), "the model {name} is to be served twice");
         served.push(source.serve(id, max_requests).with_context(|| format!("preparing the model {name}"))?);
@@ -46,58 +56,95 @@ pub fn load(models: &config::Models, max_requests: u32) -> anyhow::Result<Vec<Se
         ensure!(models.zoo.contains(name), "models.profiles names {name}, which is not among models.zoo");
     }
     for name in &models.zoo {
-        serve(from_zoo(name, models.profiles.get(name).map(PathBuf::as_path))?)?;
+        serve(named(name, models, kinds)?)?;
     }
     for path in &models.timed {
-        serve(timed(path, models.timed_factor)?)?;
+        serve(timed(path, models.timed_factor)?.on_all(kinds))?;
     }
     if models.null {
-        serve(null())?;
+        serve(null().on_all(kinds))?;
     }
     ensure!(!served.is_empty(), "expected at least one model: models.zoo, models.timed or models.null");
     Ok(served)
+}
+
+/// A model by its name: of the zoo, or one that was added to this machine.
+pub fn named(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<Source> {
+    from_zoo(name, models, kinds)
 }
 
 /// A model before it has a place and menus.
 pub struct Source {
     /// What it expects and answers.
     pub spec: Spec,
-    /// What was measured about it.
-    pub profile: Profile,
+    /// What was measured about it, by kind of device: kind 0 first.
+    pub profiles: Vec<Profile>,
     /// Builds it.
     pub build: Build,
 }
 
 impl Source {
-    /// Gives the model its place, and computes its menus.
-    pub fn serve(self, id: ModelId, max_requests: u32) -> anyhow::Result<Served> {
-        let matrix = StrategyMatrix::new(id, Arc::new(self.profile), max_requests)?;
-        Ok(Served { id, spec: Arc::new(self.spec), matrix: Arc::new(matrix), build: self.build })
+    /// Gives the model its place, which is `first` and those after it, and computes its menus.
+    pub fn serve(self, first: ModelId, max_requests: u32) -> anyhow::Result<Served> {
+        let member = |(kind, profile): (u32, Profile)| -> anyhow::Result<Arc<StrategyMatrix>> {
+            let matrix = StrategyMatrix::new(ModelId(first.0 + kind), Arc::new(profile), max_requests)?;
+            Ok(Arc::new(matrix.on(first, kind)))
+        };
+        let members = (0..).zip(self.profiles).map(member).collect::<anyhow::Result<Vec<_>>>()?;
+        let matrix = members.first().context("expected a profile for at least one kind of device")?.clone();
+        Ok(Served { family: first, spec: Arc::new(self.spec), matrix, members, build: self.build })
     }
 
     /// A model that takes the time its profile says, times `factor`.
     pub fn timed(spec: Spec, profile: Profile, factor: f64) -> Source {
         let (model_spec, model_profile) = (spec.clone(), profile.clone());
         let build =
-            move || Ok(Box::new(Timed::new(model_spec.clone(), model_profile.clone(), factor)?) as Box<dyn Model>);
-        Source { spec, profile, build: Arc::new(build) }
+            move |_| Ok(Box::new(Timed::new(model_spec.clone(), model_profile.clone(), factor)?) as Box<dyn Model>);
+        Source { spec, profiles: vec![profile], build: Arc::new(build) }
+    }
+
+    /// The same times on every kind of device.
+    fn on_all(mut self, kinds: &[String]) -> Source {
+        let profile = self.profiles[0].clone();
+        self.profiles.resize(kinds.len().max(1), profile);
+        self
     }
 }
 
-#[cfg(feature = "torch")]
-fn from_zoo(name: &str, profile: Option<&Path>) -> anyhow::Result<Source> {
-    let task: Task = name.parse()?;
-    let spec = task.spec()?;
-    let file = profile.map_or_else(|| task.profile(), ProfileFile::read)?;
-    file.check_model(&spec)?;
-    let profile = file.to_core()?;
-    let name = name.to_owned();
-    let build = move || mosel_models::zoo::load(&name, mosel_models::DeviceChoice::Auto);
-    Ok(Source { spec, profile, build: Arc::new(build) })
+/// The measurements that may be used: in the precisions that the configuration allows.
+fn allowed(profile: &Profile, precisions: &[Precision]) -> anyhow::Result<Profile> {
+    let allowed = profile.only(precisions);
+    let names = || precisions.iter().map(|precision| precision.name()).collect::<Vec<_>>().join(", ");
+    ensure!(
+        !allowed.measurements.is_empty(),
+        "the profile of {} has nothing in {}: measure it with `mosel profile --precision`",
+        profile.model,
+        names()
+    );
+    Ok(allowed)
 }
 
+/// A model of the zoo, with its profile for every kind of device.
+#[cfg(feature = "torch")]
+fn from_zoo(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<Source> {
+    let task: Task = name.parse()?;
+    let spec = task.spec()?;
+    let precisions = models.precisions()?;
+    let profile = |kind: &String| {
+        let named = models.profiles.get(name).map(PathBuf::as_path);
+        let file = named.map_or_else(|| task.profile_on(kind), ProfileFile::read)?;
+        file.check_model(&spec)?;
+        allowed(&file.to_core()?, &precisions)
+    };
+    let profiles = kinds.iter().map(profile).collect::<anyhow::Result<Vec<Profile>>>()?;
+    let name = name.to_owned();
+    let build = move |device| mosel_models::zoo::load(&name, device);
+    Ok(Source { spec, profiles, build: Arc::new(build) })
+}
+
+/// Without libtorch there is nothing to run a model of the zoo with.
 #[cfg(not(feature = "torch"))]
-fn from_zoo(name: &str, _: Option<&Path>) -> anyhow::Result<Source> {
+fn from_zoo(name: &str, _: &config::Models, _: &[String]) -> anyhow::Result<Source> {
     anyhow::bail!("this build has no libtorch, so it cannot run {name}; --timed PROFILE.json serves its times alone")
 }
 
@@ -144,6 +191,6 @@ fn null() -> Source {
         measurements: [1, 64, 256].map(measurement).into(),
     };
     let build_spec = spec.clone();
-    let build = move || Ok(Box::new(Null::new(build_spec.clone())) as Box<dyn Model>);
-    Source { spec, profile, build: Arc::new(build) }
+    let build = move |_| Ok(Box::new(Null::new(build_spec.clone())) as Box<dyn Model>);
+    Source { spec, profiles: vec![profile], build: Arc::new(build) }
 }

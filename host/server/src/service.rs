@@ -10,10 +10,13 @@ use mosel_sandbox::{Budget, Engine, Limits, Policy};
 
 use crate::chronicle::Chronicle;
 use crate::config::{self, Config};
-use crate::device;
+use crate::device::{self, Lane};
 use crate::driver::{self, Driver};
 use crate::feedback::Feedback;
+use crate::fleet::Fleet;
 use crate::jobs::{Entry, Jobs, PolicyTag};
+use crate::known::Known;
+use crate::loader::Loader;
 use crate::metrics::Metrics;
 use crate::planner;
 use crate::policies::rollback::{self, Rule};
@@ -22,12 +25,15 @@ use crate::policies::shelf::Shelf;
 use crate::policies::swap::Active;
 use crate::policies::watch::{self, Watch};
 use crate::policies::{self, Policies, Trial, Workshop};
+use crate::registry::Registry;
 use crate::served::Served;
 
 /// Everything between a submission and its answer.
 pub struct Service {
-    /// What is served, in the order of the models' ids.
-    pub models: Vec<Served>,
+    /// What is served.
+    pub models: Arc<Registry>,
+    /// Takes models in and lets them go.
+    pub loader: Loader,
     /// The job table.
     pub jobs: Arc<Jobs>,
     /// Steps the scheduler.
@@ -44,27 +50,30 @@ pub struct Service {
 impl Service {
     /// Starts every thread; returns once the models are loaded and the policy has been configured.
     pub fn start(config: &Config, models: Vec<Served>) -> anyhow::Result<Service> {
-        let matrices = models.iter().map(|model| model.matrix.clone()).collect();
-        let mut scheduler = Scheduler::new(core_config(config), matrices);
+        let fleet = Fleet::of(config)?;
+        let matrices = models.iter().flat_map(|model| model.members.iter().cloned()).collect();
+        let mut scheduler = Scheduler::new(fleet.core_config(config), matrices);
         let metrics = Arc::new(Metrics::default());
         let shelf = Shelf::new(&config.policy.dir);
-        let workshop = Workshop::new(shelf, engine(&config.policy)?, scheduler.catalog().clone(), config.policy.seed);
+        let catalog = Arc::new(Known::new(scheduler.catalog().clone()));
+        let workshop = Workshop::new(shelf, engine(&config.policy)?, catalog.clone(), config.policy.seed);
         let trial = workshop.prepare(&config.policy.name, &config.policy.settings)?;
         let (active, policy) = first(trial, rule(&config.policy), &metrics);
         scheduler.step(Time::START, Event::PolicyChanged { eager: policy.loaded().description().eager });
         let most_ended = config.finished.max_jobs;
         let chronicle = Chronicle::start(&scheduler, &active.tag, &config.journal, most_ended, metrics.clone())?;
 
-        let lanes = config.queue.lanes;
+        let lanes = fleet.lanes();
         let jobs = Arc::new(job_table(config));
         let feedback = Arc::new(Feedback::default());
-        // a lane is given its next batch when the last is done, so there is never more than one on its way
-        let (devices, work): (Vec<_>, Vec<_>) = (0..lanes).map(|_| sync_channel(1)).unzip();
+        let (devices, ends): (Vec<_>, Vec<_>) =
+            (0..lanes).map(|_| Lane::new()).map(|(lane, work, desk)| (lane, (work, desk))).unzip();
         let (planner, orders) = sync_channel(planner::most_orders(lanes));
         let driver = Driver::start(driver::Parts {
             scheduler,
             jobs: jobs.clone(),
-            devices,
+            devices: devices.clone(),
+            catalog: catalog.clone(),
             planner: Some(planner.clone()),
             policy: active.place(),
             feedback: feedback.clone(),
@@ -82,12 +91,18 @@ impl Service {
             feedback: feedback.clone(),
             alarms,
             stage: stage.clone(),
+            catalog,
         };
         planner::start(parts, orders)?;
-        for (lane, work) in work.into_iter().enumerate() {
-            let builds = models.iter().map(|model| model.build.clone()).collect();
-            device::start(lane, builds, work, driver.clone())?;
+        for ((lane, (work, desk)), &device) in (0..).zip(ends).zip(&fleet.devices) {
+            let kind = fleet.kind(lane);
+            let member = |model: &Served| model.members.iter().find(|member| member.kind() == kind).map(|m| m.model());
+            let builds = models.iter().filter_map(|model| Some((member(model)?, model.build.clone()))).collect();
+            let (driver, metrics) = (driver.clone(), metrics.clone());
+            device::start(device::Parts { lane, device, builds, work, desk, driver, metrics })?;
         }
+        let models = Arc::new(Registry::new(models));
+        let loader = Loader::new(config, fleet, devices, driver.clone(), models.clone());
         let policies = Arc::new(Policies::new(policies::Parts {
             workshop,
             lanes,
@@ -101,12 +116,12 @@ impl Service {
         }));
         rollback::start(raised, &policies)?;
         let watch = watch::start(&policies)?;
-        Ok(Service { models, jobs, driver, policies, metrics, chronicle, _watch: watch })
+        Ok(Service { models, loader, jobs, driver, policies, metrics, chronicle, _watch: watch })
     }
 
     /// The model of this job.
-    pub fn model(&self, entry: &Entry) -> &Served {
-        &self.models[entry.asked.model.0 as usize]
+    pub fn model(&self, entry: &Entry) -> Arc<Served> {
+        self.models.now().of(entry.asked.model).expect("models are never forgotten").clone()
     }
 }
 
@@ -139,15 +154,6 @@ fn engine(config: &config::Policy) -> anyhow::Result<Engine> {
 fn job_table(config: &Config) -> Jobs {
     let keep = Duration::from_millis(config.finished.keep_ms);
     Jobs::new(config.finished.max_jobs, keep, config.queue.max_input_bytes)
-}
-
-fn core_config(config: &Config) -> mosel_core::Config {
-    mosel_core::Config {
-        lanes: config.queue.lanes,
-        max_jobs: config.queue.max_jobs,
-        policy_budget: Duration::from_millis(config.policy.budget_ms),
-        margin: config.queue.margin,
-    }
 }
 
 fn limits(policy: &config::Policy) -> Limits {

@@ -82,7 +82,7 @@ fn table(task: Task, dropout: &[Score], plain: Option<&[Score]>) -> Result<Table
     for (row, score) in dropout.iter().enumerate() {
         let (low, high) = score.accuracy.interval();
         let cells = [
-            score.modalities.label(&spec.modality_names()),
+            score.mode.label(&spec.modality_names()),
             format!("{:.3}", score.accuracy.mean()),
             format!("{low:.3} to {high:.3}"),
             format!("{} / {}", score.accuracy.correct, score.accuracy.samples),

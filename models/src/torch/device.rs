@@ -30,6 +30,11 @@ pub(super) fn open(choice: DeviceChoice) -> Result<(tch::Device, DeviceFacts)> {
     Ok((device, facts(device, note)))
 }
 
+/// libtorch sees a GPU.
+pub(crate) fn gpu_is_there() -> bool {
+    load_cuda().is_ok() && tch::Cuda::is_available()
+}
+
 fn gpu(index: usize) -> Result<tch::Device> {
     let count = tch::Cuda::device_count();
     if index as i64 >= count {

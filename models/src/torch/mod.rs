@@ -16,6 +16,7 @@ mod tokens;
 mod watch;
 mod weights;
 
+pub(crate) use device::gpu_is_there;
 pub(crate) use emoji::{load as load_emoji, train as train_emoji};
 pub(crate) use watch::{load as load_watch, train as train_watch};
 

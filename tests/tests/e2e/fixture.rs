@@ -8,7 +8,7 @@ use std::time::Duration;
 use mosel::config::Config;
 use mosel::served::{Served, Source};
 use mosel::server::Server;
-use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, ModelId, Profile};
+use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile};
 use mosel_models::{
     DeviceFacts, Input, InputError, InputFault, InputKind, Modality, Model, ModelError, Output, Request, Spec, Timed,
 };
@@ -160,7 +160,7 @@ fn pair() -> Source {
     ];
     let profile = profile(&spec, measurements);
     let timed = Timed::new(spec.clone(), profile.clone(), 1.0).expect("spec and profile fit");
-    Source { spec, profile, build: Arc::new(move || Ok(Box::new(Moody(timed.clone())))) }
+    Source { spec, profiles: vec![profile], build: Arc::new(move |_| Ok(Box::new(Moody(timed.clone())))) }
 }
 
 fn motion() -> Source {

@@ -1,8 +1,6 @@
 //! Stories that begin in the middle: of a journal whose first step finds jobs waiting.
 
-use std::sync::Arc;
-
-use mosel_core::{Catalog, Checkpoint, EntryState, RunningState, StrategyMatrix};
+use mosel_core::{Checkpoint, EntryState, RunningState};
 
 use super::question::Question;
 use super::rest::{Planned, Rest};
@@ -13,7 +11,7 @@ impl Stories {
     /// The stories of the journal that this header is of. Jobs that wait when it begins have one that says so.
     pub fn resume(header: &Header, most_ended: usize) -> Stories {
         let (models, policy) = (header.models.clone(), header.policy.name.clone());
-        let mut stories = Stories::new(models, catalog(&header.models), policy, most_ended);
+        let mut stories = Stories::new(models, header.config.clone(), policy, most_ended);
         if let Some(checkpoint) = &header.checkpoint {
             stories.take_up(checkpoint);
         }
@@ -61,14 +59,5 @@ impl Stories {
         let planned = Planned::started(batch, *profiled, matrix.profile());
         let chapter = story.start(*started, batch);
         self.run(batch, Some(planned), chapter);
-    }
-}
-
-/// What a scheduler of these models tells its policies.
-fn catalog(models: &[Arc<StrategyMatrix>]) -> Catalog {
-    Catalog {
-        revision: 1,
-        models: models.iter().map(|matrix| (matrix.model(), matrix.profile().clone())).collect(),
-        tables: models.iter().flat_map(|matrix| matrix.tables().iter().cloned()).collect(),
     }
 }

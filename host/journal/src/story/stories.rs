@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accepted, Action, Batch, BatchId, Catalog, Event, Job, JobId, Outcome, Refusal, Snapshot, StrategyMatrix, Time,
+    Accepted, Action, Batch, BatchId, Catalog, Config, Event, Job, JobId, Outcome, Refusal, Snapshot, StrategyMatrix,
+    Time, member,
 };
 
 use super::ended::Ended;
@@ -23,6 +24,8 @@ const MOST_LANES: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Stories {
     pub(super) models: Vec<Arc<StrategyMatrix>>,
+    /// By lane; see [`Config::kinds`].
+    config: Config,
     pub(super) catalog: Catalog,
     /// The policy in place.
     pub(super) policy: Arc<str>,
@@ -43,12 +46,13 @@ pub(super) struct Running {
 }
 
 impl Stories {
-    /// No stories yet. `models[i]` is the matrix of `ModelId(i)`, the catalog is of the same models, `policy` is the name
-    /// of the one in place. Of jobs that have ended the last `most_ended` are kept.
-    pub fn new(models: Vec<Arc<StrategyMatrix>>, catalog: Catalog, policy: String, most_ended: usize) -> Stories {
+    /// No stories yet, of a scheduler with this configuration. `models[i]` is the matrix of `ModelId(i)`, `policy` is the
+    /// name of the one in place. Of jobs that have ended the last `most_ended` are kept.
+    pub fn new(models: Vec<Arc<StrategyMatrix>>, config: Config, policy: String, most_ended: usize) -> Stories {
         Stories {
+            catalog: Catalog::of(&models),
             models,
-            catalog,
+            config,
             policy: policy.into(),
             waiting: BTreeMap::new(),
             ended: Ended::new(most_ended),
@@ -62,13 +66,22 @@ impl Stories {
         self.policy = name.into();
     }
 
+    /// More models are there: those that are known already are passed over.
+    pub fn models_loaded(&mut self, models: &[Arc<StrategyMatrix>]) {
+        let known = self.models.len();
+        let news: Vec<_> = models.iter().filter(|matrix| matrix.model().0 as usize >= known).cloned().collect();
+        self.catalog.add(&news);
+        self.models.extend(news);
+    }
+
     /// Takes a step in: an event, and what the scheduler did about it.
     pub fn take(&mut self, now: Time, event: &Event, actions: &[Action]) {
         match event {
             Event::BatchDone(batch, took) => self.batch_done(*batch, *took),
             Event::BatchFailed(batch) => self.batch_failed(*batch),
             Event::PolicyChanged { .. } => self.questions.clear(),
-            Event::Submit(_) | Event::Cancel(_) | Event::Planned(..) | Event::WakeUp => {}
+            Event::ModelsLoaded(models) => self.models_loaded(models),
+            Event::Submit(_) | Event::Cancel(_) | Event::Planned(..) | Event::ModelRetired(_) | Event::WakeUp => {}
         }
         let mut refused = None;
         for action in actions {
@@ -99,9 +112,10 @@ impl Stories {
     }
 
     fn accepted(&mut self, at: Time, job: &Job, accepted: &Accepted) {
-        let Some(matrix) = self.models.get(job.model.0 as usize) else { return };
+        let kind = self.config.kind(accepted.lane);
+        let Some(matrix) = member(&self.models, job.model, kind) else { return };
         let best = matrix.table(job.requests).and_then(|table| table.strategies.last());
-        let mut story = Story::new(*job, at);
+        let mut story = Story::new(Job { model: matrix.model(), ..*job }, at);
         story.rest = Rest::new(best.map_or(&[], |best| &best.steps), matrix.profile());
         let choice = story.rest.choice();
         story.best = Some(choice.clone());

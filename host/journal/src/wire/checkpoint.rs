@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mosel_core::{
-    Checkpoint, Decider, EntryState, JobId, JobRow, LaneState, PlanId, RunningState, Snapshot, Step, TableId, Tenant,
-    Time, Trigger,
+    Checkpoint, Decider, EntryState, JobId, JobRow, LaneState, ModelId, PlanId, RunningState, Snapshot, Step, TableId,
+    Tenant, Time, Trigger,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub(crate) struct CheckpointLine {
     next_plan: u64,
     next_batch: u64,
     wake_at_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    retired: Vec<u32>,
     lanes: Vec<LaneLine>,
 }
 
@@ -101,6 +103,7 @@ impl From<&Checkpoint> for CheckpointLine {
             next_plan: checkpoint.next_plan,
             next_batch: checkpoint.next_batch,
             wake_at_us: checkpoint.wake_at.map(Time::micros),
+            retired: checkpoint.retired.iter().map(|family| family.0).collect(),
             lanes: checkpoint.lanes.iter().map(LaneLine::from).collect(),
         }
     }
@@ -114,6 +117,7 @@ impl CheckpointLine {
             next_plan: self.next_plan,
             next_batch: self.next_batch,
             wake_at: self.wake_at_us.map(Time::from_micros),
+            retired: self.retired.into_iter().map(ModelId).collect(),
             lanes: self.lanes.into_iter().map(LaneLine::read).collect::<Result<_, _>>()?,
         })
     }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use mosel_core::{BatchId, Event, JobId, PlanId, PolicyError, Proposal, Quality};
+use mosel_core::{BatchId, Event, JobId, ModelId, PlanId, PolicyError, Proposal, Quality};
 use serde::{Deserialize, Serialize};
 
 use super::job::JobLine;
 use super::nanos;
 use super::number::Number;
+use super::profile::ModelLine;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,6 +19,8 @@ pub(crate) enum EventLine {
     Done { batch: u64, took_ns: u64 },
     Failed { batch: u64 },
     Policy { eager: bool },
+    Models { first: u32, models: Vec<ModelLine> },
+    Retired { model: u32 },
     Wake,
 }
 
@@ -65,22 +68,34 @@ impl From<&Event> for EventLine {
             Event::BatchDone(batch, took) => EventLine::Done { batch: batch.0, took_ns: nanos(*took) },
             Event::BatchFailed(batch) => EventLine::Failed { batch: batch.0 },
             Event::PolicyChanged { eager } => EventLine::Policy { eager: *eager },
+            Event::ModelsLoaded(models) => EventLine::Models {
+                first: models.first().map_or(0, |matrix| matrix.model().0),
+                models: models.iter().map(|matrix| matrix.as_ref().into()).collect(),
+            },
+            Event::ModelRetired(model) => EventLine::Retired { model: model.0 },
             Event::WakeUp => EventLine::Wake,
         }
     }
 }
 
-impl From<EventLine> for Event {
-    fn from(line: EventLine) -> Event {
-        match line {
+impl EventLine {
+    /// The event, if its models are sound: their strategies are computed anew.
+    pub(crate) fn read(self) -> Result<Event, String> {
+        Ok(match self {
             EventLine::Submit(job) => Event::Submit(job.into()),
             EventLine::Cancel { job } => Event::Cancel(JobId(job)),
             EventLine::Planned { plan, answer } => Event::Planned(PlanId(plan), answer.into()),
             EventLine::Done { batch, took_ns } => Event::BatchDone(BatchId(batch), Duration::from_nanos(took_ns)),
             EventLine::Failed { batch } => Event::BatchFailed(BatchId(batch)),
             EventLine::Policy { eager } => Event::PolicyChanged { eager },
+            EventLine::Models { first, models } => {
+                let ids = (first..).map(ModelId);
+                let models = models.into_iter().zip(ids).map(|(model, id)| model.read(id));
+                Event::ModelsLoaded(models.collect::<Result<_, _>>()?)
+            }
+            EventLine::Retired { model } => Event::ModelRetired(ModelId(model)),
             EventLine::Wake => Event::WakeUp,
-        }
+        })
     }
 }
 

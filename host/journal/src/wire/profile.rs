@@ -13,6 +13,9 @@ use super::number::Number;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ConfigLine {
     lanes: u32,
+    /// The kind of device of each lane; absent where all have the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kinds: Vec<u32>,
     max_jobs: usize,
     policy_budget_ns: u64,
     margin: Number,
@@ -22,6 +25,7 @@ impl From<&Config> for ConfigLine {
     fn from(config: &Config) -> ConfigLine {
         ConfigLine {
             lanes: config.lanes,
+            kinds: config.kinds.clone(),
             max_jobs: config.max_jobs,
             policy_budget_ns: nanos(config.policy_budget),
             margin: Number(config.margin),
@@ -32,13 +36,13 @@ impl From<&Config> for ConfigLine {
 impl ConfigLine {
     /// The configuration, if every value is one that a server could have.
     pub(crate) fn read(self) -> Result<Config, String> {
-        let ConfigLine { lanes, max_jobs, policy_budget_ns, margin: Number(margin) } = self;
-        if !(1..=1024).contains(&lanes) || max_jobs == 0 || !(0.0..=100.0).contains(&margin) {
+        let ConfigLine { lanes, kinds, max_jobs, policy_budget_ns, margin: Number(margin) } = self;
+        if !(1..=1024).contains(&lanes) || kinds.len() > 1024 || max_jobs == 0 || !(0.0..=100.0).contains(&margin) {
             return Err(format!(
                 "expected 1 to 1024 lanes, at least 1 job a lane and a margin of 0 to 100, found {lanes}, {max_jobs} and {margin}"
             ));
         }
-        Ok(Config { lanes, max_jobs, policy_budget: Duration::from_nanos(policy_budget_ns), margin })
+        Ok(Config { lanes, kinds, max_jobs, policy_budget: Duration::from_nanos(policy_budget_ns), margin })
     }
 }
 
@@ -50,6 +54,9 @@ pub(crate) struct ModelLine {
     profile_id: String,
     modalities: Vec<String>,
     measurements: Vec<MeasurementLine>,
+    /// The model as jobs name it, and the kind of device; absent where it is its own and the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    member_of: Option<(u32, u32)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,6 +81,7 @@ impl From<&StrategyMatrix> for ModelLine {
             profile_id: profile.id.clone(),
             modalities: profile.modalities.clone(),
             measurements: profile.measurements.iter().map(MeasurementLine::from).collect(),
+            member_of: member_of(matrix),
         }
     }
 }
@@ -86,7 +94,7 @@ const MOST_REQUESTS: u32 = 4096;
 impl ModelLine {
     /// The strategies of the model, computed anew from its profile.
     pub(crate) fn read(self, id: ModelId) -> Result<Arc<StrategyMatrix>, String> {
-        let ModelLine { name, max_requests, profile_id, modalities, measurements } = self;
+        let ModelLine { name, max_requests, profile_id, modalities, measurements, member_of } = self;
         if !(1..=MOST_REQUESTS).contains(&max_requests) || modalities.len() > 32 || measurements.len() > 10_000 {
             return Err(format!(
                 "model {name}: expected jobs of 1 to {MOST_REQUESTS} requests, at most 32 modalities and 10000 \
@@ -104,8 +112,14 @@ impl ModelLine {
         let profile = Profile { id: profile_id, model: name, modalities, measurements };
         let model = profile.model.clone();
         let matrix = StrategyMatrix::new(id, Arc::new(profile), max_requests);
-        matrix.map(Arc::new).map_err(|error| format!("model {model}: {error}"))
+        let (family, kind) = member_of.map_or((id, 0), |(family, kind)| (ModelId(family), kind));
+        matrix.map(|matrix| Arc::new(matrix.on(family, kind))).map_err(|error| format!("model {model}: {error}"))
     }
+}
+
+fn member_of(matrix: &StrategyMatrix) -> Option<(u32, u32)> {
+    let alone = matrix.family() == matrix.model() && matrix.kind() == 0;
+    (!alone).then(|| (matrix.family().0, matrix.kind()))
 }
 
 impl From<&Measurement> for MeasurementLine {

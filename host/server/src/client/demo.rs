@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use mosel_core::{Accuracy, ModalitySet, ModelId, StrategyMatrix, StrategyTable};
+use mosel_core::{Accuracy, Mode, ModelId, StrategyMatrix, StrategyTable};
 use mosel_models::assets::Assets;
 use mosel_models::zoo::Task;
 use rand::rngs::StdRng;
@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use super::connection::{Answer, Connection};
 use super::fitting::Fitting;
-use super::inputs::Pool;
+use super::inputs::{self, Pool};
 use super::spawned::Spawned;
 
 /// Serves one overload three times, without and with modality selection, and compares.

@@ -1,4 +1,4 @@
-//! Who may change policies: whoever shows the token, or, where there is none, programs on this machine.
+//! Who may change policies and models: whoever shows the token, or, where there is none, programs on this machine.
 //!
 //! A browser on this machine is one of its programs, and does what pages from anywhere tell it. So without a token a
 //! request must not come from another page, and must call the server by a name that no page's own name can be made to
@@ -64,9 +64,9 @@ impl Admin {
     }
 }
 
-/// This path may be one that changes policies.
+/// This path may be one that changes policies or models.
 pub(super) fn concerns(path: &str) -> bool {
-    path.starts_with("/v1/polic")
+    path.starts_with("/v1/polic") || path.starts_with("/v1/models/")
 }
 
 /// Lets requests through that change nothing, or that come from somebody who may.
@@ -99,7 +99,7 @@ fn check_peer(peer: Option<Peer>) -> Result<(), Fault> {
     if peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback()) {
         return Ok(());
     }
-    let message = "expected a request from this machine: without a token nobody else may change policies; start the \
+    let message = "expected a request from this machine: without a token nobody else may change policies or models; start the \
                    server with --admin-token-file FILE and send Authorization: Bearer TOKEN";
     Err(forbidden("admin_loopback_only", message.into()))
 }

@@ -20,6 +20,6 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     let story = tokio::task::spawn_blocking(move || chronicle.story(job)).await;
     let story = story.map_err(|error| Fault::internal(error.to_string()))?;
     let unknown = || Fault::not_found("unknown_job", format!("there is no story of a job {id}, or it ended long ago"));
-    let models: Vec<_> = service.models.iter().map(|model| model.matrix.clone()).collect();
+    let models = service.driver.look(|scheduler, _| scheduler.models().to_vec());
     story.map(|story| Json(explained::story(&story, &Naming::new("j-", &models)))).ok_or_else(unknown)
 }

@@ -18,6 +18,7 @@ use super::fault::Fault;
 use super::submission::{self, RawInput, Requests, Submission};
 use crate::config;
 use crate::jobs::Asked;
+use crate::registry::Models;
 use crate::served::Served;
 
 /// A job that is sound as far as HTTP can tell.
@@ -35,7 +36,7 @@ pub(crate) enum Form {
 }
 
 /// Reads a body of this form.
-pub(crate) async fn read(form: Form, body: Bytes, models: &[Served], limits: &config::Queue) -> Result<Intake, Fault> {
+pub(crate) async fn read(form: Form, body: Bytes, models: &Models, limits: &config::Queue) -> Result<Intake, Fault> {
     match form {
         Form::Json => {
             let mut submission = Submission::parse(&body)?;
@@ -85,8 +86,8 @@ impl Intake {
     }
 }
 
-fn find<'m>(models: &'m [Served], name: &str) -> Result<&'m Served, Fault> {
-    models.iter().find(|model| model.spec.name == name).ok_or_else(|| super::models::unknown(models, name))
+fn find<'m>(models: &'m Models, name: &str) -> Result<&'m Served, Fault> {
+    models.find(name).map(AsRef::as_ref).ok_or_else(|| super::models::unknown(models, name))
 }
 
 fn asked(submission: &Submission, model: &Served, requests: usize, limits: &config::Queue) -> Result<Asked, Fault> {
@@ -103,7 +104,7 @@ fn asked(submission: &Submission, model: &Served, requests: usize, limits: &conf
         return Err(Fault::too_large("job_too_large", message).with(details));
     }
     Ok(Asked {
-        model: model.id,
+        model: model.family,
         requests: requests as u32,
         deadline: Duration::from_secs_f64(submission.deadline_ms / 1000.0),
         min_accuracy: submission.min_accuracy,
@@ -190,7 +191,7 @@ fn check_shape(index: usize, name: &str, expected: &[usize], came: &[usize]) -> 
 async fn from_multipart(
     content_type: HeaderValue,
     body: Bytes,
-    models: &[Served],
+    models: &Models,
     limits: &config::Queue,
 ) -> Result<Intake, Fault> {
     let mut parts = multipart(content_type, body).await?;

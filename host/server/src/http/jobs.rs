@@ -26,7 +26,7 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) 
     let key = preference::idempotency_key(request.headers())?.map(str::to_owned);
     let received =
         body::receive(request, body::Bounds::of_jobs(&app.config.http), service.jobs.input_bytes().hold()).await?;
-    let intake = intake::read(form, received.bytes, &service.models, &app.config.queue).await?;
+    let intake = intake::read(form, received.bytes, &service.models.now(), &app.config.queue).await?;
     let key = key.map(|name| Key { content: intake.digest(), name });
     match service.jobs.open(intake.asked, intake.requests, received.held, key) {
         Opened::New(entry) => {
@@ -107,16 +107,16 @@ const MAX_PAGE: usize = 1000;
 
 /// A job in a list.
 #[derive(Debug, Serialize)]
-struct Row<'a> {
+struct Row {
     id: String,
     state: &'static str,
-    model: &'a str,
+    model: String,
     requests: u32,
 }
 
-impl<'a> Row<'a> {
-    fn new(service: &'a Service, entry: &Entry) -> Row<'a> {
-        let model = &service.model(entry).spec.name;
+impl Row {
+    fn new(service: &Service, entry: &Entry) -> Row {
+        let model = service.model(entry).spec.name.clone();
         let state = view::state(&entry.progress());
         Row { id: wire_id(entry.id), state, model, requests: entry.asked.requests }
     }
@@ -162,7 +162,8 @@ const TYPICAL_BYTES: usize = 1024;
 const TYPICAL_ANSWER_BYTES: usize = 128;
 
 fn respond(service: &Service, entry: &Entry, plan: Option<PlanView>, status: StatusCode) -> Response {
-    let view = JobView::new(entry, service.model(entry), plan);
+    let model = service.model(entry);
+    let view = JobView::new(entry, &model, plan);
     // a vector of the right size from the start: axum's own way through a growing buffer takes three times as long
     let mut body = Vec::with_capacity(TYPICAL_BYTES + TYPICAL_ANSWER_BYTES * entry.asked.requests as usize);
     serde_json::to_writer(&mut body, &view).expect("a view has only text keys, and a vector takes every byte");
@@ -179,7 +180,7 @@ fn respond(service: &Service, entry: &Entry, plan: Option<PlanView>, status: Sta
 fn plan(service: &Service, entry: &Entry) -> Option<PlanView> {
     let (Phase::Queued(accepted) | Phase::Running(accepted)) = entry.progress().phase else { return None };
     let model = service.model(entry);
-    service.driver.look(|scheduler, now| PlanView::look(scheduler, now, entry.id, accepted.lane, model))
+    service.driver.look(|scheduler, now| PlanView::look(scheduler, now, entry.id, accepted.lane, &model))
 }
 
 fn find(service: &Service, id: &str) -> Result<Arc<Entry>, Fault> {

@@ -72,10 +72,9 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/jobs/{id}", get(jobs::show).delete(jobs::cancel))
         .route("/v1/jobs/{id}/explain", get(explain::show))
         .route("/v1/models", get(models::list))
-        .route("/v1/models/{name}", get(models::show))
         .route("/v1/models/{name}/profile", get(models::profile))
         .route("/v1/models/{name}/strategies", get(models::strategies))
-        .merge(policy_routes(app.clone()))
+        .merge(admin_routes(app.clone()))
         .route("/metrics", get(metrics::show))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -84,14 +83,15 @@ fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// What shows policies to everybody, and changes them for those who may.
-fn policy_routes(app: Arc<App>) -> Router<Arc<App>> {
+/// What shows policies and models to everybody, and changes them for those who may.
+fn admin_routes(app: Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/{name}", put(policies::push).delete(policies::remove))
         .route("/v1/policy", get(policy::show).put(policy::change))
         .route("/v1/policy/rollback", post(policy::roll_back))
         .route("/v1/policy/shadow", get(shadow::show).put(shadow::set).delete(shadow::clear))
+        .route("/v1/models/{name}", get(models::show).put(models::load).delete(models::unload))
         .route_layer(axum::middleware::from_fn_with_state(app, admin::guard))
 }
 

@@ -1,6 +1,7 @@
 //! `/v1/models`: what is served, what was measured about it, the menus of a job size.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -10,18 +11,58 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::view::{StepView, millis};
-use super::{App, Fault};
+use super::{App, Fault, policy};
+use crate::loader::LoadError;
+use crate::registry::Models;
 use crate::served::Served;
 
 /// `GET /v1/models`
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
-    let models: Vec<Value> = app.service()?.models.iter().map(describe).collect();
+    let models = app.service()?.models.now();
+    let models: Vec<Value> = models.served.iter().map(|model| describe(model)).collect();
     Ok(Json(json!({ "models": models })))
 }
 
 /// `GET /v1/models/{name}`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
-    Ok(Json(describe(find(&app, &name)?)))
+    Ok(Json(describe(&*find(&app, &name)?)))
+}
+
+/// `PUT /v1/models/{name}`: takes a model in that this machine has. Answers when jobs for it are taken.
+pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
+    app.open()?;
+    policy::blocking(app, move |service| {
+        if let Some(model) = service.models.now().find(&name) {
+            return Ok(Json(describe(model)));
+        }
+        let begin = Instant::now();
+        let model = service.loader.load(&name).map_err(fault)?;
+        tracing::info!(model = name, ms = begin.elapsed().as_millis() as u64, "took the model in");
+        Ok(Json(describe(&model)))
+    })
+    .await
+}
+
+/// `DELETE /v1/models/{name}`: takes no new jobs for a model; those that are here are served, then it is let go.
+pub(super) async fn unload(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
+    app.open()?;
+    policy::blocking(app, move |service| {
+        let model = service.loader.retire(&name).map_err(fault)?;
+        tracing::info!(model = name, "takes no more jobs for the model");
+        Ok(Json(describe(&model)))
+    })
+    .await
+}
+
+fn fault(error: LoadError) -> Fault {
+    let message = error.to_string();
+    match error {
+        LoadError::Served(_) => Fault::conflict("model_served", message),
+        LoadError::Unknown { .. } => Fault::not_found("unknown_model", message),
+        LoadError::Last(_) => Fault::conflict("last_model", message),
+        LoadError::TooMany => Fault::conflict("too_many_models", message),
+        LoadError::Unfit(_) => Fault::unprocessable("model_refused", message),
+    }
 }
 
 /// `GET /v1/models/{name}/profile`
@@ -79,7 +120,7 @@ pub(super) async fn strategies(
         Fault::bad_request("bad_query", format!("expected requests from 1 to {most}, {requests} came"))
     })?;
     let strategies = table.strategies.iter().map(|strategy| {
-        let steps: Vec<StepView> = strategy.steps.iter().map(|step| StepView::new(step, model)).collect();
+        let steps: Vec<StepView> = strategy.steps.iter().map(|step| StepView::new(step, &model)).collect();
         json!({
             "latency_ms": millis(strategy.latency),
             "accuracy": strategy.accuracy,
@@ -92,14 +133,13 @@ pub(super) async fn strategies(
 }
 
 /// No model of this name.
-pub(super) fn unknown(models: &[Served], name: &str) -> Fault {
-    let known: Vec<&str> = models.iter().map(|model| model.spec.name.as_str()).collect();
-    Fault::not_found("unknown_model", format!("expected one of the models {}, {name:?} came", known.join(", ")))
+pub(super) fn unknown(models: &Models, name: &str) -> Fault {
+    Fault::not_found("unknown_model", format!("expected one of the models {}, {name:?} came", models.names()))
 }
 
-fn find<'a>(app: &'a App, name: &str) -> Result<&'a Served, Fault> {
-    let models = &app.service()?.models;
-    models.iter().find(|model| model.spec.name == name).ok_or_else(|| unknown(models, name))
+fn find(app: &App, name: &str) -> Result<Arc<Served>, Fault> {
+    let models = app.service()?.models.now();
+    models.find(name).cloned().ok_or_else(|| unknown(&models, name))
 }
 
 fn describe(model: &Served) -> Value {

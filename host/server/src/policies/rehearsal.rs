@@ -27,12 +27,15 @@ impl Policies {
             let lanes = std::iter::once(lanes - 1).chain(0..lanes);
             lanes.map(|lane| scheduler.snapshot(lane, Trigger::Rehearsal, now)).collect::<Vec<Snapshot>>()
         });
-        let catalog = &self.workshop.catalog;
+        // after the snapshots, so that it has whatever they name
+        let catalog = &*self.workshop.catalog.now();
         if let Some(first) = snapshots.first_mut() {
             make_up(first, catalog);
         }
         let refused =
             |(kind, words): (&str, String)| SwapError::Rehearsal { name: trial.name.clone(), kind: kind.into(), words };
+        let told = trial.policy.update_catalog(catalog).map_err(mosel_core::PlanError::Policy);
+        told.map_err(|error| refused((error.kind(), error.to_string())))?;
         snapshots.iter().try_for_each(|snapshot| answer(&mut trial.policy, snapshot, catalog).map_err(refused))
     }
 }
@@ -80,7 +83,7 @@ fn row(id: u64, table: &StrategyTable, arrival: Time, deadline: Time, min_accura
 mod tests {
     use super::*;
     use mosel_core::{
-        Accuracy, Config, Latency, Measurement, ModalitySet, ModelId, Profile, Scheduler, StrategyMatrix,
+        Accuracy, Config, Latency, Measurement, ModalitySet, Mode, ModelId, Profile, Scheduler, StrategyMatrix,
     };
     use std::sync::Arc;
     use std::time::Duration;

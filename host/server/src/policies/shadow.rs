@@ -13,6 +13,7 @@ use mosel_core::{Catalog, Forecast, Outcome, Plan, PlanError, PolicyError, Propo
 use mosel_sandbox::{Description, Loaded, Policy};
 
 use super::{Policies, SwapError, Trial};
+use crate::known::Known;
 use crate::metrics::ShadowMeters;
 pub use tally::{Side, Tally};
 
@@ -129,8 +130,13 @@ impl Policies {
         let _changing = self.changing();
         let tally = Arc::new(Mutex::new(Tally::new(self.active().tag.generation)));
         let meters = self.metrics.of_shadow();
-        let watcher =
-            Watcher { policy, catalog: self.workshop.catalog.clone(), tally: tally.clone(), meters: meters.clone() };
+        let watcher = Watcher {
+            policy,
+            catalog: self.workshop.catalog.now(),
+            known: self.workshop.catalog.clone(),
+            tally: tally.clone(),
+            meters: meters.clone(),
+        };
         let thread = std::thread::Builder::new().name("shadow".into()).spawn(move || watcher.run(&shown));
         thread.map_err(|error| SwapError::NoThread(error.to_string()))?;
         let shadow = Arc::new(Shadow { name, loaded, settings, seen, tally, meters });
@@ -150,7 +156,8 @@ impl Policies {
 /// Owns the watching policy, on a thread of its own.
 struct Watcher {
     policy: Policy,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
+    known: Arc<Known>,
     tally: Arc<Mutex<Tally>>,
     meters: ShadowMeters,
 }
@@ -166,8 +173,18 @@ impl Watcher {
         }
     }
 
+    /// Learns what models came since.
+    fn keep_up(&mut self, snapshot: &Snapshot) {
+        if snapshot.catalog_revision > self.catalog.revision {
+            self.catalog = self.known.now();
+            // a policy that fails at it starts anew, with all of them
+            drop(self.policy.update_catalog(&self.catalog));
+        }
+    }
+
     fn watch(&mut self, exchange: Exchange) {
         let Exchange { against, snapshot, answer, wall } = exchange;
+        self.keep_up(&snapshot);
         let decided = self.policy.decide(&snapshot);
         let forecast = |answer: Result<Proposal, PolicyError>| {
             let proposal = answer.map_err(PlanError::Policy)?;

@@ -1,13 +1,13 @@
 //! From a component to a policy that can be asked.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use mosel_core::Catalog;
 use mosel_sandbox::{Engine, Loaded, Policy};
 
 use super::shelf::{Component, Shelf, Source};
 use super::swap::SwapError;
+use crate::known::Known;
 
 /// What policies are prepared with.
 pub struct Workshop {
@@ -16,7 +16,7 @@ pub struct Workshop {
     /// What compiles and bounds them.
     pub engine: Engine,
     /// The models and menus they are told about.
-    pub catalog: Catalog,
+    pub catalog: Arc<Known>,
     /// What their random numbers are drawn from.
     pub seed: u64,
     compiled: Mutex<VecDeque<Loaded>>,
@@ -45,7 +45,7 @@ const MOST_COMPILED: usize = 16;
 
 impl Workshop {
     /// An empty workshop.
-    pub fn new(shelf: Shelf, engine: Engine, catalog: Catalog, seed: u64) -> Workshop {
+    pub fn new(shelf: Shelf, engine: Engine, catalog: Arc<Known>, seed: u64) -> Workshop {
         Workshop { shelf, engine, catalog, seed, compiled: Mutex::default(), bench: Mutex::default() }
     }
 
@@ -59,7 +59,7 @@ impl Workshop {
 
     /// Configures a compiled policy.
     pub fn try_out(&self, name: &str, source: Source, loaded: Loaded, settings: &str) -> Result<Trial, SwapError> {
-        let policy = Policy::start(loaded.clone(), settings, &self.catalog, self.seed);
+        let policy = Policy::start(loaded.clone(), settings, &self.catalog.now(), self.seed);
         let policy = policy.map_err(|error| SwapError::Configure(name.into(), error.to_string()))?;
         Ok(Trial { name: name.into(), source, loaded, settings: settings.into(), policy })
     }

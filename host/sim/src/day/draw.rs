@@ -69,6 +69,7 @@ impl Hand {
     fn machine(&mut self, profile: Profile, seed: u64) -> Day {
         let calm = self.chance(0.125);
         let config = Config {
+            kinds: Vec::new(),
             lanes: [1, 1, 1, 2, 2, 3][self.random.random_range(0..6)],
             max_jobs: self.random.random_range(3..=24),
             margin: if calm || self.chance(0.5) { 0.0 } else { self.share(0.0, 0.2) },

@@ -18,6 +18,8 @@ pub(super) fn write_event(text: &mut String, now: Time, event: &Event) -> fmt::R
         Event::BatchDone(batch, measured) => write!(text, "batch {} done in {measured:?}", batch.0),
         Event::BatchFailed(batch) => write!(text, "batch {} failed", batch.0),
         Event::PolicyChanged { eager } => write!(text, "policy changed, eager: {eager}"),
+        Event::ModelsLoaded(models) => write!(text, "{} models loaded", models.len()),
+        Event::ModelRetired(model) => write!(text, "model {} retired", model.0),
         Event::WakeUp => write!(text, "wake up"),
     }?;
     writeln!(text)

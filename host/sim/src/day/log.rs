@@ -52,6 +52,8 @@ fn event_name(event: &Event) -> &'static str {
         Event::BatchDone(..) => "batch done",
         Event::BatchFailed(_) => "batch failed",
         Event::PolicyChanged { .. } => "policy changed",
+        Event::ModelsLoaded(_) => "models loaded",
+        Event::ModelRetired(_) => "model retired",
         Event::WakeUp => "wake up",
     }
 }

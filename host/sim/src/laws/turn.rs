@@ -44,7 +44,7 @@ impl<'a> Moment<'a> {
             Event::BatchDone(batch, _) | Event::BatchFailed(batch) => {
                 state.running.is_some_and(|running| running.batch.id == *batch)
             }
-            Event::PolicyChanged { .. } | Event::WakeUp => true,
+            Event::PolicyChanged { .. } | Event::ModelsLoaded(_) | Event::ModelRetired(_) | Event::WakeUp => true,
         }
     }
 

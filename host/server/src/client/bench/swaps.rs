@@ -124,7 +124,7 @@ impl Day {
         }
         ensure!(!arrivals.is_empty(), "no job arrives in {} s at this load: try more --seconds", args.seconds);
         let deadline = slowest.mul_f64(args.slack);
-        let image = Modality::new("image", InputKind::Png { max_side: 512 });
+        let image = Modality::new("image", InputKind::Picture { max_side: 512, raw: Vec::new() });
         let pool = Pool::smallest(&[image, Modality::new("text", InputKind::Text { max_bytes: 256 })])?;
         let fields = [("model", json!("emoji")), ("deadline_ms", json!(deadline.as_secs_f64() * 1e3))];
         let fields = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();

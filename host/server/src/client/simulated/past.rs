@@ -186,7 +186,11 @@ impl Record {
                 self.failed += 1;
             }
             Event::PolicyChanged { .. } if self.happened.arrived > 0 => self.changes += 1,
-            Event::PolicyChanged { .. } | Event::Planned(..) | Event::WakeUp => {}
+            Event::PolicyChanged { .. }
+            | Event::Planned(..)
+            | Event::ModelsLoaded(_)
+            | Event::ModelRetired(_)
+            | Event::WakeUp => {}
         }
         for action in actions {
             if let Action::Run(batch) = action {

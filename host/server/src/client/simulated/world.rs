@@ -31,6 +31,7 @@ impl World {
         let queue = crate::config::Queue::default();
         let config = Config {
             lanes: 1,
+            kinds: Vec::new(),
             max_jobs: queue.max_jobs,
             margin: queue.margin,
             policy_budget: Duration::from_millis(20),

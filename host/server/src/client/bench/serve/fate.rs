@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use mosel_core::{Accuracy, ModalitySet, Profile};
+use mosel_core::{Accuracy, Mode, Profile};
 use serde_json::Value;
 
 use super::super::super::connection::Answer;
-use super::subject::{millis, selection};
+use super::super::super::inputs;
+use super::subject::millis;
 
 /// How a job fared.
 #[derive(Debug, PartialEq)]
@@ -132,7 +133,7 @@ fn measured(outputs: &[Value], labels: &[Option<usize>]) -> Option<Accuracy> {
 #[cfg(test)]
 mod tests {
     use hyper::StatusCode;
-    use mosel_core::{Latency, Measurement};
+    use mosel_core::{Latency, Measurement, ModalitySet};
     use serde_json::json;
 
     use super::*;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, ModelId, Profile, StrategyMatrix};
+use anyhow::{Context, Result, ensure};
+use mosel_core::{Accuracy, Latency, Measurement, ModelId, Profile, StrategyMatrix};
 use mosel_models::zoo::Task;
 use mosel_models::{InputKind, Modality, assets::Assets};
 use mosel_sim::Offered;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::super::super::connection::{Connection, escaped};
 #[cfg(feature = "torch")]
 use super::super::super::fitting::Fitting;
-use super::super::super::inputs::Pool;
+use super::super::super::inputs::{self, Pool};
 use super::super::super::simulate;
 
 /// A model to serve, or to ask for.

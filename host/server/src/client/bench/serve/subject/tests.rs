@@ -1,5 +1,6 @@
 //! A server's words about its model, as `GET /v1/models/{name}` and `/profile` have them.
 
+use mosel_core::{ModalitySet, Mode};
 use serde_json::{Value, json};
 
 use super::*;

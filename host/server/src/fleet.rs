@@ -1,0 +1,99 @@
+//! The devices of a server: one a lane, and which of them are of one kind.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use mosel_models::DeviceChoice;
+
+use crate::config::Config;
+
+/// Which device each lane has. Lanes of one kind share their profiles.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// By lane.
+    pub devices: Vec<DeviceChoice>,
+    /// Names of the kinds (`cpu`, `cuda`), in the order that lanes first have them.
+    pub kinds: Vec<String>,
+}
+
+impl Fleet {
+    /// The devices that the configuration names; without names, as many lanes as it says, all on `auto`.
+    pub fn of(config: &Config) -> anyhow::Result<Fleet> {
+        let devices = match config.devices.as_slice() {
+            [] => vec![DeviceChoice::Auto; config.queue.lanes as usize],
+            named => named.iter().map(|name| name.parse()).collect::<Result<_, _>>().context("devices")?,
+        };
+        let resolve = |device| if device == DeviceChoice::Auto { auto(config) } else { device };
+        let devices: Vec<DeviceChoice> = devices.into_iter().map(resolve).collect();
+        let mut kinds: Vec<String> = Vec::new();
+        for device in &devices {
+            if !kinds.iter().any(|kind| kind == device.kind()) {
+                kinds.push(device.kind().into());
+            }
+        }
+        Ok(Fleet { devices, kinds })
+    }
+
+    /// How many lanes.
+    pub fn lanes(&self) -> u32 {
+        self.devices.len() as u32
+    }
+
+    /// The kind of a lane's device, as the core numbers them.
+    pub fn kind(&self, lane: u32) -> u32 {
+        let name = self.devices[lane as usize].kind();
+        self.kinds.iter().position(|kind| kind == name).map_or(0, |at| at as u32)
+    }
+
+    /// What the core is told.
+    pub fn core_config(&self, config: &Config) -> mosel_core::Config {
+        mosel_core::Config {
+            lanes: self.lanes(),
+            kinds: (0..self.lanes()).map(|lane| self.kind(lane)).collect(),
+            max_jobs: config.queue.max_jobs,
+            policy_budget: Duration::from_millis(config.policy.budget_ms),
+            margin: config.queue.margin,
+        }
+    }
+}
+
+/// A GPU where there is one and the models were measured on one; else the CPU.
+fn auto(config: &Config) -> DeviceChoice {
+    if !mosel_models::gpu_is_there() {
+        return DeviceChoice::Cpu;
+    }
+    let measured = |name: &String| {
+        let task = name.parse::<mosel_models::zoo::Task>();
+        task.is_ok_and(|task| task.profile_path_on("cuda").exists())
+    };
+    if config.models.zoo.iter().all(measured) {
+        return DeviceChoice::Cuda(0);
+    }
+    tracing::warn!(
+        "there is a GPU, but not every model was measured on it (`mosel profile NAME --device cuda`): on the CPU"
+    );
+    DeviceChoice::Cpu
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet(devices: &[&str]) -> anyhow::Result<Fleet> {
+        let config = Config { devices: devices.iter().map(ToString::to_string).collect(), ..Config::default() };
+        Fleet::of(&config)
+    }
+
+    #[test]
+    fn lanes_of_one_kind_share_a_number() {
+        let fleet = fleet(&["cpu", "cuda:1", "cpu", "cuda:0"]).unwrap();
+        assert_eq!(fleet.kinds, ["cpu", "cuda"]);
+        let core = fleet.core_config(&Config::default());
+        assert_eq!((core.lanes, core.kinds), (4, vec![0, 1, 0, 1]));
+    }
+
+    #[test]
+    fn an_unknown_device_is_named() {
+        assert!(format!("{:#}", fleet(&["gpu"]).unwrap_err()).contains("\"gpu\" came"));
+    }
+}

@@ -1,0 +1,28 @@
+//! What policies are told of models: kept apart from the scheduler, so that nobody who tells them waits for it.
+
+use std::sync::{Arc, RwLock};
+
+use mosel_core::{Catalog, StrategyMatrix};
+
+/// The models and menus there are. Never behind the scheduler: whatever a snapshot names is in it.
+#[derive(Debug)]
+pub struct Known(RwLock<Arc<Catalog>>);
+
+impl Known {
+    /// Begins with these.
+    pub fn new(catalog: Catalog) -> Known {
+        Known(RwLock::new(Arc::new(catalog)))
+    }
+
+    /// As it is now.
+    pub fn now(&self) -> Arc<Catalog> {
+        self.0.read().expect(SOUND).clone()
+    }
+
+    /// More models are there; a copy is made, and readers of the old one keep it.
+    pub(crate) fn add(&self, models: &[Arc<StrategyMatrix>]) {
+        Arc::make_mut(&mut *self.0.write().expect(SOUND)).add(models);
+    }
+}
+
+const SOUND: &str = "nobody panics while holding the catalog";

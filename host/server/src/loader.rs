@@ -1,0 +1,151 @@
+//! Takes models in while the server runs, and lets them go.
+//!
+//! A model is built on the thread of whoever asks, one lane after another, and handed to the device threads whole: no lane
+//! waits for it. Only then does the scheduler learn of it, and then clients.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use mosel_core::ModelId;
+
+use crate::config::{self, Config};
+use crate::device::{self, Lane};
+use crate::driver::Driver;
+use crate::fleet::Fleet;
+use crate::registry::Registry;
+use crate::served::{self, Served, Source};
+
+/// Takes models in, and lets them go.
+pub struct Loader {
+    models: config::Models,
+    max_requests: u32,
+    fleet: Fleet,
+    lanes: Vec<Lane>,
+    driver: Arc<Driver>,
+    registry: Arc<Registry>,
+    /// Held while a model comes or goes.
+    busy: Mutex<()>,
+}
+
+/// Why a model was not taken in, or not let go.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// One of this name is served.
+    #[error("the model {0} is served already")]
+    Served(String),
+    /// None of this name is served.
+    #[error("expected one of the models {known}, {name:?} came")]
+    Unknown {
+        /// Those that are served.
+        known: String,
+        /// What came.
+        name: String,
+    },
+    /// The last one is not let go: a server without models serves nobody.
+    #[error("{0} is the only model that is served")]
+    Last(String),
+    /// Ids are not used again, and there are so many.
+    #[error("this server has loaded {MOST_MEMBERS} models since it was started: start it again to load more")]
+    TooMany,
+    /// It cannot be served.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+/// Models, counted once for every kind of device, that a server loads in its life: each keeps its menus for the jobs that
+/// are looked at later.
+pub const MOST_MEMBERS: u32 = 1024;
+
+impl Loader {
+    /// A loader for these lanes.
+    pub fn new(
+        config: &Config,
+        fleet: Fleet,
+        lanes: Vec<Lane>,
+        driver: Arc<Driver>,
+        registry: Arc<Registry>,
+    ) -> Loader {
+        let (models, max_requests) = (config.models.clone(), config.queue.max_requests);
+        Loader { models, max_requests, fleet, lanes, driver, registry, busy: Mutex::default() }
+    }
+
+    /// Serves another model of the zoo, or one that was added to this machine.
+    pub fn load(&self, name: &str) -> Result<Arc<Served>, LoadError> {
+        let source = served::named(name, &self.models, &self.fleet.kinds);
+        self.take_in(source.map_err(unfit)?)
+    }
+
+    /// Serves this model. Returns when jobs for it are taken.
+    pub fn take_in(&self, source: Source) -> Result<Arc<Served>, LoadError> {
+        let _busy = self.busy.lock().expect(SOUND);
+        let models = self.registry.now();
+        if models.find(&source.spec.name).is_some() {
+            return Err(LoadError::Served(source.spec.name));
+        }
+        let first = models.all().map(|model| model.members.len() as u32).sum::<u32>();
+        if first + source.profiles.len() as u32 > MOST_MEMBERS {
+            return Err(LoadError::TooMany);
+        }
+        let model = source.serve(ModelId(first), self.max_requests).map_err(unfit)?;
+        self.build(&model).map_err(unfit)?;
+        // known before the scheduler takes jobs for it, so that whoever looks at such a job finds it
+        let members = model.members.clone();
+        let served = self.registry.add(model);
+        self.driver.load(members);
+        Ok(served)
+    }
+
+    /// Takes no new jobs for this model. Those that are here are served; then the device threads let it go.
+    pub fn retire(&self, name: &str) -> Result<Arc<Served>, LoadError> {
+        let busy = self.busy.lock().expect(SOUND);
+        let models = self.registry.now();
+        let model = models.find(name).ok_or_else(|| LoadError::Unknown { known: models.names(), name: name.into() })?;
+        if models.served.len() == 1 {
+            return Err(LoadError::Last(name.into()));
+        }
+        self.driver.retire(model.family);
+        self.registry.retire(model.family);
+        drop(busy);
+        self.let_go_when_idle(model);
+        Ok(model.clone())
+    }
+
+    fn build(&self, model: &Served) -> anyhow::Result<()> {
+        let mut built = Vec::new();
+        for ((lane, handle), &device) in (0..).zip(&self.lanes).zip(&self.fleet.devices) {
+            let Some(id) = model.members.iter().find(|member| member.kind() == self.fleet.kind(lane)) else { continue };
+            let network = device::build(&model.build, device).with_context(|| format!("for lane {lane}"))?;
+            built.push((handle, id.model(), network));
+        }
+        for (handle, id, network) in built {
+            handle.load(id, network, model.build.clone());
+        }
+        Ok(())
+    }
+
+    fn let_go_when_idle(&self, model: &Arc<Served>) {
+        let (driver, lanes, model) = (Arc::downgrade(&self.driver), self.lanes.clone(), model.clone());
+        let wait = move || {
+            while let Some(driver) = driver.upgrade() {
+                if !driver.has_jobs_of(model.family) {
+                    model.members.iter().for_each(|member| lanes.iter().for_each(|lane| lane.unload(member.model())));
+                    return;
+                }
+                drop(driver);
+                std::thread::sleep(PACE);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("unload".into()).spawn(wait) {
+            tracing::error!(%error, "the model stays in memory");
+        }
+    }
+}
+
+/// How often it is looked whether the last job of a model has ended.
+const PACE: Duration = Duration::from_millis(50);
+const SOUND: &str = "nobody panics while a model comes or goes";
+
+fn unfit(error: anyhow::Error) -> LoadError {
+    LoadError::Unfit(format!("{error:#}"))
+}

@@ -1,0 +1,82 @@
+//! The models that are served now, and those that were: models come and go while the server runs.
+
+use std::sync::{Arc, RwLock};
+
+use mosel_core::ModelId;
+
+use crate::served::Served;
+
+/// Every model that is or was served. Readers never wait for a model that is being loaded.
+#[derive(Default)]
+pub struct Registry(RwLock<Arc<Models>>);
+
+/// The models at one moment.
+#[derive(Clone, Default)]
+pub struct Models {
+    /// Those that take jobs, in the order they came.
+    pub served: Vec<Arc<Served>>,
+    /// Those that take none any more: jobs of theirs are still looked at.
+    pub retired: Vec<Arc<Served>>,
+}
+
+impl Registry {
+    /// These are served from the start.
+    pub fn new(served: Vec<Served>) -> Registry {
+        let served = served.into_iter().map(Arc::new).collect();
+        Registry(RwLock::new(Arc::new(Models { served, retired: Vec::new() })))
+    }
+
+    /// The models as they are now.
+    pub fn now(&self) -> Arc<Models> {
+        self.0.read().expect(SOUND).clone()
+    }
+
+    /// Another model is served.
+    pub fn add(&self, model: Served) -> Arc<Served> {
+        let model = Arc::new(model);
+        self.change(|models| models.served.push(model.clone()));
+        model
+    }
+
+    /// This model takes no new jobs; it is told whether it was served.
+    pub fn retire(&self, family: ModelId) -> bool {
+        let mut retired = false;
+        self.change(|models| {
+            if let Some(at) = models.served.iter().position(|model| model.family == family) {
+                models.retired.push(models.served.remove(at));
+                retired = true;
+            }
+        });
+        retired
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Models)) {
+        let mut current = self.0.write().expect(SOUND);
+        change(Arc::make_mut(&mut current));
+    }
+}
+
+const SOUND: &str = "nobody panics while holding the models";
+
+impl Models {
+    /// The model of this name, if it takes jobs.
+    pub fn find(&self, name: &str) -> Option<&Arc<Served>> {
+        self.served.iter().find(|model| model.spec.name == name)
+    }
+
+    /// The model that jobs call by this id, whether it takes new ones or not.
+    pub fn of(&self, family: ModelId) -> Option<&Arc<Served>> {
+        self.all().find(|model| model.family == family)
+    }
+
+    /// Those that take jobs, then those that take none any more.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Served>> {
+        self.served.iter().chain(&self.retired)
+    }
+
+    /// Names of those that take jobs, for messages.
+    pub fn names(&self) -> String {
+        let names: Vec<&str> = self.served.iter().map(|model| model.spec.name.as_str()).collect();
+        names.join(", ")
+    }
+}
