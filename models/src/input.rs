@@ -113,11 +113,17 @@ pub enum InputFault {
         /// What was found instead.
         came: String,
     },
-    /// The header was sound and the rest was not, or it is longer than is taken.
+    /// The header was sound and the rest was not.
     #[error("expected a sound that decodes, this one does not: {reason}")]
     BrokenSound {
         /// The decoder's words.
         reason: String,
+    },
+    /// It lasts too long.
+    #[error("expected a sound of at most {longest_ms} ms, a longer one came")]
+    SoundLength {
+        /// Milliseconds allowed.
+        longest_ms: u64,
     },
     /// The picture has no pixels, or too many.
     #[error("expected a picture of 1x1 to {max_side}x{max_side} pixels, {width}x{height} came")]
@@ -270,6 +276,7 @@ impl InputFault {
             InputFault::FrameCount { .. } => "input_frame_count",
             InputFault::NotSound { .. } => "input_not_sound",
             InputFault::BrokenSound { .. } => "input_broken_sound",
+            InputFault::SoundLength { .. } => "input_sound_length",
             InputFault::PictureSize { .. } => "input_picture_size",
             InputFault::BrokenPicture { .. } => "input_broken_picture",
             InputFault::TextLength { .. } => "input_text_length",

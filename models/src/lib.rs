@@ -13,6 +13,8 @@ mod input;
 mod memory;
 mod model;
 mod null;
+#[cfg(feature = "prepare")]
+pub mod prepare;
 pub mod profile_file;
 pub mod profiler;
 mod timed;

@@ -16,17 +16,15 @@ use super::joint::{Joint, Shape, Stream};
 use super::layers::Source;
 use super::minilm::{self, MiniLm};
 use super::mobilenet::{self, MobileNet};
-use super::picture::{self, Picture};
+use super::picture;
 use super::precise::Precise;
 use super::tokens::KeptTokens;
 use super::weights::{self, Weights};
 use crate::assets::Assets;
+use crate::prepare::{Picture, picture_of, text_of};
 use crate::training::{Progress, Recipe};
 use crate::zoo::Task;
-use crate::{
-    DeviceChoice, DeviceFacts, Example, Input, InputError, InputFault, InputKind, Model, ModelError, Output, Request,
-    Spec,
-};
+use crate::{DeviceChoice, DeviceFacts, Example, InputError, Model, ModelError, Output, Request, Spec};
 
 /// Positions of the modalities.
 const IMAGE: usize = 0;
@@ -168,18 +166,15 @@ impl Towers {
     /// Decodes the selected inputs of a request and leaves the others alone.
     pub(super) fn decode(&self, spec: &Spec, request: &Request, selected: ModalitySet) -> Result<Decoded, InputError> {
         let of = |index: usize| selected.contains(index).then(|| (&request.inputs()[index], &spec.modalities[index]));
-        let picture = of(IMAGE)
-            .map(|(input, modality)| decode_picture(input, &modality.kind).map_err(|fault| modality.error(fault)));
-        let text = of(TEXT)
-            .map(|(input, modality)| self.decode_text(input, &modality.kind).map_err(|fault| modality.error(fault)));
+        let picture = of(IMAGE).map(|(input, modality)| {
+            let picture = picture_of(input, &modality.kind).map(Picture::on_white_square);
+            picture.map_err(|fault| modality.error(fault))
+        });
+        let text = of(TEXT).map(|(input, modality)| {
+            let numbers = text_of(input, &modality.kind).and_then(|text| self.minilm.tokenize(text));
+            numbers.map_err(|fault| modality.error(fault))
+        });
         Ok(Decoded { picture: picture.transpose()?, text: text.transpose()? })
-    }
-
-    fn decode_text(&self, input: &Input, kind: &InputKind) -> Result<Vec<i64>, InputFault> {
-        input.check(kind)?;
-        let Input::Text(text) = input else { unreachable!("the check compares the kinds") };
-        let text = std::str::from_utf8(text).expect("the check knows UTF-8");
-        self.minilm.tokenize(text).map_err(|error| InputFault::Untokenizable { reason: error.to_string() })
     }
 
     /// The tokens of every modality; all requests have the same ones.
@@ -194,13 +189,5 @@ impl Towers {
     fn image_tokens(&self, pictures: &[&Picture]) -> Result<Tokens, TchError> {
         let batch = picture::batch(pictures, mobilenet::SIDE, self.device)?.f_to_kind(self.kind)?;
         Ok(Tokens { states: self.mobilenet.tokens(&batch)?, present: None })
-    }
-}
-
-fn decode_picture(input: &Input, kind: &InputKind) -> Result<Picture, InputFault> {
-    input.check(kind)?;
-    match (input, kind) {
-        (Input::Picture(file), InputKind::Picture { max_side, .. }) => Picture::decode(file, *max_side),
-        _ => unreachable!("the check compares the kinds"),
     }
 }

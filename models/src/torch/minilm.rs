@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use tch::{Device, TchError, Tensor};
-use tokenizers::{Tokenizer, TruncationParams};
 
 use super::batch::Tokens;
 use super::layers::{Linear, Norm, Source, attention};
 use super::weights::Weights;
+use crate::InputFault;
+use crate::prepare::Tokenizer;
 
 /// Width of a token.
 pub(super) const WIDTH: i64 = 384;
@@ -50,7 +51,8 @@ impl MiniLm {
         let positions = weights.get("embeddings.position_embeddings.weight", &[POSITIONS, WIDTH])?;
         let types = weights.get("embeddings.token_type_embeddings.weight", &[2, WIDTH])?;
         Ok(MiniLm {
-            tokenizer: read_tokenizer(tokenizer)?,
+            // its file asks for 128 tokens, padded
+            tokenizer: Tokenizer::read(tokenizer, MAX_TOKENS)?,
             words,
             positions: positions.f_narrow(0, 0, MAX_TOKENS as i64)?.f_add(&types.f_get(0)?)?,
             norm: Norm::new(&source, "embeddings.LayerNorm", WIDTH, EPSILON)?,
@@ -59,9 +61,8 @@ impl MiniLm {
     }
 
     /// The token numbers of a text, cut after [`MAX_TOKENS`].
-    pub(super) fn tokenize(&self, text: &str) -> Result<Vec<i64>> {
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| anyhow!("tokenizing: {error}"))?;
-        Ok(encoding.get_ids().iter().map(|&id| i64::from(id)).collect())
+    pub(super) fn tokenize(&self, text: &str) -> Result<Vec<i64>, InputFault> {
+        self.tokenizer.tokenize(text)
     }
 
     /// Token states `[n, longest, 384]` of texts, each of 1 to [`MAX_TOKENS`] token numbers.
@@ -118,15 +119,6 @@ impl Layer {
         let wide = self.widen.forward(&states)?.f_gelu("none")?;
         self.output_norm.forward(&self.narrow.forward(&wide)?.f_add(&states)?)
     }
-}
-
-fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
-    let failed = |error| anyhow!("reading {}: {error}", path.display());
-    let mut tokenizer = Tokenizer::from_file(path).map_err(failed)?;
-    // its file asks for 128 tokens, padded
-    let cut = TruncationParams { max_length: MAX_TOKENS, ..TruncationParams::default() };
-    tokenizer.with_padding(None).with_truncation(Some(cut)).map_err(failed)?;
-    Ok(tokenizer)
 }
 
 #[cfg(test)]

@@ -146,7 +146,8 @@ fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
 mod tests {
     use super::*;
     use crate::assets::Assets;
-    use crate::torch::picture::{self, Picture};
+    use crate::prepare::Picture;
+    use crate::torch::picture;
     use tch::{Device, Kind};
 
     fn weights() -> Weights {
@@ -225,7 +226,7 @@ mod tests {
         let bias = weights.get("classifier.1.bias", &[1000]).unwrap();
         let class_of = |code: &str| {
             let file = Assets::standard().path(&format!("emoji/google/64/{code}.png")).unwrap();
-            let picture = Picture::decode(&std::fs::read(file).unwrap(), 64).unwrap();
+            let picture = Picture::decode(&std::fs::read(file).unwrap(), 64).unwrap().on_white_square();
             let map = network.map(&picture::batch(&[&picture], 224, Device::Cpu).unwrap()).unwrap();
             let pooled = last.forward(&map).unwrap().mean_dim([2i64, 3].as_slice(), false, Kind::Float);
             pooled.linear(&matrix, Some(&bias)).argmax(1, false).int64_value(&[0])
