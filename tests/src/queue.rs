@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mosel_conformance::queues::{self, Pressure, Shape};
 use mosel_core::{
-    Catalog, JobId, JobRow, ModalitySet, ModelId, PlanId, Profile, Snapshot, Step, Strategy, StrategyTable, TableId,
+    Catalog, JobId, JobRow, ModalitySet, Mode, ModelId, PlanId, Profile, Snapshot, Step, Strategy, StrategyTable, TableId,
     Tenant, Time, Trigger,
 };
 
@@ -26,8 +26,8 @@ fn table(id: u32, menu: &Menu) -> StrategyTable {
 }
 
 fn strategy(latency: Duration, accuracy: f64) -> Strategy {
-    let modalities = ModalitySet::single(0);
-    let step = Step { modalities, batch_size: 1, batches: 1, requests: 1, batch_latency: latency };
+    let mode = Mode::full(ModalitySet::single(0));
+    let step = Step { mode, batch_size: 1, batches: 1, requests: 1, batch_latency: latency };
     Strategy { latency, accuracy, memory_bytes: 0, steps: vec![step] }
 }
 
