@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mosel_conformance::queues::{self, Pressure, Shape};
 use mosel_core::{
-    Catalog, JobId, JobRow, ModalitySet, Mode, ModelId, PlanId, Profile, Snapshot, Step, Strategy, StrategyTable, TableId,
-    Tenant, Time, Trigger,
+    Catalog, JobId, JobRow, ModalitySet, Mode, ModelId, PlanId, Profile, Snapshot, Step, Strategy, StrategyTable,
+    TableId, Tenant, Time, Trigger,
 };
 
 /// A menu: (microseconds, accuracy) of each strategy.

@@ -1,9 +1,15 @@
 //! `mosel bench`: measures the server, and policies.
 
+#[cfg(feature = "torch")]
+mod efficiency;
 mod evaluation;
 mod http;
+#[cfg(feature = "torch")]
+mod lanes;
 mod native;
 pub mod policy;
+#[cfg(feature = "torch")]
+mod rows;
 mod serve;
 mod swaps;
 
@@ -31,6 +37,12 @@ enum What {
     Headline(evaluation::HeadlineArgs),
     /// A live server under a workload, as `mosel simulate` takes it: each job at its time, whatever became of the others
     Serve(serve::ServeArgs),
+    /// Rows a second and processor time a row through the whole server, beside the same network back to back
+    #[cfg(feature = "torch")]
+    Efficiency(efficiency::EfficiencyArgs),
+    /// Rows a second of two lanes on the CPU, beside one
+    #[cfg(feature = "torch")]
+    Lanes(lanes::LanesArgs),
     /// A bare hyper server that answers "ok"; what `http` compares with
     #[command(hide = true)]
     Hyper,
@@ -45,6 +57,10 @@ pub fn run(args: BenchArgs) -> Result<()> {
         What::Figures(args) => evaluation::figures(&args),
         What::Headline(args) => evaluation::headline(&args),
         What::Serve(args) => serve::run(&args),
+        #[cfg(feature = "torch")]
+        What::Efficiency(args) => efficiency::run(&args),
+        #[cfg(feature = "torch")]
+        What::Lanes(args) => lanes::run(&args),
         What::Hyper => runtime()?.block_on(http::bare_hyper()),
     }
 }

@@ -1,0 +1,170 @@
+//! Devices of several kinds, and models that come and go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mosel_core::{
+    Accepted, Accuracy, Action, Batch, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, Mode, ModelId,
+    OnLate, Precision, Profile, Refusal, Scheduler, StrategyMatrix, Tenant, Time,
+};
+
+const SLOW: u32 = 0;
+const FAST: u32 = 1;
+const MODEL: ModelId = ModelId(0);
+
+/// One modality; a batch of 1 takes this long.
+fn profile(micros: u64) -> Arc<Profile> {
+    let measurement = Measurement {
+        mode: Mode::full(ModalitySet::all(1)),
+        batch_size: 1,
+        latency: Latency::exactly(Duration::from_micros(micros)),
+        accuracy: Accuracy { correct: 9, samples: 10 },
+        memory_bytes: 0,
+    };
+    let modalities = vec!["text".into()];
+    Arc::new(Profile { id: format!("p{micros}"), model: "toy".into(), modalities, measurements: vec![measurement] })
+}
+
+fn member(id: u32, kind: u32, micros: u64) -> Arc<StrategyMatrix> {
+    let matrix = StrategyMatrix::new(ModelId(id), profile(micros), 8).expect("a sound profile");
+    Arc::new(matrix.on(MODEL, kind))
+}
+
+/// A slow lane and a fast one, of which a batch takes 8 ms and 1 ms.
+fn two_kinds() -> Scheduler {
+    let config = Config { lanes: 2, kinds: vec![SLOW, FAST], margin: 0.0, ..Config::default() };
+    Scheduler::new(config, vec![member(0, SLOW, 8000), member(1, FAST, 1000)])
+}
+
+fn job(id: u64, model: ModelId, deadline_ms: u64) -> Job {
+    Job {
+        id: JobId(id),
+        model,
+        requests: 1,
+        deadline: Time::from_millis(deadline_ms),
+        min_accuracy: 0.5,
+        weight: 1.0,
+        on_late: OnLate::Run,
+        tenant: Tenant::default(),
+    }
+}
+
+fn accepted(actions: &[Action]) -> Accepted {
+    let find = |action: &Action| if let Action::Accept(accepted) = action { Some(*accepted) } else { None };
+    actions.iter().find_map(find).expect("it was accepted")
+}
+
+fn refusal(actions: &[Action]) -> &Refusal {
+    match actions {
+        [Action::Refuse(_, refusal), ..] => refusal,
+        _ => panic!("it was not refused: {actions:?}"),
+    }
+}
+
+fn batch(actions: &[Action]) -> Batch {
+    let find = |action: &Action| if let Action::Run(batch) = action { Some(*batch) } else { None };
+    actions.iter().find_map(find).expect("a batch was started")
+}
+
+#[test]
+fn a_job_goes_where_it_is_done_first_with_the_times_of_that_device() {
+    let mut scheduler = two_kinds();
+    // seven wait for the fast lane as long as one for the slow one
+    for id in 0..8 {
+        let actions = scheduler.step(Time::START, Event::Submit(job(id, MODEL, 1000)));
+        let Accepted { lane, predicted_finish, .. } = accepted(&actions);
+        let expected = if id < 7 { (FAST, 1000 * (id + 1)) } else { (SLOW, 8000) };
+        assert_eq!((lane, predicted_finish.micros()), expected, "job {id}");
+        if id == 0 {
+            let batch = batch(&actions);
+            assert_eq!((batch.model, batch.expected), (ModelId(1), Duration::from_millis(1)));
+        }
+    }
+}
+
+#[test]
+fn a_deadline_that_only_one_kind_meets_is_promised_by_that_one() {
+    let mut scheduler = two_kinds();
+    let actions = scheduler.step(Time::START, Event::Submit(job(1, MODEL, 2)));
+    assert_eq!(accepted(&actions).lane, FAST);
+    scheduler.step(Time::START, Event::Submit(job(2, MODEL, 2)));
+    let actions = scheduler.step(Time::START, Event::Submit(job(3, MODEL, 2)));
+    let Refusal::DeadlineUnreachable { earliest, never, .. } = *refusal(&actions) else { panic!("{actions:?}") };
+    assert_eq!((earliest.micros(), never), (3000, false));
+}
+
+#[test]
+fn an_outcome_names_the_menu_of_the_device_it_ran_on() {
+    let mut scheduler = two_kinds();
+    let started = batch(&scheduler.step(Time::START, Event::Submit(job(1, MODEL, 100))));
+    let actions = scheduler.step(Time::from_millis(1), Event::BatchDone(started.id, Duration::from_millis(1)));
+    let find = |action: &Action| if let Action::Finish(outcome) = action { Some(outcome.clone()) } else { None };
+    let outcome = actions.iter().find_map(find).expect("it was served");
+    assert!(scheduler.models()[1].owns(outcome.last_choice.0) && !scheduler.models()[0].owns(outcome.last_choice.0));
+}
+
+#[test]
+fn a_model_that_one_kind_lacks_is_served_by_the_other() {
+    let config = Config { lanes: 2, kinds: vec![SLOW, FAST], margin: 0.0, ..Config::default() };
+    let mut scheduler = Scheduler::new(config, vec![member(0, SLOW, 8000)]);
+    for id in 1..4 {
+        assert_eq!(accepted(&scheduler.step(Time::START, Event::Submit(job(id, MODEL, 1000)))).lane, SLOW);
+    }
+}
+
+#[test]
+fn a_model_serves_once_it_is_loaded_and_takes_nothing_once_it_is_retired() {
+    let mut scheduler = Scheduler::new(Config::default(), vec![member(0, 0, 1000)]);
+    let newcomer = ModelId(1);
+    let actions = scheduler.step(Time::START, Event::Submit(job(1, newcomer, 100)));
+    assert_eq!(refusal(&actions), &Refusal::UnknownModel(newcomer));
+    let revision = scheduler.catalog().revision;
+    let matrix = StrategyMatrix::new(newcomer, profile(500), 8).expect("a sound profile");
+    assert_eq!(scheduler.step(Time::START, Event::ModelsLoaded(vec![Arc::new(matrix)])), []);
+    assert!(scheduler.catalog().revision > revision);
+    let started = batch(&scheduler.step(Time::START, Event::Submit(job(2, newcomer, 100))));
+    scheduler.step(Time::START, Event::Submit(job(3, newcomer, 100)));
+    scheduler.step(Time::START, Event::ModelRetired(newcomer));
+    let actions = scheduler.step(Time::START, Event::Submit(job(4, newcomer, 100)));
+    assert_eq!(refusal(&actions), &Refusal::UnknownModel(newcomer));
+    // what was accepted is served
+    let actions = scheduler.step(Time::from_micros(500), Event::BatchDone(started.id, Duration::from_micros(500)));
+    assert_eq!(batch(&actions).job, JobId(3));
+}
+
+#[test]
+fn a_checkpoint_remembers_what_was_loaded_and_what_was_retired() {
+    let mut scheduler = two_kinds();
+    let matrix = StrategyMatrix::new(ModelId(2), profile(500), 8).expect("a sound profile");
+    scheduler.step(Time::START, Event::ModelsLoaded(vec![Arc::new(matrix)]));
+    scheduler.step(Time::START, Event::Submit(job(1, MODEL, 100)));
+    scheduler.step(Time::START, Event::ModelRetired(MODEL));
+    let resumed =
+        Scheduler::resume(scheduler.config().clone(), scheduler.models().to_vec(), &scheduler.checkpoint()).unwrap();
+    assert_eq!(resumed.checkpoint(), scheduler.checkpoint());
+    assert_eq!(resumed.catalog().revision, scheduler.catalog().revision);
+    let next = Event::Submit(job(2, MODEL, 100));
+    assert_eq!(resumed.clone().step(Time::START, next.clone()), scheduler.step(Time::START, next));
+}
+
+#[test]
+fn a_reduced_precision_is_one_more_way_to_serve() {
+    let mode = |precision| Mode { modalities: ModalitySet::all(1), precision };
+    let measurement = |precision, micros, correct| Measurement {
+        mode: mode(precision),
+        batch_size: 1,
+        latency: Latency::exactly(Duration::from_micros(micros)),
+        accuracy: Accuracy { correct, samples: 10 },
+        memory_bytes: 0,
+    };
+    let measurements = vec![measurement(Precision::Fp32, 1000, 9), measurement(Precision::Bf16, 400, 8)];
+    let profile = Profile { id: "p".into(), model: "toy".into(), modalities: vec!["text".into()], measurements };
+    let matrix = Arc::new(StrategyMatrix::new(MODEL, Arc::new(profile), 8).expect("a sound profile"));
+    let modes = |requests: u32| -> Vec<Vec<Mode>> {
+        let table = matrix.table(requests).expect("a table");
+        table.strategies.iter().map(|strategy| strategy.steps.iter().map(|step| step.mode).collect()).collect()
+    };
+    let (full, reduced) = (mode(Precision::Fp32), mode(Precision::Bf16));
+    assert_eq!(modes(1), [vec![reduced], vec![full]]);
+    assert_eq!(modes(2), [vec![reduced], vec![reduced, full], vec![full]]);
+}
