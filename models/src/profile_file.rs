@@ -211,6 +211,13 @@ impl ProfileFile {
         Ok(())
     }
 
+    /// The same profile without what was measured in other precisions; `None` if nothing remains.
+    pub fn only(&self, precision: Precision) -> Option<ProfileFile> {
+        let mut only = self.clone();
+        only.selections.retain(|selection| selection.precision == precision.name());
+        (!only.selections.is_empty()).then_some(only)
+    }
+
     /// The same profile for a machine that takes `factor` times as long.
     pub fn scaled(&self, factor: f64) -> ProfileFile {
         let scale = |micros: u64| (micros as f64 * factor).round() as u64;
@@ -251,6 +258,12 @@ impl SelectionRecord {
         let modalities = mode.modalities.iter().map(|index| spec.modalities[index].name.clone()).collect();
         let precision = mode.precision.name().into();
         SelectionRecord { modalities, precision, accuracy: AccuracyRecord::of(accuracy), batches }
+    }
+
+    /// As people read it: `image+text`, `image+text@bf16`.
+    pub fn label(&self) -> String {
+        let modalities = self.modalities.join("+");
+        if is_full(&self.precision) { modalities } else { format!("{modalities}@{}", self.precision) }
     }
 
     /// The selection as a set, given the model's modalities, and the precision.
@@ -406,6 +419,8 @@ mod tests {
         let read = ProfileFile::parse(&text(&file)).unwrap();
         let mode = read.to_core().unwrap().modes()[2];
         assert_eq!((mode.modalities, mode.precision), (ModalitySet::all(2), Precision::Bf16));
+        assert_eq!(file.only(Precision::Bf16).unwrap().selections, file.selections[2..]);
+        assert_eq!((file.only(Precision::Fp32).unwrap().selections.len(), file.only(Precision::Fp16)), (2, None));
         file.selections[2].precision = "int8".into();
         let refusal = ProfileFile::parse(&text(&file)).unwrap_err().to_string();
         assert_eq!(refusal, r#"expected a precision fp32, bf16 or fp16, "int8" came"#);

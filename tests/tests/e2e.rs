@@ -13,6 +13,8 @@ mod faults;
 mod fixture;
 #[path = "e2e/journal.rs"]
 mod journal;
+#[path = "e2e/models.rs"]
+mod models;
 #[path = "e2e/policies.rs"]
 mod policies;
 #[path = "e2e/rollback.rs"]

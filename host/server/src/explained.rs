@@ -9,8 +9,16 @@ use serde_json::{Value, json};
 /// A job's story as JSON: sentences for people, changes for programs.
 pub fn story(story: &Story, naming: &Naming) -> Value {
     json!({
-        "id": naming.job(story.job.id), "ended": story.has_ended(), "sentences": tell(story, naming),
+        "id": naming.job(story.job.id), "lane": lane(story), "ended": story.has_ended(), "sentences": tell(story, naming),
         "changes": changes(story, naming), "left_out": story.left_out,
+    })
+}
+
+/// The lane that the job waits on, or waited on; `None` for one that was refused.
+fn lane(story: &Story) -> Option<u32> {
+    story.chapters.iter().find_map(|chapter| match chapter {
+        Chapter::Accepted { lane, .. } | Chapter::TakenUp { lane, .. } => Some(*lane),
+        _ => None,
     })
 }
 

@@ -62,7 +62,7 @@ fn draw(svg: &mut String, left: usize, panel: &Panel, selections: &[SelectionRec
     for (row, ((share, value), selection)) in panel.bars.iter().zip(selections).enumerate() {
         let (top, start) = (44 + row * BAR, left + LABELS);
         let length = share * (PANEL - LABELS - 80) as f64;
-        let name = escape(&selection.modalities.join("+"));
+        let name = escape(&selection.label());
         line(format!("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>", start - 8, top + 15));
         let colour = COLOURS[row % COLOURS.len()];
         line(format!("<rect x=\"{start}\" y=\"{top}\" width=\"{length:.1}\" height=\"20\" fill=\"{colour}\"/>"));

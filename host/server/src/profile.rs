@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use mosel_core::Precision;
 use mosel_models::assets::Assets;
 use mosel_models::profiler::{self, Settings};
 use mosel_models::zoo::{self, Task};
@@ -24,6 +25,9 @@ pub struct ProfileArgs {
     /// Draw latency, memory and accuracy by selection (Figure 1) as SVG (one model only)
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Precisions to measure: fp32, bf16, fp16
+    #[arg(long, value_delimiter = ',', default_value = "fp32,bf16")]
+    precision: Vec<Precision>,
     /// Batch sizes
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16,32")]
     batch_sizes: Vec<u32>,
@@ -51,12 +55,15 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
 
 fn profile(task: Task, args: &ProfileArgs) -> Result<()> {
     let settings = Settings {
+        precisions: args.precision.clone(),
         batch_sizes: args.batch_sizes.clone(),
         time_per_point: Duration::from_secs_f64(args.seconds),
         ..Settings::default()
     };
     let file = measure(task, args.device, &settings)?;
-    let path = args.out.clone().unwrap_or_else(|| task.profile_path());
+    // a profile of one GPU serves all of its kind
+    let kind = file.device.name.split(':').next().unwrap_or_default().to_owned();
+    let path = args.out.clone().unwrap_or_else(|| task.profile_path_on(&kind));
     file.write(&path)?;
     println!(
         "{task} on {} ({}), {} thread(s), {}; {}",
@@ -91,8 +98,18 @@ pub fn measure(task: Task, device: DeviceChoice, settings: &Settings) -> Result<
 fn table(file: &ProfileFile) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
-    let header =
-        ["modalities", "batch", "median ms", "p95 ms", "p99 ms", "ms/request", "peak MB", "accuracy", "samples"];
+    let header = [
+        "modalities",
+        "precision",
+        "batch",
+        "median ms",
+        "p95 ms",
+        "p99 ms",
+        "ms/request",
+        "peak MB",
+        "accuracy (95 %)",
+        "samples",
+    ];
     table.set_header(header);
     for selection in &file.selections {
         for batch in &selection.batches {
@@ -100,13 +117,17 @@ fn table(file: &ProfileFile) -> Table {
             let latency = &batch.latency_us;
             table.add_row([
                 selection.modalities.join("+"),
+                selection.precision.clone(),
                 batch.size.to_string(),
                 millis(latency.median),
                 millis(latency.p95),
                 millis(latency.p99),
                 millis(latency.median / u64::from(batch.size)),
                 format!("{:.1}", batch.memory_bytes as f64 / 1e6),
-                format!("{:.3}", f64::from(selection.accuracy.correct) / f64::from(selection.accuracy.samples)),
+                format!(
+                    "{:.3} ({:.3} to {:.3})",
+                    selection.accuracy.mean, selection.accuracy.low, selection.accuracy.high
+                ),
                 selection.accuracy.samples.to_string(),
             ]);
         }

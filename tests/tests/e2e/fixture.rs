@@ -160,7 +160,9 @@ fn pair() -> Source {
     ];
     let profile = profile(&spec, measurements);
     let timed = Timed::new(spec.clone(), profile.clone(), 1.0).expect("spec and profile fit");
-    Source { spec, profiles: vec![profile], build: Arc::new(move |_| Ok(Box::new(Moody(timed.clone())))) }
+    let failures = Arc::new(AtomicU32::new(0));
+    let build = move |_| Ok(Box::new(Moody(timed.clone(), failures.clone())) as Box<dyn Model>);
+    Source { spec, profiles: vec![profile], build: Arc::new(build) }
 }
 
 fn motion() -> Source {
@@ -189,8 +191,8 @@ fn measurement(modalities: u32, batch_size: u32, millis: u64, correct: u32) -> M
     }
 }
 
-/// Takes its time, and fails at texts that name a way to fail.
-struct Moody(Timed);
+/// Takes its time, and fails at texts that name a way to fail. What it remembers is shared with those built after it.
+struct Moody(Timed, Arc<AtomicU32>);
 
 impl Model for Moody {
     fn spec(&self) -> &Spec {
@@ -211,6 +213,10 @@ impl Model for Moody {
         assert!(!requests.iter().any(|request| says(request, "panic")), "offended");
         if requests.iter().any(|request| says(request, "fail")) {
             return Err(ModelError::Backend("out of memory".into()));
+        }
+        let says_once = requests.iter().any(|request| says(request, "fail once"));
+        if says_once && self.1.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Err(ModelError::Backend("a device went away".into()));
         }
         let fault = InputFault::BrokenPicture { reason: "torn".into() };
         let broken = || Err(InputError { modality: "image".into(), fault: fault.clone() });

@@ -151,8 +151,19 @@ impl Day {
     /// Offers every job at its time, whatever became of the ones before, and collects the answers.
     async fn live(&self, policy: &str, args: &DemoArgs) -> Result<Vec<Answer>> {
         let profile = format!("{}={}", args.model, self.fitting.file.display());
-        let words =
-            ["serve", "--listen", "127.0.0.1:0", "--model", &args.model, "--policy", policy, "--profile", &profile];
+        let words = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--model",
+            &args.model,
+            "--policy",
+            policy,
+            "--profile",
+            &profile,
+            "--precisions",
+            "fp32",
+        ];
         let server = Spawned::start(&words.map(String::from))?;
         let connection = Connection::new(&server.url)?;
         let progress = ProgressBar::new(self.jobs.len() as u64);

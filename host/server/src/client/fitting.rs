@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use mosel_core::Profile;
+use mosel_core::{Precision, Profile};
 use mosel_models::zoo::Task;
 use mosel_models::{DeviceChoice, Part, assets::Assets, profiler, zoo};
 use tempfile::TempPath;
 
-/// A profile that may be served by on this machine.
+/// A profile that may be served by on this machine, in full precision: what is shown and compared is what dropping
+/// modalities does, and nothing else.
 #[derive(Debug)]
 pub(crate) struct Fitting {
     /// It.
@@ -27,7 +28,7 @@ impl Fitting {
     /// The shipped profile, if this machine is about as fast as the one it was measured on; else a new one. Which of the
     /// two it is is said before it takes its time.
     pub(crate) fn find(task: Task, assets: &Assets, say: impl FnOnce(&str)) -> Result<Fitting> {
-        let shipped = task.profile()?;
+        let shipped = task.profile()?.only(Precision::Fp32).context("a profile has the full precision")?;
         let examples = task.examples(assets, Part::Profile)?;
         let mut model = zoo::load(task.name(), DeviceChoice::Auto)?;
         let fit = profiler::fits_here(model.as_mut(), &shipped, &examples)?;

@@ -27,7 +27,8 @@ pub(in super::super) struct FiguresArgs {
     /// A recorded trace (arrivals a second, one a line) to offer beside our own traffic; may be given more than once
     #[arg(long = "trace", value_name = "FILE")]
     traces: Vec<PathBuf>,
-    /// A profile measured at reduced precision, for Figure 7; without one it is made up, and marked
+    /// A profile measured at reduced precision, for Figure 7, instead of what the model's own has; without either it is made
+    /// up, and marked
     #[arg(long, value_name = "MODEL=PROFILE.json", value_parser = reduced)]
     reduced: Vec<(String, PathBuf)>,
     /// Jobs in a run at the load 1

@@ -1,7 +1,7 @@
 //! Figure 7: reduced precision alone, and with modality selection.
 //!
-//! A profile measured at reduced precision can be given; without one, a made-up one is used that is twice as fast and
-//! as accurate, and the figure says so.
+//! The reduced precision is the one that the model's profile has, or that of a profile that is given; without either, one
+//! is made up that is twice as fast and as accurate, and the figure says so.
 
 use std::path::PathBuf;
 
@@ -44,11 +44,11 @@ pub(super) struct Terms<'a> {
 pub(super) fn live(subjects: &[Subject], terms: &Terms<'_>) -> Result<Precision> {
     let mut models = Vec::new();
     for subject in subjects {
-        let measured = terms.reduced.iter().find(|(name, _)| *name == subject.name);
-        let file = match measured {
-            Some((_, path)) => ProfileFile::read(path)?,
-            None => subject.file.scaled(MADE_UP),
-        };
+        let given = terms.reduced.iter().find(|(name, _)| *name == subject.name);
+        let given = given.map(|(_, path)| ProfileFile::read(path)).transpose()?;
+        let measured = given.or_else(|| subject.reduced.clone());
+        let is_measured = measured.is_some();
+        let file = measured.unwrap_or_else(|| subject.file.scaled(MADE_UP));
         let reduced = Subject::new(file)?;
         let [baseline, ours] = terms.finalists;
         let kinds = [
@@ -75,7 +75,7 @@ pub(super) fn live(subjects: &[Subject], terms: &Terms<'_>) -> Result<Precision>
         let mut tallies = run_all("precision", &runs, terms.quiet)?.into_iter();
         let mut cell = || Outcome::of(tallies.by_ref().take(terms.seeds.len()));
         let curves = kinds.iter().map(|(name, ..)| ((*name).to_owned(), terms.loads.iter().map(|_| cell()).collect()));
-        models.push((subject.name.clone(), measured.is_some(), curves.collect()));
+        models.push((subject.name.clone(), is_measured, curves.collect()));
     }
     Ok(Precision { loads: terms.loads.to_vec(), models })
 }
@@ -104,7 +104,7 @@ impl Precision {
         .svg();
         let made_up = self.models.iter().any(|(_, measured, _)| !measured);
         let warning = if made_up {
-            " SYNTHETIC in part: where no profile at reduced precision was given, one was made up that is twice as fast and as \
+            " SYNTHETIC in part: where no profile at reduced precision is there, one was made up that is twice as fast and as \
              accurate as the measured one."
         } else {
             ""

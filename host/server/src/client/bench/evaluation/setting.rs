@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use mosel_core::Precision;
 use mosel_models::ProfileFile;
 use mosel_models::zoo;
 use mosel_sim::Workload;
@@ -18,6 +19,8 @@ pub(super) struct Subject {
     pub(super) name: String,
     /// What was measured of it.
     pub(super) file: ProfileFile,
+    /// The same at reduced precision, if it was measured.
+    pub(super) reduced: Option<ProfileFile>,
     /// A server of it, whose devices are as the profile says.
     pub(super) world: World,
 }
@@ -35,8 +38,11 @@ impl Subject {
     }
 
     pub(super) fn new(file: ProfileFile) -> Result<Subject> {
+        let reduced = [Precision::Bf16, Precision::Fp16].into_iter().find_map(|precision| file.only(precision));
+        // the figures but the seventh are of full precision; a profile without it is taken as it is
+        let file = file.only(Precision::Fp32).unwrap_or(file);
         let world = World::new(file.to_core()?, MAX_REQUESTS)?;
-        Ok(Subject { name: file.model.clone(), file, world })
+        Ok(Subject { name: file.model.clone(), file, reduced, world })
     }
 }
 

@@ -72,7 +72,7 @@ impl Model {
             #[cfg(feature = "torch")]
             Model::Real(task, fitting) => {
                 let profile = format!("{task}={}", fitting.file.display());
-                ["--model", task.name(), "--profile", &profile].map(String::from).into()
+                ["--model", task.name(), "--profile", &profile, "--precisions", "fp32"].map(String::from).into()
             }
             Model::Timed(_, file) => ["--timed".into(), file.display().to_string()].into(),
             Model::Theirs(..) => Vec::new(),
