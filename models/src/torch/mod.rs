@@ -10,6 +10,7 @@ mod joint;
 mod layers;
 mod minilm;
 mod mobilenet;
+pub mod paper;
 mod pickle;
 mod picture;
 mod precise;

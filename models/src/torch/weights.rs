@@ -47,6 +47,11 @@ impl Weights {
         Ok(Weights { tensors: tensors?, path: name, kind: Kind::Float, sha256: sha256? })
     }
 
+    /// Weights that come from no file; `origin` is what messages call them.
+    pub(super) fn made(tensors: BTreeMap<String, Tensor>, origin: &str) -> Weights {
+        Weights { tensors, path: origin.to_owned(), kind: Kind::Float, sha256: String::new() }
+    }
+
     /// The same tensors, to be given out as another kind of number; they are shared, not copied.
     pub(super) fn at(&self, kind: Kind) -> Weights {
         let tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
