@@ -8,7 +8,7 @@ banner = @printf '\n== %s\n'
 
 # Recipes share one target folder and one cache, so there is nothing to gain from -j; cargo uses all cores itself.
 .NOTPARALLEL:
-.PHONY: help setup setup-cuda build demo serve bench figures train test verify-exact test-cuda
+.PHONY: help setup setup-cuda build demo serve bench figures train test parity verify-exact test-cuda
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -52,6 +52,10 @@ test: setup ## All that CI checks
 	cargo check -p mosel-core --release --locked --target wasm32-unknown-unknown
 	$(banner) "tests"
 	cargo test $(CARGO_FLAGS)
+
+parity: setup ## Compare TVLT, ViLT and TBN at full size with the published implementations (fetches PyTorch)
+	$(banner) "parity"
+	python3 -B models/parity/parity.py
 
 verify-exact: ## Compare the policy exact with an independent solver, HiGHS, on large queues (fetches it)
 	python3 -B policies/exact/verify/verify.py

@@ -31,6 +31,8 @@ pub use model::{Modality, Model, ModelError, Output, Request, Spec};
 pub use null::Null;
 pub use profile_file::ProfileFile;
 pub use timed::Timed;
+#[cfg(feature = "torch")]
+pub use torch::paper;
 
 /// There is a GPU that libtorch can use. Always false in a build without libtorch.
 pub fn gpu_is_there() -> bool {

@@ -12,6 +12,24 @@ pub(super) struct Tokens {
     pub(super) present: Option<Tensor>,
 }
 
+impl Tokens {
+    /// Which tokens of all these parts, one behind the other, may be looked at: `[n, 1, 1, length]`; `None` if all may.
+    pub(super) fn mask(parts: &[Tokens]) -> Result<Option<Tensor>, TchError> {
+        if parts.iter().all(|tokens| tokens.present.is_none()) {
+            return Ok(None);
+        }
+        let present = parts.iter().map(|tokens| match &tokens.present {
+            Some(present) => Ok(present.shallow_clone()),
+            None => {
+                let (count, length, _) = tokens.states.size3()?;
+                Tensor::f_ones([count, length], (Kind::Bool, tokens.states.device()))
+            }
+        });
+        let present = Tensor::f_cat(&present.collect::<Result<Vec<_>, _>>()?, 1)?;
+        Ok(Some(present.f_unsqueeze(1)?.f_unsqueeze(1)?))
+    }
+}
+
 /// The answers to a batch: `logits` is given the inputs that are sound, if there are any, and has a row for each.
 pub(super) fn answers<T>(
     spec: &Spec,

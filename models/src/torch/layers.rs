@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use tch::nn::{Init, Path, VarStore};
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::weights::Weights;
 
@@ -76,6 +76,11 @@ impl Linear {
     pub(super) fn side_by_side(layers: &[Linear]) -> Result<Linear> {
         let cat = |part: fn(&Linear) -> &Tensor| Tensor::f_cat(&layers.iter().map(part).collect::<Vec<_>>(), 0);
         Ok(Linear { weight: cat(|layer| &layer.weight)?, bias: cat(|layer| &layer.bias)? })
+    }
+
+    /// The same layer in numbers of another kind.
+    pub(super) fn at(&self, kind: Kind) -> Result<Linear> {
+        Ok(Linear { weight: self.weight.f_to_kind(kind)?, bias: self.bias.f_to_kind(kind)? })
     }
 
     pub(super) fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {

@@ -1,14 +1,18 @@
-//! Weight files: safetensors, read as a whole and checked by name and shape.
+//! Weight files: safetensors or PyTorch's own, read as a whole and checked by name and shape.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
+use std::thread;
 
-use anyhow::{Context, Result, ensure};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use super::stored::{self, Stored};
+use super::{safetensors_file, state_file};
 use crate::files;
 
 /// The tensors of one file, on one device.
@@ -22,21 +26,30 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Reads a file of f32 and i64 tensors.
+    /// Reads a file. What it is, its first bytes say.
     pub(super) fn read(path: &Path, device: Device) -> Result<Weights> {
         let name = path.display().to_string();
-        let file = fs::read(path).with_context(|| format!("reading {name}"))?;
-        Weights::parse(&file, name, device)
+        let tensors = || -> Result<BTreeMap<String, Tensor>> {
+            let mut file = File::open(path).with_context(|| format!("reading {name}"))?;
+            let tensors = list(&mut file).with_context(|| format!("reading {name}"))?;
+            let tensors = without_prefix(tensors);
+            Ok(stored::read(&mut file, tensors, device)
+                .with_context(|| format!("reading {name}"))?
+                .into_iter()
+                .collect())
+        };
+        // the hash of half a gigabyte takes as long as reading it
+        let (sha256, tensors) = thread::scope(|scope| {
+            let sha256 = scope.spawn(|| sha256_of(path).with_context(|| format!("reading {name}")));
+            let tensors = tensors();
+            (sha256.join().unwrap_or_else(|_| Err(anyhow!("hashing {name} failed"))), tensors)
+        });
+        Ok(Weights { tensors: tensors?, path: name, kind: Kind::Float, sha256: sha256? })
     }
 
-    fn parse(file: &[u8], name: String, device: Device) -> Result<Weights> {
-        let views = SafeTensors::deserialize(file).with_context(|| format!("{name} is not a safetensors file"))?;
-        let mut tensors = BTreeMap::new();
-        for (tensor_name, view) in views.tensors() {
-            let tensor = tensor(&view).with_context(|| format!("{tensor_name} in {name}"))?;
-            tensors.insert(tensor_name, tensor.f_to_device(device)?);
-        }
-        Ok(Weights { tensors, path: name, kind: Kind::Float, sha256: sha256_hex(file) })
+    /// Weights that come from no file; `origin` is what messages call them.
+    pub(super) fn made(tensors: BTreeMap<String, Tensor>, origin: &str) -> Weights {
+        Weights { tensors, path: origin.to_owned(), kind: Kind::Float, sha256: String::new() }
     }
 
     /// The same tensors, to be given out as another kind of number; they are shared, not copied.
@@ -65,6 +78,49 @@ impl Weights {
     }
 }
 
+/// Zip files begin with these: `torch.save` writes such ones.
+const ZIP: &[u8] = b"PK\x03\x04";
+/// Pickles begin with these: older files of PyTorch are several, one after the other.
+const PICKLE: u8 = 0x80;
+
+fn list(file: &mut File) -> Result<Vec<Stored>> {
+    let mut first = Vec::new();
+    file.by_ref().take(10).read_to_end(&mut first)?;
+    if first.starts_with(ZIP) {
+        return state_file::list(file);
+    }
+    if first.first() == Some(&PICKLE) && first.get(8) != Some(&b'{') {
+        bail!("it is in the format that PyTorch wrote before 1.6: load it in Python with torch.load and save it again");
+    }
+    if first.get(8) == Some(&b'{') {
+        return safetensors_file::list(file);
+    }
+    bail!("expected a safetensors file or one that torch.save wrote, one that begins with {first:02x?} came")
+}
+
+/// Parallel training puts a word before every name.
+fn without_prefix(mut tensors: Vec<Stored>) -> Vec<Stored> {
+    const PARALLEL: &str = "module.";
+    if tensors.iter().all(|tensor| tensor.name.starts_with(PARALLEL)) {
+        tensors.iter_mut().for_each(|tensor| drop(tensor.name.drain(..PARALLEL.len())));
+    }
+    tensors
+}
+
+fn sha256_of(path: &Path) -> Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Ok(files::hex(&hash.finalize())),
+            Ok(bytes) => hash.update(&block[..bytes]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// A file of these tensors; the same tensors and note give the same bytes.
 pub(super) fn write(tensors: &BTreeMap<String, Tensor>, note: &str) -> Result<Vec<u8>> {
     let mut contents = Vec::new();
@@ -82,24 +138,10 @@ pub(super) fn write(tensors: &BTreeMap<String, Tensor>, note: &str) -> Result<Ve
     Ok(safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(note))?)
 }
 
-/// SHA-256 in hex.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    files::hex(&Sha256::digest(bytes))
-}
-
-fn tensor(view: &TensorView<'_>) -> Result<Tensor> {
-    let kind = match view.dtype() {
-        Dtype::F32 => Kind::Float,
-        Dtype::F16 => Kind::Half,
-        Dtype::I64 => Kind::Int64,
-        other => anyhow::bail!("expected numbers of f32, f16 or i64, {other:?} came"),
-    };
-    let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
-    Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -114,5 +156,75 @@ mod tests {
         assert_eq!(weights.get("a", &[1, 2]).unwrap().double_value(&[0, 0]), 1.5);
         assert!(weights.get("a", &[2]).unwrap_err().to_string().ends_with("expected a of shape [2], [1, 2] came"));
         assert!(weights.get("b", &[2]).unwrap_err().to_string().ends_with("has no tensor b"));
+    }
+
+    fn state_file(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/paper/state-files").join(name)
+    }
+
+    fn refusal(name: &str) -> String {
+        format!("{:#}", Weights::read(&state_file(name), Device::Cpu).err().expect("refused"))
+    }
+
+    #[test]
+    fn a_state_dict_is_read_whatever_its_numbers_are() {
+        let weights = Weights::read(&state_file("kinds.pt"), Device::Cpu).unwrap();
+        let kinds = [("fp32", Kind::Float), ("fp16", Kind::Half), ("bf16", Kind::BFloat16), ("int64", Kind::Int64)];
+        for (name, kind) in kinds {
+            let tensor = weights.stored(name, &[2, 3]).unwrap();
+            assert_eq!(tensor.kind(), kind, "{name}");
+            let numbers = Vec::<f32>::try_from(tensor.to_kind(Kind::Float).flatten(0, -1)).unwrap();
+            assert_eq!(numbers, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "{name}");
+        }
+        assert_eq!(weights.get("bf16", &[2, 3]).unwrap().kind(), Kind::Float);
+    }
+
+    #[test]
+    fn a_state_dict_is_found_among_what_a_training_script_saves() {
+        let weights = Weights::read(&state_file("nested.pth.tar"), Device::Cpu).unwrap();
+        let numbers = |name: &str, shape: &[i64]| {
+            Vec::<f32>::try_from(weights.get(name, shape).unwrap().to_kind(Kind::Float).flatten(0, -1)).unwrap()
+        };
+        assert_eq!(numbers("first", &[4]), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(numbers("rest", &[2, 4]), [4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
+        assert_eq!(numbers("count", &[]), [9.0]);
+    }
+
+    #[test]
+    fn what_is_no_plain_state_dict_is_refused_with_the_reason() {
+        let said = refusal("forbidden.pt");
+        assert!(said.contains("it names __builtin__.print, and only tensors and plain values are read"), "{said}");
+        assert!(refusal("old.pt").ends_with("wrote before 1.6: load it in Python with torch.load and save it again"));
+        assert!(
+            refusal("turned.pt").ends_with("stored turned (shape [3, 2], strides [1, 3]): save it with .contiguous()")
+        );
+        assert!(refusal("tensor.pt").ends_with("expected a dictionary of tensors by name, something else came"));
+    }
+
+    #[test]
+    fn a_file_cut_short_is_refused_wherever_it_is_cut() {
+        for name in ["kinds.pt", "../tvlt-tiny/outputs.safetensors"] {
+            let whole = fs::read(state_file(name)).unwrap();
+            let path = std::env::temp_dir().join(format!("mosel-cut-{}", std::process::id()));
+            for length in (0..whole.len()).step_by(whole.len() / 50) {
+                fs::write(&path, &whole[..length]).unwrap();
+                assert!(Weights::read(&path, Device::Cpu).is_err(), "{name} at {length} of {}", whole.len());
+            }
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_byte_of_a_header_may_be_wrong_without_harm() {
+        let whole = fs::read(state_file("kinds.pt")).unwrap();
+        let path = std::env::temp_dir().join(format!("mosel-flipped-{}", std::process::id()));
+        for position in 0..whole.len() {
+            let mut file = whole.clone();
+            file[position] ^= 0x55;
+            fs::write(&path, &file).unwrap();
+            // read or refused: both are fine, a panic or a terabyte is not
+            let _ = Weights::read(&path, Device::Cpu);
+        }
+        fs::remove_file(&path).unwrap();
     }
 }
