@@ -10,14 +10,20 @@ mod joint;
 mod layers;
 mod minilm;
 mod mobilenet;
+mod own;
 mod picture;
 mod precise;
+mod script;
+mod tensors;
 mod tokens;
 mod watch;
 mod weights;
 
 pub(crate) use device::gpu_is_there;
 pub(crate) use emoji::{load as load_emoji, train as train_emoji};
+#[cfg(test)]
+pub(crate) use own::fixture as own_fixture;
+pub(crate) use own::load as load_own;
 pub(crate) use watch::{load as load_watch, train as train_watch};
 
 use tch::TchError;
