@@ -101,7 +101,7 @@ fn accuracy_is_measured_on_the_examples_of_the_folder() {
     let examples = own.examples(Part::Profile).unwrap();
     let profile = profiler::profile(model.as_mut(), &examples, &own.cut(), &settings, &mut |_| ()).unwrap();
     profile.check_model(own.spec()).unwrap();
-    let accuracy = |selection| profile.selections[selection].accuracy;
+    let accuracy = |selection: usize| profile.selections[selection].accuracy;
     assert_eq!((accuracy(0).correct, accuracy(1).correct, accuracy(2).correct), (2, 3, 3));
     assert_eq!(accuracy(0).samples, 3);
     let mode = Mode { modalities: PHOTO, precision: Precision::Bf16 };
