@@ -179,6 +179,14 @@ pub enum InputFault {
         /// The number.
         value: f32,
     },
+    /// Has a fraction, where the model counts something.
+    #[error("expected whole numbers, number {position} is {value}")]
+    NotWhole {
+        /// The first such number, from 0.
+        position: usize,
+        /// The number.
+        value: f32,
+    },
     /// Smaller or larger than a sample can be.
     #[error("expected numbers from {least} to {most}, number {position} is {value}")]
     OutOfRange {
@@ -284,6 +292,7 @@ impl InputFault {
             InputFault::Untokenizable { .. } => "input_untokenizable",
             InputFault::SampleCount { .. } => "input_sample_count",
             InputFault::NotFinite { .. } => "input_not_finite",
+            InputFault::NotWhole { .. } => "input_not_whole",
             InputFault::OutOfRange { .. } => "input_out_of_range",
         }
     }

@@ -5,6 +5,8 @@
 //! with the feature `torch` alone. Without it the [`Timed`] and [`Null`] models, the data sets and the profiles remain.
 
 pub mod assets;
+#[cfg(feature = "prepare")]
+pub mod catalogue;
 pub mod data;
 mod device;
 pub mod files;
@@ -13,6 +15,8 @@ mod input;
 mod memory;
 mod model;
 mod null;
+#[cfg(feature = "prepare")]
+pub mod own;
 #[cfg(feature = "prepare")]
 pub mod prepare;
 pub mod profile_file;

@@ -10,19 +10,25 @@ mod joint;
 mod layers;
 mod minilm;
 mod mobilenet;
+mod own;
 pub mod paper;
 mod pickle;
 mod picture;
 mod precise;
 mod safetensors_file;
+mod script;
 mod state_file;
 mod stored;
+mod tensors;
 mod tokens;
 mod watch;
 mod weights;
 
 pub(crate) use device::gpu_is_there;
 pub(crate) use emoji::{load as load_emoji, train as train_emoji};
+#[cfg(test)]
+pub(crate) use own::fixture as own_fixture;
+pub(crate) use own::load as load_own;
 pub(crate) use watch::{load as load_watch, train as train_watch};
 
 use tch::TchError;

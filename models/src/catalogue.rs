@@ -1,0 +1,309 @@
+//! The models that this machine has: those of the zoo, and those that users have added.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::assets::Assets;
+use crate::data::Cut;
+use crate::own::{self, Own};
+use crate::zoo::{self, Task};
+#[cfg(feature = "torch")]
+use crate::{DeviceChoice, Model};
+use crate::{Example, Part, ProfileFile, Spec};
+
+/// A folder of added models, each in a folder of its name.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    folder: PathBuf,
+}
+
+/// A model of this machine, wherever it is from.
+#[derive(Clone, Debug)]
+pub enum Known {
+    /// Of the zoo.
+    Zoo(Task),
+    /// Added by a user.
+    Own(Box<Own>),
+}
+
+/// Bytes of an added folder at most.
+const MOST_BYTES: u64 = 32 << 30;
+/// Files of an added folder at most.
+const MOST_FILES: usize = 200_000;
+/// Folders within folders at most.
+const MOST_DEPTH: usize = 4;
+
+impl Catalogue {
+    /// `$MOSEL_MODELS`, else `mosel/models` in the user's data folder (`$XDG_DATA_HOME`, else `~/.local/share`).
+    pub fn standard() -> Catalogue {
+        let named = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let data = || named("XDG_DATA_HOME").or_else(|| Some(named("HOME")?.join(".local/share")));
+        let folder = named("MOSEL_MODELS").or_else(|| Some(data()?.join("mosel/models")));
+        Catalogue { folder: folder.unwrap_or_else(|| "mosel-models".into()) }
+    }
+
+    /// Another folder.
+    pub fn at(folder: impl Into<PathBuf>) -> Catalogue {
+        Catalogue { folder: folder.into() }
+    }
+
+    /// Where the models lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes a copy of a model's folder in under the model's name, whole or not at all.
+    ///
+    /// The folder is read and checked, and with libtorch every network is run once. Refused: a name that the zoo or another
+    /// added model has, links, and more than 32 GiB or 200,000 files.
+    pub fn add(&self, folder: &Path) -> Result<Own> {
+        let own = Own::read(folder)?;
+        let name = own.spec().name.clone();
+        ensure!(name.parse::<Task>().is_err(), "expected a name that no model of the zoo has, {name:?} came");
+        let place = self.folder.join(&name);
+        ensure!(!place.exists(), "a model {name:?} is there already: remove it first, or add this one by another name");
+        #[cfg(feature = "torch")]
+        own.load(DeviceChoice::Cpu)?;
+        fs::create_dir_all(&self.folder).with_context(|| format!("making {}", self.folder.display()))?;
+        let partial = self.folder.join(format!(".{name}.{}.partial", std::process::id()));
+        let added = self.copy(folder, &partial).and_then(|()| {
+            // what is there now is what is used from here on: the folder may have changed while it was copied
+            let copied = Own::read(&partial)?;
+            ensure!(copied.spec() == own.spec(), "{} changed while it was copied", folder.display());
+            fs::rename(&partial, &place).with_context(|| format!("renaming to {}", place.display()))
+        });
+        if added.is_err() {
+            // best effort: what is left begins with a dot and is never listed
+            let _ = fs::remove_dir_all(&partial);
+        }
+        added.with_context(|| format!("adding {}", folder.display()))?;
+        Own::read(&place)
+    }
+
+    /// Every added model by its folder's name, in order; one that cannot be read any more says why.
+    pub fn list(&self) -> Result<Vec<(String, Result<Own>)>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(|| format!("reading {}", self.folder.display())),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.with_context(|| format!("reading {}", self.folder.display()))?.file_name();
+            names.extend(name.into_string().ok().filter(|name| !name.starts_with('.')));
+        }
+        names.sort();
+        Ok(names.into_iter().map(|name| (name.clone(), self.read(&name))).collect())
+    }
+
+    /// The model of this name, of the zoo or added.
+    pub fn find(&self, name: &str) -> Result<Known> {
+        if let Ok(task) = name.parse::<Task>() {
+            return Ok(Known::Zoo(task));
+        }
+        match self.has(name) {
+            true => Ok(Known::Own(Box::new(self.read(name)?))),
+            false => bail!("expected one of the models {}, {name:?} came", self.names()?.join(", ")),
+        }
+    }
+
+    /// Deletes an added model.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        ensure!(name.parse::<Task>().is_err(), "{name} is of the zoo, only added models can be removed");
+        ensure!(self.has(name), "expected an added model, {name:?} came");
+        // out of sight first: whole or not at all
+        let gone = self.folder.join(format!(".{name}.{}.partial", std::process::id()));
+        let place = self.folder.join(name);
+        fs::rename(&place, &gone).and_then(|()| fs::remove_dir_all(&gone)).with_context(|| format!("removing {name}"))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        !name.is_empty() && name.bytes().all(plain) && self.folder.join(name).join(own::DOCUMENT).exists()
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let zoo = zoo::ALL.iter().map(|task| task.name().to_owned());
+        Ok(zoo.chain(self.list()?.into_iter().map(|(name, _)| name)).collect())
+    }
+
+    fn read(&self, name: &str) -> Result<Own> {
+        let own = Own::read(&self.folder.join(name))?;
+        let came = &own.spec().name;
+        ensure!(came == name, "expected the model {name} in {}, {came} came", own.folder().display());
+        Ok(own)
+    }
+
+    fn copy(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut left = Left { bytes: MOST_BYTES, files: MOST_FILES };
+        copy(from, to, MOST_DEPTH, &mut left)
+    }
+}
+
+/// What may still be copied.
+struct Left {
+    bytes: u64,
+    files: usize,
+}
+
+fn copy(from: &Path, to: &Path, depth: usize, left: &mut Left) -> Result<()> {
+    fs::create_dir(to).with_context(|| format!("making {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry.with_context(|| format!("reading {}", from.display()))?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        let facts = entry.metadata().with_context(|| format!("reading {}", from.display()))?;
+        ensure!(left.files > 0, "expected at most {MOST_FILES} files");
+        left.files -= 1;
+        if facts.is_dir() {
+            ensure!(depth > 0, "expected at most {MOST_DEPTH} folders within each other, {} came", from.display());
+            copy(&from, &to, depth - 1, left)?;
+        } else {
+            ensure!(facts.is_file(), "expected files and folders, {} is something else (a link?)", from.display());
+            let fits = left.bytes.checked_sub(facts.len());
+            left.bytes = fits.with_context(|| format!("expected at most {MOST_BYTES} bytes in all"))?;
+            fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+        }
+    }
+    Ok(())
+}
+
+impl Known {
+    /// As clients write it.
+    pub fn name(&self) -> &str {
+        match self {
+            Known::Zoo(task) => task.name(),
+            Known::Own(own) => &own.spec().name,
+        }
+    }
+
+    /// What it expects and answers.
+    pub fn spec(&self) -> Result<Spec> {
+        match self {
+            Known::Zoo(task) => task.spec(),
+            Known::Own(own) => Ok(own.spec().clone()),
+        }
+    }
+
+    /// The labelled inputs of a part; a zoo model's are among the assets.
+    pub fn examples(&self, assets: &Assets, part: Part) -> Result<Vec<Example>> {
+        match self {
+            Known::Zoo(task) => task.examples(assets, part),
+            Known::Own(own) => own.examples(part),
+        }
+    }
+
+    /// How its examples are cut.
+    pub fn cut(&self) -> Cut {
+        match self {
+            Known::Zoo(task) => task.cut(),
+            Known::Own(own) => own.cut(),
+        }
+    }
+
+    /// Where its profile on a kind of device (`cpu`, `cuda`) is.
+    pub fn profile_path_on(&self, kind: &str) -> PathBuf {
+        let folder = match self {
+            Known::Zoo(task) => zoo::folder().join(task.name()),
+            Known::Own(own) => own.folder().to_owned(),
+        };
+        folder.join(if kind == "cpu" { "profile.json".into() } else { format!("profile-{kind}.json") })
+    }
+
+    /// Its profile on a kind of device, checked to be of the weights that are there.
+    pub fn profile_on(&self, kind: &str) -> Result<ProfileFile> {
+        let name = self.name();
+        let profile = ProfileFile::read(&self.profile_path_on(kind));
+        let profile =
+            profile.with_context(|| format!("{name} on {kind} has no profile: `mosel profile {name}` measures it"))?;
+        profile.check_model(&self.spec()?)?;
+        Ok(profile)
+    }
+
+    /// Loads it, a zoo model with the standard assets; see [`zoo::load`].
+    #[cfg(feature = "torch")]
+    pub fn load(&self, device: DeviceChoice) -> Result<Box<dyn Model>> {
+        match self {
+            Known::Zoo(task) => zoo::load(task.name(), device),
+            Known::Own(own) => own.load(device),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "torch"))]
+mod tests {
+    use super::*;
+    use crate::torch::own_fixture;
+    use tempfile::TempDir;
+
+    fn prepared() -> (TempDir, Catalogue, PathBuf) {
+        let place = tempfile::tempdir().unwrap();
+        let source = place.path().join("source");
+        own_fixture::write(&source);
+        let catalogue = Catalogue::at(place.path().join("models"));
+        (place, catalogue, source)
+    }
+
+    fn names(catalogue: &Catalogue) -> Vec<String> {
+        catalogue.list().unwrap().into_iter().map(|(name, own)| own.map(|_| name).unwrap()).collect()
+    }
+
+    /// No model and nothing half there.
+    #[track_caller]
+    fn refused(catalogue: &Catalogue, source: &Path, expected: &str) {
+        let before = fs::read_dir(catalogue.folder()).map_or(0, Iterator::count);
+        let refusal = format!("{:#}", catalogue.add(source).unwrap_err());
+        assert!(refusal.contains(expected), "{refusal}");
+        assert_eq!(fs::read_dir(catalogue.folder()).map_or(0, Iterator::count), before);
+    }
+
+    #[test]
+    fn what_is_added_is_a_copy_and_is_found_until_it_is_removed() {
+        let (_place, catalogue, source) = prepared();
+        assert!(names(&catalogue).is_empty());
+        let own = catalogue.add(&source).unwrap();
+        fs::remove_dir_all(&source).unwrap();
+        assert_eq!((names(&catalogue), own.folder()), (vec!["things".to_owned()], &*catalogue.folder().join("things")));
+        let known = catalogue.find("things").unwrap();
+        assert_eq!(known.spec().unwrap(), *own.spec());
+        assert_eq!(known.examples(&Assets::standard(), Part::Served).unwrap().len(), 2);
+        assert!(known.load(DeviceChoice::Cpu).is_ok());
+        let missing = format!("{:#}", known.profile_on("cpu").unwrap_err());
+        assert!(missing.starts_with("things on cpu has no profile: `mosel profile things` measures it"), "{missing}");
+        assert!(known.profile_path_on("cuda").ends_with("things/profile-cuda.json"));
+        catalogue.remove("things").unwrap();
+        assert!(names(&catalogue).is_empty());
+        let gone = catalogue.find("things").unwrap_err().to_string();
+        assert!(gone.starts_with("expected one of the models emoji, ") && gone.ends_with("\"things\" came"), "{gone}");
+        assert_eq!(catalogue.remove("things").unwrap_err().to_string(), "expected an added model, \"things\" came");
+    }
+
+    #[test]
+    fn a_name_is_given_once_and_never_one_of_the_zoo() {
+        let (_place, catalogue, source) = prepared();
+        catalogue.add(&source).unwrap();
+        refused(&catalogue, &source, "a model \"things\" is there already");
+        let of_zoo = own_fixture::DOCUMENT.replace("\"things\"", "\"emoji\"");
+        fs::write(source.join("model.toml"), of_zoo).unwrap();
+        refused(&catalogue, &source, "expected a name that no model of the zoo has, \"emoji\" came");
+        assert!(matches!(catalogue.find("emoji").unwrap(), Known::Zoo(Task::Emoji)));
+        assert!(catalogue.remove("emoji").unwrap_err().to_string().contains("only added models"));
+        assert!(catalogue.find("../source").unwrap_err().to_string().ends_with("\"../source\" came"));
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_not_taken_in() {
+        let (place, catalogue, source) = prepared();
+        refused(&catalogue, place.path(), "model.toml");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("/etc/hostname", source.join("link")).unwrap();
+            refused(&catalogue, &source, "link is something else");
+            fs::remove_file(source.join("link")).unwrap();
+        }
+        fs::write(source.join("both.pt"), "broken").unwrap();
+        refused(&catalogue, &source, "both.pt: expected a TorchScript file");
+    }
+}
