@@ -25,8 +25,19 @@ pub struct Catalogue {
 pub enum Known {
     /// Of the zoo.
     Zoo(Task),
-    /// Added by a user.
+    /// Added by a user, with a `model.toml`.
     Own(Box<Own>),
+    /// A published checkpoint of one of the paper's networks, added by a user.
+    #[cfg(feature = "torch")]
+    Published(Box<Published>),
+}
+
+/// A checkpoint's folder, checked, not loaded: see [`paper`](crate::paper).
+#[cfg(feature = "torch")]
+#[derive(Clone, Debug)]
+pub struct Published {
+    folder: PathBuf,
+    spec: Spec,
 }
 
 /// Bytes of an added folder at most.
@@ -55,36 +66,38 @@ impl Catalogue {
         &self.folder
     }
 
-    /// Takes a copy of a model's folder in under the model's name, whole or not at all.
+    /// Takes a copy of a model's folder in under the model's name, whole or not at all: one with a `model.toml`, or a
+    /// published checkpoint with a `config.json`, which is called as its folder is.
     ///
     /// The folder is read and checked, and with libtorch every network is run once. Refused: a name that the zoo or another
     /// added model has, links, and more than 32 GiB or 200,000 files.
-    pub fn add(&self, folder: &Path) -> Result<Own> {
-        let own = Own::read(folder)?;
-        let name = own.spec().name.clone();
+    pub fn add(&self, folder: &Path) -> Result<Known> {
+        let added = read(folder)?;
+        let name = added.name().to_owned();
+        ensure!(is_plain(&name), "expected a name of letters, digits, - and _, {name:?} came");
         ensure!(name.parse::<Task>().is_err(), "expected a name that no model of the zoo has, {name:?} came");
         let place = self.folder.join(&name);
         ensure!(!place.exists(), "a model {name:?} is there already: remove it first, or add this one by another name");
         #[cfg(feature = "torch")]
-        own.load(DeviceChoice::Cpu)?;
+        added.load(DeviceChoice::Cpu)?;
         fs::create_dir_all(&self.folder).with_context(|| format!("making {}", self.folder.display()))?;
         let partial = self.folder.join(format!(".{name}.{}.partial", std::process::id()));
-        let added = self.copy(folder, &partial).and_then(|()| {
+        let copied = self.copy(folder, &partial).and_then(|()| {
             // what is there now is what is used from here on: the folder may have changed while it was copied
-            let copied = Own::read(&partial)?;
-            ensure!(copied.spec() == own.spec(), "{} changed while it was copied", folder.display());
+            let (before, after) = (added.spec()?, read(&partial)?.spec()?);
+            ensure!(before.weights_sha256 == after.weights_sha256, "{} changed while it was copied", folder.display());
             fs::rename(&partial, &place).with_context(|| format!("renaming to {}", place.display()))
         });
-        if added.is_err() {
+        if copied.is_err() {
             // best effort: what is left begins with a dot and is never listed
             let _ = fs::remove_dir_all(&partial);
         }
-        added.with_context(|| format!("adding {}", folder.display()))?;
-        Own::read(&place)
+        copied.with_context(|| format!("adding {}", folder.display()))?;
+        read(&place)
     }
 
     /// Every added model by its folder's name, in order; one that cannot be read any more says why.
-    pub fn list(&self) -> Result<Vec<(String, Result<Own>)>> {
+    pub fn list(&self) -> Result<Vec<(String, Result<Known>)>> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -105,7 +118,7 @@ impl Catalogue {
             return Ok(Known::Zoo(task));
         }
         match self.has(name) {
-            true => Ok(Known::Own(Box::new(self.read(name)?))),
+            true => self.read(name),
             false => bail!("expected one of the models {}, {name:?} came", self.names()?.join(", ")),
         }
     }
@@ -121,8 +134,8 @@ impl Catalogue {
     }
 
     fn has(&self, name: &str) -> bool {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        !name.is_empty() && name.bytes().all(plain) && self.folder.join(name).join(own::DOCUMENT).exists()
+        let place = self.folder.join(name);
+        is_plain(name) && (place.join(own::DOCUMENT).exists() || place.join(CHECKPOINT).exists())
     }
 
     fn names(&self) -> Result<Vec<String>> {
@@ -130,17 +143,36 @@ impl Catalogue {
         Ok(zoo.chain(self.list()?.into_iter().map(|(name, _)| name)).collect())
     }
 
-    fn read(&self, name: &str) -> Result<Own> {
-        let own = Own::read(&self.folder.join(name))?;
-        let came = &own.spec().name;
-        ensure!(came == name, "expected the model {name} in {}, {came} came", own.folder().display());
-        Ok(own)
+    fn read(&self, name: &str) -> Result<Known> {
+        let place = self.folder.join(name);
+        let known = read(&place)?;
+        let came = known.name();
+        ensure!(came == name, "expected the model {name} in {}, {came} came", place.display());
+        Ok(known)
     }
 
     fn copy(&self, from: &Path, to: &Path) -> Result<()> {
         let mut left = Left { bytes: MOST_BYTES, files: MOST_FILES };
         copy(from, to, MOST_DEPTH, &mut left)
     }
+}
+
+/// The model in a folder, by what it holds.
+fn read(folder: &Path) -> Result<Known> {
+    #[cfg(feature = "torch")]
+    if !folder.join(own::DOCUMENT).exists() && folder.join(CHECKPOINT).exists() {
+        let spec = crate::paper::spec(folder)?;
+        return Ok(Known::Published(Box::new(Published { folder: folder.into(), spec })));
+    }
+    Ok(Known::Own(Box::new(Own::read(folder)?)))
+}
+
+/// The file that says which network a published checkpoint is of.
+const CHECKPOINT: &str = "config.json";
+
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(plain)
 }
 
 /// What may still be copied.
@@ -176,6 +208,8 @@ impl Known {
         match self {
             Known::Zoo(task) => task.name(),
             Known::Own(own) => &own.spec().name,
+            #[cfg(feature = "torch")]
+            Known::Published(published) => &published.spec.name,
         }
     }
 
@@ -184,6 +218,8 @@ impl Known {
         match self {
             Known::Zoo(task) => task.spec(),
             Known::Own(own) => Ok(own.spec().clone()),
+            #[cfg(feature = "torch")]
+            Known::Published(published) => Ok(published.spec.clone()),
         }
     }
 
@@ -192,6 +228,18 @@ impl Known {
         match self {
             Known::Zoo(task) => task.examples(assets, part),
             Known::Own(own) => own.examples(part),
+            #[cfg(feature = "torch")]
+            Known::Published(published) => own::examples(&published.folder, &published.spec, part),
+        }
+    }
+
+    /// Numbers in its weight files, pretrained towers included. TorchScript files are not counted.
+    pub fn parameters(&self, assets: &Assets) -> Result<u64> {
+        match self {
+            Known::Zoo(task) => task.parameters(assets),
+            Known::Own(own) => bail!("{}: the parameters of TorchScript files are not counted", own.spec().name),
+            #[cfg(feature = "torch")]
+            Known::Published(published) => crate::paper::parameters(&published.folder),
         }
     }
 
@@ -200,6 +248,8 @@ impl Known {
         match self {
             Known::Zoo(task) => task.cut(),
             Known::Own(own) => own.cut(),
+            #[cfg(feature = "torch")]
+            Known::Published(_) => own::cut(),
         }
     }
 
@@ -208,6 +258,8 @@ impl Known {
         let folder = match self {
             Known::Zoo(task) => zoo::folder().join(task.name()),
             Known::Own(own) => own.folder().to_owned(),
+            #[cfg(feature = "torch")]
+            Known::Published(published) => published.folder.clone(),
         };
         folder.join(if kind == "cpu" { "profile.json".into() } else { format!("profile-{kind}.json") })
     }
@@ -228,6 +280,7 @@ impl Known {
         match self {
             Known::Zoo(task) => zoo::load(task.name(), device),
             Known::Own(own) => own.load(device),
+            Known::Published(published) => crate::paper::open(&published.folder, device),
         }
     }
 }
@@ -263,7 +316,7 @@ mod tests {
     fn what_is_added_is_a_copy_and_is_found_until_it_is_removed() {
         let (_place, catalogue, source) = prepared();
         assert!(names(&catalogue).is_empty());
-        let own = catalogue.add(&source).unwrap();
+        let Known::Own(own) = catalogue.add(&source).unwrap() else { panic!("it has a model.toml") };
         fs::remove_dir_all(&source).unwrap();
         assert_eq!((names(&catalogue), own.folder()), (vec!["things".to_owned()], &*catalogue.folder().join("things")));
         let known = catalogue.find("things").unwrap();

@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, and names for what is in them.
 
+use std::collections::BTreeMap;
 use std::fs;
-#[cfg(feature = "prepare")]
 use std::io::Read;
 use std::path::Path;
 
@@ -19,6 +19,29 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     };
     write().with_context(|| format!("writing {}", path.display()))
 }
+
+/// Floating-point numbers in a safetensors file; only its head is read.
+pub(crate) fn parameters(path: &Path) -> Result<u64> {
+    let read = || -> Result<u64> {
+        let mut file = fs::File::open(path)?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length)?;
+        let length = usize::try_from(u64::from_le_bytes(length)).ok().filter(|length| *length <= MOST_HEAD_BYTES);
+        let length = length.context("expected a head of at most 100 MB")?;
+        let mut head = vec![0; length];
+        file.read_exact(&mut head)?;
+        let head: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&head)?;
+        let numbers = |tensor: &serde_json::Value| -> Option<u64> {
+            tensor["dtype"].as_str().filter(|kind| kind.contains('F'))?;
+            tensor["shape"].as_array()?.iter().map(serde_json::Value::as_u64).product()
+        };
+        Ok(head.values().filter_map(numbers).sum())
+    };
+    read().with_context(|| format!("counting the parameters of {}", path.display()))
+}
+
+/// As safetensors itself bounds it.
+const MOST_HEAD_BYTES: usize = 100_000_000;
 
 /// SHA-256 of a file of any size.
 #[cfg(feature = "prepare")]

@@ -117,6 +117,21 @@ impl Task {
         model.with_context(|| format!("loading model {self}"))
     }
 
+    /// Numbers in its weight file and in those of its pretrained towers.
+    pub fn parameters(self, assets: &Assets) -> Result<u64> {
+        let towers: &[&str] = match self {
+            Task::Emoji => &["towers/mobilenet_v2.safetensors", "towers/minilm.safetensors"],
+            Task::Watch => &[],
+        };
+        let of_towers = towers.iter().map(|tower| files::parameters(&assets.path(tower)?));
+        of_towers.chain([files::parameters(&self.weights_path())]).sum()
+    }
+
+    /// Names of its modalities, whether its weights are there or not.
+    pub fn modality_names(self) -> Vec<String> {
+        self.spec_with("").modality_names().into_iter().map(String::from).collect()
+    }
+
     /// As clients write it.
     pub fn name(self) -> &'static str {
         match self {

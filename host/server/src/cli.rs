@@ -33,7 +33,7 @@ enum Command {
     /// Train models of the zoo.
     #[cfg(feature = "torch")]
     Train(crate::train::TrainArgs),
-    /// Measure models of the zoo on this machine.
+    /// Measure models on this machine.
     #[cfg(feature = "torch")]
     Profile(crate::profile::ProfileArgs),
     /// Measure the server.
@@ -46,8 +46,9 @@ enum Command {
     Explain(client::explain::ExplainArgs),
     /// Write, check, measure, push and use scheduling policies.
     Policy(client::policy::PolicyArgs),
-    /// List the models of the zoo.
-    Models,
+    /// List the models of this machine, add and remove one's own.
+    #[cfg(feature = "torch")]
+    Models(crate::models::ModelsArgs),
 }
 
 /// Flags of `mosel serve`. Every value can also be set in the file and by MOSEL_SECTION__KEY.
@@ -59,7 +60,7 @@ struct Serve {
     /// Address and port; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// A model of the zoo; may be given more than once. Without any model: emoji.
+    /// A model of the zoo, or one that was added; may be given more than once. Without any model: emoji.
     #[arg(long, value_name = "NAME")]
     model: Vec<String>,
     /// A profile to use instead of the one shipped with a model; may be given more than once.
@@ -114,10 +115,8 @@ impl Cli {
             Command::Replay(replay) => client::replay::run(&replay),
             Command::Explain(explain) => client::explain::run(&explain),
             Command::Policy(policy) => client::policy::run(policy),
-            Command::Models => {
-                mosel_models::zoo::ALL.iter().for_each(|task| println!("{task}"));
-                Ok(())
-            }
+            #[cfg(feature = "torch")]
+            Command::Models(models) => crate::models::run(&models),
         }
     }
 }

@@ -62,10 +62,8 @@ fn auto(config: &Config) -> DeviceChoice {
     if !mosel_models::gpu_is_there() {
         return DeviceChoice::Cpu;
     }
-    let measured = |name: &String| {
-        let task = name.parse::<mosel_models::zoo::Task>();
-        task.is_ok_and(|task| task.profile_path_on("cuda").exists())
-    };
+    let catalogue = mosel_models::catalogue::Catalogue::standard();
+    let measured = |name: &String| catalogue.find(name).is_ok_and(|known| known.profile_path_on("cuda").exists());
     if config.models.zoo.iter().all(measured) {
         return DeviceChoice::Cuda(0);
     }

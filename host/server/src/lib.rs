@@ -23,6 +23,8 @@ pub mod jobs;
 pub mod known;
 pub mod loader;
 pub mod metrics;
+#[cfg(feature = "torch")]
+pub mod models;
 pub mod planner;
 pub mod policies;
 #[cfg(feature = "torch")]

@@ -1,4 +1,4 @@
-//! `mosel profile`: measures a model on this machine and writes what was found.
+//! `mosel profile`: measures models on this machine and writes what was found.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,17 +8,18 @@ use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use mosel_core::Precision;
 use mosel_models::assets::Assets;
+use mosel_models::catalogue::{Catalogue, Known};
 use mosel_models::profiler::{self, Settings};
-use mosel_models::zoo::{self, Task};
+use mosel_models::zoo;
 use mosel_models::{DeviceChoice, Part, ProfileFile};
 
 use crate::figure;
 
-/// Measures every selection of a model's modalities at every batch size, on held-out inputs.
+/// Measures every selection of a model's modalities in every precision at every batch size, on held-out inputs.
 #[derive(Debug, clap::Args)]
 pub struct ProfileArgs {
-    /// Which; without any, all of the zoo
-    models: Vec<Task>,
+    /// Which, of the zoo or added; without any, all of the zoo
+    models: Vec<String>,
     /// Write the profile here instead of into the zoo (one model only)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -41,7 +42,11 @@ pub struct ProfileArgs {
 
 /// `mosel profile`.
 pub fn run(args: &ProfileArgs) -> Result<()> {
-    let models = if args.models.is_empty() { zoo::ALL.to_vec() } else { args.models.clone() };
+    let catalogue = Catalogue::standard();
+    let models: Vec<Known> = match args.models.as_slice() {
+        [] => zoo::ALL.iter().map(|&task| Known::Zoo(task)).collect(),
+        named => named.iter().map(|name| catalogue.find(name)).collect::<Result<_>>()?,
+    };
     let one = models.len() == 1;
     ensure!(
         one || args.out.is_none() && args.plot.is_none(),
@@ -50,24 +55,29 @@ pub fn run(args: &ProfileArgs) -> Result<()> {
     );
     ensure!((0.01..=600.0).contains(&args.seconds), "--seconds is {}, expected 0.01 to 600", args.seconds);
     ensure!(args.batch_sizes.iter().all(|size| (1..=1024).contains(size)), "batch sizes are 1 to 1024");
-    models.into_iter().try_for_each(|task| profile(task, args).with_context(|| format!("profiling {task}")))
+    models.iter().try_for_each(|model| profile(model, args).with_context(|| format!("profiling {}", model.name())))
 }
 
-fn profile(task: Task, args: &ProfileArgs) -> Result<()> {
+fn profile(model: &Known, args: &ProfileArgs) -> Result<()> {
     let settings = Settings {
         precisions: args.precision.clone(),
         batch_sizes: args.batch_sizes.clone(),
         time_per_point: Duration::from_secs_f64(args.seconds),
         ..Settings::default()
     };
-    let file = measure(task, args.device, &settings)?;
+    let file = measure(model, args.device, &settings)?;
     // a profile of one GPU serves all of its kind
     let kind = file.device.name.split(':').next().unwrap_or_default().to_owned();
-    let path = args.out.clone().unwrap_or_else(|| task.profile_path_on(&kind));
+    let path = args.out.clone().unwrap_or_else(|| model.profile_path_on(&kind));
     file.write(&path)?;
     println!(
-        "{task} on {} ({}), {} thread(s), {}; {}",
-        file.device.name, file.device.processor, file.device.threads, file.date, file.data.cut
+        "{} on {} ({}), {} thread(s), {}; {}",
+        model.name(),
+        file.device.name,
+        file.device.processor,
+        file.device.threads,
+        file.date,
+        file.data.cut
     );
     println!("{}", table(&file));
     println!("memory: {}", file.memory.method);
@@ -79,14 +89,13 @@ fn profile(task: Task, args: &ProfileArgs) -> Result<()> {
     Ok(())
 }
 
-/// Measures a model of the zoo, with a progress bar.
-pub fn measure(task: Task, device: DeviceChoice, settings: &Settings) -> Result<ProfileFile> {
-    let assets = Assets::standard();
-    let examples = task.examples(&assets, Part::Profile)?;
-    let mut model = task.load(&assets, &task.weights_path(), device)?;
+/// Measures a model, with a progress bar.
+pub fn measure(known: &Known, device: DeviceChoice, settings: &Settings) -> Result<ProfileFile> {
+    let examples = known.examples(&Assets::standard(), Part::Profile)?;
+    let mut model = known.load(device)?;
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed} {msg}")?);
-    let measured = profiler::profile(model.as_mut(), &examples, &task.cut(), settings, &mut |progress| {
+    let measured = profiler::profile(model.as_mut(), &examples, &known.cut(), settings, &mut |progress| {
         bar.set_length(progress.total as u64);
         bar.set_position(progress.done as u64);
         bar.set_message(progress.next);

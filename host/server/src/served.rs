@@ -1,6 +1,8 @@
 //! The models a server serves: what each expects, what was measured about it, how a device thread builds it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "torch")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use anyhow::{Context, ensure};
 use mosel_core::{
     Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile, StrategyMatrix, TableId,
 };
+#[cfg(feature = "torch")]
+use mosel_models::catalogue::Catalogue;
 use mosel_models::zoo::Task;
 use mosel_models::{InputKind, Modality, Model, Null, ProfileFile, Spec, Timed};
 
@@ -70,7 +74,7 @@ pub fn load(models: &config::Models, kinds: &[String], max_requests: u32) -> any
 
 /// A model by its name: of the zoo, or one that was added to this machine.
 pub fn named(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<Source> {
-    from_zoo(name, models, kinds)
+    of_this_machine(name, models, kinds)
 }
 
 /// A model before it has a place and menus.
@@ -111,6 +115,7 @@ impl Source {
     }
 }
 
+#[cfg(feature = "torch")]
 /// The measurements that may be used: in the precisions that the configuration allows.
 fn allowed(profile: &Profile, precisions: &[Precision]) -> anyhow::Result<Profile> {
     let allowed = profile.only(precisions);
@@ -124,27 +129,26 @@ fn allowed(profile: &Profile, precisions: &[Precision]) -> anyhow::Result<Profil
     Ok(allowed)
 }
 
-/// A model of the zoo, with its profile for every kind of device.
+/// A model of this machine, with its profile for every kind of device.
 #[cfg(feature = "torch")]
-fn from_zoo(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<Source> {
-    let task: Task = name.parse()?;
-    let spec = task.spec()?;
+fn of_this_machine(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<Source> {
+    let known = Catalogue::standard().find(name)?;
+    let spec = known.spec()?;
     let precisions = models.precisions()?;
     let profile = |kind: &String| {
         let named = models.profiles.get(name).map(PathBuf::as_path);
-        let file = named.map_or_else(|| task.profile_on(kind), ProfileFile::read)?;
+        let file = named.map_or_else(|| known.profile_on(kind), ProfileFile::read)?;
         file.check_model(&spec)?;
         allowed(&file.to_core()?, &precisions)
     };
     let profiles = kinds.iter().map(profile).collect::<anyhow::Result<Vec<Profile>>>()?;
-    let name = name.to_owned();
-    let build = move |device| mosel_models::zoo::load(&name, device);
+    let build = move |device| known.load(device);
     Ok(Source { spec, profiles, build: Arc::new(build) })
 }
 
-/// Without libtorch there is nothing to run a model of the zoo with.
+/// Without libtorch there is nothing to run a model with.
 #[cfg(not(feature = "torch"))]
-fn from_zoo(name: &str, _: &config::Models, _: &[String]) -> anyhow::Result<Source> {
+fn of_this_machine(name: &str, _: &config::Models, _: &[String]) -> anyhow::Result<Source> {
     anyhow::bail!("this build has no libtorch, so it cannot run {name}; --timed PROFILE.json serves its times alone")
 }
 

@@ -76,7 +76,7 @@ impl Own {
 
     /// How its examples are cut.
     pub fn cut(&self) -> Cut {
-        Cut { description: examples::CUT.into(), seed: 0 }
+        cut()
     }
 
     /// Loads it and runs every network once in every precision, so that one that cannot answer is refused here.
@@ -86,6 +86,17 @@ impl Own {
     pub fn load(&self, device: DeviceChoice) -> Result<Box<dyn Model>> {
         crate::torch::load_own(self, device).with_context(|| format!("loading model {}", self.spec.name))
     }
+}
+
+/// The labelled inputs in `examples/` of a model's folder.
+#[cfg(feature = "torch")]
+pub(crate) fn examples(folder: &Path, spec: &Spec, part: Part) -> Result<Vec<Example>> {
+    examples::read(folder, spec, part)
+}
+
+/// How they are cut.
+pub(crate) fn cut() -> Cut {
+    Cut { description: examples::CUT.into(), seed: 0 }
 }
 
 /// SHA-256 of all that makes the answers: the document, the networks, the tokenizers.

@@ -58,6 +58,12 @@ impl Weights {
         Weights { tensors, path: self.path.clone(), kind, sha256: self.sha256.clone() }
     }
 
+    /// How many floating-point numbers there are.
+    pub(super) fn parameters(&self) -> Result<u64> {
+        let floating = self.tensors.values().filter(|tensor| tensor.is_floating_point());
+        Ok(floating.map(|tensor| tensor.numel() as u64).sum())
+    }
+
     /// What [`Weights::get`] makes of floating-point numbers.
     pub(super) fn kind(&self) -> Kind {
         self.kind

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mosel_core::{Precision, Profile};
+use mosel_models::catalogue::Known;
 use mosel_models::zoo::Task;
 use mosel_models::{DeviceChoice, Part, assets::Assets, profiler, zoo};
 use tempfile::TempPath;
@@ -30,7 +31,7 @@ impl Fitting {
     pub(crate) fn find(task: Task, assets: &Assets, say: impl FnOnce(&str)) -> Result<Fitting> {
         let shipped = task.profile()?.only(Precision::Fp32).context("a profile has the full precision")?;
         let examples = task.examples(assets, Part::Profile)?;
-        let mut model = zoo::load(task.name(), DeviceChoice::Auto)?;
+        let mut model = zoo::load(task.name(), DeviceChoice::Cpu)?;
         let fit = profiler::fits_here(model.as_mut(), &shipped, &examples)?;
         let ratio = fit.ratio();
         if fit.is_within(PROFILE_FITS) {
@@ -45,7 +46,7 @@ impl Fitting {
 
     fn measure(task: Task) -> Result<Fitting> {
         let settings = profiler::Settings { time_per_point: Duration::from_millis(500), ..Default::default() };
-        let measured = crate::profile::measure(task, DeviceChoice::Auto, &settings)?;
+        let measured = crate::profile::measure(&Known::Zoo(task), DeviceChoice::Cpu, &settings)?;
         let made_here = tempfile::Builder::new().prefix("mosel-profile-").suffix(".json").tempfile();
         let made_here = made_here.context("making a file for the profile")?.into_temp_path();
         measured.write(&made_here)?;

@@ -43,7 +43,7 @@ use super::fit::{seeded, weights_of};
 use super::layers::Source;
 use super::precise::Precise;
 use super::weights::Weights;
-use crate::{DeviceChoice, DeviceFacts, Modality, Model, Spec};
+use crate::{DeviceChoice, DeviceFacts, Modality, Model, Spec, files};
 
 /// Reads a checkpoint as it is published: a folder with config.json and a file of weights, safetensors or PyTorch's.
 ///
@@ -54,6 +54,25 @@ pub fn open(folder: &Path, device: DeviceChoice) -> Result<Box<dyn Model>> {
     let context = || format!("loading the checkpoint in {}", folder.display());
     let checkpoint = Checkpoint::published(folder).with_context(context)?;
     checkpoint.load(device, |device| Weights::read(&weights_path(folder)?, device)).with_context(context)
+}
+
+/// What the checkpoint in this folder expects and answers; its weights are hashed, not loaded.
+pub fn spec(folder: &Path) -> Result<Spec> {
+    let context = || format!("reading the checkpoint in {}", folder.display());
+    let checkpoint = Checkpoint::published(folder).with_context(context)?;
+    let hash = weights_path(folder).and_then(|path| files::sha256(&path)).with_context(context)?;
+    let modalities = checkpoint.modalities().with_context(context)?;
+    let Checkpoint { name, labels, .. } = checkpoint;
+    Ok(Spec { name, modalities, labels, weights_sha256: files::hex(&hash) })
+}
+
+/// Numbers in the checkpoint's weights.
+pub(crate) fn parameters(folder: &Path) -> Result<u64> {
+    let path = weights_path(folder)?;
+    if path.extension().is_some_and(|end| end == "safetensors") {
+        return files::parameters(&path);
+    }
+    Weights::read(&path, Device::Cpu)?.parameters()
 }
 
 /// A network of the published size whose weights are drawn at random: as fast and as large as a trained one, and as
@@ -111,6 +130,17 @@ impl Checkpoint {
         Ok(Checkpoint { name: format!("{name}-random-{seed}"), labels, sizes })
     }
 
+    fn modalities(&self) -> Result<Vec<Modality>> {
+        let cpu = Device::Cpu;
+        Ok(match &self.sizes {
+            Sizes::Tvlt(config, preprocessor) => TvltInputs::new(config, preprocessor, cpu)?.modalities(),
+            Sizes::Vilt(config, preprocessor, folder) => {
+                ViltInputs::new(config, preprocessor, words(config, folder.as_deref())?, cpu)?.modalities()
+            }
+            Sizes::Tbn(config) => TbnInputs::new(config, cpu)?.modalities(),
+        })
+    }
+
     /// Random weights for it, by the names that it would look for in a file.
     fn draw(&self, seed: u64, device: Device) -> Result<Weights> {
         let store = VarStore::new(device);
@@ -139,11 +169,7 @@ impl Checkpoint {
                 self.model(facts, modalities, inputs, weights(device)?, network)
             }
             Sizes::Vilt(config, preprocessor, folder) => {
-                let (most, vocabulary) = (config.max_position_embeddings as usize, config.vocab_size);
-                let words = match folder {
-                    Some(folder) => Words::read(folder, most, vocabulary)?,
-                    None => Words::of_characters(most, vocabulary)?,
-                };
+                let words = words(config, folder.as_deref())?;
                 let inputs = ViltInputs::new(config, preprocessor, words, device)?;
                 let (modalities, config) = (inputs.modalities(), config.clone());
                 let network =
@@ -174,6 +200,15 @@ impl Checkpoint {
         let networks = Precise::new(move |kind| network(&weights, kind))?;
         let spec = Spec { name: self.name.clone(), modalities, labels: self.labels.clone(), weights_sha256: sha256 };
         Ok(Box::new(PaperModel { spec, facts, inputs, networks }))
+    }
+}
+
+/// The tokenizer of a folder, or one whose words mean nothing.
+fn words(config: &ViltConfig, folder: Option<&Path>) -> Result<Words> {
+    let (most, vocabulary) = (config.max_position_embeddings as usize, config.vocab_size);
+    match folder {
+        Some(folder) => Words::read(folder, most, vocabulary),
+        None => Words::of_characters(most, vocabulary),
     }
 }
 
@@ -247,6 +282,7 @@ mod tests {
             let mut model = open(&fixture(name), DeviceChoice::Cpu).unwrap();
             let spec = model.spec().clone();
             assert_eq!((spec.name.as_str(), spec.modality_names()), (name, modalities));
+            assert_eq!(super::spec(&fixture(name)).unwrap(), spec);
             assert_eq!((spec.labels.len(), spec.labels[6].as_str(), spec.weights_sha256.len()), (7, "label 6", 64));
             let requests = [request(&spec, 0), request(&spec, 1)];
             for selection in ModalitySet::selections(spec.modalities.len()) {
