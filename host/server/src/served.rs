@@ -159,10 +159,11 @@ fn timed(path: &Path, factor: f64) -> anyhow::Result<Source> {
     Ok(Source::timed(spec, file.to_core()?, factor))
 }
 
-/// A profile does not say what its inputs look like: `image` is a picture, everything else text.
+/// A profile does not say what its inputs look like: `image` is a picture, `audio` a second of sound, all else text.
 fn guessed_spec(file: &ProfileFile) -> Spec {
     let modality = |name: &String| match name.as_str() {
         "image" => Modality::new(name, InputKind::Picture { max_side: 4096, raw: Vec::new() }),
+        "audio" => Modality::new(name, InputKind::Sound { hertz: 16_000, samples: 16_000 }),
         _ => Modality::new(name, InputKind::Text { max_bytes: 1 << 16 }),
     };
     Spec {

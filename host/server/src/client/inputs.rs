@@ -31,7 +31,8 @@ struct Encoded {
 enum Form {
     /// Takes the least time to put together and to read.
     Json,
-    /// For numbers: to read them from JSON would take a server longer than to answer them.
+    /// For numbers, which a server would read from JSON longer than it answers them, and for videos and sounds, which base64
+    /// makes a third larger.
     Multipart,
 }
 
@@ -41,6 +42,10 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0
 const WAV: &[u8] = b"RIFF\x04\0\0\0WAVE";
 /// The most numbers that are made up for one modality.
 const MOST_SAMPLES: usize = 1 << 20;
+/// The most frames that are made up for one video.
+const MOST_FRAMES: usize = 1 << 10;
+/// What numbers are declared as: only where nothing but numbers is taken does a server take them unasked.
+const FLOATS: &str = "content-type: application/x-float32\r\n";
 /// What parts are kept apart by: no input contains it but by a coincidence of 1 in 2^128.
 const MULTIPART: &str = "multipart/form-data; boundary=9c1f4e0b7a2d48d5b6e3f0a1c2d4e587";
 const SEPARATOR: &str = "--9c1f4e0b7a2d48d5b6e3f0a1c2d4e587";
@@ -110,13 +115,14 @@ fn json_job(fields: &str, requests: &[&[u8]]) -> Bytes {
 }
 
 fn multipart_job(fields: &str, requests: &[&[u8]]) -> Bytes {
-    let job = part("job", fields.as_bytes());
+    let job = part("job", "", fields.as_bytes());
     let requests = requests.concat();
     [&job, &requests, SEPARATOR.as_bytes(), b"--\r\n"].concat().into()
 }
 
-fn part(name: &str, content: &[u8]) -> Vec<u8> {
-    let head = format!("{SEPARATOR}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n");
+/// `form` is a header line of its own, or nothing.
+fn part(name: &str, form: &str, content: &[u8]) -> Vec<u8> {
+    let head = format!("{SEPARATOR}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n{form}\r\n");
     [head.as_bytes(), content, b"\r\n"].concat()
 }
 
@@ -124,9 +130,12 @@ impl Form {
     /// What suits these modalities.
     fn of(modalities: &[Modality]) -> Form {
         let plain = |name: &str| name != "job" && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let numbers = modalities.iter().any(|modality| matches!(modality.kind, InputKind::Samples { .. }));
+        let large = |kind: &InputKind| {
+            matches!(kind, InputKind::Samples { .. } | InputKind::Video { .. } | InputKind::Sound { .. })
+        };
+        let large = modalities.iter().any(|modality| large(&modality.kind));
         let plain = modalities.iter().all(|modality| plain(&modality.name));
-        if numbers && plain { Form::Multipart } else { Form::Json }
+        if large && plain { Form::Multipart } else { Form::Json }
     }
 
     /// One request.
@@ -136,7 +145,7 @@ impl Form {
                 let field = |(name, input): (&str, &Input)| format!("{}:{}", Value::from(name), json_value(input));
                 format!("{{{}}}", inputs.map(field).collect::<Vec<_>>().join(",")).into_bytes()
             }
-            Form::Multipart => inputs.flat_map(|(name, input)| part(name, &raw(input))).collect(),
+            Form::Multipart => inputs.flat_map(|(name, input)| parts(name, input)).collect(),
         }
     }
 }
@@ -155,11 +164,15 @@ fn encoded(file: &Bytes) -> Value {
     json!({ "base64": STANDARD.encode(file) })
 }
 
-fn raw(input: &Input) -> Bytes {
+/// One part, or of a video one for every frame.
+fn parts(name: &str, input: &Input) -> Vec<u8> {
     match input {
-        Input::Picture(bytes) | Input::Sound(bytes) | Input::Text(bytes) => bytes.clone(),
-        Input::Frames(files) => files.concat().into(),
-        Input::Samples(samples) => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
+        Input::Picture(bytes) | Input::Sound(bytes) | Input::Text(bytes) => part(name, "", bytes),
+        Input::Frames(files) => files.iter().flat_map(|file| part(name, "", file)).collect(),
+        Input::Samples(samples) => {
+            let numbers: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+            part(name, FLOATS, &numbers)
+        }
     }
 }
 
@@ -167,7 +180,10 @@ fn raw(input: &Input) -> Bytes {
 fn least(kind: &InputKind) -> Result<Input> {
     match kind {
         InputKind::Picture { .. } => Ok(Input::Picture(Bytes::from_static(PNG))),
-        InputKind::Video { frames, .. } => Ok(Input::Frames(vec![Bytes::from_static(PNG); *frames].into())),
+        InputKind::Video { frames, .. } => {
+            ensure!((1..=MOST_FRAMES).contains(frames), "expected 1 to {MOST_FRAMES} frames, {frames} are wanted");
+            Ok(Input::Frames(vec![Bytes::from_static(PNG); *frames].into()))
+        }
         InputKind::Sound { .. } => Ok(Input::Sound(Bytes::from_static(WAV))),
         InputKind::Text { .. } => Ok(Input::Text("x".into())),
         InputKind::Samples { shape } => {
@@ -192,6 +208,8 @@ mod tests {
             ("picture", InputKind::Picture { max_side: 1, raw: vec![] }),
             ("words", InputKind::Text { max_bytes: 1 }),
             ("motion", InputKind::Samples { shape: vec![4, 3] }),
+            ("clip", InputKind::Video { frames: 2, max_side: 1, raw: vec![] }),
+            ("voice", InputKind::Sound { hertz: 8000, samples: 8000 }),
         ];
         kinds.map(|(name, kind)| Modality::new(name, kind)).into()
     }
@@ -220,13 +238,24 @@ mod tests {
 
     #[test]
     fn numbers_go_as_they_are_each_in_a_part_of_its_modality() {
-        let pool = Pool::smallest(&modalities()[2..]).unwrap();
+        let pool = Pool::smallest(&modalities()[2..3]).unwrap();
         let job = pool.job(json!({ "model": "toy" }).as_object().unwrap(), &[0, 0]);
         let text = String::from_utf8(job.body.to_vec()).unwrap();
-        let head = |name: &str| format!("{SEPARATOR}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n");
-        let motion = format!("{}{}\r\n", head("motion"), "\0".repeat(4 * 12));
-        assert_eq!(text, format!("{}{{\"model\":\"toy\"}}\r\n{motion}{motion}{SEPARATOR}--\r\n", head("job")));
+        let head = |name: &str| format!("{SEPARATOR}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n");
+        let motion = format!("{}{FLOATS}\r\n{}\r\n", head("motion"), "\0".repeat(4 * 12));
+        assert_eq!(text, format!("{}\r\n{{\"model\":\"toy\"}}\r\n{motion}{motion}{SEPARATOR}--\r\n", head("job")));
         assert!(job.content_type.ends_with(&SEPARATOR[2..]));
+    }
+
+    #[test]
+    fn a_video_goes_frame_by_frame_and_a_sound_whole() {
+        let pool = Pool::smallest(&modalities()[3..]).unwrap();
+        let job = pool.job(json!({ "model": "toy" }).as_object().unwrap(), &[0]);
+        let names = |name: &str| String::from_utf8_lossy(&job.body).matches(&format!("name=\"{name}\"")).count();
+        assert_eq!([names("job"), names("clip"), names("voice")], [1, 2, 1]);
+        assert!(least(&InputKind::Video { frames: usize::MAX, max_side: 1, raw: vec![] }).is_err());
+        let json = json_value(&least(&modalities()[3].kind).unwrap());
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), json!([encoded(&PNG.into()), encoded(&PNG.into())]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From what a client wrote to a job and its inputs: ranges, names, shapes. Nothing is decoded but base64.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,26 +155,52 @@ fn one_request<'n>(spec: &Spec, index: usize, named: Vec<(Cow<'n, str>, Input)>)
 
 /// What the modality's kind makes of the JSON; a wrong kind is left to the model's own check.
 fn input(spec: &Spec, index: usize, name: &str, raw: RawInput) -> Result<Input, Fault> {
-    let kind = spec.modalities.iter().find(|modality| modality.name == name).map(|modality| &modality.kind);
+    let kind = kind_of(spec, name);
     match raw {
         RawInput::Text(text) => Ok(Input::Text(text.into_owned().into())),
         RawInput::Base64(text) => {
-            let bytes = STANDARD.decode(&*text).map_err(|error| {
-                let message = format!("requests[{index}].{name}: expected base64: {error}");
-                Fault::bad_request("bad_base64", message)
-            })?;
-            match kind {
-                Some(InputKind::Text { .. }) => Ok(Input::Text(bytes.into())),
-                Some(InputKind::Sound { .. }) => Ok(Input::Sound(bytes.into())),
-                _ => Ok(Input::Picture(bytes.into())),
-            }
+            let bytes = decoded(&text, format_args!("requests[{index}].{name}"))?;
+            Ok(file(kind, bytes))
+        }
+        RawInput::Files(texts) => {
+            let frame = |(frame, text): (usize, &Cow<'_, str>)| {
+                decoded(text, format_args!("requests[{index}].{name}[{frame}]"))
+            };
+            Ok(Input::Frames(texts.iter().enumerate().map(frame).collect::<Result<_, Fault>>()?))
         }
         RawInput::Numbers { shape, values } => {
-            if let Some(InputKind::Samples { shape: expected }) = kind {
-                check_shape(index, name, expected, &shape)?;
+            if let Some(expected) = kind.and_then(numbers_of) {
+                check_shape(index, name, &expected, &shape)?;
             }
             Ok(Input::Samples(values.into()))
         }
+    }
+}
+
+fn decoded(text: &str, place: fmt::Arguments<'_>) -> Result<Bytes, Fault> {
+    let bytes = STANDARD.decode(text);
+    bytes
+        .map(Bytes::from)
+        .map_err(|error| Fault::bad_request("bad_base64", format!("{place}: expected base64: {error}")))
+}
+
+/// What one file is for this kind; a wrong one is left to the model's own check.
+fn file(kind: Option<&InputKind>, bytes: Bytes) -> Input {
+    match kind {
+        Some(InputKind::Text { .. }) => Input::Text(bytes),
+        Some(InputKind::Sound { .. }) => Input::Sound(bytes),
+        Some(InputKind::Video { .. }) => Input::Frames(vec![bytes].into()),
+        _ => Input::Picture(bytes),
+    }
+}
+
+/// The shape of the numbers that this kind takes, if it takes any.
+fn numbers_of(kind: &InputKind) -> Option<Vec<usize>> {
+    match kind {
+        InputKind::Samples { shape } => Some(shape.clone()),
+        InputKind::Sound { samples, .. } => Some(vec![*samples]),
+        InputKind::Picture { raw, .. } | InputKind::Video { raw, .. } if !raw.is_empty() => Some(raw.clone()),
+        _ => None,
     }
 }
 
@@ -187,25 +214,52 @@ fn check_shape(index: usize, name: &str, expected: &[usize], came: &[usize]) -> 
     Err(Fault::unprocessable("input_shape", message).with(details))
 }
 
-/// The part `job` is the JSON without requests; the n-th part of a modality's name is of the n-th request.
+/// The parts of one name, in their order.
+#[derive(Debug)]
+struct Column {
+    name: String,
+    parts: Vec<Part>,
+}
+
+/// What one part holds.
+#[derive(Debug)]
+struct Part {
+    form: PartForm,
+    content: Bytes,
+}
+
+/// How a part is written, by its `Content-Type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PartForm {
+    /// `application/json`
+    Json,
+    /// `application/x-float32`: little-endian 32-bit floats.
+    Floats,
+    /// All else: a file, or text.
+    File,
+}
+
+/// The part `job` is the JSON without requests; the n-th part of a modality's name is of the n-th request. Of a video, as
+/// many parts as it has frames make one request.
 async fn from_multipart(
     content_type: HeaderValue,
     body: Bytes,
     models: &Models,
     limits: &config::Queue,
 ) -> Result<Intake, Fault> {
-    let mut parts = multipart(content_type, body).await?;
+    let mut fields = multipart(content_type, body).await?;
     let mut job = None;
-    let mut columns: Vec<(String, Vec<(bool, Bytes)>)> = Vec::new();
-    while let Some(part) = parts.next_field().await.map_err(|error| bad_multipart(&error.body_text()))? {
-        let name = part.name().ok_or_else(|| bad_multipart("a part without a name"))?.to_owned();
-        let is_json = part.content_type().is_some_and(|kind| kind.starts_with("application/json"));
-        let content = part.bytes().await.map_err(|error| bad_multipart(&error.body_text()))?;
-        match columns.iter_mut().find(|(column, _)| *column == name) {
-            _ if name == "job" && job.is_none() => job = Some(content),
+    let mut columns: Vec<Column> = Vec::new();
+    while let Some(field) = fields.next_field().await.map_err(|error| bad_multipart(&error.body_text()))? {
+        let name = field.name().ok_or_else(|| bad_multipart("a part without a name"))?.to_owned();
+        let form = PartForm::of(field.content_type());
+        let content = field.bytes().await.map_err(|error| bad_multipart(&error.body_text()))?;
+        let part = Part { form, content };
+        match columns.iter_mut().find(|column| column.name == name) {
+            _ if name == "job" && job.is_none() => job = Some(part.content),
             _ if name == "job" => return Err(bad_multipart("a second part named job")),
-            Some((_, column)) => column.push((is_json, content)),
-            None => columns.push((name, vec![(is_json, content)])),
+            Some(column) => column.parts.push(part),
+            None => columns.push(Column { name, parts: vec![part] }),
         }
     }
     let job = job.ok_or_else(|| bad_multipart("no part named job"))?;
@@ -215,9 +269,40 @@ async fn from_multipart(
         return Err(Fault::bad_request("unknown_field", message));
     }
     let model = find(models, &submission.model)?;
-    let count = columns.iter().map(|(_, column)| column.len()).max().unwrap_or(0);
+    let columns: Vec<(&str, Vec<&[Part]>)> =
+        columns.iter().map(|column| (column.name.as_str(), column.requests(&model.spec))).collect();
+    let count = columns.iter().map(|(_, requests)| requests.len()).max().unwrap_or(0);
     let asked = asked(&submission, model, count, limits)?;
     Ok(Intake { asked, requests: from_columns(&model.spec, count, &columns)? })
+}
+
+impl PartForm {
+    fn of(content_type: Option<&str>) -> PartForm {
+        let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        match essence.to_ascii_lowercase().as_str() {
+            "application/json" => PartForm::Json,
+            "application/x-float32" => PartForm::Floats,
+            _ => PartForm::File,
+        }
+    }
+}
+
+impl Column {
+    /// The parts of each request: one, or of a video as many files as it has frames. The last may have too few.
+    fn requests(&self, spec: &Spec) -> Vec<&[Part]> {
+        let frames = match kind_of(spec, &self.name) {
+            Some(InputKind::Video { frames, .. }) => (*frames).max(1),
+            _ => 1,
+        };
+        let (mut requests, mut rest) = (Vec::new(), &self.parts[..]);
+        while !rest.is_empty() {
+            let files = rest.iter().take(frames).take_while(|part| part.form == PartForm::File).count();
+            let (request, others) = rest.split_at(files.max(1));
+            requests.push(request);
+            rest = others;
+        }
+        requests
+    }
 }
 
 async fn multipart(content_type: HeaderValue, body: Bytes) -> Result<Multipart, Fault> {
@@ -228,12 +313,12 @@ async fn multipart(content_type: HeaderValue, body: Bytes) -> Result<Multipart, 
     Multipart::from_request(request, &()).await.map_err(|error| bad_multipart(&error.body_text()))
 }
 
-fn from_columns(spec: &Spec, count: usize, columns: &[(String, Vec<(bool, Bytes)>)]) -> Result<Arc<[Request]>, Fault> {
+fn from_columns(spec: &Spec, count: usize, columns: &[(&str, Vec<&[Part]>)]) -> Result<Arc<[Request]>, Fault> {
     let request = |index: usize| {
         let mut named = Vec::with_capacity(columns.len());
-        for (name, column) in columns {
-            if let Some((is_json, content)) = column.get(index) {
-                named.push((Cow::Borrowed(name.as_str()), part_input(spec, index, name, *is_json, content)?));
+        for (name, requests) in columns {
+            if let Some(parts) = requests.get(index) {
+                named.push((Cow::Borrowed(*name), parts_input(spec, index, name, parts)?));
             }
         }
         one_request(spec, index, named)
@@ -241,34 +326,49 @@ fn from_columns(spec: &Spec, count: usize, columns: &[(String, Vec<(bool, Bytes)
     (0..count).map(request).collect()
 }
 
-/// Numbers come as JSON, or as little-endian 32-bit floats; all else as it is.
-fn part_input(spec: &Spec, index: usize, name: &str, is_json: bool, content: &Bytes) -> Result<Input, Fault> {
-    let kind = spec.modalities.iter().find(|modality| modality.name == name).map(|modality| &modality.kind);
-    match kind {
-        Some(InputKind::Samples { .. }) if is_json => {
+/// Numbers come as JSON, or as little-endian 32-bit floats; all else as it is. `parts` is not empty.
+fn parts_input(spec: &Spec, index: usize, name: &str, parts: &[Part]) -> Result<Input, Fault> {
+    let kind = kind_of(spec, name);
+    let Part { form, content } = &parts[0];
+    match (kind, form) {
+        (Some(InputKind::Text { .. }), _) => Ok(Input::Text(content.clone())),
+        (Some(_), PartForm::Json) => {
             let raw = submission::numbers(submission::utf8(content)?).map_err(|error| {
                 let message = format!("requests[{index}].{name}: expected nested arrays of numbers: {error}");
                 Fault::bad_request("wrong_type", message)
             })?;
             input(spec, index, name, raw)
         }
-        Some(InputKind::Samples { .. }) => {
-            let (numbers, rest) = content.as_chunks::<4>();
-            if !rest.is_empty() {
-                let came = content.len();
+        (Some(_), PartForm::Floats) | (Some(InputKind::Samples { .. }), PartForm::File) => {
+            floats(content).map_err(|came| {
                 let message = format!(
                     "requests[{index}].{name}: expected little-endian 32-bit floats (or JSON, declared as such), {came} bytes came"
                 );
-                return Err(Fault::bad_request("wrong_type", message));
-            }
-            Ok(Input::Samples(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect()))
+                Fault::bad_request("wrong_type", message)
+            })
         }
-        Some(InputKind::Text { .. }) => Ok(Input::Text(content.clone())),
-        Some(InputKind::Sound { .. }) => Ok(Input::Sound(content.clone())),
-        _ => Ok(Input::Picture(content.clone())),
+        (Some(InputKind::Video { .. }), PartForm::File) => {
+            Ok(Input::Frames(parts.iter().map(|part| part.content.clone()).collect()))
+        }
+        (kind, _) => Ok(file(kind, content.clone())),
     }
+}
+
+/// The numbers, or how many bytes came that are none.
+fn floats(content: &[u8]) -> Result<Input, usize> {
+    match content.as_chunks::<4>() {
+        (numbers, []) => Ok(Input::Samples(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())),
+        _ => Err(content.len()),
+    }
+}
+
+fn kind_of<'s>(spec: &'s Spec, name: &str) -> Option<&'s InputKind> {
+    spec.modalities.iter().find(|modality| modality.name == name).map(|modality| &modality.kind)
 }
 
 fn bad_multipart(came: &str) -> Fault {
     Fault::bad_request("bad_multipart", format!("expected multipart/form-data as documented: {came}"))
 }
+
+#[cfg(test)]
+mod tests;

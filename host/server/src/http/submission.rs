@@ -61,6 +61,8 @@ pub(crate) enum RawInput<'a> {
     Text(Cow<'a, str>),
     /// `{"base64": "…"}`, not decoded yet.
     Base64(Cow<'a, str>),
+    /// `[{"base64": "…"}, {"base64": "…"}]`, the frames of a video; not decoded yet.
+    Files(Vec<Cow<'a, str>>),
     /// `[[0.5, 1], [2, 3]]`, row by row, with its shape.
     Numbers { shape: Vec<usize>, values: Vec<f32> },
 }
@@ -207,7 +209,7 @@ impl<'de> Visitor<'de> for InputSeed {
     type Value = RawInput<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, {\"base64\": a string} or nested arrays of numbers")
+        f.write_str("a string, {\"base64\": a string}, an array of these, or nested arrays of numbers")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<RawInput<'de>, E> {
@@ -218,24 +220,111 @@ impl<'de> Visitor<'de> for InputSeed {
         Ok(RawInput::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<RawInput<'de>, A::Error> {
-        let mut content = None;
-        while let Some(Name(name)) = fields.next_key()? {
-            if name != "base64" {
-                return Err(A::Error::unknown_field(&name, &["base64"]));
-            }
-            let Name(text) = fields.next_value()?;
-            if content.replace(text).is_some() {
-                return Err(A::Error::duplicate_field("base64"));
-            }
-        }
-        content.map(RawInput::Base64).ok_or_else(|| A::Error::missing_field("base64"))
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<RawInput<'de>, A::Error> {
+        base64(fields).map(RawInput::Base64)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<RawInput<'de>, A::Error> {
-        let mut values = Vec::new();
-        let shape = Level(&mut values).visit_seq(items)?;
-        Ok(RawInput::Numbers { shape, values })
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawInput<'de>, A::Error> {
+        let (mut files, mut values) = (Vec::new(), Vec::new());
+        let mut rows = Rows::default();
+        while let Some(element) = items.next_element_seed(ElementSeed(&mut values))? {
+            match element {
+                Element::File(file) if rows.length == 0 => files.push(file),
+                Element::Row(shape) if files.is_empty() => rows.push(shape)?,
+                _ => return Err(A::Error::custom("expected files or numbers in an array, both came")),
+            }
+        }
+        if files.is_empty() {
+            return Ok(RawInput::Numbers { shape: rows.shape(), values });
+        }
+        Ok(RawInput::Files(files))
+    }
+}
+
+/// One element of an input's outermost array.
+enum Element<'a> {
+    /// A frame in base64.
+    File(Cow<'a, str>),
+    /// Numbers of this shape.
+    Row(Vec<usize>),
+}
+
+/// Reads one element; numbers go into the flat list.
+struct ElementSeed<'v>(&'v mut Vec<f32>);
+
+impl<'de> DeserializeSeed<'de> for ElementSeed<'_> {
+    type Value = Element<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Element<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ElementSeed<'_> {
+    type Value = Element<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, an array of numbers or {\"base64\": a string}")
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Element<'de>, E> {
+        Level(self.0).visit_f64(value).map(Element::Row)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Element<'de>, E> {
+        self.visit_f64(value as f64)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Element<'de>, E> {
+        self.visit_f64(value as f64)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Element<'de>, A::Error> {
+        Level(self.0).visit_seq(items).map(Element::Row)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Element<'de>, A::Error> {
+        base64(fields).map(Element::File)
+    }
+}
+
+/// Reads what is in `{"base64": "…"}`.
+fn base64<'de, A: MapAccess<'de>>(mut fields: A) -> Result<Cow<'de, str>, A::Error> {
+    let mut content = None;
+    while let Some(Name(name)) = fields.next_key()? {
+        if name != "base64" {
+            return Err(A::Error::unknown_field(&name, &["base64"]));
+        }
+        let Name(text) = fields.next_value()?;
+        if content.replace(text).is_some() {
+            return Err(A::Error::duplicate_field("base64"));
+        }
+    }
+    content.ok_or_else(|| A::Error::missing_field("base64"))
+}
+
+/// Rows of an array, which are of one shape.
+#[derive(Default)]
+struct Rows {
+    length: usize,
+    inner: Option<Vec<usize>>,
+}
+
+impl Rows {
+    fn push<E: Error>(&mut self, shape: Vec<usize>) -> Result<(), E> {
+        if self.inner.as_ref().is_some_and(|first| *first != shape) {
+            return Err(E::custom(format_args!("expected rows of one shape, row {} differs", self.length)));
+        }
+        self.inner.get_or_insert(shape);
+        self.length += 1;
+        Ok(())
+    }
+
+    /// The shape of the array.
+    fn shape(self) -> Vec<usize> {
+        let mut shape = self.inner.unwrap_or_default();
+        shape.insert(0, self.length);
+        shape
     }
 }
 
@@ -275,18 +364,11 @@ impl<'de> Visitor<'de> for Level<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<usize>, A::Error> {
-        let mut length = 0;
-        let mut inner: Option<Vec<usize>> = None;
+        let mut rows = Rows::default();
         while let Some(shape) = items.next_element_seed(Level(&mut *self.0))? {
-            if inner.as_ref().is_some_and(|first| *first != shape) {
-                return Err(A::Error::custom(format_args!("expected rows of one shape, row {length} differs")));
-            }
-            inner.get_or_insert(shape);
-            length += 1;
+            rows.push(shape)?;
         }
-        let mut shape = inner.unwrap_or_default();
-        shape.insert(0, length);
-        Ok(shape)
+        Ok(rows.shape())
     }
 }
 
@@ -316,6 +398,8 @@ mod tests {
     fn every_form_of_input_is_read() {
         assert_eq!(inputs(r#"{"a":"x\ny"}"#).unwrap()[0].1, r#"Text("x\ny")"#);
         assert_eq!(inputs(r#"{"a":{"base64":"AA=="}}"#).unwrap()[0].1, r#"Base64("AA==")"#);
+        let frames = inputs(r#"{"a":[{"base64":"AA=="},{"base64":"/w=="}]}"#).unwrap();
+        assert_eq!(frames[0].1, r#"Files(["AA==", "/w=="])"#);
         let nested = inputs(r#"{"a":[[1,-2.5],[3e1,4]]}"#).unwrap();
         assert_eq!(nested[0].1, "Numbers { shape: [2, 2], values: [1.0, -2.5, 30.0, 4.0] }");
         assert_eq!(inputs(r#"{"a":[]}"#).unwrap()[0].1, "Numbers { shape: [0], values: [] }");
@@ -328,6 +412,11 @@ mod tests {
         assert!(refusal(r#"{"a":[[1,2],[3]]}"#).contains("requests[1].a: expected rows of one shape, row 1 differs"));
         assert!(refusal(r#"{"a":[1e39]}"#).contains("requests[1].a: expected a number within 32-bit"));
         assert!(refusal(r#"{"a":{"base46":"x"}}"#).contains("requests[1].a: unknown field `base46`"));
+        let both = "requests[1].a: expected files or numbers in an array, both came";
+        assert!(refusal(r#"{"a":[{"base64":"AA=="},1]}"#).contains(both));
+        assert!(refusal(r#"{"a":[[1],{"base64":"AA=="}]}"#).contains(both));
+        assert!(refusal(r#"{"a":[[1,{"base64":"AA=="}]]}"#).contains("expected a number or an array of numbers"));
+        assert!(refusal(r#"{"a":[{"base46":"x"}]}"#).contains("requests[1].a: unknown field `base46`"));
         assert!(refusal("7").contains("requests[1]: invalid type: integer `7`, expected an object"));
     }
 
