@@ -8,7 +8,8 @@ banner = @printf '\n== %s\n'
 
 # Recipes share one target folder and one cache, so there is nothing to gain from -j; cargo uses all cores itself.
 .NOTPARALLEL:
-.PHONY: help setup setup-cuda build demo serve bench figures train test parity verify-exact test-cuda
+DOOM_CLIPS := 1024
+.PHONY: help setup setup-cuda build demo demo-video parity serve bench figures train test parity verify-exact test-cuda
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -25,6 +26,10 @@ build: setup ## Build target/release/mosel
 
 demo: build ## Set up, build and show the demo: the only command a fresh clone needs
 	$(MOSEL) demo
+
+demo-video: build ## The demo with video and sound of a simulated world, and a page that shows them (records for minutes, once)
+	$(SETUP) doom --clips $(DOOM_CLIPS)
+	$(MOSEL) demo --model doom-tvlt --page target/demo-video.html
 
 serve: build ## Serve
 	$(MOSEL) serve
@@ -55,6 +60,9 @@ test: setup ## All that CI checks
 
 parity: setup ## Compare TVLT, ViLT and TBN at full size with the published implementations (fetches PyTorch)
 	$(banner) "parity"
+	python3 -B models/parity/parity.py
+
+parity: setup ## Compare the paper's networks with the published implementations (fetches Python packages)
 	python3 -B models/parity/parity.py
 
 verify-exact: ## Compare the policy exact with an independent solver, HiGHS, on large queues (fetches it)

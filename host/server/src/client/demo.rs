@@ -5,6 +5,7 @@
 //! What is compared is counted here, on the client's side: a violation is a job that was late (by the
 //! server's own clock), dropped, refused or failed.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mosel_core::{Accuracy, Mode, ModelId, StrategyMatrix, StrategyTable};
 use mosel_models::assets::Assets;
 use mosel_models::zoo::Task;
+use mosel_models::{Part, files};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 
 use super::connection::{Answer, Connection};
+use super::demo_page;
 use super::fitting::Fitting;
 use super::inputs::{self, Pool};
 use super::spawned::Spawned;
@@ -45,6 +48,9 @@ pub struct DemoArgs {
     /// What arrivals, floors and inputs are drawn with
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Write a page that shows what some jobs were made of and what the server ran
+    #[arg(long, value_name = "FILE.html")]
+    page: Option<PathBuf>,
 }
 
 /// The policies that are compared, the baseline first.
@@ -61,13 +67,19 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let day = Day::draw(args)?;
     println!("{}", day.describe(args));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let mut reports = Vec::new();
+    let (mut reports, mut last) = (Vec::new(), Vec::new());
     for policy in POLICIES {
         let answers = runtime.block_on(day.live(policy, args))?;
         reports.push(Report::new(&day, &answers)?);
+        last = answers;
     }
     println!("{}", table(&reports, &day));
     println!("{}", last_line(&reports));
+    if let Some(path) = &args.page {
+        let page = day.page(args, &last)?;
+        files::write_whole(path, page.as_bytes())?;
+        println!("page: {}", path.display());
+    }
     Ok(())
 }
 
@@ -189,6 +201,20 @@ impl Day {
         progress.finish();
         server.stop()?;
         Ok(collected)
+    }
+
+    /// The page of what the last policy did.
+    fn page(&self, args: &DemoArgs, answers: &[Answer]) -> Result<String> {
+        let task: Task = args.model.parse()?;
+        let examples = task.examples(&Assets::standard(), Part::Served)?;
+        let served = self.jobs.iter().zip(answers).filter(|(_, answer)| answer.body["state"] == "served");
+        let served = served.map(|(job, answer)| demo_page::Served {
+            examples: job.chosen.iter().map(|&index| &examples[index as usize]).collect(),
+            body: &answer.body,
+        });
+        let title = format!("{task}, {:.1} times what one device serves", args.load);
+        let note = format!("Held-out inputs of {task}, under the policy {}. {}", POLICIES[2], task.cut().description);
+        Ok(demo_page::page(&task.spec()?, &title, &note, &served.collect::<Vec<_>>()))
     }
 
     /// A few jobs with time to spare, so that the first that counts meets a warm model.

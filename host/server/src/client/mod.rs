@@ -5,6 +5,8 @@ pub mod bench;
 pub mod connection;
 #[cfg(feature = "torch")]
 pub mod demo;
+#[cfg(feature = "torch")]
+mod demo_page;
 pub mod explain;
 #[cfg(feature = "torch")]
 mod fitting;
