@@ -4,9 +4,11 @@ Needs torch alone. Start reading at `export`; README.md says what every key mean
 """
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -124,7 +126,7 @@ def _write_selections(
             for given in inputs:
                 _check("+".join(names), traced, network, list(given.values()), len(labels))
             file = "-".join(names) + ".pt"
-            traced.save(str(folder / file))
+            _save(traced, folder / file)
             tables.append("\n[[networks]]\n" + _table({"modalities": names, "file": file}))
     return "".join(tables)
 
@@ -138,8 +140,19 @@ def _write_masked(
             if any(there):
                 given = list(_all_tensors(modalities, batch).values()) + [torch.tensor(there)]
                 _check(f"mask {list(there)}", scripted, model, given, len(labels))
-    scripted.save(str(folder / "network.pt"))
+    _save(scripted, folder / "network.pt")
     return "\n[network]\n" + _table({"file": "network.pt"})
+
+
+def _save(network: torch.jit.ScriptModule, path: Path) -> None:
+    """Without what PyTorch writes for debuggers: it names every source file by its place on this machine."""
+    whole = io.BytesIO()
+    torch.jit.save(network, whole)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(str(path), "w", zipfile.ZIP_STORED) as target:
+        for entry in source.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                # a zip's first day: the same model gives the same bytes, whenever it is written
+                target.writestr(zipfile.ZipInfo(entry.filename), source.read(entry))
 
 
 def _all_tensors(modalities: Sequence[Dict[str, Any]], batch: int) -> Dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@ import json
 import sys
 import tempfile
 import unittest
+import zipfile
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -95,6 +96,13 @@ class ExportTest(unittest.TestCase):
         given = {**mosel_export.tensors(PHOTO, 5), **mosel_export.tensors(WORDS, 5)}
         network = torch.jit.load(str(folder / "photo-words.pt"))
         torch.testing.assert_close(network(*given.values()), model(**given))
+
+    def test_a_network_names_no_place_of_the_machine_that_wrote_it(self) -> None:
+        with zipfile.ZipFile(str(self.export(Network()) / "photo-voice-words.pt")) as network:
+            content = b"".join(network.read(name) for name in network.namelist())
+        self.assertIn(b"__torch__", content)
+        self.assertNotIn(str(Path(__file__).resolve().parent).encode(), content)
+        self.assertNotIn(str(Path(torch.__file__).resolve().parent).encode(), content)
 
     def test_the_document_says_what_was_given(self) -> None:
         folder = self.export(Network(), precisions=["fp32", "bf16"])

@@ -164,3 +164,50 @@ fn a_missing_tokenizer_is_said_to_be_missing() {
     fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
     refused(&folder, &["modality words: reading", "tokenizer.json"]);
 }
+
+/// A video of two frames and a sound; each says how bright or how loud it is.
+fn write_clip(folder: &Path) {
+    let document = r#"
+        format = "mosel-model/1"
+        name = "clips"
+        labels = ["quiet", "loud"]
+        modalities = [
+            { name = "video", kind = "video", frames = 2, height = 2, width = 2 },
+            { name = "audio", kind = "sound", hertz = 8000, samples = 4000 },
+        ]
+        networks = [
+            { modalities = ["video"], file = "video.pt" },
+            { modalities = ["audio"], file = "audio.pt" },
+            { modalities = ["video", "audio"], file = "both.pt" },
+        ]
+    "#;
+    fs::write(folder.join("model.toml"), document).unwrap();
+    let zeros = |shape: &[i64]| Tensor::zeros(shape, (tch::Kind::Float, tch::Device::Cpu));
+    let (video, audio) = (zeros(&[2, 2, 3, 2, 2]), zeros(&[2, 4000]));
+    let loud = |input: &Tensor| {
+        let level = input.abs().flatten(1, -1).mean_dim(1i64, false, None::<tch::Kind>);
+        Tensor::stack(&[level.ones_like() * 0.05, level], 1)
+    };
+    trace(&folder.join("video.pt"), &[video.shallow_clone()], |inputs| loud(&inputs[0]));
+    trace(&folder.join("audio.pt"), &[audio.shallow_clone()], |inputs| loud(&inputs[0]));
+    trace(&folder.join("both.pt"), &[video, audio], |inputs| loud(&inputs[0]) + loud(&inputs[1]));
+}
+
+#[test]
+fn a_job_on_sound_alone_decodes_no_frame() {
+    let mut model = opened(&folder(write_clip)).unwrap();
+    let jpeg: &[u8] = include_bytes!("../../../tests/fixtures/red-blue.jpg");
+    let flac: &[u8] = include_bytes!("../../../tests/fixtures/tone.flac");
+    let of = |frame: &'static [u8], sound: &'static [u8]| {
+        Request::new(vec![
+            Input::Frames(vec![Bytes::from_static(jpeg), frame.into()].into()),
+            Input::Sound(sound.into()),
+        ])
+    };
+    let (whole, torn) = (of(jpeg, flac), of(&jpeg[..300], flac));
+    let mute = of(jpeg, &flac[..300]);
+    let mut names = |selection| names(model.as_mut(), &[&whole, &torn, &mute], selection, Precision::Fp32);
+    assert_eq!(names(ModalitySet::single(1)), ["loud", "loud", "input_broken_sound"]);
+    assert_eq!(names(ModalitySet::single(0)), ["loud", "input_broken_picture", "loud"]);
+    assert_eq!(names(ModalitySet::all(2)), ["loud", "input_broken_picture", "input_broken_sound"]);
+}
