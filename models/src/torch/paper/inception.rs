@@ -99,7 +99,9 @@ impl Inception {
 
     /// Pictures `[n, channels, side, side]` to features `[n, FEATURES / divisor]`.
     pub(super) fn features(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
-        let half = Pool::Half.forward(&rectified(&self.first, pictures)?)?;
+        // pixel by pixel in memory, which the convolutions are fastest on
+        let pictures = pictures.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?;
+        let half = Pool::Half.forward(&rectified(&self.first, &pictures)?)?;
         let second = rectified(&self.second, &rectified(&self.reduce, &half)?)?;
         let mut states = Pool::Half.forward(&second)?;
         for block in &self.blocks {
