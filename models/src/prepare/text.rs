@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
-use tokenizers::TruncationParams;
+use tokenizers::{PostProcessor, TruncationParams};
 
+use super::contained;
 use crate::{Input, InputFault, InputKind};
 
 /// The text that came for a modality of kind [`InputKind::Text`].
@@ -28,9 +29,14 @@ impl Tokenizer {
     ///
     /// What the file itself says about length and padding does not count.
     pub fn read(path: &Path, max_tokens: usize) -> Result<Tokenizer> {
-        ensure!(max_tokens > 0, "expected 1 token or more, 0 came");
         let failed = |error| anyhow!("reading {}: {error}", path.display());
         let mut tokenizer = tokenizers::Tokenizer::from_file(path).map_err(failed)?;
+        let ends = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        ensure!(
+            max_tokens > ends,
+            "{} marks the ends of a text with {ends} tokens: expected more of them to be kept, {max_tokens} came",
+            path.display()
+        );
         let cut = TruncationParams { max_length: max_tokens, ..TruncationParams::default() };
         tokenizer.with_padding(None).with_truncation(Some(cut)).map_err(failed)?;
         Ok(Tokenizer { tokenizer })
@@ -38,8 +44,8 @@ impl Tokenizer {
 
     /// The token numbers of a text, those that mark its ends included.
     pub fn tokenize(&self, text: &str) -> Result<Vec<i64>, InputFault> {
-        let encoding = self.tokenizer.encode_fast(text, true);
-        let encoding = encoding.map_err(|error| InputFault::Untokenizable { reason: error.to_string() })?;
+        let encode = || self.tokenizer.encode_fast(text, true).map_err(|error| error.to_string());
+        let encoding = contained(encode).map_err(|reason| InputFault::Untokenizable { reason })?;
         Ok(encoding.get_ids().iter().map(|&id| i64::from(id)).collect())
     }
 }
@@ -55,6 +61,11 @@ mod tests {
         let of = |max_tokens, text| Tokenizer::read(&path, max_tokens).unwrap().tokenize(text).unwrap();
         assert_eq!(of(12, "Hello WORLD"), [101, 7592, 2088, 102]);
         assert_eq!(of(4, "hello world and all who live there"), [101, 7592, 2088, 102]);
+        assert_eq!(of(3, "hello world"), [101, 7592, 102]);
+        for too_few in [0, 2] {
+            let refusal = Tokenizer::read(&path, too_few).err().expect("refused").to_string();
+            assert!(refusal.ends_with(&format!("expected more of them to be kept, {too_few} came")), "{refusal}");
+        }
     }
 
     #[test]
