@@ -21,6 +21,7 @@ This file finds the game, plays shards side by side and lays out the folders; do
 """
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -53,6 +54,7 @@ SHARD = 256
 SAMPLE = 32
 # A clip takes a tenth of a second; a game silent for this long hangs.
 PATIENCE_SECONDS = 180
+ENDING_SECONDS = 5
 
 
 class Recording(NamedTuple):
@@ -252,10 +254,12 @@ class Game:
         shutil.rmtree(self.folder)
 
     def stop(self) -> None:
-        try:
+        """Asks it to end, and ends it and all that it started if it does not."""
+        self.child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.child.wait(ENDING_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.child.wait()
         self.child.stdout.close()
         self.log.close()

@@ -10,10 +10,11 @@ from __future__ import annotations
 import io
 import os
 import random
+import signal
 import sys
 import wave
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional
 
 import cv2
 import numpy as np
@@ -259,12 +260,15 @@ def shard(clips: List[Clip]) -> Dict[str, convert.Tensor]:
 
 def main(recording: str, first: int, end: int, path: Path) -> None:
     cv2.setNumThreads(1)
-    game = Game(weapon_shown=recording == "tbn")
-    clips = []
-    for number in range(first, end):
-        clips.append(record(game, recording, number))
-        print(number, flush=True)
-    game.game.close()
+    # Stopped, it still closes the game, which leaves its shared memory behind otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    game, clips = Game(weapon_shown=recording == "tbn"), []
+    try:
+        for number in range(first, end):
+            clips.append(record(game, recording, number))
+            print(number, flush=True)
+    finally:
+        game.game.close()
     convert.write_safetensors(path, shard(clips), {"clips": f"{recording} {first} to {end - 1}"})
 
 
