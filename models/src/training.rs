@@ -44,8 +44,13 @@ impl Recipe {
         let epochs = match task {
             Task::Emoji => 15,
             Task::Watch => 20,
+            Task::DoomTvlt => 30,
         };
-        Recipe { task, seed: 1, epochs, batch: 64, peak_rate: 1.5e-3, modality_dropout: true }
+        let peak_rate = match task {
+            Task::DoomTvlt => 1e-3,
+            _ => 1.5e-3,
+        };
+        Recipe { task, seed: 1, epochs, batch: 64, peak_rate, modality_dropout: true }
     }
 
     /// Trains on the training part and returns a weight file. Computes on one thread of the CPU.
@@ -54,6 +59,7 @@ impl Recipe {
         match self.task {
             Task::Emoji => crate::torch::train_emoji(assets, &examples, self, progress),
             Task::Watch => crate::torch::train_watch(&examples, self, progress),
+            Task::DoomTvlt => crate::torch::train_doom_tvlt(assets, &examples, self, progress),
         }
     }
 

@@ -13,8 +13,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::split;
-use super::{Cut, Part};
+use super::{Cut, Example, Part};
 use crate::assets::Assets;
+use crate::{Input, Request};
 
 /// Frames of a clip, 7 a second.
 pub const FRAMES: usize = 8;
@@ -155,6 +156,17 @@ impl Recording {
         }
         Ok(clips)
     }
+}
+
+/// The clips of [`Recording::Tvlt`] as clients of its model would send them: frames, then sound.
+pub fn tvlt_examples(assets: &Assets, part: Part) -> Result<Vec<Example>> {
+    let example = |clip: Clip| {
+        let seen = if clip.seen { "seen" } else { "unseen" };
+        let name = format!("clip {}, map {}, {seen}", clip.number, clip.map);
+        let request = Request::new(vec![Input::Frames(clip.frames.into()), Input::Sound(clip.sound)]);
+        Example { request, label: clip.label, name }
+    };
+    Ok(Recording::Tvlt.read(assets, part)?.into_iter().map(example).collect())
 }
 
 /// Where a clip is: all that a cut may depend on.
