@@ -44,13 +44,9 @@ impl Recipe {
         let epochs = match task {
             Task::Emoji => 15,
             Task::Watch => 20,
-            Task::DoomTvlt => 30,
+            Task::DoomTvlt => 12,
         };
-        let peak_rate = match task {
-            Task::DoomTvlt => 1e-3,
-            _ => 1.5e-3,
-        };
-        Recipe { task, seed: 1, epochs, batch: 64, peak_rate, modality_dropout: true }
+        Recipe { task, seed: 1, epochs, batch: 64, peak_rate: 1.5e-3, modality_dropout: true }
     }
 
     /// Trains on the training part and returns a weight file. Computes on one thread of the CPU.
