@@ -128,6 +128,7 @@ impl Task {
         let towers: &[&str] = match self {
             Task::Emoji => &["towers/mobilenet_v2.safetensors", "towers/minilm.safetensors"],
             Task::Watch => &[],
+            Task::DoomTvlt => &["towers/mobilenet_v2.safetensors"],
         };
         let of_towers = towers.iter().map(|tower| files::parameters(&assets.path(tower)?));
         of_towers.chain([files::parameters(&self.weights_path())]).sum()

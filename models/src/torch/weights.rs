@@ -127,7 +127,8 @@ fn sha256_of(path: &Path) -> Result<String> {
     }
 }
 
-/// A file of these tensors, half-precision ones as they are, others as f32; the same tensors and note give the same bytes.
+/// A file of these tensors, half-precision ones as they are and others as f32; the same tensors and note give the same
+/// bytes.
 pub(super) fn write(tensors: &BTreeMap<String, Tensor>, note: &str) -> Result<Vec<u8>> {
     let mut contents = Vec::new();
     for (name, tensor) in tensors {
