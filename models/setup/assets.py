@@ -17,7 +17,7 @@ from typing import Callable, Optional
 
 import convert
 import fetch
-from folder import Trouble, cache_home, ensure
+from folder import Trouble, assets_home, ensure
 
 HERE = Path(__file__).resolve().parent
 LISTING = HERE / "assets.txt"
@@ -28,7 +28,7 @@ EMOJIBASE = fetch.Tarball("emojibase-data", "17.0.0", "sha512-Yvgb5AWoHViHV/gq1q
 
 
 def set_up() -> None:
-    home = Path(os.environ.get("MOSEL_ASSETS") or cache_home() / "assets").absolute()
+    home = assets_home()
     # The number at the end of a stamp goes up when the layout changes.
     ensure(home / "emoji", "emoji-datasource 16.0.0, emojibase-data 17.0.0: 1\n", 250, emoji)
     ensure(home / "towers", "mobilenet_v2-b0353104, all-minilm-l6-v2 0.1.0: 1\n", 300, towers)

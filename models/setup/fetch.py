@@ -55,7 +55,7 @@ class Tarball(NamedTuple):
 def requirements(listing: Path, names: Optional[List[str]] = None) -> List[Requirement]:
     found = []
     for line in listing.read_text().splitlines():
-        pinned = re.match(r"([\w-]+)==([\w.]+) --hash=sha256:[0-9a-f]{64}$", line)
+        pinned = re.match(r"([\w-]+)==([\w.]+)(?: --hash=sha256:[0-9a-f]{64})+$", line)
         if pinned:
             found.append(Requirement(pinned[1], pinned[2], line))
     return [r for r in found if names is None or r.name in names]
@@ -71,6 +71,17 @@ def wheel(requirement: Requirement, downloads: Path) -> Path:
     (path,) = downloads.glob(requirement.wheel_start + "*.whl")
     say(f"fetched {requirement.what}: {megabytes(path):.1f} MB in {took:.1f} s")
     return path
+
+
+def install(listing: Path, into: Path, downloads: Path) -> None:
+    """Unpacks the listed packages for the Python that runs this, into a folder to put on its path."""
+    version = "%d.%d" % sys.version_info[:2]
+    tag = "cp" + version.replace(".", "")
+    command = ["install", "--quiet", "--no-deps", "--no-cache-dir", "--no-compile", "--disable-pip-version-check", "--require-hashes", f"--requirement={listing}", f"--target={into}"]
+    target = ["--only-binary=:all:", "--implementation=cp", f"--python-version={version}", f"--abi={tag}", "--abi=abi3", "--abi=none"] + [f"--platform={p}" for p in PLATFORMS]
+    what = ", ".join(r.what for r in requirements(listing))
+    took = _run(what, pip() + command + target, downloads)
+    say(f"fetched {what}: {megabytes(into):.1f} MB in {took:.1f} s")
 
 
 def tarball(package: Tarball, downloads: Path) -> Path:

@@ -31,6 +31,11 @@ def cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mosel"
 
 
+def assets_home() -> Path:
+    """Where data and towers are kept."""
+    return Path(os.environ.get("MOSEL_ASSETS") or cache_home() / "assets").absolute()
+
+
 def is_stamped(home: Path, stamp: str, name: str = STAMP) -> bool:
     try:
         return (home / name).read_text() == stamp

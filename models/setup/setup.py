@@ -3,6 +3,9 @@
 
   setup.py                  everything; a second run finds it all in place and is instant
   setup.py libtorch         only that part (libtorch, assets, wasm: any of them)
+  setup.py doom             recordings of a simulated world for two models: minutes, so only if named
+  setup.py doom --clips 64  only the first clips of each recording
+  setup.py doom-sample      the first 32 clips of each, for tests, beside the full ones
   setup.py libtorch --cuda  with the libraries for NVIDIA GPUs (2.5 GB to fetch instead of 0.5)
 
 Kept in ${XDG_CACHE_HOME:-~/.cache}/mosel, shared by all checkouts. Python 3.8 or newer, nothing else installed.
@@ -27,20 +30,24 @@ from folder import Trouble
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("libtorch", "assets", "wasm")
+NAMED_ONLY = ("doom", "doom-sample")
 
 
 def main(arguments: List[str]) -> int:
     parser = argparse.ArgumentParser(prog="setup.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS) + "; none named: all")
+    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS) + "; none named: all of these; " + " or ".join(NAMED_ONLY))
     parser.add_argument("--cuda", action="store_true", help="libtorch with its CUDA half")
+    parser.add_argument("--clips", type=int, help="doom: only so many clips of each recording")
     chosen = parser.parse_args(arguments)
-    unknown = set(chosen.parts) - set(PARTS)
+    unknown = set(chosen.parts) - set(PARTS + NAMED_ONLY)
     if unknown:
-        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS + NAMED_ONLY)}")
+    if chosen.clips is not None and (chosen.clips < 1 or chosen.parts != ["doom"]):
+        parser.error("--clips is 1 or more, and belongs to the part doom alone")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for part in chosen.parts or PARTS:
-            set_up(part, chosen.cuda)
+            set_up(part, chosen)
     except Trouble as trouble:
         return fail(str(trouble), 1)
     except KeyboardInterrupt:
@@ -50,15 +57,21 @@ def main(arguments: List[str]) -> int:
     return 0
 
 
-def set_up(part: str, cuda: bool) -> None:
+def set_up(part: str, chosen: argparse.Namespace) -> None:
     if part == "libtorch":
-        libtorch.set_up(ROOT, cuda)
+        libtorch.set_up(ROOT, chosen.cuda)
     elif part == "assets":
         import assets
         assets.set_up()
     elif part == "wasm":
         import wasm
         wasm.set_up(ROOT)
+    elif part == "doom":
+        import doom
+        doom.set_up(chosen.clips)
+    elif part == "doom-sample":
+        import doom
+        doom.set_up_sample()
 
 
 def from_system(error: OSError) -> str:

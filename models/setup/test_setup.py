@@ -18,6 +18,7 @@ import sys
 import tarfile
 import tempfile
 import threading
+import time
 import types
 import unittest
 import zipfile
@@ -27,6 +28,7 @@ from unittest import mock
 
 import assets
 import convert
+import doom
 import fetch
 import folder
 import libtorch
@@ -335,6 +337,101 @@ class Tarballs(InScratch):
         assets.extract(path, self.scratch / "new", lambda name: name[len(start):] if name.startswith(start) else None)
         self.assertEqual([p.name for p in (self.scratch / "new").rglob("*")], ["1f600.png"])
         self.assertFalse((self.scratch / "evil.png").exists())
+
+
+class Doom(InScratch):
+    """The recordings' own logic, with a script in place of the game."""
+
+    def game(self, script: str) -> None:
+        (self.scratch / "doom_record.py").write_text(script)
+        for name, value in (("HERE", self.scratch), ("packages", lambda: self.scratch)):
+            patch = mock.patch.object(doom, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    # Prints a line a clip and leaves the clips' numbers as the shard.
+    PLAYS = (
+        "import sys\n"
+        "numbers = [str(n) for n in range(int(sys.argv[2]), int(sys.argv[3]))]\n"
+        "print('\\n'.join(numbers), flush=True)\n"
+        "open(sys.argv[4], 'w').write(' '.join(numbers))\n"
+    )
+
+    def test_shorter_recording_is_the_beginning_of_a_longer_one(self) -> None:
+        short, long = doom.shards("tvlt", 600), doom.shards("tvlt", 4096)
+        self.assertEqual([(s.first, s.end) for s in short], [(0, 256), (256, 512), (512, 600)])
+        self.assertEqual(short[:2], long[:2])
+        self.assertEqual(long[-1].end, 4096)
+        self.assertNotEqual(short[2].kept, long[2].kept)
+
+    def test_recording_has_every_clip_once_and_says_how_many(self) -> None:
+        self.game(self.PLAYS)
+        home = self.scratch / "doom-tvlt"
+        doom.record(home, "tvlt", 600)
+        played = " ".join((home / f"{n:03}.safetensors").read_text() for n in range(3)).split()
+        self.assertEqual([int(clip) for clip in played], list(range(600)))
+        self.assertEqual(doom.recorded(home), 600)
+        self.assertEqual(json.loads((home / "index.json").read_text())["shards"][2], {"file": "002.safetensors", "clips": 88})
+
+    def test_long_recording_serves_who_wants_a_short_one_but_not_the_other_way(self) -> None:
+        self.game(self.PLAYS)
+        home = self.scratch / "doom-tbn"
+        doom.record(home, "tbn", 300)
+        doom.record(home, "tbn", 10)
+        self.assertEqual(doom.recorded(home), 300)
+        doom.record(home, "tbn", 301)
+        self.assertEqual(doom.recorded(home), 301)
+
+    def test_recording_of_another_version_is_no_recording(self) -> None:
+        self.game(self.PLAYS)
+        doom.record(self.scratch / "doom-tbn", "tbn", 5)
+        with mock.patch.object(doom, "VERSION", "other"):
+            self.assertEqual(doom.recorded(self.scratch / "doom-tbn"), 0)
+
+    def test_interrupted_recording_goes_on_where_it_was(self) -> None:
+        home = self.scratch / "doom-tvlt"
+        self.game("import sys\nif sys.argv[2] == '512': sys.exit('crash')\n" + self.PLAYS)
+        with mock.patch.object(doom.os, "sched_getaffinity", return_value={0}), self.assertRaisesRegex(Trouble, "clips 512 to 599: crash"):
+            doom.record(home, "tvlt", 600)
+        self.assertFalse(home.exists())
+        self.game("import sys\nif sys.argv[2] != '512': sys.exit('played twice')\n" + self.PLAYS)
+        doom.record(home, "tvlt", 600)
+        self.assertEqual(doom.recorded(home), 600)
+
+    def test_hung_game_is_stopped_with_all_that_it_started(self) -> None:
+        self.game("import os, subprocess, time\nchild = subprocess.Popen(['sleep', '60'])\nopen('../../pids', 'w').write(f'{os.getpid()} {child.pid}')\nchild.wait()\n")
+        with mock.patch.object(doom, "PATIENCE_SECONDS", 1), self.assertRaisesRegex(Trouble, "hung in clips 0 to 4"):
+            doom.play(doom.shards("tvlt", 5), self.scratch, self.scratch)
+        pids = [int(pid) for pid in (self.scratch / "pids").read_text().split()]
+        # The kernel takes a moment to end what was killed.
+        for _ in range(100):
+            if not any(map(is_running, pids)):
+                return
+            time.sleep(0.1)
+        self.fail(f"still running: {pids}")
+
+    def test_missing_library_says_how_to_get_it(self) -> None:
+        with mock.patch.object(doom, "has_library", return_value=False), mock.patch.object(doom.os, "geteuid", return_value=1000):
+            with self.assertRaisesRegex(Trouble, "sudo apt-get install --yes libopenal1"):
+                doom.find_library()
+
+    def test_other_python_is_told_which_ones_do(self) -> None:
+        with mock.patch.object(doom, "PYTHONS", ((3, 98), (3, 99))), self.assertRaisesRegex(Trouble, "Python 3.98 to 3.99, this is"):
+            doom.packages()
+
+    def test_clips_belong_to_the_recordings_and_are_a_number(self) -> None:
+        for arguments in (["doom", "--clips", "0"], ["--clips", "9"], ["libtorch", "--clips", "9"]):
+            done = subprocess.run([sys.executable, "-B", str(HERE / "setup.py")] + arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn("--clips is 1 or more", done.stderr)
+
+
+def is_running(pid: int) -> bool:
+    """A killed process that nobody has waited for yet is a zombie, and does not run."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 # --- files as torch and numpy would write them, without either ---

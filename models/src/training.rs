@@ -44,6 +44,7 @@ impl Recipe {
         let epochs = match task {
             Task::Emoji => 15,
             Task::Watch => 20,
+            Task::DoomTvlt => 12,
         };
         Recipe { task, seed: 1, epochs, batch: 64, peak_rate: 1.5e-3, modality_dropout: true }
     }
@@ -54,6 +55,7 @@ impl Recipe {
         match self.task {
             Task::Emoji => crate::torch::train_emoji(assets, &examples, self, progress),
             Task::Watch => crate::torch::train_watch(&examples, self, progress),
+            Task::DoomTvlt => crate::torch::train_doom_tvlt(assets, &examples, self, progress),
         }
     }
 

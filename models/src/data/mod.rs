@@ -3,6 +3,7 @@
 //! Whole groups are held out (families of emoji, people), and the held-out part is cut at random into two halves of
 //! the *same* groups: one is profiled, the other is served. A profile made on other groups would mispredict.
 
+pub mod doom;
 pub mod emoji;
 mod split;
 pub mod watch;

@@ -187,7 +187,7 @@ impl Towers {
     }
 
     fn image_tokens(&self, pictures: &[&Picture]) -> Result<Tokens, TchError> {
-        let batch = picture::batch(pictures, mobilenet::SIDE, self.device)?.f_to_kind(self.kind)?;
+        let batch = picture::batch(pictures, [mobilenet::SIDE; 2], self.device)?.f_to_kind(self.kind)?;
         Ok(Tokens { states: self.mobilenet.tokens(&batch)?, present: None })
     }
 }

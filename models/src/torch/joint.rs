@@ -41,6 +41,8 @@ pub(super) struct Joint {
 }
 
 struct Projection {
+    /// The share of the tokens that training looks at.
+    trained_share: f64,
     norm: Norm,
     linear: Linear,
     /// Which modality, and which place where places are fixed.
@@ -79,16 +81,22 @@ impl Joint {
         })
     }
 
+    /// In training, only this share of the tokens of the modality at this position is looked at, drawn anew each time.
+    pub(super) fn trained_on_share(mut self, modality: usize, share: f64) -> Joint {
+        self.streams[modality].trained_share = share;
+        self
+    }
+
     /// Logits `[n, labels]` from the tokens of the modalities that are there: at least one is.
     pub(super) fn logits(&self, tokens: &[Option<Tokens>], train: bool) -> Result<Tensor, TchError> {
         let count = tokens.iter().flatten().next().map_or(0, |tokens| tokens.states.size()[0]);
-        let mut sequence = vec![self.class.f_expand([count, -1, -1], false)?];
-        for (stream, tokens) in self.streams.iter().zip(tokens) {
-            if let Some(tokens) = tokens {
-                sequence.push(stream.forward(&tokens.states, train)?);
-            }
-        }
-        let mask = mask(tokens)?;
+        let projected = self.streams.iter().zip(tokens).filter_map(|(stream, tokens)| Some((stream, tokens.as_ref()?)));
+        let projected: Vec<Tokens> =
+            projected.map(|(stream, tokens)| stream.forward(tokens, train)).collect::<Result<_, _>>()?;
+        let mask = mask(&projected)?;
+        let class = self.class.f_expand([count, -1, -1], false)?;
+        let mut sequence = vec![&class];
+        sequence.extend(projected.iter().map(|tokens| &tokens.states));
         let mut states = Tensor::f_cat(&sequence, 1)?;
         for layer in &self.layers {
             states = layer.forward(&states, mask.as_ref(), train)?;
@@ -99,8 +107,7 @@ impl Joint {
 }
 
 /// Which tokens may be looked at, `[n, 1, 1, length]`; `None` if all may.
-fn mask(tokens: &[Option<Tokens>]) -> Result<Option<Tensor>, TchError> {
-    let tokens: Vec<&Tokens> = tokens.iter().flatten().collect();
+fn mask(tokens: &[Tokens]) -> Result<Option<Tensor>, TchError> {
     let Some(padded) = tokens.iter().find_map(|tokens| tokens.present.as_ref()) else { return Ok(None) };
     let all = |length: i64| Tensor::f_ones([padded.size()[0], length], (Kind::Bool, padded.device()));
     let mut parts = vec![all(1)?];
@@ -115,15 +122,31 @@ impl Projection {
     fn new(source: &Source<'_>, stream: &Stream, width: i64) -> Result<Projection> {
         let name = |part: &str| format!("{}.{part}", stream.name);
         Ok(Projection {
+            trained_share: 1.0,
             norm: Norm::new(source, &name("norm"), stream.width, EPSILON)?,
             linear: Linear::new(source, &name("linear"), stream.width, width)?,
             embedding: source.tensor(&name("embedding"), &[1, stream.places.unwrap_or(1), width], SMALL)?,
         })
     }
 
-    fn forward(&self, tokens: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        let tokens = self.norm.forward(tokens)?.f_dropout(INPUT_DROPOUT, train)?;
-        self.linear.forward(&tokens)?.f_add(&self.embedding)
+    fn forward(&self, tokens: &Tokens, train: bool) -> Result<Tokens, TchError> {
+        let mut present = tokens.present.as_ref().map(Tensor::shallow_clone);
+        let (mut states, mut embedding) = (tokens.states.shallow_clone(), self.embedding.shallow_clone());
+        if train && self.trained_share < 1.0 {
+            let drawn = self.draw(&states)?;
+            let some = |tensor: &Tensor| tensor.f_index_select(1, &drawn);
+            (states, present) = (some(&states)?, present.as_ref().map(some).transpose()?);
+            embedding = if embedding.size()[1] == 1 { embedding } else { some(&embedding)? };
+        }
+        let states = self.norm.forward(&states)?.f_dropout(INPUT_DROPOUT, train)?;
+        Ok(Tokens { states: self.linear.forward(&states)?.f_add(&embedding)?, present })
+    }
+
+    /// Places of the tokens that this step of training looks at, the same for the whole batch.
+    fn draw(&self, states: &Tensor) -> Result<Tensor, TchError> {
+        let length = states.size()[1];
+        let kept = ((length as f64 * self.trained_share).round() as i64).max(1);
+        Tensor::f_randperm(length, (Kind::Int64, states.device()))?.f_narrow(0, 0, kept)
     }
 }
 
@@ -150,5 +173,30 @@ impl Layer {
         let wide = self.widen.forward(&self.norm.forward(&states)?)?.f_gelu("none")?;
         let narrow = self.narrow.forward(&wide.f_dropout(DROPOUT, train)?)?;
         states.f_add(&narrow.f_dropout(DROPOUT, train)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::fit::seeded;
+    use tch::Device;
+    use tch::nn::VarStore;
+
+    #[test]
+    fn a_share_of_the_tokens_is_looked_at_in_training_and_all_of_them_when_serving() {
+        let _generator = seeded(1);
+        let store = VarStore::new(Device::Cpu);
+        let streams = vec![Stream { name: "video", width: 8, places: Some(12) }];
+        let shape = Shape { streams, width: 16, layers: 1, heads: 2, labels: 3 };
+        let joint = Joint::new(&Source::Fresh(&store), &shape).unwrap().trained_on_share(0, 0.25);
+        let states = Tensor::ones([2, 12, 8], (Kind::Float, Device::Cpu));
+        let tokens = Tokens { present: Some(states.select(2, 0).to_kind(Kind::Bool)), states };
+        let lengths = |train| {
+            let Tokens { states, present } = joint.streams[0].forward(&tokens, train).unwrap();
+            (states.size()[1], present.unwrap().size()[1])
+        };
+        assert_eq!((lengths(true), lengths(false)), ((3, 3), (12, 12)));
+        assert_eq!(joint.logits(&[Some(tokens)], true).unwrap().size(), [2, 3]);
     }
 }

@@ -12,8 +12,14 @@ use super::weights::Weights;
 pub(super) const WIDTH: i64 = 320;
 /// Pixels on a side that the pictures are scaled to.
 pub(super) const SIDE: i64 = 128;
-/// Tokens of a picture: the cells of the last 4x4 map.
-pub(super) const CELLS: i64 = 16;
+/// Tokens of such a picture: the cells of the last 4x4 map.
+pub(super) const CELLS: i64 = cells(SIDE, SIDE);
+
+/// Tokens of a picture of this size: a cell of the last map covers 32x32 pixels.
+pub(super) const fn cells(height: i64, width: i64) -> i64 {
+    const REDUCTION: i64 = 32;
+    (height / REDUCTION) * (width / REDUCTION)
+}
 
 /// The network up to the last 1x1 convolution.
 pub(super) struct MobileNet {
@@ -71,7 +77,7 @@ impl MobileNet {
         Ok(MobileNet { stem, blocks })
     }
 
-    /// Pictures `[n, 3, 128, 128]` to tokens `[n, 16, 320]`, row by row.
+    /// Pictures `[n, 3, height, width]` to tokens `[n, cells, 320]`, row by row.
     pub(super) fn tokens(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
         self.map(pictures)?.f_flatten(2, 3)?.f_transpose(1, 2)
     }
@@ -227,7 +233,7 @@ mod tests {
         let class_of = |code: &str| {
             let file = Assets::standard().path(&format!("emoji/google/64/{code}.png")).unwrap();
             let picture = Picture::decode(&std::fs::read(file).unwrap(), 64).unwrap().on_white_square();
-            let map = network.map(&picture::batch(&[&picture], 224, Device::Cpu).unwrap()).unwrap();
+            let map = network.map(&picture::batch(&[&picture], [224; 2], Device::Cpu).unwrap()).unwrap();
             let pooled = last.forward(&map).unwrap().mean_dim([2i64, 3].as_slice(), false, Kind::Float);
             pooled.linear(&matrix, Some(&bias)).argmax(1, false).int64_value(&[0])
         };
@@ -245,9 +251,12 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_sixteen_cells() {
+    fn tokens_are_the_cells_of_the_last_map() {
         let network = MobileNet::new(&weights()).unwrap();
-        let tokens = network.tokens(&noise(&[2, 3, SIDE, SIDE])).unwrap();
-        assert_eq!(tokens.size(), [2, CELLS, WIDTH]);
+        for (height, width, expected) in [(SIDE, SIDE, 16), (96, 128, 12)] {
+            let tokens = network.tokens(&noise(&[2, 3, height, width])).unwrap();
+            assert_eq!(tokens.size(), [2, expected, WIDTH]);
+            assert_eq!(cells(height, width), expected);
+        }
     }
 }

@@ -4,9 +4,11 @@
 
 mod batch;
 mod device;
+mod doom_tvlt;
 mod emoji;
 mod fit;
 mod joint;
+mod kept_clips;
 mod layers;
 mod minilm;
 mod mobilenet;
@@ -17,6 +19,7 @@ mod picture;
 mod precise;
 mod safetensors_file;
 mod script;
+mod spectrogram;
 mod state_file;
 mod stored;
 mod tensors;
@@ -25,6 +28,7 @@ mod watch;
 mod weights;
 
 pub(crate) use device::gpu_is_there;
+pub(crate) use doom_tvlt::{load as load_doom_tvlt, train as train_doom_tvlt};
 pub(crate) use emoji::{load as load_emoji, train as train_emoji};
 #[cfg(test)]
 pub(crate) use own::fixture as own_fixture;

@@ -127,18 +127,23 @@ fn sha256_of(path: &Path) -> Result<String> {
     }
 }
 
-/// A file of these tensors; the same tensors and note give the same bytes.
+/// A file of these tensors, half-precision ones as they are and others as f32; the same tensors and note give the same
+/// bytes.
 pub(super) fn write(tensors: &BTreeMap<String, Tensor>, note: &str) -> Result<Vec<u8>> {
     let mut contents = Vec::new();
     for (name, tensor) in tensors {
-        let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-        let mut bytes = vec![0; tensor.numel() * size_of::<f32>()];
+        let (kind, dtype, width) = match tensor.kind() {
+            Kind::Half => (Kind::Half, Dtype::F16, 2),
+            _ => (Kind::Float, Dtype::F32, 4),
+        };
+        let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(kind)?.f_contiguous()?;
+        let mut bytes = vec![0; tensor.numel() * width];
         tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
         let shape: Vec<usize> = tensor.size().into_iter().map(|side| side as usize).collect();
-        contents.push((name, shape, bytes));
+        contents.push((name, dtype, shape, bytes));
     }
     let views =
-        contents.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
+        contents.iter().map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)));
     // one key only: a map of several would be written in another order each time
     let note = HashMap::from([("mosel".to_owned(), note.to_owned())]);
     Ok(safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(note))?)
