@@ -3,6 +3,7 @@
   emoji/google/64/*.png, emoji/twitter/64/*.png, emoji/emoji.json, emoji/emojibase.json
   towers/mobilenet_v2.safetensors, towers/minilm.safetensors, towers/minilm-tokenizer.json
   watch/watch.safetensors, watch/watch.json
+  home-tasks/home-tasks.safetensors, home-tasks/home-tasks.json
 """
 from __future__ import annotations
 
@@ -33,6 +34,7 @@ def set_up() -> None:
     ensure(home / "emoji", "emoji-datasource 16.0.0, emojibase-data 17.0.0: 1\n", 250, emoji)
     ensure(home / "towers", "mobilenet_v2-b0353104, all-minilm-l6-v2 0.1.0: 1\n", 300, towers)
     ensure(home / "watch", "seglearn 1.2.5: 1\n", 50, watch)
+    ensure(home / "home-tasks", "multiviewstacking 0.7.5: 1\n", 10, home_tasks)
 
 
 def emoji(new: Path, downloads: Path) -> None:
@@ -92,6 +94,18 @@ def watch(new: Path, downloads: Path) -> None:
         "licence": "BSD-3-Clause, see LICENSE-watch",
     }
     (new / "watch.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+def home_tasks(new: Path, downloads: Path) -> None:
+    """Features of sound and of a wrist's movement while people do things at home. Its terms of use are kept beside it."""
+    with open_wheel("multiviewstacking", downloads) as wheel:
+        table = wheel.read("multiviewstacking/data/htad.csv").decode()
+        tensors, about = readable("htad.csv", lambda: convert.read_home_tasks(table))
+        copy(wheel, "multiviewstacking/data/HTAD Readme.txt", new / "TERMS-home-tasks.txt")
+    convert.write_safetensors(new / "home-tasks.safetensors", tensors, {"source": "multiviewstacking 0.7.5"})
+    about["source"] = "multiviewstacking 0.7.5, multiviewstacking/data/htad.csv; HTAD, Enrique Garcia-Ceja and others, 2021"
+    about["licence"] = "research and education, see TERMS-home-tasks.txt"
+    (new / "home-tasks.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
 def open_wheel(name: str, downloads: Path) -> zipfile.ZipFile:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import array
 import collections
+import csv
 import io
 import json
+import math
 import pickle
 import struct
 import sys
@@ -238,3 +240,26 @@ def read_watch(data: bytes) -> Tuple[Dict[str, Tensor], List[str]]:
 
 def plain(values: Any) -> List[Any]:
     return values.items() if isinstance(values, NdArray) else list(values)
+
+
+# --- the table of home tasks: a label, then numbers; the start of a column's name says which sensor it is of ---
+
+SENSORS = {"audio": "v1_", "accelerometer": "v2_"}
+
+
+def read_home_tasks(text: str) -> Tuple[Dict[str, Tensor], Dict[str, Any]]:
+    """Every window's numbers by sensor, in the order of the table, and what labels and columns are called."""
+    header, *rows = csv.reader(io.StringIO(text))
+    if any(len(row) != len(header) for row in rows):
+        raise Refused("a row has another number of columns than the header")
+    labels = sorted({row[0] for row in rows})
+    tensors = {"labels": tensor("I64", [labels.index(row[0]) for row in rows])}
+    about: Dict[str, Any] = {"labels": labels}
+    for sensor, start in SENSORS.items():
+        columns = [i for i, name in enumerate(header) if name.startswith(start)]
+        numbers = [float(row[i]) for row in rows for i in columns]
+        if not all(map(math.isfinite, numbers)):
+            raise Refused(f"a number of {sensor} is not finite")
+        tensors[sensor] = tensor("F32", numbers, (len(rows), len(columns)))
+        about[sensor] = [header[i] for i in columns]
+    return tensors, about

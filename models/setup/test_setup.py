@@ -161,6 +161,22 @@ class Unpicklers(unittest.TestCase):
         self.assertEqual(labels, ["PEN", "ROW"])
 
 
+class Tables(unittest.TestCase):
+    def test_columns_go_to_their_sensors_in_the_tables_order(self) -> None:
+        tensors, about = convert.read_home_tasks("class,v1_a,v2_x,v1_b\nsweep,1,2,3\nmop,4,5,6.5\nsweep,7,8,9\n")
+        self.assertEqual(tensors["audio"], convert.tensor("F32", [1, 3, 4, 6.5, 7, 9], (3, 2)))
+        self.assertEqual(tensors["accelerometer"], convert.tensor("F32", [2, 5, 8], (3, 1)))
+        self.assertEqual(tensors["labels"], convert.tensor("I64", [1, 0, 1]))
+        self.assertEqual(about, {"labels": ["mop", "sweep"], "audio": ["v1_a", "v1_b"], "accelerometer": ["v2_x"]})
+
+    def test_short_rows_and_strange_numbers_are_refused(self) -> None:
+        for rows, why in (("sweep,1", "number of columns"), ("sweep,1,nan", "accelerometer is not finite")):
+            with self.assertRaisesRegex(convert.Refused, why):
+                convert.read_home_tasks("class,v1_a,v2_x\n" + rows + "\n")
+        with self.assertRaisesRegex(ValueError, "could not convert"):
+            convert.read_home_tasks("class,v1_a,v2_x\nsweep,1,loud\n")
+
+
 class Safetensors(InScratch):
     def test_header_says_where_the_values_lie(self) -> None:
         path = self.scratch / "t.safetensors"
