@@ -44,9 +44,14 @@ impl Recipe {
         let epochs = match task {
             Task::Emoji => 15,
             Task::Watch => 20,
+            Task::HomeTasks => 100,
             Task::DoomTvlt => 12,
         };
-        Recipe { task, seed: 1, epochs, batch: 64, peak_rate: 1.5e-3, modality_dropout: true }
+        let (batch, peak_rate) = match task {
+            Task::Emoji | Task::Watch | Task::DoomTvlt => (64, 1.5e-3),
+            Task::HomeTasks => (32, 4e-3),
+        };
+        Recipe { task, seed: 1, epochs, batch, peak_rate, modality_dropout: true }
     }
 
     /// Trains on the training part and returns a weight file. Computes on one thread of the CPU.
@@ -55,6 +60,7 @@ impl Recipe {
         match self.task {
             Task::Emoji => crate::torch::train_emoji(assets, &examples, self, progress),
             Task::Watch => crate::torch::train_watch(&examples, self, progress),
+            Task::HomeTasks => crate::torch::train_home_tasks(&examples, self, progress),
             Task::DoomTvlt => crate::torch::train_doom_tvlt(assets, &examples, self, progress),
         }
     }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::assets::Assets;
 use crate::data::doom::Recording;
-use crate::data::{Cut, doom, emoji, watch};
+use crate::data::{Cut, doom, emoji, home_tasks, watch};
 use crate::files;
 #[cfg(feature = "torch")]
 use crate::{DeviceChoice, Model};
@@ -23,17 +23,19 @@ pub enum Task {
     Emoji,
     /// Exercise from a smartwatch's accelerometer and gyroscope.
     Watch,
+    /// Task at home from features of sound and of a wrist's accelerometer.
+    HomeTasks,
     /// Monster of a simulated world from video and audio.
     DoomTvlt,
 }
 
 /// A name that no model of the zoo has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a model of the zoo (emoji, watch, doom-tvlt), {0:?} came")]
+#[error("expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt), {0:?} came")]
 pub struct UnknownModel(String);
 
 /// Every model of the zoo.
-pub const ALL: [Task; 3] = [Task::Emoji, Task::Watch, Task::DoomTvlt];
+pub const ALL: [Task; 4] = [Task::Emoji, Task::Watch, Task::HomeTasks, Task::DoomTvlt];
 
 /// Loads a model by its name, weights from the zoo and towers from the standard assets.
 ///
@@ -65,6 +67,7 @@ impl Task {
         match self {
             Task::Emoji => emoji::read(assets, part),
             Task::Watch => watch::read(assets, part),
+            Task::HomeTasks => home_tasks::read(assets, part),
             Task::DoomTvlt => doom::tvlt_examples(assets, part),
         }
     }
@@ -74,6 +77,7 @@ impl Task {
         match self {
             Task::Emoji => emoji::cut(),
             Task::Watch => watch::cut(),
+            Task::HomeTasks => home_tasks::cut(),
             Task::DoomTvlt => Recording::Tvlt.cut(),
         }
     }
@@ -82,7 +86,7 @@ impl Task {
     pub fn weights_path(self) -> PathBuf {
         let file = match self {
             Task::Emoji | Task::DoomTvlt => "fusion.safetensors",
-            Task::Watch => "weights.safetensors",
+            Task::Watch | Task::HomeTasks => "weights.safetensors",
         };
         folder().join(self.name()).join(file)
     }
@@ -118,6 +122,7 @@ impl Task {
         let model = match self {
             Task::Emoji => crate::torch::load_emoji(assets, weights, device),
             Task::Watch => crate::torch::load_watch(weights, device),
+            Task::HomeTasks => crate::torch::load_home_tasks(weights, device),
             Task::DoomTvlt => crate::torch::load_doom_tvlt(assets, weights, device),
         };
         model.with_context(|| format!("loading model {self}"))
@@ -127,7 +132,7 @@ impl Task {
     pub fn parameters(self, assets: &Assets) -> Result<u64> {
         let towers: &[&str] = match self {
             Task::Emoji => &["towers/mobilenet_v2.safetensors", "towers/minilm.safetensors"],
-            Task::Watch => &[],
+            Task::Watch | Task::HomeTasks => &[],
             Task::DoomTvlt => &["towers/mobilenet_v2.safetensors"],
         };
         let of_towers = towers.iter().map(|tower| files::parameters(&assets.path(tower)?));
@@ -144,21 +149,27 @@ impl Task {
         match self {
             Task::Emoji => "emoji",
             Task::Watch => "watch",
+            Task::HomeTasks => "home-tasks",
             Task::DoomTvlt => "doom-tvlt",
         }
     }
 
     /// What the model expects and answers, with weights of this hash.
     pub(crate) fn spec_with(self, weights_sha256: &str) -> Spec {
-        let samples = || InputKind::Samples { shape: vec![watch::WINDOW, watch::AXES] };
+        let samples = |shape: &[usize]| InputKind::Samples { shape: shape.into() };
         let (modalities, labels): (_, &[&str]) = match self {
             Task::Emoji => {
                 let image = Modality::new("image", InputKind::Picture { max_side: 512, raw: Vec::new() });
                 (vec![image, Modality::new("text", InputKind::Text { max_bytes: 256 })], &emoji::LABELS)
             }
             Task::Watch => {
-                let accelerometer = Modality::new("accelerometer", samples());
-                (vec![accelerometer, Modality::new("gyroscope", samples())], &watch::LABELS)
+                let axes = |name| Modality::new(name, samples(&[watch::WINDOW, watch::AXES]));
+                (vec![axes("accelerometer"), axes("gyroscope")], &watch::LABELS)
+            }
+            Task::HomeTasks => {
+                let audio = Modality::new("audio", samples(&[home_tasks::AUDIO]));
+                let accelerometer = Modality::new("accelerometer", samples(&[home_tasks::ACCELEROMETER]));
+                (vec![audio, accelerometer], &home_tasks::LABELS)
             }
             Task::DoomTvlt => {
                 let raw = vec![doom::FRAMES, doom::HEIGHT, doom::WIDTH, 3];
@@ -196,7 +207,7 @@ mod tests {
             assert_eq!(task.to_string().parse(), Ok(task));
         }
         let refused = "vilt".parse::<Task>().unwrap_err().to_string();
-        assert_eq!(refused, r#"expected a model of the zoo (emoji, watch, doom-tvlt), "vilt" came"#);
+        assert_eq!(refused, r#"expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt), "vilt" came"#);
     }
 
     #[test]

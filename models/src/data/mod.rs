@@ -1,11 +1,13 @@
 //! The data sets: real inputs with labels, cut into what is trained on and what is held out.
 //!
-//! Whole groups are held out (families of emoji, people), and the held-out part is cut at random into two halves of
+//! Whole groups are held out (families of emoji, people, stretches of a recording), and the held-out part is cut at random into two halves of
 //! the *same* groups: one is profiled, the other is served. A profile made on other groups would mispredict.
 
 pub mod doom;
 pub mod emoji;
+pub mod home_tasks;
 mod split;
+mod tensors;
 pub mod watch;
 
 use crate::Request;

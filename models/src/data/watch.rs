@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
 use super::split;
+use super::tensors::{integers, rows};
 use super::{Cut, Example, Part};
 use crate::assets::Assets;
 use crate::{Input, Request};
@@ -84,7 +85,7 @@ fn read_recordings(assets: &Assets) -> Result<Vec<Recording>> {
     let path = assets.path("watch/watch.safetensors")?;
     let file = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let tensors = SafeTensors::deserialize(&file).with_context(|| format!("reading {}", path.display()))?;
-    let mut rows = rows(&tensors)?.into_iter();
+    let mut rows = rows(&tensors, "signals")?.into_iter();
     let (lengths, labels, people) =
         (integers(&tensors, "lengths")?, integers(&tensors, "labels")?, integers(&tensors, "subjects")?);
     let mut recordings = Vec::with_capacity(lengths.len());
@@ -107,26 +108,6 @@ fn check_labels(assets: &Assets) -> Result<()> {
         .with_context(|| format!("{} does not describe the watch recordings", path.display()))?;
     ensure!(description.labels == LABELS, "expected the exercises {LABELS:?}, {:?} came", description.labels);
     Ok(())
-}
-
-fn rows(tensors: &SafeTensors<'_>) -> Result<Vec<Row>> {
-    let signals = tensors.tensor("signals")?;
-    let shape = signals.shape();
-    ensure!(
-        signals.dtype() == Dtype::F32 && shape.len() == 2 && shape[1] == 2 * AXES,
-        "expected signals f32 [n, 6], {:?} {shape:?} came",
-        signals.dtype()
-    );
-    let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("chunks of four bytes"));
-    let row = |bytes: &[u8]| std::array::from_fn(|column| number(&bytes[column * 4..column * 4 + 4]));
-    Ok(signals.data().chunks_exact(size_of::<Row>()).map(row).collect())
-}
-
-fn integers(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<i64>> {
-    let tensor = tensors.tensor(name)?;
-    ensure!(tensor.dtype() == Dtype::I64, "expected {name} as i64, {:?} came", tensor.dtype());
-    let number = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes"));
-    Ok(tensor.data().chunks_exact(size_of::<i64>()).map(number).collect())
 }
 
 #[cfg(test)]

@@ -52,6 +52,14 @@ impl Source<'_> {
             }
         }
     }
+
+    /// The same, never cast: what raw inputs are standardised with.
+    pub(super) fn exact_constant(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
+        match self {
+            Source::Stored(weights) => weights.stored(name, shape),
+            Source::Fresh(_) => self.constant(name, shape),
+        }
+    }
 }
 
 /// The folder of the store that a dotted name lies in, and its last part.

@@ -7,8 +7,10 @@ mod device;
 mod doom_tvlt;
 mod emoji;
 mod fit;
+mod home_tasks;
 mod joint;
 mod kept_clips;
+mod late;
 mod layers;
 mod minilm;
 mod mobilenet;
@@ -30,6 +32,7 @@ mod weights;
 pub(crate) use device::gpu_is_there;
 pub(crate) use doom_tvlt::{load as load_doom_tvlt, train as train_doom_tvlt};
 pub(crate) use emoji::{load as load_emoji, train as train_emoji};
+pub(crate) use home_tasks::{load as load_home_tasks, train as train_home_tasks};
 #[cfg(test)]
 pub(crate) use own::fixture as own_fixture;
 pub(crate) use own::load as load_own;

@@ -1,0 +1,190 @@
+//! The `home-tasks` model: two layers a sensor, then late fusion. Its inputs are features, so there is little to do:
+//! the smallest model of the zoo.
+
+use std::path::Path;
+
+use anyhow::Result;
+use mosel_core::{ModalitySet, Precision};
+use tch::nn::VarStore;
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::batch::answers;
+use super::device;
+use super::fit::{fit, seeded, weights_of};
+use super::late::{Late, Shape};
+use super::layers::{Linear, Source};
+use super::precise::Precise;
+use super::weights::{self, Weights};
+use crate::data::home_tasks::{ACCELEROMETER, AUDIO};
+use crate::training::{Progress, Recipe};
+use crate::zoo::Task;
+use crate::{DeviceChoice, DeviceFacts, Example, Input, InputError, Model, ModelError, Output, Request, Spec};
+
+const WIDTH: i64 = 64;
+/// In the order of the model's modalities.
+const SENSORS: [&str; 2] = ["audio", "accelerometer"];
+/// Numbers of a window, by sensor.
+const NUMBERS: [usize; 2] = [AUDIO, ACCELEROMETER];
+const DROPOUT: f64 = 0.2;
+
+struct HomeTasks {
+    spec: Spec,
+    facts: DeviceFacts,
+    device: Device,
+    networks: Precise<Network>,
+}
+
+/// Windows to logits.
+struct Network {
+    sensors: Vec<Sensor>,
+    late: Late,
+    kind: Kind,
+}
+
+/// Windows of one sensor to vectors.
+struct Sensor {
+    /// Mean and deviation of each number in training; in full precision, because the numbers' sizes differ widely.
+    mean: Tensor,
+    deviation: Tensor,
+    first: Linear,
+    second: Linear,
+}
+
+/// Reads the model from a weight file.
+pub(crate) fn load(weights: &Path, device: DeviceChoice) -> Result<Box<dyn Model>> {
+    let (device, facts) = device::open(device)?;
+    let weights = Weights::read(weights, device)?;
+    let spec = Task::HomeTasks.spec_with(&weights.sha256);
+    let of = spec.clone();
+    let networks = Precise::new(move |kind| Network::new(&Source::Stored(&weights.at(kind)), kind, &of))?;
+    Ok(Box::new(HomeTasks { spec, facts, device, networks }))
+}
+
+/// Trains the model and returns its weight file.
+pub(crate) fn train(examples: &[Example], recipe: &Recipe, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
+    let (device, _) = device::open(DeviceChoice::Cpu)?;
+    let spec = Task::HomeTasks.spec_with("");
+    let requests: Vec<&Request> = examples.iter().map(|example| &example.request).collect();
+    let windows = selected(&requests, ModalitySet::all(SENSORS.len()), device)?;
+    let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
+    let _generator = seeded(recipe.seed);
+    let store = VarStore::new(device);
+    let mut network = Network::new(&Source::Fresh(&store), Kind::Float, &spec)?;
+    for (sensor, windows) in network.sensors.iter_mut().zip(windows.iter().flatten()) {
+        sensor.standardize(windows)?;
+    }
+    let logits = |rows: &Tensor, selection: ModalitySet| {
+        let rows_of = |(index, windows): (usize, &Option<Tensor>)| {
+            let windows = windows.as_ref().filter(|_| selection.contains(index));
+            windows.map(|windows| windows.f_index_select(0, rows)).transpose()
+        };
+        let rows: Vec<Option<Tensor>> = windows.iter().enumerate().map(rows_of).collect::<Result<_, _>>()?;
+        Ok(network.logits(&rows, true)?)
+    };
+    fit(&store, &Tensor::f_from_slice(&labels)?, SENSORS.len(), recipe, logits, progress)?;
+    weights::write(&weights_of(&store), &recipe.note())
+}
+
+impl Model for HomeTasks {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn device(&self) -> &DeviceFacts {
+        &self.facts
+    }
+
+    fn precisions(&self) -> &[Precision] {
+        &Precision::ALL
+    }
+
+    fn forward(
+        &mut self,
+        requests: &[&Request],
+        modalities: ModalitySet,
+        precision: Precision,
+    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+        self.spec.check_batch(requests, modalities)?;
+        let _no_grad = tch::no_grad_guard();
+        let inputs: Vec<Result<&Request, InputError>> =
+            requests.iter().map(|request| check(&self.spec, request, modalities)).collect();
+        let network = self.networks.at(precision)?;
+        let logits = |sound: &[&&Request]| {
+            let sound: Vec<&Request> = sound.iter().map(|&&request| request).collect();
+            network.logits(&selected(&sound, modalities, self.device)?, false)
+        };
+        Ok(answers(&self.spec, inputs, logits)?)
+    }
+}
+
+/// Checks the selected inputs again: the request may have come another way than through admission.
+fn check<'a>(spec: &Spec, request: &'a Request, modalities: ModalitySet) -> Result<&'a Request, InputError> {
+    for index in modalities.iter() {
+        let (input, modality) = (&request.inputs()[index], &spec.modalities[index]);
+        input.check(&modality.kind).map_err(|fault| modality.error(fault))?;
+    }
+    Ok(request)
+}
+
+/// The windows of the selected sensors, `[n, numbers]`; `None` for the others.
+fn selected(requests: &[&Request], modalities: ModalitySet, device: Device) -> Result<Vec<Option<Tensor>>, TchError> {
+    let of = |index: usize| {
+        let inputs = requests.iter().map(|request| &request.inputs()[index]);
+        let numbers: Vec<f32> = inputs.flat_map(samples).copied().collect();
+        let shape = [requests.len() as i64, NUMBERS[index] as i64];
+        Tensor::f_from_slice(&numbers)?.f_view(shape)?.f_to_device(device)
+    };
+    (0..SENSORS.len()).map(|index| modalities.contains(index).then(|| of(index)).transpose()).collect()
+}
+
+/// The numbers of an input that was checked.
+fn samples(input: &Input) -> &[f32] {
+    match input {
+        Input::Samples(samples) => samples,
+        _ => &[],
+    }
+}
+
+impl Network {
+    fn new(source: &Source<'_>, kind: Kind, spec: &Spec) -> Result<Network> {
+        let shape = Shape { streams: &SENSORS, width: WIDTH, hidden: WIDTH, labels: spec.labels.len() as i64 };
+        let sensors = SENSORS.iter().zip(NUMBERS).map(|(name, numbers)| Sensor::new(source, name, numbers as i64));
+        Ok(Network { sensors: sensors.collect::<Result<_>>()?, late: Late::new(source, &shape)?, kind })
+    }
+
+    fn logits(&self, windows: &[Option<Tensor>], train: bool) -> Result<Tensor, TchError> {
+        let vectors = |(sensor, windows): (&Sensor, &Option<Tensor>)| {
+            windows.as_ref().map(|windows| sensor.vectors(windows, self.kind, train)).transpose()
+        };
+        let vectors: Vec<Option<Tensor>> =
+            self.sensors.iter().zip(windows).map(vectors).collect::<Result<_, TchError>>()?;
+        self.late.logits(&vectors, train)
+    }
+}
+
+impl Sensor {
+    fn new(source: &Source<'_>, name: &str, numbers: i64) -> Result<Sensor> {
+        let constant = |part: &str| source.exact_constant(&format!("{name}.{part}"), &[1, numbers]);
+        Ok(Sensor {
+            mean: constant("mean")?,
+            deviation: constant("deviation")?,
+            first: Linear::new(source, &format!("{name}.first"), numbers, WIDTH)?,
+            second: Linear::new(source, &format!("{name}.second"), WIDTH, WIDTH)?,
+        })
+    }
+
+    /// Keeps the mean and the deviation of these windows, in place: the store shares the numbers.
+    fn standardize(&mut self, windows: &Tensor) -> Result<()> {
+        let over = [0i64];
+        self.mean.f_copy_(&windows.f_mean_dim(over.as_slice(), true, Kind::Float)?)?;
+        self.deviation.f_copy_(&windows.f_std_dim(over.as_slice(), true, true)?)?;
+        Ok(())
+    }
+
+    /// Windows `[n, numbers]` to vectors `[n, 64]`.
+    fn vectors(&self, windows: &Tensor, kind: Kind, train: bool) -> Result<Tensor, TchError> {
+        let normal = windows.f_sub(&self.mean)?.f_div(&self.deviation)?.f_to_kind(kind)?;
+        let hidden = self.first.forward(&normal)?.f_gelu("none")?.f_dropout(DROPOUT, train)?;
+        self.second.forward(&hidden)?.f_gelu("none")
+    }
+}
