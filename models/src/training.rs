@@ -46,10 +46,12 @@ impl Recipe {
             Task::Watch => 20,
             Task::HomeTasks => 100,
             Task::DoomTvlt => 12,
+            Task::DoomTbn => 30,
         };
         let (batch, peak_rate) = match task {
             Task::Emoji | Task::Watch | Task::DoomTvlt => (64, 1.5e-3),
             Task::HomeTasks => (32, 4e-3),
+            Task::DoomTbn => (64, 2e-3),
         };
         Recipe { task, seed: 1, epochs, batch, peak_rate, modality_dropout: true }
     }
@@ -62,6 +64,7 @@ impl Recipe {
             Task::Watch => crate::torch::train_watch(&examples, self, progress),
             Task::HomeTasks => crate::torch::train_home_tasks(&examples, self, progress),
             Task::DoomTvlt => crate::torch::train_doom_tvlt(assets, &examples, self, progress),
+            Task::DoomTbn => crate::torch::train_doom_tbn(assets, &examples, self, progress),
         }
     }
 

@@ -27,15 +27,17 @@ pub enum Task {
     HomeTasks,
     /// Monster of a simulated world from video and audio.
     DoomTvlt,
+    /// What the player of a simulated world does, from colour, movement and sound.
+    DoomTbn,
 }
 
 /// A name that no model of the zoo has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt), {0:?} came")]
+#[error("expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn), {0:?} came")]
 pub struct UnknownModel(String);
 
 /// Every model of the zoo.
-pub const ALL: [Task; 4] = [Task::Emoji, Task::Watch, Task::HomeTasks, Task::DoomTvlt];
+pub const ALL: [Task; 5] = [Task::Emoji, Task::Watch, Task::HomeTasks, Task::DoomTvlt, Task::DoomTbn];
 
 /// Loads a model by its name, weights from the zoo and towers from the standard assets.
 ///
@@ -69,6 +71,7 @@ impl Task {
             Task::Watch => watch::read(assets, part),
             Task::HomeTasks => home_tasks::read(assets, part),
             Task::DoomTvlt => doom::tvlt_examples(assets, part),
+            Task::DoomTbn => doom::tbn_examples(assets, part),
         }
     }
 
@@ -79,13 +82,14 @@ impl Task {
             Task::Watch => watch::cut(),
             Task::HomeTasks => home_tasks::cut(),
             Task::DoomTvlt => Recording::Tvlt.cut(),
+            Task::DoomTbn => Recording::Tbn.cut(),
         }
     }
 
     /// Where its trained weights are.
     pub fn weights_path(self) -> PathBuf {
         let file = match self {
-            Task::Emoji | Task::DoomTvlt => "fusion.safetensors",
+            Task::Emoji | Task::DoomTvlt | Task::DoomTbn => "fusion.safetensors",
             Task::Watch | Task::HomeTasks => "weights.safetensors",
         };
         folder().join(self.name()).join(file)
@@ -124,6 +128,7 @@ impl Task {
             Task::Watch => crate::torch::load_watch(weights, device),
             Task::HomeTasks => crate::torch::load_home_tasks(weights, device),
             Task::DoomTvlt => crate::torch::load_doom_tvlt(assets, weights, device),
+            Task::DoomTbn => crate::torch::load_doom_tbn(assets, weights, device),
         };
         model.with_context(|| format!("loading model {self}"))
     }
@@ -133,7 +138,7 @@ impl Task {
         let towers: &[&str] = match self {
             Task::Emoji => &["towers/mobilenet_v2.safetensors", "towers/minilm.safetensors"],
             Task::Watch | Task::HomeTasks => &[],
-            Task::DoomTvlt => &["towers/mobilenet_v2.safetensors"],
+            Task::DoomTvlt | Task::DoomTbn => &["towers/mobilenet_v2.safetensors"],
         };
         let of_towers = towers.iter().map(|tower| files::parameters(&assets.path(tower)?));
         of_towers.chain([files::parameters(&self.weights_path())]).sum()
@@ -151,12 +156,19 @@ impl Task {
             Task::Watch => "watch",
             Task::HomeTasks => "home-tasks",
             Task::DoomTvlt => "doom-tvlt",
+            Task::DoomTbn => "doom-tbn",
         }
     }
 
     /// What the model expects and answers, with weights of this hash.
     pub(crate) fn spec_with(self, weights_sha256: &str) -> Spec {
         let samples = |shape: &[usize]| InputKind::Samples { shape: shape.into() };
+        let frames = || InputKind::Video {
+            frames: doom::FRAMES,
+            max_side: 512,
+            raw: vec![doom::FRAMES, doom::HEIGHT, doom::WIDTH, 3],
+        };
+        let sound = || InputKind::Sound { hertz: doom::HERTZ, samples: doom::SAMPLES };
         let (modalities, labels): (_, &[&str]) = match self {
             Task::Emoji => {
                 let image = Modality::new("image", InputKind::Picture { max_side: 512, raw: Vec::new() });
@@ -172,10 +184,12 @@ impl Task {
                 (vec![audio, accelerometer], &home_tasks::LABELS)
             }
             Task::DoomTvlt => {
-                let raw = vec![doom::FRAMES, doom::HEIGHT, doom::WIDTH, 3];
-                let video = InputKind::Video { frames: doom::FRAMES, max_side: 512, raw };
-                let audio = InputKind::Sound { hertz: doom::HERTZ, samples: doom::SAMPLES };
-                (vec![Modality::new("video", video), Modality::new("audio", audio)], &doom::MONSTERS)
+                (vec![Modality::new("video", frames()), Modality::new("audio", sound())], &doom::MONSTERS)
+            }
+            Task::DoomTbn => {
+                let flow = samples(&[doom::FRAMES, doom::FLOW_HEIGHT, doom::FLOW_WIDTH, 2]);
+                let modalities = [("rgb", frames()), ("flow", flow), ("audio", sound())];
+                (modalities.map(|(name, kind)| Modality::new(name, kind)).into(), &doom::ACTIONS)
             }
         };
         let labels = labels.iter().map(|&label| label.to_owned()).collect();
@@ -207,7 +221,7 @@ mod tests {
             assert_eq!(task.to_string().parse(), Ok(task));
         }
         let refused = "vilt".parse::<Task>().unwrap_err().to_string();
-        assert_eq!(refused, r#"expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt), "vilt" came"#);
+        assert_eq!(refused, r#"expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn), "vilt" came"#);
     }
 
     #[test]

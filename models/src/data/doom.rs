@@ -158,6 +158,17 @@ impl Recording {
     }
 }
 
+/// The clips of [`Recording::Tbn`] as clients of its model would send them: frames, flow, sound.
+pub fn tbn_examples(assets: &Assets, part: Part) -> Result<Vec<Example>> {
+    let example = |clip: Clip| {
+        let flow = clip.flow.context("expected flow in every clip of this recording")?;
+        let flow = Input::Samples(flow.into_iter().map(f32::from).collect());
+        let request = Request::new(vec![Input::Frames(clip.frames.into()), flow, Input::Sound(clip.sound)]);
+        Ok(Example { request, label: clip.label, name: format!("clip {}, map {}", clip.number, clip.map) })
+    };
+    Recording::Tbn.read(assets, part)?.into_iter().map(example).collect()
+}
+
 /// The clips of [`Recording::Tvlt`] as clients of its model would send them: frames, then sound.
 pub fn tvlt_examples(assets: &Assets, part: Part) -> Result<Vec<Example>> {
     let example = |clip: Clip| {

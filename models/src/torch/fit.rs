@@ -39,6 +39,22 @@ pub(super) fn fit(
     logits: impl Fn(&Tensor, ModalitySet) -> Result<Tensor>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<()> {
+    let each = |rows: &Tensor, selections: &[ModalitySet]| {
+        selections.iter().map(|&selection| logits(rows, selection)).collect()
+    };
+    fit_together(store, labels, modalities, recipe, each, progress)
+}
+
+/// The same for a network that answers several selections at once, `logits(rows, selections)`: what they have in common
+/// is computed once a step.
+pub(super) fn fit_together(
+    store: &VarStore,
+    labels: &Tensor,
+    modalities: usize,
+    recipe: &Recipe,
+    logits: impl Fn(&Tensor, &[ModalitySet]) -> Result<Vec<Tensor>>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<()> {
     let selections: Vec<ModalitySet> = match recipe.modality_dropout {
         true => ModalitySet::selections(modalities).collect(),
         false => vec![ModalitySet::all(modalities)],
@@ -52,8 +68,8 @@ pub(super) fn fit(
         for rows in order.f_split(recipe.batch as i64, 0)? {
             let targets = labels.f_index_select(0, &rows)?;
             let mut loss = Tensor::f_zeros([], (Kind::Float, labels.device()))?;
-            for &selection in &selections {
-                loss = loss.f_add(&smoothed_loss(&logits(&rows, selection)?, &targets)?)?;
+            for logits in logits(&rows, &selections)? {
+                loss = loss.f_add(&smoothed_loss(&logits, &targets)?)?;
             }
             let loss = loss.f_div_scalar(selections.len() as f64)?;
             optimizer.set_lr(recipe.peak_rate * one_cycle(step as f64 / total.max(2) as f64));

@@ -4,12 +4,14 @@
 
 mod batch;
 mod device;
+mod doom_tbn;
 mod doom_tvlt;
 mod emoji;
 mod fit;
 mod home_tasks;
 mod joint;
 mod kept_clips;
+mod kept_frames;
 mod late;
 mod layers;
 mod minilm;
@@ -24,12 +26,14 @@ mod script;
 mod spectrogram;
 mod state_file;
 mod stored;
+mod strided;
 mod tensors;
 mod tokens;
 mod watch;
 mod weights;
 
 pub(crate) use device::gpu_is_there;
+pub(crate) use doom_tbn::{load as load_doom_tbn, train as train_doom_tbn};
 pub(crate) use doom_tvlt::{load as load_doom_tvlt, train as train_doom_tvlt};
 pub(crate) use emoji::{load as load_emoji, train as train_emoji};
 pub(crate) use home_tasks::{load as load_home_tasks, train as train_home_tasks};
