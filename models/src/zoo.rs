@@ -221,7 +221,10 @@ mod tests {
             assert_eq!(task.to_string().parse(), Ok(task));
         }
         let refused = "vilt".parse::<Task>().unwrap_err().to_string();
-        assert_eq!(refused, r#"expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn), "vilt" came"#);
+        assert_eq!(
+            refused,
+            r#"expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn), "vilt" came"#
+        );
     }
 
     #[test]

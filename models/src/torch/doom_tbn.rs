@@ -22,7 +22,7 @@ use super::mobilenet::{self, MobileNet};
 use super::picture;
 use super::precise::Precise;
 use super::spectrogram::{self, MELS, MOMENTS};
-use super::strided::{self, Strided};
+use super::strided::Strided;
 use super::weights::{self, Weights};
 use crate::assets::Assets;
 use crate::data::doom;
@@ -327,10 +327,7 @@ impl Streams {
     fn vectors(&self, clips: &Clips, train: bool) -> Result<Vec<Option<Tensor>>, TchError> {
         let rgb = clips.rgb.as_ref().map(|frames| self.rgb.vectors(frames, train));
         let flow = clips.flow.as_ref().map(|flow| self.flow.vectors(flow, train));
-        let audio = clips.audio.as_ref().map(|spectrograms| {
-            // log-mel numbers lie around -8 with a deviation of about 4
-            self.audio.vectors(&spectrograms.f_add_scalar(8.0)?.f_div_scalar(4.0)?.f_unsqueeze(1)?, train)
-        });
+        let audio = clips.audio.as_ref().map(|audio| self.audio.vectors(&spectrogram::normal(audio)?, train));
         [rgb, flow, audio].into_iter().map(Option::transpose).collect()
     }
 }
@@ -356,13 +353,14 @@ impl Maps {
 
     fn new(source: &Source<'_>, name: &str, channels: i64) -> Result<Maps> {
         Ok(Maps {
-            convs: Strided::new(source, &format!("{name}.convs"), channels)?,
-            linear: Linear::new(source, &format!("{name}.linear"), strided::WIDTH, WIDTH)?,
+            convs: Strided::new(source, &format!("{name}.convs"), &[channels, 24, 48, 96, WIDTH])?,
+            linear: Linear::new(source, &format!("{name}.linear"), WIDTH, WIDTH)?,
         })
     }
 
     fn vectors(&self, maps: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        let vectors = self.convs.vectors(maps)?.f_dropout(Self::DROPOUT, train)?;
-        self.linear.forward(&vectors)?.f_gelu("none")
+        let map = self.convs.map(maps)?;
+        let vectors = map.f_mean_dim([2i64, 3].as_slice(), false, None::<Kind>)?;
+        self.linear.forward(&vectors.f_dropout(Self::DROPOUT, train)?)?.f_gelu("none")
     }
 }

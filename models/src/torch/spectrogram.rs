@@ -1,10 +1,10 @@
 //! Spectrograms to tokens: four strided convolutions, trained with the network that reads the tokens.
 
 use anyhow::Result;
-use tch::nn::Init;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::layers::Source;
+use super::strided::Strided;
 use crate::prepare::{Bands, Edges, Hann, Level, LogMel, LogMelSettings, MelNorm, MelScale};
 
 /// Frequencies of a spectrogram, low to high.
@@ -18,8 +18,6 @@ pub(super) const PATCHES: i64 = 24;
 
 /// Channels before, between and after the convolutions.
 const CHANNELS: [i64; 5] = [1, 16, 32, 64, WIDTH];
-/// Channels that are normalised together.
-const GROUP: i64 = 8;
 
 /// Makes the spectrograms `[64, 96]` of sounds of this rate: 46 ms of sound every 12 ms at 22,050 Hz.
 pub(super) fn log_mel(hertz: u32) -> Result<LogMel> {
@@ -40,52 +38,23 @@ pub(super) fn log_mel(hertz: u32) -> Result<LogMel> {
 
 /// Log-mel spectrograms `[n, 64, 96]` to tokens `[n, 24, 128]`.
 pub(super) struct Patches {
-    convs: Vec<Conv>,
-}
-
-/// Halves both sides; normalised in groups of channels, so that a clip alone and in a batch are the same.
-struct Conv {
-    weight: Tensor,
-    scale: Tensor,
-    shift: Tensor,
+    convs: Strided,
 }
 
 impl Patches {
     /// The convolutions with weights from `source`, under `name`.
     pub(super) fn new(source: &Source<'_>, name: &str) -> Result<Patches> {
-        let conv = |(number, pair): (usize, &[i64])| Conv::new(source, &format!("{name}.{number}"), pair[0], pair[1]);
-        Ok(Patches { convs: CHANNELS.windows(2).enumerate().map(conv).collect::<Result<_>>()? })
+        Ok(Patches { convs: Strided::new(source, name, &CHANNELS)? })
     }
 
     pub(super) fn tokens(&self, spectrograms: &Tensor) -> Result<Tensor, TchError> {
-        // log-mel numbers lie around -8 with a deviation of about 4
-        let mut map = spectrograms.f_add_scalar(8.0)?.f_div_scalar(4.0)?.f_unsqueeze(1)?;
-        for conv in &self.convs {
-            map = conv.forward(&map)?;
-        }
-        map.f_flatten(2, 3)?.f_transpose(1, 2)
+        self.convs.map(&normal(spectrograms)?)?.f_flatten(2, 3)?.f_transpose(1, 2)
     }
 }
 
-impl Conv {
-    const KERNEL: i64 = 3;
-
-    fn new(source: &Source<'_>, name: &str, inputs: i64, outputs: i64) -> Result<Conv> {
-        let kernel = Self::KERNEL;
-        // as if ReLU halved the variance (He and others, 2015)
-        let init = Init::Randn { mean: 0.0, stdev: (2.0 / (inputs * kernel * kernel) as f64).sqrt() };
-        Ok(Conv {
-            weight: source.tensor(&format!("{name}.weight"), &[outputs, inputs, kernel, kernel], init)?,
-            scale: source.tensor(&format!("{name}.scale"), &[outputs], Init::Const(1.0))?,
-            shift: source.tensor(&format!("{name}.shift"), &[outputs], Init::Const(0.0))?,
-        })
-    }
-
-    fn forward(&self, input: &Tensor) -> Result<Tensor, TchError> {
-        let map = input.f_conv2d(&self.weight, None::<Tensor>, [2, 2], [1, 1], [1, 1], 1)?;
-        let groups = map.size()[1] / GROUP;
-        map.f_group_norm(groups, Some(&self.scale), Some(&self.shift), 1e-5, false)?.f_relu()
-    }
+/// Spectrograms `[n, 64, 96]` as pictures of one channel: log-mel numbers lie around -8 with a deviation of about 4.
+pub(super) fn normal(spectrograms: &Tensor) -> Result<Tensor, TchError> {
+    spectrograms.f_add_scalar(8.0)?.f_div_scalar(4.0)?.f_unsqueeze(1)
 }
 
 /// Spectrograms as they might as well have been: shifted in time, louder or softer, with a band and a moment silent

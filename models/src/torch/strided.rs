@@ -1,50 +1,38 @@
-//! Pictures of many channels to one vector: four convolutions that each halve the sides, and a mean over what is left.
+//! Strided convolutions, each halving the sides of a picture: the trained stem of spectrograms and of flow.
 
 use anyhow::Result;
 use tch::nn::Init;
-use tch::{Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 use super::layers::Source;
 
-/// The convolutions. Every clip is computed by itself, so that it is answered alike alone and in a batch.
+/// Convolutions one after the other.
 pub(super) struct Strided {
     convs: Vec<Conv>,
 }
 
-/// Halves both sides; normalised in groups of channels.
+/// Halves both sides; normalised in groups of channels, so that a clip alone and in a batch are the same.
 struct Conv {
     weight: Tensor,
     scale: Tensor,
     shift: Tensor,
 }
 
-/// Numbers of the vector.
-pub(super) const WIDTH: i64 = 128;
-/// Channels after each convolution.
-const CHANNELS: [i64; 4] = [24, 48, 96, WIDTH];
 /// Channels that are normalised together.
 const GROUP: i64 = 8;
 const KERNEL: i64 = 3;
 const EPSILON: f64 = 1e-5;
 
 impl Strided {
-    /// The convolutions for pictures of so many channels, with weights from `source`, under `name`.
-    pub(super) fn new(source: &Source<'_>, name: &str, channels: i64) -> Result<Strided> {
-        let (mut convs, mut inputs) = (Vec::new(), channels);
-        for (number, outputs) in CHANNELS.into_iter().enumerate() {
-            convs.push(Conv::new(source, &format!("{name}.{number}"), inputs, outputs)?);
-            inputs = outputs;
-        }
-        Ok(Strided { convs })
+    /// Convolutions with weights from `source`, under `name`; `channels` before, between and after them.
+    pub(super) fn new(source: &Source<'_>, name: &str, channels: &[i64]) -> Result<Strided> {
+        let conv = |(number, pair): (usize, &[i64])| Conv::new(source, &format!("{name}.{number}"), pair[0], pair[1]);
+        Ok(Strided { convs: channels.windows(2).enumerate().map(conv).collect::<Result<_>>()? })
     }
 
-    /// Pictures `[n, channels, height, width]` to vectors `[n, 128]`.
-    pub(super) fn vectors(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
-        let mut map = pictures.shallow_clone();
-        for conv in &self.convs {
-            map = conv.forward(&map)?;
-        }
-        map.f_mean_dim([2i64, 3].as_slice(), false, None::<Kind>)
+    /// Pictures `[n, channels, height, width]` to smaller ones of the last number of channels.
+    pub(super) fn map(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+        self.convs.iter().try_fold(pictures.shallow_clone(), |map, conv| conv.forward(&map))
     }
 }
 
