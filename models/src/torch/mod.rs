@@ -2,14 +2,19 @@
 //!
 //! Calls that an input can influence are the `f_` ones: they return an error where the others panic.
 
+mod accelerator;
 mod batch;
 mod device;
 mod emoji;
+mod failure;
 mod fit;
+mod guard;
 mod joint;
 mod layers;
 mod minilm;
 mod mobilenet;
+#[cfg(test)]
+mod on_gpu;
 mod own;
 pub mod paper;
 mod pickle;
@@ -17,6 +22,7 @@ mod picture;
 mod precise;
 mod safetensors_file;
 mod script;
+mod shared;
 mod state_file;
 mod stored;
 mod tensors;
@@ -24,21 +30,10 @@ mod tokens;
 mod watch;
 mod weights;
 
+pub(crate) use accelerator::{Event, empty_cache, memory, reset_peak, synchronize};
 pub(crate) use device::gpu_is_there;
 pub(crate) use emoji::{load as load_emoji, train as train_emoji};
 #[cfg(test)]
 pub(crate) use own::fixture as own_fixture;
 pub(crate) use own::load as load_own;
 pub(crate) use watch::{load as load_watch, train as train_watch};
-
-use tch::TchError;
-
-use crate::ModelError;
-
-impl From<TchError> for ModelError {
-    /// The first line only: libtorch adds its own stack.
-    fn from(error: TchError) -> ModelError {
-        let text = error.to_string();
-        ModelError::Backend(text.lines().next().unwrap_or("unknown").to_owned())
-    }
-}
