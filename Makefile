@@ -55,6 +55,8 @@ test: setup ## All that CI checks
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	$(banner) "the core is pure: it compiles where there is no clock, socket or thread"
 	cargo check -p mosel-core --release --locked --target wasm32-unknown-unknown
+	$(banner) "a few clips of the simulated world, for tests"
+	$(SETUP) doom-sample
 	$(banner) "tests"
 	cargo test $(CARGO_FLAGS)
 

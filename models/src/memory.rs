@@ -2,49 +2,95 @@
 
 use std::fs;
 
+use crate::DeviceFacts;
+#[cfg(feature = "torch")]
+use crate::torch;
+
 /// Measures the peak of memory between [`Meter::start`] and [`Meter::peak_bytes`].
 ///
 /// On the CPU: the process's peak resident memory (`VmHWM`), reset through `/proc/self/clear_refs`, above what was
 /// resident at the start. Freed pages are given back first, so that an earlier, larger batch does not hide this one.
+/// On a GPU: bytes in tensors at the peak, as libtorch's allocator counts them, above those at the start.
 /// Elsewhere: unknown.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    /// What was resident at the start; `None` where nothing can be measured.
-    resident: Option<u64>,
+    source: Source,
+    /// What was there at the start.
+    start_bytes: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    Process,
+    #[cfg(feature = "torch")]
+    Gpu(usize),
+    Unknown,
 }
 
 impl Meter {
     /// Begins a measurement for a model on this device.
-    pub(crate) fn start(device: &str) -> Meter {
-        if device != "cpu" {
-            return Meter { resident: None };
-        }
-        give_back_freed_pages();
-        // "5" resets the peak; refused in some containers, and then nothing is known.
-        let reset = fs::write("/proc/self/clear_refs", "5").ok();
-        Meter { resident: reset.and_then(|()| status_bytes("VmRSS:")) }
+    pub(crate) fn start(device: &DeviceFacts) -> Meter {
+        let (source, start_bytes) = begin(device).unwrap_or((Source::Unknown, 0));
+        Meter { source, start_bytes }
     }
 
     /// Peak bytes since the start beyond what was there at the start; 0 if unknown.
     pub(crate) fn peak_bytes(&self) -> u64 {
-        match (self.resident, status_bytes("VmHWM:")) {
-            (Some(resident), Some(peak)) => peak.saturating_sub(resident),
-            _ => 0,
-        }
+        let peak = match self.source {
+            Source::Process => status_bytes("VmHWM:"),
+            #[cfg(feature = "torch")]
+            Source::Gpu(gpu) => torch::memory(gpu).ok().map(|memory| memory.peak_bytes),
+            Source::Unknown => None,
+        };
+        peak.unwrap_or(0).saturating_sub(self.start_bytes)
+    }
+
+    /// What was there at the start: with a model that is loaded and idle, what it takes. 0 if unknown.
+    pub(crate) fn start_bytes(&self) -> u64 {
+        self.start_bytes
     }
 
     /// How it is measured, in words, for the profile.
     pub(crate) fn method(&self) -> &'static str {
-        match self.resident {
-            Some(_) => "process peak resident memory (VmHWM, reset before the runs) above the loaded, idle model",
-            None => "unknown (0): not measured on this device",
+        match self.source {
+            Source::Process => {
+                "process peak resident memory (VmHWM, reset before the runs) above the loaded, idle model"
+            }
+            #[cfg(feature = "torch")]
+            Source::Gpu(_) => {
+                "peak of allocated bytes in libtorch's allocator for the GPU above the loaded, idle model"
+            }
+            Source::Unknown => "unknown (0): not measured on this device",
         }
     }
 }
 
-/// Resident memory of the process; 0 if unknown.
-pub(crate) fn resident_bytes() -> u64 {
-    status_bytes("VmRSS:").unwrap_or(0)
+/// Gives memory that is free but kept back to the device: the allocator's cache of a GPU, freed pages of the CPU.
+pub(crate) fn give_back(device: &DeviceFacts) {
+    #[cfg(feature = "torch")]
+    if device.gpu().is_some() {
+        // where even this fails the next batch will tell
+        let _ = torch::empty_cache();
+        return;
+    }
+    let _ = device;
+    give_back_freed_pages();
+}
+
+/// Resets the peak; what is there now. `None` where nothing can be measured.
+fn begin(device: &DeviceFacts) -> Option<(Source, u64)> {
+    #[cfg(feature = "torch")]
+    if let Some(gpu) = device.gpu() {
+        torch::synchronize(gpu).and_then(|()| torch::reset_peak(gpu)).ok()?;
+        return Some((Source::Gpu(gpu), torch::memory(gpu).ok()?.allocated_bytes));
+    }
+    if device.name != "cpu" {
+        return None;
+    }
+    give_back_freed_pages();
+    // "5" resets the peak; refused in some containers, and then nothing is known.
+    fs::write("/proc/self/clear_refs", "5").ok()?;
+    Some((Source::Process, status_bytes("VmRSS:")?))
 }
 
 fn status_bytes(field: &str) -> Option<u64> {
@@ -69,10 +115,20 @@ mod tests {
     #[test]
     fn a_large_allocation_shows_in_the_peak_after_it_is_gone() {
         const MIB: u64 = 1 << 20;
-        let meter = Meter::start("cpu");
-        assert!(meter.resident.is_some(), "the peak could not be reset");
+        let meter = Meter::start(&DeviceFacts::pretended("cpu"));
+        assert!(matches!(meter.source, Source::Process), "the peak could not be reset");
+        assert!(meter.start_bytes() > MIB);
         drop(std::hint::black_box(vec![1u8; (512 * MIB) as usize]));
         let peak = meter.peak_bytes();
         assert!(peak > 256 * MIB, "{peak} bytes");
+    }
+
+    #[test]
+    fn where_nothing_is_measured_nothing_is_claimed() {
+        for device in ["timed", "cuda:999"] {
+            let meter = Meter::start(&DeviceFacts::pretended(device));
+            assert_eq!((meter.peak_bytes(), meter.start_bytes()), (0, 0));
+            assert_eq!(meter.method(), "unknown (0): not measured on this device");
+        }
     }
 }

@@ -99,7 +99,11 @@ pub enum ModelError {
         /// What came.
         came: Precision,
     },
-    /// The framework failed: out of memory, a device lost.
+    /// The device has not the memory for a batch of this size; a smaller one may fit, see
+    /// [`split_on_out_of_memory`](crate::split_on_out_of_memory).
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
+    /// The framework failed: a device lost, for example.
     #[error("the backend failed: {0}")]
     Backend(String),
 }

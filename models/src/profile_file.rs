@@ -40,6 +40,9 @@ pub struct ProfileFile {
     /// Times were not measured but multiplied by this, from those measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaled_by: Option<f64>,
+    /// What was left out and why: sizes that memory did not hold, a precision that is slower than the full one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// One for every selection of modalities and every precision.
     pub selections: Vec<SelectionRecord>,
 }
@@ -131,7 +134,7 @@ pub struct LatencyRecord {
     pub mean: u64,
     /// Half of the runs were faster.
     pub median: u64,
-    /// 95 % of the runs were faster.
+    /// 95 % of the runs were faster; with fewer than 20 runs, the slowest.
     pub p95: u64,
     /// 99 % of the runs were faster; with fewer than 100 runs, the slowest.
     pub p99: u64,
@@ -166,6 +169,7 @@ impl ProfileFile {
             data: DataRecord { cut: cut.description.clone(), seed: cut.seed, samples },
             memory: MemoryRecord { method: memory.0.into(), loaded_bytes: memory.1 },
             scaled_by: None,
+            notes: Vec::new(),
             selections,
         }
     }

@@ -10,6 +10,7 @@ use anyhow::{Context, bail, ensure};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use mosel_core::Precision;
+use mosel_models::{DeviceChoice, Devices};
 use serde::{Deserialize, Serialize};
 
 /// Everything about a server that can be chosen.
@@ -286,11 +287,11 @@ impl Config {
 
 /// Every device can be one, and there are as many as lanes, where both are given.
 fn check_devices(devices: &[String], lanes: u32) -> anyhow::Result<()> {
-    for device in devices {
-        device.parse::<mosel_models::DeviceChoice>().context("devices")?;
+    let parsed: Vec<DeviceChoice> =
+        devices.iter().map(|device| device.parse()).collect::<Result<_, _>>().context("devices")?;
+    if !parsed.is_empty() {
+        Devices::new(parsed).context("devices")?;
     }
-    let most = 64;
-    ensure!(devices.len() <= most, "devices names {}, expected at most {most}", devices.len());
     let both = !devices.is_empty() && lanes != 1 && devices.len() != lanes as usize;
     ensure!(!both, "queue.lanes is {lanes}, and devices names {}: a lane has one device", devices.len());
     Ok(())

@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use mosel_core::{Batch, Event, ModelId};
-use mosel_models::{DeviceChoice, Model, ModelError, Request};
+use mosel_core::{Batch, Event, Mode, ModelId};
+use mosel_models::{
+    Answered, DeviceChoice, Model, ModelError, Request, blank_request, split_on_out_of_memory, warm_up,
+};
 
 use crate::driver::Driver;
 use crate::jobs::{Answer, Entry, Wakes};
@@ -44,8 +46,8 @@ pub struct Parts {
     pub lane: u32,
     /// Where its models run.
     pub device: DeviceChoice,
-    /// Its models, by the ids that batches name them by.
-    pub builds: Vec<(ModelId, Build)>,
+    /// Its models, by the ids that batches name them by, and how they will be run.
+    pub builds: Vec<(ModelId, Build, Vec<Mode>)>,
     /// Where its batches come from.
     pub work: Receiver<Work>,
     /// What changes about its models meanwhile.
@@ -132,17 +134,20 @@ pub fn start(parts: Parts) -> anyhow::Result<()> {
     built.recv().map_err(|_| anyhow!("the thread of device {lane} died while it built its models"))?
 }
 
-/// Builds a model, and makes what it makes at its first batch.
-pub fn build(build: &Build, device: DeviceChoice) -> anyhow::Result<Box<dyn Model>> {
-    match catch_unwind(AssertUnwindSafe(|| build(device))) {
-        Ok(model) => model,
-        Err(panic) => Err(anyhow!("it panicked: {}", words(&*panic))),
-    }
+/// Builds a model and runs it once in each of these modes: what it makes at its first batches is there before they come.
+pub fn build(build: &Build, device: DeviceChoice, modes: &[Mode]) -> anyhow::Result<Box<dyn Model>> {
+    let built = catch_unwind(AssertUnwindSafe(|| {
+        let mut model = build(device)?;
+        let blank = blank_request(model.spec());
+        warm_up(model.as_mut(), &blank, modes)?;
+        Ok(model)
+    }));
+    built.unwrap_or_else(|panic| Err(anyhow!("it panicked: {}", words(&*panic))))
 }
 
-fn build_all(builds: Vec<(ModelId, Build)>, device: DeviceChoice) -> anyhow::Result<BTreeMap<ModelId, Slot>> {
-    let slot = |(id, build): (ModelId, Build)| {
-        let model = self::build(&build, device)?;
+fn build_all(builds: Vec<(ModelId, Build, Vec<Mode>)>, device: DeviceChoice) -> anyhow::Result<BTreeMap<ModelId, Slot>> {
+    let slot = |(id, build, modes): (ModelId, Build, Vec<Mode>)| {
+        let model = self::build(&build, device, &modes)?;
         Ok((id, Slot { model: Some(model), build }))
     };
     builds.into_iter().map(slot).collect()
@@ -209,10 +214,15 @@ impl Device {
         let model = slot.restored(self.device)?;
         let begin = Instant::now();
         let answered =
-            catch_unwind(AssertUnwindSafe(|| model.forward(&chosen, batch.mode.modalities, batch.mode.precision)));
+            catch_unwind(AssertUnwindSafe(|| split_on_out_of_memory(model.as_mut(), &chosen, batch.mode)));
         let measured = begin.elapsed();
         let outputs = match answered {
-            Ok(Ok(outputs)) => outputs,
+            Ok(Ok(Answered { answers, batches })) => {
+                if batches > 1 {
+                    tracing::warn!(batch = batch.id.0, batches, "memory ran out, and the batch was run in parts");
+                }
+                answers
+            }
             Ok(Err(error @ ModelError::Backend(_))) => return Err(self.lost(batch, &error.to_string())),
             Ok(Err(error)) => return Err(error.to_string()),
             Err(panic) => return Err(self.lost(batch, &format!("the model panicked: {}", words(&*panic)))),
@@ -246,7 +256,8 @@ impl Slot {
     /// The model, built again if it was lost.
     fn restored(&mut self, device: DeviceChoice) -> Result<&mut Box<dyn Model>, String> {
         if self.model.is_none() {
-            let model = build(&self.build, device);
+            // not warmed up: its lane waits
+            let model = build(&self.build, device, &[]);
             self.model = Some(model.map_err(|error| format!("the model cannot be built again: {error:#}"))?);
         }
         Ok(self.model.as_mut().expect("it was just built"))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use mosel_models::DeviceChoice;
+use mosel_models::{DeviceChoice, Devices};
 
 use crate::config::Config;
 
@@ -19,12 +19,12 @@ pub struct Fleet {
 impl Fleet {
     /// The devices that the configuration names; without names, as many lanes as it says, all on `auto`.
     pub fn of(config: &Config) -> anyhow::Result<Fleet> {
-        let devices = match config.devices.as_slice() {
-            [] => vec![DeviceChoice::Auto; config.queue.lanes as usize],
-            named => named.iter().map(|name| name.parse()).collect::<Result<_, _>>().context("devices")?,
+        let named: Vec<DeviceChoice> =
+            config.devices.iter().map(|name| name.parse()).collect::<Result<_, _>>().context("devices")?;
+        let devices = match named.as_slice() {
+            [] | [DeviceChoice::Auto] => lanes_of(auto(config), config.queue.lanes.into()),
+            _ => Devices::new(named).context("devices")?.as_slice().to_vec(),
         };
-        let resolve = |device| if device == DeviceChoice::Auto { auto(config) } else { device };
-        let devices: Vec<DeviceChoice> = devices.into_iter().map(resolve).collect();
         let mut kinds: Vec<String> = Vec::new();
         for device in &devices {
             if !kinds.iter().any(|kind| kind == device.kind()) {
@@ -57,6 +57,14 @@ impl Fleet {
     }
 }
 
+/// So many lanes on one device.
+fn lanes_of(device: DeviceChoice, lanes: u64) -> Vec<DeviceChoice> {
+    match device {
+        DeviceChoice::Cpu if lanes > 1 => (0..lanes as usize).map(DeviceChoice::CpuLane).collect(),
+        device => vec![device; lanes as usize],
+    }
+}
+
 /// A GPU where there is one and the models were measured on one; else the CPU.
 fn auto(config: &Config) -> DeviceChoice {
     if !mosel_models::gpu_is_there() {
@@ -84,7 +92,7 @@ mod tests {
 
     #[test]
     fn lanes_of_one_kind_share_a_number() {
-        let fleet = fleet(&["cpu", "cuda:1", "cpu", "cuda:0"]).unwrap();
+        let fleet = fleet(&["cpu:0", "cuda:1", "cpu:1", "cuda:0"]).unwrap();
         assert_eq!(fleet.kinds, ["cpu", "cuda"]);
         let core = fleet.core_config(&Config::default());
         assert_eq!((core.lanes, core.kinds), (4, vec![0, 1, 0, 1]));
@@ -93,5 +101,6 @@ mod tests {
     #[test]
     fn an_unknown_device_is_named() {
         assert!(format!("{:#}", fleet(&["gpu"]).unwrap_err()).contains("\"gpu\" came"));
+        assert!(format!("{:#}", fleet(&["cpu", "cpu:0"]).unwrap_err()).contains("are the same"));
     }
 }

@@ -114,9 +114,10 @@ impl Loader {
     fn build(&self, model: &Served) -> anyhow::Result<()> {
         let mut built = Vec::new();
         for ((lane, handle), &device) in (0..).zip(&self.lanes).zip(&self.fleet.devices) {
-            let Some(id) = model.members.iter().find(|member| member.kind() == self.fleet.kind(lane)) else { continue };
-            let network = device::build(&model.build, device).with_context(|| format!("for lane {lane}"))?;
-            built.push((handle, id.model(), network));
+            let member = model.members.iter().find(|member| member.kind() == self.fleet.kind(lane));
+            let Some(member) = member else { continue };
+            let network = device::build(&model.build, device, &member.profile().modes());
+            built.push((handle, member.model(), network.with_context(|| format!("for lane {lane}"))?));
         }
         for (handle, id, network) in built {
             handle.load(id, network, model.build.clone());

@@ -96,8 +96,11 @@ impl Service {
         planner::start(parts, orders)?;
         for ((lane, (work, desk)), &device) in (0..).zip(ends).zip(&fleet.devices) {
             let kind = fleet.kind(lane);
-            let member = |model: &Served| model.members.iter().find(|member| member.kind() == kind).map(|m| m.model());
-            let builds = models.iter().filter_map(|model| Some((member(model)?, model.build.clone()))).collect();
+            let build = |model: &Served| {
+                let member = model.members.iter().find(|member| member.kind() == kind)?;
+                Some((member.model(), model.build.clone(), member.profile().modes()))
+            };
+            let builds = models.iter().filter_map(build).collect();
             let (driver, metrics) = (driver.clone(), metrics.clone());
             device::start(device::Parts { lane, device, builds, work, desk, driver, metrics })?;
         }

@@ -15,6 +15,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::batch::answers;
 use super::device;
 use super::fit::{fit_together, seeded, weights_of};
+use super::guard::Forward;
 use super::kept_frames::kept_frames;
 use super::late::{Late, Shape};
 use super::layers::{Linear, Norm, Source};
@@ -203,7 +204,7 @@ impl Model for DoomTbn {
         precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         self.intake.spec.check_batch(requests, modalities)?;
-        let _no_grad = tch::no_grad_guard();
+        let _forward = Forward::begin()?;
         let Network { tower, streams, late } = self.networks.at(precision)?;
         let inputs: Vec<Result<Decoded, InputError>> =
             requests.iter().map(|request| self.intake.decode(request, modalities)).collect();

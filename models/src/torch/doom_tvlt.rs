@@ -13,6 +13,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::batch::{Tokens, answers};
 use super::device;
 use super::fit::{fit, seeded, weights_of};
+use super::guard::Forward;
 use super::joint::{Joint, Shape, Stream};
 use super::kept_clips::KeptClips;
 use super::layers::Source;
@@ -136,7 +137,7 @@ impl Model for DoomTvlt {
         precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         self.intake.spec.check_batch(requests, modalities)?;
-        let _no_grad = tch::no_grad_guard();
+        let _forward = Forward::begin()?;
         let Network { tower, fusion } = self.networks.at(precision)?;
         let inputs: Vec<Result<Decoded, InputError>> =
             requests.iter().map(|request| self.intake.decode(request, modalities)).collect();

@@ -12,6 +12,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::batch::{Tokens, answers};
 use super::device;
 use super::fit::{fit, seeded, weights_of};
+use super::guard::Forward;
 use super::joint::{Joint, Shape, Stream};
 use super::layers::Source;
 use super::minilm::{self, MiniLm};
@@ -121,7 +122,7 @@ impl Model for Emoji {
         precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         self.spec.check_batch(requests, modalities)?;
-        let _no_grad = tch::no_grad_guard();
+        let _forward = Forward::begin()?;
         let Network { towers, joint } = self.networks.at(precision)?;
         let inputs: Vec<Result<Decoded, InputError>> =
             requests.iter().map(|request| towers.decode(&self.spec, request, modalities)).collect();
@@ -141,8 +142,8 @@ impl TowerFiles {
     fn read(assets: &Assets, device: Device) -> Result<TowerFiles> {
         Ok(TowerFiles {
             device,
-            pictures: Weights::read(&assets.path("towers/mobilenet_v2.safetensors")?, device)?,
-            texts: Weights::read(&assets.path("towers/minilm.safetensors")?, device)?,
+            pictures: Weights::read_tower(&assets.path("towers/mobilenet_v2.safetensors")?, device)?,
+            texts: Weights::read_tower(&assets.path("towers/minilm.safetensors")?, device)?,
             tokenizer: assets.path("towers/minilm-tokenizer.json")?,
         })
     }

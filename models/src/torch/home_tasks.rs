@@ -11,6 +11,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::batch::answers;
 use super::device;
 use super::fit::{fit, seeded, weights_of};
+use super::guard::Forward;
 use super::late::{Late, Shape};
 use super::layers::{Linear, Source};
 use super::precise::Precise;
@@ -105,7 +106,7 @@ impl Model for HomeTasks {
         precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         self.spec.check_batch(requests, modalities)?;
-        let _no_grad = tch::no_grad_guard();
+        let _forward = Forward::begin()?;
         let inputs: Vec<Result<&Request, InputError>> =
             requests.iter().map(|request| check(&self.spec, request, modalities)).collect();
         let network = self.networks.at(precision)?;

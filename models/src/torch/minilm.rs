@@ -1,12 +1,14 @@
 //! all-MiniLM-L6-v2, a small BERT (Devlin and others, 2018; Wang and others, 2020), as a tower: text to token states.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use tch::{Device, TchError, Tensor};
 
 use super::batch::Tokens;
 use super::layers::{Linear, Norm, Source, attention};
+use super::shared::Shared;
 use super::weights::Weights;
 use crate::InputFault;
 use crate::prepare::Tokenizer;
@@ -25,7 +27,7 @@ const EPSILON: f64 = 1e-12;
 
 /// The tokenizer and the network.
 pub(super) struct MiniLm {
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     words: Tensor,
     /// Of the positions in use, with the type of a lone sentence added.
     positions: Tensor,
@@ -51,8 +53,7 @@ impl MiniLm {
         let positions = weights.get("embeddings.position_embeddings.weight", &[POSITIONS, WIDTH])?;
         let types = weights.get("embeddings.token_type_embeddings.weight", &[2, WIDTH])?;
         Ok(MiniLm {
-            // its file asks for 128 tokens, padded
-            tokenizer: Tokenizer::read(tokenizer, MAX_TOKENS)?,
+            tokenizer: shared_tokenizer(tokenizer)?,
             words,
             positions: positions.f_narrow(0, 0, MAX_TOKENS as i64)?.f_add(&types.f_get(0)?)?,
             norm: Norm::new(&source, "embeddings.LayerNorm", WIDTH, EPSILON)?,
@@ -119,6 +120,13 @@ impl Layer {
         let wide = self.widen.forward(&states)?.f_gelu("none")?;
         self.output_norm.forward(&self.narrow.forward(&wide)?.f_add(&states)?)
     }
+}
+
+/// The tokenizer, of which there is one for all lanes and precisions: reading it takes as long as making the network.
+fn shared_tokenizer(path: &Path) -> Result<Arc<Tokenizer>> {
+    static TOKENIZERS: Shared<Tokenizer> = Shared::new();
+    // its file asks for 128 tokens, padded
+    TOKENIZERS.get(path, Device::Cpu, || Tokenizer::read(path, MAX_TOKENS))
 }
 
 #[cfg(test)]

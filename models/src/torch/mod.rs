@@ -2,12 +2,15 @@
 //!
 //! Calls that an input can influence are the `f_` ones: they return an error where the others panic.
 
+mod accelerator;
 mod batch;
 mod device;
 mod doom_tbn;
 mod doom_tvlt;
 mod emoji;
+mod failure;
 mod fit;
+mod guard;
 mod home_tasks;
 mod joint;
 mod kept_clips;
@@ -16,6 +19,8 @@ mod late;
 mod layers;
 mod minilm;
 mod mobilenet;
+#[cfg(test)]
+mod on_gpu;
 mod own;
 pub mod paper;
 mod pickle;
@@ -23,6 +28,7 @@ mod picture;
 mod precise;
 mod safetensors_file;
 mod script;
+mod shared;
 mod spectrogram;
 mod state_file;
 mod stored;
@@ -32,6 +38,7 @@ mod tokens;
 mod watch;
 mod weights;
 
+pub(crate) use accelerator::{Event, empty_cache, memory, reset_peak, synchronize};
 pub(crate) use device::gpu_is_there;
 pub(crate) use doom_tbn::{load as load_doom_tbn, train as train_doom_tbn};
 pub(crate) use doom_tvlt::{load as load_doom_tvlt, train as train_doom_tvlt};
@@ -41,15 +48,3 @@ pub(crate) use home_tasks::{load as load_home_tasks, train as train_home_tasks};
 pub(crate) use own::fixture as own_fixture;
 pub(crate) use own::load as load_own;
 pub(crate) use watch::{load as load_watch, train as train_watch};
-
-use tch::TchError;
-
-use crate::ModelError;
-
-impl From<TchError> for ModelError {
-    /// The first line only: libtorch adds its own stack.
-    fn from(error: TchError) -> ModelError {
-        let text = error.to_string();
-        ModelError::Backend(text.lines().next().unwrap_or("unknown").to_owned())
-    }
-}

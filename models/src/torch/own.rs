@@ -9,6 +9,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::batch::answers;
 use super::device;
+use super::guard::Forward;
 use super::precise::{Precise, kind};
 use super::script::Script;
 use super::tensors::{Preparer, Ready};
@@ -77,7 +78,7 @@ impl Model for OwnModel {
             let names: Vec<&str> = self.precisions.iter().map(|precision| precision.name()).collect();
             return Err(ModelError::Precision { known: names.join(", "), came: precision });
         }
-        let _no_grad = tch::no_grad_guard();
+        let _forward = Forward::begin()?;
         let inputs: Vec<Result<Vec<Option<Ready>>, InputError>> =
             requests.iter().map(|request| ready(&self.preparers, request, modalities)).collect();
         let scripts = self.networks.at(precision)?;

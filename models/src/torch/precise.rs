@@ -6,6 +6,7 @@ use anyhow::Result;
 use mosel_core::Precision;
 use tch::Kind;
 
+use super::failure::failure;
 use crate::ModelError;
 
 /// The same network with numbers of several kinds.
@@ -27,7 +28,7 @@ impl<N> Precise<N> {
     pub(super) fn at(&mut self, precision: Precision) -> Result<&N, ModelError> {
         if !self.made.contains_key(&precision) {
             let network = (self.make)(kind(precision));
-            let network = network.map_err(|error| ModelError::Backend(format!("at {precision}: {error:#}")))?;
+            let network = network.map_err(|error| failure(&format!("at {precision}: {error:#}")))?;
             self.made.insert(precision, network);
         }
         Ok(&self.made[&precision])

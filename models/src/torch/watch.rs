@@ -11,6 +11,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::batch::{Tokens, answers};
 use super::device;
 use super::fit::{fit, seeded, weights_of};
+use super::guard::Forward;
 use super::joint::{Joint, Shape, Stream};
 use super::layers::Source;
 use super::precise::{Precise, kind};
@@ -132,7 +133,7 @@ impl Model for Watch {
         precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         self.spec.check_batch(requests, modalities)?;
-        let _no_grad = tch::no_grad_guard();
+        let _forward = Forward::begin()?;
         let inputs: Vec<Result<&Request, InputError>> =
             requests.iter().map(|request| self.check(request, modalities)).collect();
         let (device, kind) = (self.device, kind(precision));

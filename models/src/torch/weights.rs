@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -11,56 +12,71 @@ use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use super::shared::Shared;
 use super::stored::{self, Stored};
 use super::{safetensors_file, state_file};
 use crate::files;
 
 /// The tensors of one file, on one device.
+///
+/// Lanes share them, and memory with them: a tensor is never changed in place.
 pub(super) struct Weights {
-    tensors: BTreeMap<String, Tensor>,
-    path: String,
+    content: Arc<Content>,
     /// What floating-point tensors are given out as.
     kind: Kind,
-    /// SHA-256 of the file, in hex.
+    /// SHA-256 of the file, in hex; empty for a tower.
     pub(super) sha256: String,
 }
 
+/// What is shared. A tensor may go to another thread but not be used by two, so each takes a handle of its own.
+struct Content {
+    tensors: Mutex<BTreeMap<String, Tensor>>,
+    path: String,
+    sha256: String,
+}
+
 impl Weights {
-    /// Reads a file. What it is, its first bytes say.
+    /// Reads a file, unless another lane has it already. What it is, its first bytes say.
     pub(super) fn read(path: &Path, device: Device) -> Result<Weights> {
-        let name = path.display().to_string();
-        let tensors = || -> Result<BTreeMap<String, Tensor>> {
-            let mut file = File::open(path).with_context(|| format!("reading {name}"))?;
-            let tensors = list(&mut file).with_context(|| format!("reading {name}"))?;
-            let tensors = without_prefix(tensors);
-            Ok(stored::read(&mut file, tensors, device)
-                .with_context(|| format!("reading {name}"))?
-                .into_iter()
-                .collect())
-        };
+        static FILES: Shared<Content> = Shared::new();
         // the hash of half a gigabyte takes as long as reading it
-        let (sha256, tensors) = thread::scope(|scope| {
-            let sha256 = scope.spawn(|| sha256_of(path).with_context(|| format!("reading {name}")));
-            let tensors = tensors();
-            (sha256.join().unwrap_or_else(|_| Err(anyhow!("hashing {name} failed"))), tensors)
-        });
-        Ok(Weights { tensors: tensors?, path: name, kind: Kind::Float, sha256: sha256? })
+        let read = || {
+            let (sha256, content) = thread::scope(|scope| {
+                let sha256 = scope.spawn(|| sha256_of(path).with_context(|| format!("reading {}", path.display())));
+                let content = Content::read(path, device);
+                (sha256.join().unwrap_or_else(|_| Err(anyhow!("hashing {} failed", path.display()))), content)
+            });
+            Ok(Content { sha256: sha256?, ..content? })
+        };
+        Ok(Weights::of(FILES.get(path, device, read)?))
+    }
+
+    /// The same without its hash: for towers, whose hash set-up has checked.
+    pub(super) fn read_tower(path: &Path, device: Device) -> Result<Weights> {
+        static TOWERS: Shared<Content> = Shared::new();
+        Ok(Weights::of(TOWERS.get(path, device, || Content::read(path, device))?))
     }
 
     /// Weights that come from no file; `origin` is what messages call them.
     pub(super) fn made(tensors: BTreeMap<String, Tensor>, origin: &str) -> Weights {
-        Weights { tensors, path: origin.to_owned(), kind: Kind::Float, sha256: String::new() }
+        let content = Content { tensors: Mutex::new(tensors), path: origin.to_owned(), sha256: String::new() };
+        Weights::of(Arc::new(content))
+    }
+
+    fn of(content: Arc<Content>) -> Weights {
+        let sha256 = content.sha256.clone();
+        Weights { content, kind: Kind::Float, sha256 }
     }
 
     /// The same tensors, to be given out as another kind of number; they are shared, not copied.
     pub(super) fn at(&self, kind: Kind) -> Weights {
-        let tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
-        Weights { tensors, path: self.path.clone(), kind, sha256: self.sha256.clone() }
+        Weights { content: self.content.clone(), kind, sha256: self.sha256.clone() }
     }
 
     /// How many floating-point numbers there are.
     pub(super) fn parameters(&self) -> Result<u64> {
-        let floating = self.tensors.values().filter(|tensor| tensor.is_floating_point());
+        let tensors = self.content.tensors();
+        let floating = tensors.values().filter(|tensor| tensor.is_floating_point());
         Ok(floating.map(|tensor| tensor.numel() as u64).sum())
     }
 
@@ -77,10 +93,29 @@ impl Weights {
 
     /// The tensor of this name as it is stored, to compute with before it is cast.
     pub(super) fn stored(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
-        let tensor = self.tensors.get(name).with_context(|| format!("{} has no tensor {name}", self.path))?;
+        let (tensors, path) = (self.content.tensors(), &self.content.path);
+        let tensor = tensors.get(name).with_context(|| format!("{path} has no tensor {name}"))?;
         let came = tensor.size();
-        ensure!(came == shape, "{}: expected {name} of shape {shape:?}, {came:?} came", self.path);
+        ensure!(came == shape, "{path}: expected {name} of shape {shape:?}, {came:?} came");
         Ok(tensor.shallow_clone())
+    }
+}
+
+impl Content {
+    /// Reads a file without its hash.
+    fn read(path: &Path, device: Device) -> Result<Content> {
+        let name = path.display().to_string();
+        let tensors = || -> Result<BTreeMap<String, Tensor>> {
+            let mut file = File::open(path)?;
+            let tensors = without_prefix(list(&mut file)?);
+            Ok(stored::read(&mut file, tensors, device)?.into_iter().collect())
+        };
+        let tensors = tensors().with_context(|| format!("reading {name}"))?;
+        Ok(Content { tensors: Mutex::new(tensors), path: name, sha256: String::new() })
+    }
+
+    fn tensors(&self) -> MutexGuard<'_, BTreeMap<String, Tensor>> {
+        self.tensors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,6 +198,10 @@ mod tests {
         let path = std::env::temp_dir().join(format!("mosel-weights-{}.safetensors", std::process::id()));
         fs::write(&path, &file).unwrap();
         let weights = Weights::read(&path, Device::Cpu).unwrap();
+        let lane = Weights::read(&path, Device::Cpu).unwrap();
+        let tower = Weights::read_tower(&path, Device::Cpu).unwrap();
+        assert!(Arc::ptr_eq(&weights.content, &lane.content));
+        assert_eq!((lane.sha256.as_str(), tower.sha256.as_str()), (sha256_of(&path).unwrap().as_str(), ""));
         fs::remove_file(&path).unwrap();
         assert_eq!(weights.get("a", &[1, 2]).unwrap().double_value(&[0, 0]), 1.5);
         assert!(weights.get("a", &[2]).unwrap_err().to_string().ends_with("expected a of shape [2], [1, 2] came"));

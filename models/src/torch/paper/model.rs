@@ -5,6 +5,7 @@ use mosel_core::{ModalitySet, Precision};
 use tch::{TchError, Tensor};
 
 use crate::torch::batch::answers;
+use crate::torch::guard::Forward;
 use crate::torch::precise::Precise;
 use crate::{DeviceFacts, Input, InputError, InputFault, InputKind, Model, ModelError, Output, Request, Spec};
 
@@ -72,7 +73,7 @@ impl<I: Inputs> Model for PaperModel<I> {
         precision: Precision,
     ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
         self.spec.check_batch(requests, modalities)?;
-        let _no_grad = tch::no_grad_guard();
+        let _forward = Forward::begin()?;
         let network = self.networks.at(precision)?;
         let decode = |request: &&Request| self.inputs.decode(&Selected { spec: &self.spec, request, modalities });
         let inputs: Vec<Result<I::Decoded, InputError>> = requests.iter().map(decode).collect();

@@ -1,0 +1,84 @@
+//! A model for tests: takes as long as it is told, and runs out of memory where it is told.
+
+use std::time::{Duration, Instant};
+
+use mosel_core::{ModalitySet, Precision};
+
+use crate::{DeviceFacts, Example, Input, InputError, InputKind, Modality, Model, ModelError, Output, Request, Spec};
+
+/// Answers a request of the text "3" with label 3, any other text with label 0.
+pub(crate) struct Pretend {
+    /// A batch of more requests is out of memory.
+    pub(crate) fits: usize,
+    /// Microseconds that a request takes.
+    pub(crate) micros: fn(Precision) -> u64,
+    /// Every batch that was tried: how large, and with what.
+    pub(crate) tried: Vec<(usize, Precision)>,
+    /// One modality, text; labels "0" to "15".
+    pub(crate) spec: Spec,
+    /// `pretended`
+    pub(crate) device: DeviceFacts,
+}
+
+impl Pretend {
+    /// One that takes no time and has memory for everything.
+    pub(crate) fn new() -> Pretend {
+        let modalities = vec![Modality::new("text", InputKind::Text { max_bytes: 9 })];
+        let labels: Vec<String> = (0..16).map(|label| label.to_string()).collect();
+        Pretend {
+            fits: usize::MAX,
+            micros: |_| 0,
+            tried: Vec::new(),
+            spec: Spec { name: "pretend".into(), modalities, labels: labels.into(), weights_sha256: "abc".into() },
+            device: DeviceFacts::pretended("pretended"),
+        }
+    }
+
+    /// Requests for the labels from 0.
+    pub(crate) fn requests(count: usize) -> Vec<Request> {
+        (0..count).map(|label| Request::new(vec![Input::Text(label.to_string().into())])).collect()
+    }
+
+    /// The same with their labels.
+    pub(crate) fn examples(count: usize) -> Vec<Example> {
+        let example = |(label, request)| Example { request, label, name: format!("e{label}") };
+        Pretend::requests(count).into_iter().enumerate().map(example).collect()
+    }
+}
+
+impl Model for Pretend {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn device(&self) -> &DeviceFacts {
+        &self.device
+    }
+
+    fn precisions(&self) -> &[Precision] {
+        &Precision::ALL
+    }
+
+    fn forward(
+        &mut self,
+        requests: &[&Request],
+        modalities: ModalitySet,
+        precision: Precision,
+    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+        let start = Instant::now();
+        self.spec.check_batch(requests, modalities)?;
+        self.tried.push((requests.len(), precision));
+        if requests.len() > self.fits {
+            return Err(ModelError::OutOfMemory(format!("{} requests, {} fit", requests.len(), self.fits)));
+        }
+        // spun, so that a test does not depend on timers
+        while start.elapsed() < Duration::from_micros((self.micros)(precision) * requests.len() as u64) {
+            std::hint::spin_loop();
+        }
+        let label = |request: &&Request| match &request.inputs()[0] {
+            Input::Text(text) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0),
+            other => panic!("expected text, {other:?} came"),
+        };
+        Ok(requests.iter().map(|request| Ok(self.spec.output(label(request), 1.0))).collect())
+    }
+}
