@@ -9,7 +9,7 @@ banner = @printf '\n== %s\n'
 # Recipes share one target folder and one cache, so there is nothing to gain from -j; cargo uses all cores itself.
 .NOTPARALLEL:
 DOOM_CLIPS := 1024
-.PHONY: help setup setup-cuda build demo demo-video parity serve bench figures train test parity verify-exact test-cuda
+.PHONY: help setup setup-cuda build demo demo-video serve bench figures train test parity verify-exact test-cuda
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -62,9 +62,6 @@ test: setup ## All that CI checks
 
 parity: setup ## Compare TVLT, ViLT and TBN at full size with the published implementations (fetches PyTorch)
 	$(banner) "parity"
-	python3 -B models/parity/parity.py
-
-parity: setup ## Compare the paper's networks with the published implementations (fetches Python packages)
 	python3 -B models/parity/parity.py
 
 verify-exact: ## Compare the policy exact with an independent solver, HiGHS, on large queues (fetches it)

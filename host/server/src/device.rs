@@ -145,7 +145,10 @@ pub fn build(build: &Build, device: DeviceChoice, modes: &[Mode]) -> anyhow::Res
     built.unwrap_or_else(|panic| Err(anyhow!("it panicked: {}", words(&*panic))))
 }
 
-fn build_all(builds: Vec<(ModelId, Build, Vec<Mode>)>, device: DeviceChoice) -> anyhow::Result<BTreeMap<ModelId, Slot>> {
+fn build_all(
+    builds: Vec<(ModelId, Build, Vec<Mode>)>,
+    device: DeviceChoice,
+) -> anyhow::Result<BTreeMap<ModelId, Slot>> {
     let slot = |(id, build, modes): (ModelId, Build, Vec<Mode>)| {
         let model = self::build(&build, device, &modes)?;
         Ok((id, Slot { model: Some(model), build }))
@@ -213,8 +216,7 @@ impl Device {
         let slot = self.slots.get_mut(&batch.model).ok_or("the model is not on this device")?;
         let model = slot.restored(self.device)?;
         let begin = Instant::now();
-        let answered =
-            catch_unwind(AssertUnwindSafe(|| split_on_out_of_memory(model.as_mut(), &chosen, batch.mode)));
+        let answered = catch_unwind(AssertUnwindSafe(|| split_on_out_of_memory(model.as_mut(), &chosen, batch.mode)));
         let measured = begin.elapsed();
         let outputs = match answered {
             Ok(Ok(Answered { answers, batches })) => {
