@@ -232,7 +232,8 @@ mod tests {
         for task in ALL {
             let (spec, assets) = (task.spec_with(""), Assets::standard());
             // of a recording, its beginning will do: set-up makes the whole only where it is asked for
-            let assets = if task == Task::DoomTvlt { Assets::at(assets.folder().join("doom-sample")) } else { assets };
+            let recorded = [Task::DoomTvlt, Task::DoomTbn].contains(&task);
+            let assets = if recorded { Assets::at(assets.folder().join("doom-sample")) } else { assets };
             for example in task.examples(&assets, Part::Served).expect("run `make setup` first") {
                 let named = spec.modality_names().into_iter().zip(example.request.inputs().iter().cloned());
                 assert_eq!(spec.request(named).as_ref(), Ok(&example.request), "{}", example.name);
