@@ -258,7 +258,7 @@ fn flow_of(input: &Input, kind: &InputKind) -> Result<Arc<[f32]>, InputFault> {
 
 impl Tower {
     pub(super) fn read(assets: &Assets, device: Device) -> Result<TowerFile> {
-        Ok(TowerFile(Weights::read(&assets.path("towers/mobilenet_v2.safetensors")?, device)?))
+        Ok(TowerFile(Weights::read_tower(&assets.path("towers/mobilenet_v2.safetensors")?, device)?))
     }
 
     /// Features of the frames `[n, 8, 640]`; `None` if the requests have no frames.

@@ -174,7 +174,7 @@ impl Intake {
 
 /// The weights of the tower, as they are stored.
 pub(super) fn tower_weights(assets: &Assets, device: Device) -> Result<Weights> {
-    Weights::read(&assets.path("towers/mobilenet_v2.safetensors")?, device)
+    Weights::read_tower(&assets.path("towers/mobilenet_v2.safetensors")?, device)
 }
 
 impl Tower {
