@@ -80,7 +80,7 @@ fn frames_and_sound_may_come_as_numbers() {
     let grey = Input::Samples(vec![128.0; 8 * 96 * 128 * 3].into());
     let silence = Input::Samples(vec![0.0; 25_200].into());
     let request = Request::new(vec![grey, clip().inputs()[FLOW].clone(), silence]);
-    let spec = model.spec();
+    let spec = model.spec().clone();
     let named = spec.modality_names().into_iter().zip(request.inputs().iter().cloned());
     assert!(spec.request(named).is_ok());
     assert!(forward(model.as_mut(), &[&request], ALL)[0].is_ok());

@@ -77,6 +77,7 @@ pub(super) enum FitWord {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::enum_variant_names, reason = "the words of model.toml")]
 pub(super) enum LayoutWord {
     #[default]
     ChannelsFirst,

@@ -18,8 +18,8 @@ pub(super) struct Preparer {
 enum How {
     Pixels(Pixels),
     Wave(usize),
-    Spectrogram { log_mel: LogMel, mean: f32, deviation: f32 },
-    Words { tokenizer: Tokenizer, max_tokens: usize, padding: i64 },
+    Spectrogram { log_mel: Box<LogMel>, mean: f32, deviation: f32 },
+    Words { tokenizer: Box<Tokenizer>, max_tokens: usize, padding: i64 },
     Numbers { shape: Vec<i64>, number: Number, mean: f32, deviation: f32 },
 }
 
@@ -36,11 +36,11 @@ impl Preparer {
         let how = match (preparation, &modality.kind) {
             (Preparation::Pixels(pixels), _) => How::Pixels(pixels.clone()),
             (Preparation::Sound(SoundTensor::Spectrogram { settings, mean, deviation }), _) => {
-                let log_mel = LogMel::new(settings.clone())?;
+                let log_mel = Box::new(LogMel::new(settings.clone())?);
                 How::Spectrogram { log_mel, mean: *mean, deviation: *deviation }
             }
             (Preparation::Words(words), _) => How::Words {
-                tokenizer: Tokenizer::read(&folder.join(&words.tokenizer), words.max_tokens)?,
+                tokenizer: Box::new(Tokenizer::read(&folder.join(&words.tokenizer), words.max_tokens)?),
                 max_tokens: words.max_tokens,
                 padding: words.padding,
             },
