@@ -150,7 +150,10 @@ fn table(rows: &[Row]) -> Table {
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["model", "from", "modalities", "parameters", "accuracy (full precision)"]);
     for row in rows {
-        let params = row.params.map_or("-".into(), |params| format!("{:.1} M", params as f64 / 1e6));
+        let params = row.params.map_or("-".into(), |params| match params {
+            0..1_000_000 => format!("{:.0} k", params as f64 / 1e3),
+            _ => format!("{:.1} M", params as f64 / 1e6),
+        });
         table.add_row([&row.name, row.from, &row.modalities.join(", "), &params, &row.accuracies()]);
     }
     table
