@@ -40,7 +40,8 @@ pub struct ProfileFile {
     /// Times were not measured but multiplied by this, from those measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaled_by: Option<f64>,
-    /// What was left out and why: sizes that memory did not hold, a precision that is slower than the full one.
+    /// What was left out and why: sizes that memory did not hold, selections that are slower in a reduced
+    /// precision than in the full one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// One for every selection of modalities and every precision.

@@ -42,9 +42,9 @@ pub struct Score {
 
 /// Measures everything. Inputs are decoded within the measured time, as they are when served.
 ///
-/// What is left out is said in [`ProfileFile::notes`]: batches that the device has no memory for, and a reduced
-/// precision that is slower than full precision on all modalities, at the smallest batch size and at the largest up to 8
-/// (on a GPU at the largest of all, too). Where full precision is not asked for, every precision is measured.
+/// What is left out is said in [`ProfileFile::notes`]: batches that the device has no memory for, and a selection in a
+/// reduced precision that is slower than in full precision, at the smallest batch size and at the largest up to 8 (on a
+/// GPU at the largest of all, too). Where full precision is not asked for, every precision is measured.
 pub fn profile(
     model: &mut dyn Model,
     examples: &[Example],
@@ -114,19 +114,28 @@ impl<'a> Campaign<'a> {
         Campaign { model, examples, settings, progress, done: 0, total, records: Vec::new(), notes: Vec::new() }
     }
 
-    /// Measures every selection, unless the precision is not worth it.
+    /// Measures every selection that is worth it in this precision.
     fn measure_precision(&mut self, precision: Precision) -> Result<()> {
-        let selections: Vec<ModalitySet> = ModalitySet::selections(self.model.spec().modalities.len()).collect();
-        if precision != Precision::Fp32 && self.settings.precisions.contains(&Precision::Fp32) {
-            self.tell(format!("whether {precision} is worth it"));
-            let sizes = &self.settings.batch_sizes;
-            if let Some(note) = worth::left_out(self.model, self.examples, precision, sizes)? {
-                self.notes.push(note);
-                self.total -= selections.len() * sizes.len();
-                return Ok(());
+        let compared = precision != Precision::Fp32 && self.settings.precisions.contains(&Precision::Fp32);
+        for modalities in ModalitySet::selections(self.model.spec().modalities.len()) {
+            let mode = Mode { modalities, precision };
+            if compared && self.is_left_out(mode)? {
+                continue;
             }
+            self.measure_mode(mode)?;
         }
-        selections.into_iter().try_for_each(|modalities| self.measure_mode(Mode { modalities, precision }))
+        Ok(())
+    }
+
+    fn is_left_out(&mut self, mode: Mode) -> Result<bool> {
+        self.tell(format!("whether {} is worth it", mode.label(&self.model.spec().modality_names())));
+        let sizes = &self.settings.batch_sizes;
+        let note = worth::left_out(self.model, self.examples, mode, sizes)?;
+        if note.is_some() {
+            self.total -= sizes.len();
+        }
+        self.notes.extend(note.clone());
+        Ok(note.is_some())
     }
 
     /// Measures every batch size that fits into memory, and how often the answers are right.
@@ -236,7 +245,7 @@ mod tests {
         };
         let measured = measure(&[Precision::Fp32, Precision::Fp16]).unwrap();
         assert_eq!(measured.to_core().unwrap().modes().len(), 1);
-        assert!(measured.notes[0].starts_with("fp16 is left out: on text it is slower than fp32"), "{measured:?}");
+        assert!(measured.notes[0].starts_with("text@fp16 is left out: it is slower than fp32"), "{measured:?}");
         assert_eq!(ProfileFile::parse(&serde_json::to_string(&measured).unwrap()).unwrap(), measured);
         // asked for alone, it is measured
         let alone = measure(&[Precision::Fp16]).unwrap();

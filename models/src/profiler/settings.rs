@@ -12,8 +12,8 @@ use mosel_core::Precision;
 /// [`LatencyRecord`](crate::profile_file::LatencyRecord).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// What to compute with; every selection is measured with each. A reduced one that is slower than full precision is
-    /// left out if full precision is there, see [`profile`](super::profile).
+    /// What to compute with; every selection is measured with each. Where a reduced one is slower
+    /// than full precision it is left out if that is asked for too, see [`profile`](super::profile).
     pub precisions: Vec<Precision>,
     /// Requests in a batch; every selection is measured at each that the device's memory holds.
     pub batch_sizes: Vec<u32>,
