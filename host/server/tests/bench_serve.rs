@@ -73,7 +73,7 @@ fn a_server_that_is_there_is_left_with_its_policy_and_its_models() {
 fn more_jobs_than_connections_are_all_seen_through() {
     let folder = TempDir::new().expect("a temporary folder can be made");
     let workload = folder.path().join("workload.toml");
-    let text = "duration_s = 0.4\n[arrivals]\nkind = \"poisson\"\nload = 4.0\n\
+    let text = "duration_s = 0.8\n[arrivals]\nkind = \"poisson\"\nload = 4.0\n\
                 [jobs]\nrequests = { fixed = 10 }\nslack = { fixed = 100000.0 }\nfloor = { fixed = 0.0 }\n";
     std::fs::write(&workload, text).expect("it is writable");
     let workload = workload.to_str().expect("a path of ASCII");
@@ -101,7 +101,10 @@ fn what_cannot_be_done_is_said_before_anything_is_offered() {
     let small = ("MOSEL_QUEUE__MAX_REQUESTS", "8");
     let cases = [
         (refusal(&mut bench(&["--timed", "--policy", "nobody"])), "\"nobody\" came"),
-        (refusal(&mut bench(&["--model", "nobody"])), "expected a model of the zoo (emoji, watch) or a profile's file"),
+        (
+            refusal(&mut bench(&["--model", "nobody"])),
+            "expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn) or a profile's file",
+        ),
         (refusal(&mut bench(&["--url", "http://127.0.0.1:1"])), "asking the server at http://127.0.0.1:1"),
         (refusal(&mut bench(&["--url", "https://a"])), "expected a URL that begins with http://"),
         (refusal(&mut bench(&["--url", "http://a", "--policy", "exact"])), "cannot be used with"),

@@ -66,7 +66,12 @@ fn nonsense_is_refused_with_what_was_expected() {
 #[test]
 fn a_model_is_of_the_zoo_or_a_profile_and_a_servers_may_be_any() {
     let refusal = Model::find("nobody", true, |_| {}).map(|_| ()).unwrap_err().to_string();
-    assert!(refusal.contains("expected a model of the zoo (emoji, watch) or a profile's file"), "{refusal}");
+    assert!(
+        refusal.contains(
+            "expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn) or a profile's file"
+        ),
+        "{refusal}"
+    );
     let timed = Model::find("watch", true, |_| {}).unwrap();
     assert_eq!((timed.name(), timed.flags()[0].as_str()), ("watch", "--timed"));
     assert!(matches!(Model::theirs("emoji", false).unwrap(), Model::Theirs(_, Some(Task::Emoji))));
