@@ -75,6 +75,8 @@ def tensors(modality: Dict[str, Any], batch: int) -> Dict[str, torch.Tensor]:
         numbers = torch.zeros(shape, dtype=torch.int64)
         return {name: numbers, name + "_mask": torch.ones_like(numbers)}
     if modality.get("dtype") == "int64":
+        if not {"least", "most"} <= set(modality):
+            raise ValueError(f"{name}: expected least and most beside dtype int64, {sorted(modality)} came")
         return {name: torch.zeros(shape, dtype=torch.int64)}
     return {name: torch.rand(shape, generator=torch.Generator().manual_seed(batch))}
 
@@ -138,7 +140,11 @@ def _write_masked(
     for batch in (2, 3):
         for there in itertools.product((True, False), repeat=len(modalities)):
             if any(there):
-                given = list(_all_tensors(modalities, batch).values()) + [torch.tensor(there)]
+                given = []
+                for modality, present in zip(modalities, there):
+                    made = tensors(modality, batch).values()
+                    given += [tensor if present else torch.zeros_like(tensor) for tensor in made]
+                given.append(torch.tensor(there))
                 _check(f"mask {list(there)}", scripted, model, given, len(labels))
     _save(scripted, folder / "network.pt")
     return "\n[network]\n" + _table({"file": "network.pt"})
@@ -206,5 +212,5 @@ def _value(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(inner) for inner in value) + "]"
-    # strings, numbers and booleans are written alike in JSON and TOML
-    return json.dumps(value)
+    # strings, numbers and booleans are written alike in JSON and TOML, but for escaped surrogates and a bare delete
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")

@@ -112,6 +112,10 @@ class ExportTest(unittest.TestCase):
         self.assertIn("log_mel = { fft = 64, hop = 64, frames = 12, bands = 10 }\n", text)
         self.assertIn('[[networks]]\nmodalities = ["photo", "voice"]\nfile = "photo-voice.pt"\n', text)
 
+    def test_labels_are_written_as_they_are(self) -> None:
+        folder = self.export(Network(), labels=["\U0001f431", "a\x7fb", 'c"d'])
+        self.assertIn('labels = ["\U0001f431", "a\\u007fb", "c\\"d"]\n', (folder / "model.toml").read_text(encoding="utf-8"))
+
     def test_one_network_may_be_told_what_is_there(self) -> None:
         folder = self.export(Masked(), modalities=[PHOTO, VOICE], masked=True, files=None)
         self.assertIn('[network]\nfile = "network.pt"\n', (folder / "model.toml").read_text())

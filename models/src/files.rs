@@ -31,11 +31,13 @@ pub(crate) fn parameters(path: &Path) -> Result<u64> {
         let mut head = vec![0; length];
         file.read_exact(&mut head)?;
         let head: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&head)?;
-        let numbers = |tensor: &serde_json::Value| -> Option<u64> {
-            tensor["dtype"].as_str().filter(|kind| kind.contains('F'))?;
-            tensor["shape"].as_array()?.iter().map(serde_json::Value::as_u64).product()
-        };
-        Ok(head.values().filter_map(numbers).sum())
+        let floats = head.values().filter(|tensor| tensor["dtype"].as_str().is_some_and(|kind| kind.contains('F')));
+        let mut shapes = floats.filter_map(|tensor| tensor["shape"].as_array());
+        let sum = shapes.try_fold(0u64, |sum, shape| {
+            let count = shape.iter().try_fold(1u64, |count, side| count.checked_mul(side.as_u64()?))?;
+            sum.checked_add(count)
+        });
+        sum.context("expected shapes whose numbers can be counted, others came")
     };
     read().with_context(|| format!("counting the parameters of {}", path.display()))
 }

@@ -8,7 +8,7 @@ use crate::{Input, InputKind, Model, Request, Spec};
 
 /// Runs the request once in every mode, so that networks are made, kernels loaded and memory is taken.
 ///
-/// Call it in the thread that owns the model, before it is said to be ready. The request may be [`blank_request`] where
+/// Call it before the model is said to be ready, in the thread that will own it if there is a choice. The request may be [`blank_request`] where
 /// there is no real one. Fails if any of the runs does: such a model would not serve either.
 pub fn warm_up(model: &mut dyn Model, request: &Request, modes: &[Mode]) -> Result<()> {
     for &mode in modes {

@@ -59,8 +59,8 @@ impl Config {
 /// The member of a family that was measured on this kind of device; `models[i]` is the matrix of `ModelId(i)`.
 pub fn member(models: &[Arc<StrategyMatrix>], family: ModelId, kind: u32) -> Option<&Arc<StrategyMatrix>> {
     let is_it = |matrix: &&Arc<StrategyMatrix>| (matrix.family(), matrix.kind()) == (family, kind);
-    // most models have one kind of device, and then are at their own place
-    let own = models.get(family.0 as usize).filter(is_it);
+    // where a server puts it
+    let own = models.get((family.0 as usize).saturating_add(kind as usize)).filter(is_it);
     own.or_else(|| models.iter().find(is_it))
 }
 

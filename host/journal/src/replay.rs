@@ -76,6 +76,7 @@ pub fn replay<R: BufRead>(
                 continue;
             }
         };
+        check_models(&scheduler, &event).map_err(|expected| JournalError::Line { line: reader.number(), expected })?;
         let came = scheduler.step(at, event.clone());
         replayed.steps += 1;
         replayed.span = Some((replayed.span.map_or(at, |(first, _)| first), at));
@@ -89,6 +90,20 @@ pub fn replay<R: BufRead>(
     replayed.end = scheduler.checkpoint();
     Ok(replayed)
 }
+
+/// Models that are loaded follow those that are there, and ids have room for them.
+fn check_models(scheduler: &Scheduler, event: &Event) -> Result<(), String> {
+    let Event::ModelsLoaded(models) = event else { return Ok(()) };
+    let next = scheduler.models().len();
+    let follow = models.iter().zip(next..).all(|(matrix, at)| matrix.model().0 as usize == at);
+    match follow && next + models.len() <= MOST_MODELS {
+        true => Ok(()),
+        false => Err(format!("expected models from number {next} on, {MOST_MODELS} in all at most")),
+    }
+}
+
+/// What the ids of tables have room for.
+const MOST_MODELS: usize = 1 << 16;
 
 /// The text is the same where the same program wrote it; else the values are compared.
 fn first_difference(written: &str, came: &[Action]) -> Option<Difference> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mosel_core::scenario::Scenario;
 use mosel_core::{
-    Action, Config, Event, Job, JobId, ModelId, OnLate, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix,
-    Tenant, Time,
+    Action, Config, Event, Job, JobId, Latency, Measurement, Mode, ModelId, OnLate, PolicyError, Precision, Profile,
+    Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
 use mosel_journal::{Header, InPlace, JournalError, Reader, Recorder, Replayed, replay, step_line};
 use mosel_sim::{Devices, Mind, Outside, Simulation, Thought, Watcher};
@@ -252,4 +252,67 @@ fn a_header_has_no_checkpoint_of_an_empty_server() {
     assert_eq!(header.checkpoint, None);
     assert_eq!(header.policy.name, "whim");
     assert_eq!(Header::parse(&header.to_line()).expect("it reads back").to_line(), header.to_line());
+}
+
+/// Two kinds of devices, a model with a reduced precision that comes later, one that goes.
+#[test]
+fn models_that_come_and_go_and_devices_of_two_kinds_replay() {
+    let profile = Scenario::parse(MODEL).expect("it reads").profile;
+    let mut reduced = profile.clone();
+    let faster: Vec<Measurement> = profile.measurements.iter().map(faster).collect();
+    reduced.measurements.extend(faster);
+    let matrix = |id: u32, profile: &Profile, kind| {
+        let matrix = StrategyMatrix::new(ModelId(id), Arc::new(profile.clone()), 16).expect("it is sound");
+        Arc::new(matrix.on(ModelId(id - kind), kind))
+    };
+    let config = Config { lanes: 2, kinds: vec![0, 1], ..Config::default() };
+    let mut scheduler = Scheduler::new(config, vec![matrix(0, &profile, 0), matrix(1, &reduced, 1)]);
+    let mut journals = vec![begin(&scheduler)];
+    let job = |id, model| Job { id: JobId(id), model: ModelId(model), ..busy().jobs[0].1 };
+    let events = [
+        Event::Submit(job(1, 0)),
+        Event::Submit(job(2, 0)),
+        Event::Submit(job(3, 2)),
+        Event::ModelsLoaded(vec![matrix(2, &reduced, 0), matrix(3, &profile, 1)]),
+        Event::Submit(job(4, 2)),
+        Event::Submit(job(5, 2)),
+        Event::ModelRetired(ModelId(0)),
+        Event::Submit(job(6, 0)),
+        Event::WakeUp,
+    ];
+    for (step, event) in events.into_iter().enumerate() {
+        let now = Time::from_millis(step as u64);
+        let actions = scheduler.step(now, event.clone());
+        for journal in &mut journals {
+            journal.record(now, &event, &actions).expect("a vector takes everything");
+        }
+        journals.push(begin(&scheduler));
+    }
+    for journal in journals {
+        let text = journal.finish().expect("a vector takes everything");
+        let replayed = replayed(&text).expect("it reads");
+        assert_eq!((replayed.difference, replayed.end), (None, scheduler.checkpoint()));
+    }
+    assert_eq!(scheduler.models().len(), 4);
+    assert!(scheduler.retired().contains(&ModelId(0)));
+}
+
+fn faster(measurement: &Measurement) -> Measurement {
+    let Latency { mean, .. } = measurement.latency;
+    let mode = Mode { precision: Precision::Bf16, ..measurement.mode };
+    Measurement { mode, latency: Latency::exactly(mean / 2), ..measurement.clone() }
+}
+
+#[test]
+fn models_out_of_order_are_an_error_and_no_panic() {
+    let journal = journals(&busy()).swap_remove(0);
+    let text = String::from_utf8(journal).expect("it is text");
+    let header = text.lines().next().expect("a header");
+    let line = r#"{"t":1,"event":{"models":{"first":9,"models":[]}},"actions":[]}"#;
+    // none to load is as good as none
+    assert_eq!(replayed(format!("{header}\n{line}\n").as_bytes()).expect("it reads").difference, None);
+    let model: serde_json::Value = serde_json::from_str(header).expect("JSON");
+    let line = serde_json::json!({ "t": 1, "event": { "models": { "first": 9, "models": [model["models"][0]] } }, "actions": [] });
+    let refusal = replayed(format!("{header}\n{line}\n").as_bytes()).expect_err("refused").to_string();
+    assert!(refusal.contains("expected models from number 1 on"), "{refusal}");
 }

@@ -292,7 +292,8 @@ fn check_devices(devices: &[String], lanes: u32) -> anyhow::Result<()> {
     if !parsed.is_empty() {
         Devices::new(parsed).context("devices")?;
     }
-    let both = !devices.is_empty() && lanes != 1 && devices.len() != lanes as usize;
+    let named = !matches!(devices, [] | [_]) || devices.iter().any(|device| device != "auto");
+    let both = named && lanes != 1 && devices.len() != lanes as usize;
     ensure!(!both, "queue.lanes is {lanes}, and devices names {}: a lane has one device", devices.len());
     Ok(())
 }
@@ -333,10 +334,10 @@ fn cache_dir() -> Option<PathBuf> {
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// Variables such as `MOSEL_QUEUE__MAX_JOBS`. Those without `__` mean something to other programs
+/// Variables such as `MOSEL_QUEUE__MAX_JOBS`, and `MOSEL_DEVICES`. Others without `__` mean something to other programs
 /// (`MOSEL_POLICY_DIR` to the build) and are left alone.
 fn environment() -> Env {
-    Env::prefixed("MOSEL_").filter(|key| key.as_str().contains("__")).split("__")
+    Env::prefixed("MOSEL_").filter(|key| key.as_str().contains("__") || key == "devices").split("__")
 }
 
 fn within(key: &str, value: u64, least: u64, most: u64) -> anyhow::Result<()> {

@@ -200,10 +200,11 @@ impl Device {
 
     /// Takes in what changed about the models.
     fn look(&mut self) {
-        for change in std::mem::take(&mut *self.desk.changes()) {
+        let changes = std::mem::take(&mut *self.desk.changes());
+        for change in changes {
             match change {
-                Change::Load(id, slot) => drop(self.slots.insert(id, slot)),
-                Change::Unload(id) => drop(self.slots.remove(&id)),
+                Change::Load(id, slot) => discard(self.slots.insert(id, slot)),
+                Change::Unload(id) => discard(self.slots.remove(&id)),
             }
         }
     }
@@ -242,7 +243,7 @@ impl Device {
         self.metrics.model_lost(self.lane);
         let begin = Instant::now();
         if let Some(slot) = self.slots.get_mut(&batch.model) {
-            slot.model = None;
+            discard(slot.model.take());
             match slot.restored(self.device) {
                 Ok(_) => {
                     tracing::warn!(lane = self.lane, ms = begin.elapsed().as_millis() as u64, "the model is rebuilt")
@@ -264,6 +265,11 @@ impl Slot {
         }
         Ok(self.model.as_mut().expect("it was just built"))
     }
+}
+
+/// Drops a model: one that is broken may panic at that, too.
+fn discard<T>(gone: T) {
+    drop(catch_unwind(AssertUnwindSafe(|| drop(gone))));
 }
 
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -67,7 +67,8 @@ fn lanes_of(device: DeviceChoice, lanes: u64) -> Vec<DeviceChoice> {
 
 /// A GPU where there is one and the models were measured on one; else the CPU.
 fn auto(config: &Config) -> DeviceChoice {
-    if !mosel_models::gpu_is_there() {
+    // several lanes would share one GPU, and no profile says how long that takes
+    if config.queue.lanes > 1 || !mosel_models::gpu_is_there() {
         return DeviceChoice::Cpu;
     }
     let catalogue = mosel_models::catalogue::Catalogue::standard();

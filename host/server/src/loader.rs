@@ -20,6 +20,7 @@ use crate::served::{self, Served, Source};
 pub struct Loader {
     models: config::Models,
     max_requests: u32,
+    most_members: u32,
     fleet: Fleet,
     lanes: Vec<Lane>,
     driver: Arc<Driver>,
@@ -46,16 +47,18 @@ pub enum LoadError {
     #[error("{0} is the only model that is served")]
     Last(String),
     /// Ids are not used again, and there are so many.
-    #[error("this server has loaded {MOST_MEMBERS} models since it was started: start it again to load more")]
-    TooMany,
+    #[error("this server has loaded {0} models since it was started, which is all that it may: start it again")]
+    TooMany(u32),
     /// It cannot be served.
     #[error("{0}")]
     Unfit(String),
 }
 
-/// Models, counted once for every kind of device, that a server loads in its life: each keeps its menus for the jobs that
-/// are looked at later.
-pub const MOST_MEMBERS: u32 = 1024;
+/// Models, counted once for every kind of device, that a server loads in its life at most: each keeps its menus for the
+/// jobs that are looked at later.
+const MOST_MEMBERS: u64 = 1024;
+/// What the menus of one take in a policy's memory, generously: policies are told of every model there ever was.
+const MENUS_BYTES: u64 = 1 << 20;
 
 impl Loader {
     /// A loader for these lanes.
@@ -67,7 +70,9 @@ impl Loader {
         registry: Arc<Registry>,
     ) -> Loader {
         let (models, max_requests) = (config.models.clone(), config.queue.max_requests);
-        Loader { models, max_requests, fleet, lanes, driver, registry, busy: Mutex::default() }
+        // half of a policy's memory is left to the policy
+        let most_members = (config.policy.memory_bytes / 2 / MENUS_BYTES).clamp(1, MOST_MEMBERS) as u32;
+        Loader { models, max_requests, most_members, fleet, lanes, driver, registry, busy: Mutex::default() }
     }
 
     /// Serves another model of the zoo, or one that was added to this machine.
@@ -84,8 +89,8 @@ impl Loader {
             return Err(LoadError::Served(source.spec.name));
         }
         let first = models.all().map(|model| model.members.len() as u32).sum::<u32>();
-        if first + source.profiles.len() as u32 > MOST_MEMBERS {
-            return Err(LoadError::TooMany);
+        if first + source.profiles.len() as u32 > self.most_members {
+            return Err(LoadError::TooMany(first));
         }
         let model = source.serve(ModelId(first), self.max_requests).map_err(unfit)?;
         self.build(&model).map_err(unfit)?;

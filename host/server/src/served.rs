@@ -63,7 +63,7 @@ pub fn load(models: &config::Models, kinds: &[String], max_requests: u32) -> any
         serve(named(name, models, kinds)?)?;
     }
     for path in &models.timed {
-        serve(timed(path, models.timed_factor)?.on_all(kinds))?;
+        serve(timed(path, models)?.on_all(kinds))?;
     }
     if models.null {
         serve(null().on_all(kinds))?;
@@ -115,7 +115,6 @@ impl Source {
     }
 }
 
-#[cfg(feature = "torch")]
 /// The measurements that may be used: in the precisions that the configuration allows.
 fn allowed(profile: &Profile, precisions: &[Precision]) -> anyhow::Result<Profile> {
     let allowed = profile.only(precisions);
@@ -135,8 +134,13 @@ fn of_this_machine(name: &str, models: &config::Models, kinds: &[String]) -> any
     let known = Catalogue::standard().find(name)?;
     let spec = known.spec()?;
     let precisions = models.precisions()?;
+    let named = models.profiles.get(name).map(PathBuf::as_path);
+    ensure!(
+        named.is_none() || kinds.len() == 1,
+        "models.profiles gives {name} one profile, and the lanes have devices of the kinds {}",
+        kinds.join(", ")
+    );
     let profile = |kind: &String| {
-        let named = models.profiles.get(name).map(PathBuf::as_path);
         let file = named.map_or_else(|| known.profile_on(kind), ProfileFile::read)?;
         file.check_model(&spec)?;
         allowed(&file.to_core()?, &precisions)
@@ -152,11 +156,12 @@ fn of_this_machine(name: &str, _: &config::Models, _: &[String]) -> anyhow::Resu
     anyhow::bail!("this build has no libtorch, so it cannot run {name}; --timed PROFILE.json serves its times alone")
 }
 
-fn timed(path: &Path, factor: f64) -> anyhow::Result<Source> {
+fn timed(path: &Path, models: &config::Models) -> anyhow::Result<Source> {
     let file = ProfileFile::read(path)?;
     let zoo_spec = file.model.parse::<Task>().ok().and_then(|task| task.spec().ok());
     let spec = zoo_spec.filter(|spec| spec.modality_names() == file.modalities).unwrap_or_else(|| guessed_spec(&file));
-    Ok(Source::timed(spec, file.to_core()?, factor))
+    let profile = allowed(&file.to_core()?, &models.precisions()?)?;
+    Ok(Source::timed(spec, profile, models.timed_factor))
 }
 
 /// A profile does not say what its inputs look like: `image` is a picture, `audio` a second of sound, all else text.

@@ -12,7 +12,7 @@ use super::document::{
     TextTable, VideoTable,
 };
 use super::sound::log_mel;
-use crate::prepare::{LogMelSettings, SOUND_RATES};
+use crate::prepare::{LogMelSettings, MOST_PIXELS, SOUND_RATES};
 use crate::{InputKind, Modality, Spec};
 
 /// A model as its folder declares it.
@@ -133,8 +133,13 @@ pub struct Words {
 pub enum Number {
     /// 32-bit floats, or the precision's.
     Float,
-    /// 64-bit integers; what is not whole is refused.
-    Whole,
+    /// 64-bit integers; what is not whole, or outside the bounds, is refused. Both bounds are exact as 32-bit floats.
+    Whole {
+        /// The least that is taken: 0 or less.
+        least: i64,
+        /// The most that is taken: 0 or more.
+        most: i64,
+    },
 }
 
 /// Modalities of a model at most: every selection of them is measured, planned with and served.
@@ -149,8 +154,10 @@ const SECONDS: usize = 60;
 const TOKENS: RangeInclusive<usize> = 1..=4096;
 const TEXT_BYTES: RangeInclusive<usize> = 1..=65_536;
 const DIMENSIONS: RangeInclusive<usize> = 1..=6;
+/// The largest whole number of an input, and the negative of the least: as 32-bit floats, all up to it are exact.
+const MOST_WHOLE: i64 = 1 << 24;
 /// Numbers of one input, whatever it is.
-const MOST_NUMBERS: usize = 1 << 24;
+pub(super) const MOST_NUMBERS: usize = 1 << 24;
 
 impl Declaration {
     /// Reads the text of a `model.toml`.
@@ -269,7 +276,7 @@ fn picture(table: &PictureTable) -> Result<(InputKind, Preparation)> {
     let &PictureTable { height, width, max_side, fit, layout, mean, deviation } = table;
     let pixels =
         pixels(Pixels { frames: None, height, width, fit: fit.into(), layout: layout.into(), mean, deviation })?;
-    let kind = InputKind::Picture { max_side: self::max_side(max_side)?, raw: vec![height, width, 3] };
+    let kind = InputKind::Picture { max_side: self::max_side(max_side, 1)?, raw: vec![height, width, 3] };
     Ok((kind, pixels))
 }
 
@@ -278,7 +285,8 @@ fn video(table: &VideoTable) -> Result<(InputKind, Preparation)> {
     within("frames", frames, &FRAMES)?;
     let (fit, layout) = (fit.into(), layout.into());
     let pixels = pixels(Pixels { frames: Some(frames), height, width, fit, layout, mean, deviation })?;
-    let kind = InputKind::Video { frames, max_side: self::max_side(max_side)?, raw: vec![frames, height, width, 3] };
+    let max_side = self::max_side(max_side, frames)?;
+    let kind = InputKind::Video { frames, max_side, raw: vec![frames, height, width, 3] };
     Ok((kind, pixels))
 }
 
@@ -295,9 +303,16 @@ fn pixels(pixels: Pixels) -> Result<Preparation> {
     Ok(Preparation::Pixels(pixels))
 }
 
-fn max_side(max_side: Option<u32>) -> Result<u32> {
-    let max_side = max_side.unwrap_or(2048);
-    within("max_side", max_side as usize, &MAX_SIDES)?;
+/// The declared one, or else the largest up to 2,048 with which so many frames are not too many pixels.
+fn max_side(max_side: Option<u32>, frames: usize) -> Result<u32> {
+    let max_side = max_side.unwrap_or_else(|| (MOST_PIXELS / frames).isqrt().min(2048) as u32);
+    let side = max_side as usize;
+    within("max_side", side, &MAX_SIDES)?;
+    let pixels = frames * side * side;
+    ensure!(
+        pixels <= MOST_PIXELS,
+        "max_side: expected at most {MOST_PIXELS} pixels of all frames together, {frames} of {side}x{side} came"
+    );
     Ok(max_side)
 }
 
@@ -323,16 +338,27 @@ fn text(table: &TextTable) -> Result<(InputKind, Preparation)> {
 }
 
 fn samples(table: &SamplesTable) -> Result<(InputKind, Preparation)> {
-    let SamplesTable { shape, dtype, mean, deviation } = table;
+    let SamplesTable { shape, dtype, least, most, mean, deviation } = table;
     within("dimensions of shape", shape.len(), &DIMENSIONS)?;
     let count = shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
     let bounded = count.is_some_and(|count| (1..=MOST_NUMBERS).contains(&count));
     ensure!(bounded, "shape: expected 1 to {MOST_NUMBERS} numbers, {shape:?} came");
     ensure!(mean.is_finite(), "mean: expected a finite number, {mean} came");
     ensure!(deviation.is_finite() && *deviation > 0.0, "deviation: expected a number above 0, {deviation} came");
-    let number = match dtype {
-        NumberWord::Float32 => Number::Float,
-        NumberWord::Int64 => Number::Whole,
+    let number = match (dtype, *least, *most) {
+        (NumberWord::Float32, None, None) => Number::Float,
+        (NumberWord::Float32, ..) => bail!("expected least and most of whole numbers (dtype = \"int64\") only"),
+        // zeros stand for what is not there, and the network is run on them first
+        (NumberWord::Int64, Some(least), Some(most)) => {
+            let bounded = (-MOST_WHOLE..=0).contains(&least) && (0..=MOST_WHOLE).contains(&most);
+            ensure!(
+                bounded,
+                "least and most: expected {} <= least <= 0 <= most <= {MOST_WHOLE}, {least} and {most} came",
+                -MOST_WHOLE
+            );
+            Number::Whole { least, most }
+        }
+        (NumberWord::Int64, ..) => bail!("expected least and most beside dtype = \"int64\", not both came"),
     };
     ensure!(
         number == Number::Float || (*mean, *deviation) == (0.0, 1.0),

@@ -178,6 +178,8 @@ pub(super) struct SamplesTable {
     pub(super) shape: Vec<usize>,
     #[serde(default)]
     pub(super) dtype: NumberWord,
+    pub(super) least: Option<i64>,
+    pub(super) most: Option<i64>,
     #[serde(default)]
     pub(super) mean: f32,
     #[serde(default = "one")]

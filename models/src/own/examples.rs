@@ -115,8 +115,9 @@ impl Folder<'_> {
             (InputKind::Text { .. }, value) => Ok(Input::Text(self.one(value)?)),
             (InputKind::Picture { .. }, value) => Ok(Input::Picture(self.one(value)?)),
             (InputKind::Sound { .. }, value) => Ok(Input::Sound(self.one(value)?)),
-            (InputKind::Video { .. }, value) => {
+            (InputKind::Video { frames, .. }, value) => {
                 let ManyFiles { files } = serde_json::from_value(value).context(r#"expected {"files": [...]}"#)?;
+                ensure!(files.len() == *frames, "expected {frames} frames, {} came", files.len());
                 Ok(Input::Frames(files.iter().map(|file| self.read(file)).collect::<Result<_>>()?))
             }
             (InputKind::Samples { .. }, Value::Array(rows)) => {
@@ -142,9 +143,15 @@ impl Folder<'_> {
         let inside = !name.is_empty() && name.split('/').all(|part| !["", ".", ".."].contains(&part));
         ensure!(inside, "expected the path of a file in {FOLDER}/, {name:?} came");
         let path = self.path.join(name);
-        let length = fs::metadata(&path).with_context(|| format!("reading {name}"))?.len();
-        ensure!(length <= MOST_LINE_BYTES, "{name}: expected at most {MOST_LINE_BYTES} bytes, {length} came");
-        Ok(fs::read(&path).with_context(|| format!("reading {name}"))?.into())
+        let reading = || format!("reading {name}");
+        let plain = fs::symlink_metadata(&path).with_context(reading)?.is_file();
+        ensure!(plain, "{name}: expected a file, a folder, a link or something else came");
+        let mut content = Vec::new();
+        let file = fs::File::open(&path).with_context(reading)?;
+        file.take(MOST_LINE_BYTES + 1).read_to_end(&mut content).with_context(reading)?;
+        let bounded = content.len() as u64 <= MOST_LINE_BYTES;
+        ensure!(bounded, "{name}: expected at most {MOST_LINE_BYTES} bytes, more came");
+        Ok(content.into())
     }
 }
 
@@ -239,6 +246,7 @@ mod tests {
         check("\"x.jpg\", ", "", "modality clip: expected 2 frames, 1 came");
         check("in/x.jpg", "../x.jpg", r#"expected the path of a file in examples/, "../x.jpg" came"#);
         check("in/x.jpg", "y.jpg", "modality clip: reading y.jpg");
+        check("in/x.jpg", "in", "modality clip: in: expected a file, a folder, a link or something else came");
         check("in/x.jpg", "word", "expected a PNG or JPEG file");
     }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::declaration::SoundTensor;
+use super::declaration::{MOST_NUMBERS, SoundTensor};
 use super::document::{EdgesWord, HannWord, LevelWord, LogMelTable, NormWord, ScaleWord};
 use crate::prepare::{Bands, Edges, Hann, Level, LogMel, LogMelSettings, MelNorm, MelScale};
 
@@ -30,7 +30,11 @@ pub(super) fn log_mel(table: &LogMelTable, hertz: u32) -> Result<SoundTensor> {
     let LogMelTable { mean, deviation, .. } = *table;
     ensure!(mean.is_finite(), "expected a mean that is finite, {mean} came");
     ensure!(deviation.is_finite() && deviation > 0.0, "expected a deviation above 0, {deviation} came");
-    LogMel::new(settings.clone())?;
+    let [bands, frames] = LogMel::new(settings.clone())?.shape();
+    ensure!(
+        bands * frames <= MOST_NUMBERS,
+        "expected at most {MOST_NUMBERS} numbers, {bands} bands of {frames} frames came"
+    );
     Ok(SoundTensor::Spectrogram { settings, mean, deviation })
 }
 

@@ -191,11 +191,12 @@ impl LogMelSettings {
                 "expected frequencies with 0 <= low < high <= {half} (half of the rate), {low_hertz} and {high_hertz} came"
             );
         }
-        let positive = match level {
-            Level::Natural { added } => added > 0.0,
-            Level::Decibels { least, range } => least > 0.0 && range > 0.0,
+        let positive = |number: f32| number.is_finite() && number > 0.0;
+        let sound = match level {
+            Level::Natural { added } => positive(added),
+            Level::Decibels { least, range } => positive(least) && positive(range),
         };
-        ensure!(positive, "expected a level of numbers above 0, {level:?} came");
+        ensure!(sound, "expected a level of finite numbers above 0, {level:?} came");
         Ok(())
     }
 

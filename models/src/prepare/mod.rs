@@ -18,12 +18,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use log_mel::{Bands, Edges, Hann, Level, LogMel, LogMelSettings};
 pub use mel::{MelNorm, MelScale};
-pub use picture::{Picture, frames_of, picture_of};
+pub use picture::{MOST_PIXELS, Picture, frames_of, picture_of};
 pub use resample::resample;
 pub use sound::{LONGEST_SOUND, SOUND_RATES, sound_of};
 pub use text::{Tokenizer, text_of};
 
 /// What a decoder makes of a file, in its words if nothing. A hostile file may bring the decoder down, not the server.
-fn contained<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn contained<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err("the decoder gave up".into()))
 }

@@ -6,6 +6,9 @@ use super::{contained, jpeg_file, png_file};
 use crate::headers::check_picture;
 use crate::{Input, InputFault, InputKind};
 
+/// Pixels of one input at most, all frames of a video together: 192 MiB.
+pub const MOST_PIXELS: usize = 1 << 26;
+
 /// A decoded picture: rows from the top, each pixel red, green, blue from 0 to 255.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -75,11 +78,7 @@ impl Picture {
 
     /// The picture in the middle of the smallest white one whose sides are as `width` to `height`, neither of them 0.
     pub fn padded_to(self, width: usize, height: usize) -> Picture {
-        let (to_width, to_height) = if self.width * height > self.height * width {
-            (self.width, (self.width * height).div_ceil(width))
-        } else {
-            ((self.height * width).div_ceil(height), self.height)
-        };
+        let (to_width, to_height) = self.padded_size(width, height);
         if (to_width, to_height) == (self.width, self.height) {
             return self;
         }
@@ -90,6 +89,15 @@ impl Picture {
             pixels[start..start + row.len()].copy_from_slice(row);
         }
         Picture { width: to_width, height: to_height, pixels }
+    }
+
+    /// Width and height of [`Picture::padded_to`] the same.
+    pub fn padded_size(&self, width: usize, height: usize) -> (usize, usize) {
+        if self.width * height > self.height * width {
+            (self.width, (self.width * height).div_ceil(width))
+        } else {
+            ((self.height * width).div_ceil(height), self.height)
+        }
     }
 
     /// The largest part of its middle whose sides are as `width` to `height`, neither of them 0.

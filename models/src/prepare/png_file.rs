@@ -21,7 +21,11 @@ pub(super) fn decode(file: &[u8]) -> Result<Picture, String> {
     let mut buffer = vec![0; reader.output_buffer_size().ok_or("it does not say how large it is")?];
     let frame = reader.next_frame(&mut buffer).map_err(broken)?;
     buffer.truncate(frame.buffer_size());
-    Ok(Picture { width, height, pixels: over_white(buffer, frame.color_type) })
+    let pixels = over_white(buffer, frame.color_type);
+    if pixels.len() != width * height * 3 {
+        return Err(format!("expected {width}x{height} pixels, {} came", pixels.len() / 3));
+    }
+    Ok(Picture { width, height, pixels })
 }
 
 fn over_white(pixels: Vec<u8>, color: ColorType) -> Vec<u8> {

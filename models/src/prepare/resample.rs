@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 const CROSSINGS: usize = 16;
 /// Entries of the table between two of them; between entries is a straight line, off by less than 6e-6.
 const STEPS: usize = 512;
-/// Passes up to this share of the lower rate's half: the window's slope falls beyond it.
+/// Share of the lower rate's half at which the filter passes half of a tone's level (-6 dB). Its slope lies around this
+/// point: what lies just above half of the lower rate is only partly removed.
 const PASSED: f64 = 0.95;
 
 static KERNEL: LazyLock<Vec<f32>> = LazyLock::new(kernel);

@@ -159,7 +159,7 @@ impl Scripts {
         for (index, preparer) in preparers.iter().enumerate() {
             match (self, selection.contains(index)) {
                 (_, true) => inputs.extend(tensors(index)?),
-                (Scripts::Masked(_), false) => inputs.extend(preparer.zeros(count, device, kind)?),
+                (Scripts::Masked(_), false) => inputs.extend(preparer.dropped(count, device, kind)?),
                 (Scripts::PerSelection(_), false) => {}
             }
         }

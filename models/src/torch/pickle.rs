@@ -27,6 +27,23 @@ pub(super) enum Value {
     Name(Name),
 }
 
+impl Value {
+    /// What it is, in a word or two: the value itself may be as large as the file.
+    fn what(&self) -> &'static str {
+        match self {
+            Value::None => "None",
+            Value::Bool => "a boolean",
+            Value::Int(_) => "an integer",
+            Value::Float => "a float",
+            Value::Text(_) => "text",
+            Value::Container(_) => "a container",
+            Value::Tensor(_) => "a tensor",
+            Value::Storage(_) => "a storage",
+            Value::Name(_) => "a name",
+        }
+    }
+}
+
 /// Where a tensor's numbers are.
 #[derive(Clone, Debug)]
 pub(super) struct TensorPlace {
@@ -254,7 +271,7 @@ impl Machine<'_> {
     fn container(&mut self, kind: ContainerKind) -> Result<&mut Container> {
         match self.stack.last() {
             Some(&Value::Container(place)) if self.containers[place].kind == kind => Ok(&mut self.containers[place]),
-            other => bail!("expected a {kind:?} to add to, {other:?} came"),
+            other => bail!("expected a {kind:?} to add to, {} came", other.map_or("nothing", Value::what)),
         }
     }
 
@@ -297,16 +314,16 @@ impl Machine<'_> {
         let items = self.tuple(&reference)?;
         let [Value::Text(word), Value::Name(Name::Storage(kind)), Value::Text(key), _, Value::Int(count)] = items
         else {
-            bail!("expected a storage's kind, name and size, {items:?} came");
+            bail!("expected a storage's kind, name and size, {} values came", items.len());
         };
-        ensure!(&**word == "storage" && *count >= 0, "expected a storage of 0 or more numbers, {word} of {count} came");
+        ensure!(&**word == "storage" && *count >= 0, "expected a storage of 0 or more numbers, one of {count} came");
         self.stack.push(Value::Storage(Rc::new(Storage { key: key.clone(), kind: *kind, count: *count })));
         Ok(())
     }
 
     fn call(&mut self) -> Result<()> {
         let (arguments, name) = (self.pop()?, self.pop()?);
-        let Value::Name(name) = name else { bail!("expected a name to call, {name:?} came") };
+        let Value::Name(name) = name else { bail!("expected a name to call, {} came", name.what()) };
         match (name, self.tuple(&arguments)?) {
             (Name::OrderedDict, []) => self.push_container(ContainerKind::Dict, vec![]),
             (Name::Parameter, [Value::Tensor(tensor), ..]) => self.stack.push(Value::Tensor(tensor.clone())),
@@ -329,7 +346,7 @@ impl Machine<'_> {
             Value::Container(place) if self.containers[*place].kind == ContainerKind::Tuple => {
                 Ok(&self.containers[*place].items)
             }
-            other => bail!("expected a tuple, {other:?} came"),
+            other => bail!("expected a tuple, {} came", other.what()),
         }
     }
 
@@ -338,7 +355,8 @@ impl Machine<'_> {
         ensure!(items.len() <= MAX_SIDES, "expected tensors of at most {MAX_SIDES} sides, one of {} came", items.len());
         let side = |item: &Value| match item {
             Value::Int(side) if *side >= 0 => Ok(*side),
-            other => bail!("expected a side's length, {other:?} came"),
+            Value::Int(side) => bail!("expected a side's length, {side} came"),
+            other => bail!("expected a side's length, {} came", other.what()),
         };
         items.iter().map(side).collect()
     }
@@ -390,6 +408,14 @@ mod tests {
         assert!(refusal(b"NNs").ends_with("expected a Dict to add to, None came"));
         assert!(refusal(b"\x93").ends_with("opcode 0x93 is not one that a state dict needs"));
         assert!(refusal(b"\x8a\x09").ends_with("expected numbers of at most 8 bytes, one of 9 came"));
+    }
+
+    #[test]
+    fn what_is_refused_is_not_printed_whole() {
+        let said = refusal(b"(X\x03\x00\x00\x00abcNtQ");
+        assert!(said.ends_with("expected a storage's kind, name and size, 2 values came"), "{said}");
+        assert!(refusal(b"NNR").ends_with("expected a name to call, None came"));
+        assert!(refusal(b"NQ").ends_with("expected a tuple, None came"));
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn stored(name: &str, place: &TensorPlace, part: &Part) -> Result<Stored> {
         part.bytes
     );
     ensure!(
-        place.strides == row_major(&place.shape)?,
+        is_row_major(&place.shape, &place.strides)?,
         "it is stored turned (shape {:?}, strides {:?}): save it with .contiguous()",
         place.shape,
         place.strides
@@ -124,7 +124,22 @@ fn stored(name: &str, place: &TensorPlace, part: &Part) -> Result<Stored> {
     })
 }
 
-/// Strides of a tensor whose numbers are row by row. A side of one has any stride.
+/// Whether numbers of these strides are row by row. A side of one may have any stride, and so may what is empty.
+fn is_row_major(shape: &[i64], strides: &[i64]) -> Result<bool> {
+    if shape.len() != strides.len() {
+        return Ok(false);
+    }
+    if shape.contains(&0) {
+        return Ok(true);
+    }
+    let expected = row_major(shape)?;
+    Ok(shape
+        .iter()
+        .zip(strides.iter().zip(&expected))
+        .all(|(&side, (stride, expected))| side == 1 || stride == expected))
+}
+
+/// Strides of a tensor whose numbers are row by row.
 fn row_major(shape: &[i64]) -> Result<Vec<i64>> {
     let mut strides = vec![1; shape.len()];
     for side in (1..shape.len()).rev() {
@@ -132,4 +147,19 @@ fn row_major(shape: &[i64]) -> Result<Vec<i64>> {
             i64::checked_mul(strides[side], shape[side].max(1)).context("its shape is larger than any memory")?;
     }
     Ok(strides)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_side_of_more_than_one_must_have_its_stride() {
+        assert!(is_row_major(&[2, 3], &[3, 1]).unwrap());
+        assert!(is_row_major(&[4, 1, 3], &[3, 77, 1]).unwrap());
+        assert!(is_row_major(&[2, 0], &[9, 9]).unwrap());
+        assert!(is_row_major(&[], &[]).unwrap());
+        assert!(!is_row_major(&[2, 3], &[1, 2]).unwrap());
+        assert!(!is_row_major(&[2, 3], &[1]).unwrap());
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
 /// One tensor in a file.
@@ -47,6 +47,11 @@ pub(super) fn read(file: &mut File, mut tensors: Vec<Stored>, device: Device) ->
         numbers.resize(stored.bytes as usize, 0);
         file.seek(SeekFrom::Start(stored.start))?;
         file.read_exact(&mut numbers).with_context(|| format!("reading tensor {name}"))?;
+        if stored.kind == Kind::Bool
+            && let Some(other) = numbers.iter().find(|&&byte| byte > 1)
+        {
+            bail!("tensor {name}: expected booleans of 0 or 1, {other} came");
+        }
         let tensor = Tensor::f_from_data_size(&numbers, &stored.shape, stored.kind)?;
         read.push((name, tensor.f_to_device(device)?));
     }

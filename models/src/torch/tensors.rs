@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::input::check_range;
 use crate::own::{Fit, Layout, Number, Pixels, Preparation, SoundTensor};
-use crate::prepare::{LogMel, Picture, Tokenizer, frames_of, picture_of, sound_of, text_of};
+use crate::prepare::{LogMel, MOST_PIXELS, Picture, Tokenizer, frames_of, picture_of, sound_of, text_of};
 use crate::{Input, InputError, InputFault, InputKind, Modality};
 
 /// Prepares one modality.
@@ -79,6 +80,7 @@ impl Preparer {
                     Some(_) => frames_of(input, kind)?,
                     None => vec![picture_of(input, kind)?],
                 };
+                check_padded(&pictures, pixels)?;
                 let fitted = |picture| fitted(picture, pixels);
                 Ok(Ready::Pictures(pictures.into_iter().map(fitted).collect()))
             }
@@ -92,7 +94,12 @@ impl Preparer {
                 };
                 match number {
                     Number::Float => Ok(Ready::Floats(samples.to_vec())),
-                    Number::Whole => Ok(Ready::Whole(whole(samples)?)),
+                    Number::Whole { least, most } => {
+                        let numbers = whole(samples)?;
+                        // exact: the bounds are no larger than what a 32-bit float counts to
+                        check_range(samples, *least as f32, *most as f32)?;
+                        Ok(Ready::Whole(numbers))
+                    }
                 }
             }
         }
@@ -116,7 +123,7 @@ impl Preparer {
             How::Spectrogram { mean, deviation, .. } => standard(&floats()?, *mean, *deviation)?,
             How::Words { max_tokens, padding, .. } => return words(batch, *max_tokens, *padding, device),
             How::Numbers { number: Number::Float, mean, deviation, .. } => standard(&floats()?, *mean, *deviation)?,
-            How::Numbers { number: Number::Whole, .. } => {
+            How::Numbers { number: Number::Whole { .. }, .. } => {
                 let whole = batch.iter().flat_map(|ready| match ready {
                     Ready::Whole(numbers) => numbers.as_slice(),
                     _ => &[],
@@ -134,9 +141,14 @@ impl Preparer {
         let zeros = |kind| Tensor::f_zeros(&shape, (kind, device));
         match self.how {
             How::Words { .. } => Ok(vec![zeros(Kind::Int64)?, Tensor::f_ones(&shape, (Kind::Int64, device))?]),
-            How::Numbers { number: Number::Whole, .. } => Ok(vec![zeros(Kind::Int64)?]),
+            How::Numbers { number: Number::Whole { .. }, .. } => Ok(vec![zeros(Kind::Int64)?]),
             _ => Ok(vec![zeros(kind)?]),
         }
+    }
+
+    /// What a network gets in place of the tensors of `count` inputs that were dropped: zeros, of text no token is there.
+    pub(super) fn dropped(&self, count: i64, device: Device, kind: Kind) -> Result<Vec<Tensor>, TchError> {
+        self.zeros(count, device, kind)?.iter().map(Tensor::f_zeros_like).collect()
     }
 
     fn shape(&self, count: i64) -> Vec<i64> {
@@ -155,6 +167,20 @@ impl Preparer {
             How::Numbers { shape, .. } => std::iter::once(count).chain(shape.iter().copied()).collect(),
         }
     }
+}
+
+/// Refuses pictures that are too many pixels with the white around them, before there is any.
+fn check_padded(pictures: &[Picture], pixels: &Pixels) -> Result<(), InputFault> {
+    if pixels.fit != Fit::Pad {
+        return Ok(());
+    }
+    let sizes = pictures.iter().map(|picture| picture.padded_size(pixels.width, pixels.height));
+    let padded: usize = sizes.map(|(width, height)| width * height).sum();
+    if padded <= MOST_PIXELS {
+        return Ok(());
+    }
+    let reason = format!("with the white around it, expected at most {MOST_PIXELS} pixels, {padded} came");
+    Err(InputFault::BrokenPicture { reason })
 }
 
 /// The picture in the proportions that the model wants, of its own size.
@@ -322,10 +348,22 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_whole() {
-        let keys = "kind = \"samples\"\nshape = [2]\ndtype = \"int64\"";
+        let keys = "kind = \"samples\"\nshape = [2]\ndtype = \"int64\"\nleast = -4\nmost = 3";
         let made = tensors(keys, &[Input::Samples([3.0, -4.0].into())]).remove(0);
         assert_eq!(Vec::<i64>::try_from(made.get(0)).unwrap(), [3, -4]);
         let fault = preparer(keys, Path::new("/nowhere")).ready(&Input::Samples([3.0, 0.5].into())).err().unwrap();
         assert_eq!(fault.to_string(), "modality x: expected whole numbers, number 1 is 0.5");
+        let fault = preparer(keys, Path::new("/nowhere")).ready(&Input::Samples([3.0, 4.0].into())).err().unwrap();
+        assert_eq!(fault.to_string(), "modality x: expected numbers from -4 to 3, number 1 is 4");
+    }
+
+    #[test]
+    fn white_is_not_added_without_end() {
+        let keys = "kind = \"picture\"\nheight = 1\nwidth = 1024\nmax_side = 8192\nfit = \"pad\"";
+        let preparer = preparer(keys, Path::new("/nowhere"));
+        let How::Pixels(pixels) = &preparer.how else { panic!("a picture") };
+        let picture = |height| Picture { width: 1, height, pixels: vec![0; 3 * height] };
+        assert!(check_padded(&[picture(256)], pixels).is_ok());
+        assert!(check_padded(&[picture(257)], pixels).is_err());
     }
 }

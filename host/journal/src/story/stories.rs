@@ -66,6 +66,11 @@ impl Stories {
         self.policy = name.into();
     }
 
+    /// The models that there are by now; `models[i]` is the matrix of `ModelId(i)`.
+    pub fn models(&self) -> &[Arc<StrategyMatrix>] {
+        &self.models
+    }
+
     /// More models are there: those that are known already are passed over.
     pub fn models_loaded(&mut self, models: &[Arc<StrategyMatrix>]) {
         let known = self.models.len();

@@ -89,7 +89,7 @@ impl EventLine {
             EventLine::Failed { batch } => Event::BatchFailed(BatchId(batch)),
             EventLine::Policy { eager } => Event::PolicyChanged { eager },
             EventLine::Models { first, models } => {
-                let ids = (first..).map(ModelId);
+                let ids = (first..=u32::MAX).map(ModelId);
                 let models = models.into_iter().zip(ids).map(|(model, id)| model.read(id));
                 Event::ModelsLoaded(models.collect::<Result<_, _>>()?)
             }

@@ -67,7 +67,7 @@ fn from_journals(args: &ExplainArgs) -> Result<Value> {
         if let Some(difference) = replayed.difference {
             bail!("expected a journal of this version's scheduler, {} differs:\n{difference}", path.display());
         }
-        let naming = Naming::new("j-", &header.models);
+        let naming = Naming::new("j-", stories.models());
         found = stories.story(args.job).map(|story| explained::story(story, &naming)).or(found);
         before = Some((replayed.end, stories));
     }

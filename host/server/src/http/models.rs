@@ -15,6 +15,7 @@ use super::{App, Fault, policy};
 use crate::loader::LoadError;
 use crate::registry::Models;
 use crate::served::Served;
+use crate::service::Service;
 
 /// `GET /v1/models`
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
@@ -25,7 +26,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fau
 
 /// `GET /v1/models/{name}`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
-    Ok(Json(describe(&*find(&app, &name)?)))
+    Ok(Json(describe(&find(app.service()?, &name)?)))
 }
 
 /// `PUT /v1/models/{name}`: takes a model in that this machine has. Answers when jobs for it are taken.
@@ -36,7 +37,11 @@ pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) 
             return Ok(Json(describe(model)));
         }
         let begin = Instant::now();
-        let model = service.loader.load(&name).map_err(fault)?;
+        let model = match service.loader.load(&name) {
+            // somebody else was faster
+            Err(LoadError::Served(_)) => find(service, &name)?,
+            loaded => loaded.map_err(fault)?,
+        };
         tracing::info!(model = name, ms = begin.elapsed().as_millis() as u64, "took the model in");
         Ok(Json(describe(&model)))
     })
@@ -60,14 +65,14 @@ fn fault(error: LoadError) -> Fault {
         LoadError::Served(_) => Fault::conflict("model_served", message),
         LoadError::Unknown { .. } => Fault::not_found("unknown_model", message),
         LoadError::Last(_) => Fault::conflict("last_model", message),
-        LoadError::TooMany => Fault::conflict("too_many_models", message),
+        LoadError::TooMany(_) => Fault::conflict("too_many_models", message),
         LoadError::Unfit(_) => Fault::unprocessable("model_refused", message),
     }
 }
 
 /// `GET /v1/models/{name}/profile`
 pub(super) async fn profile(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
-    let model = find(&app, &name)?;
+    let model = find(app.service()?, &name)?;
     let profile = model.matrix.profile();
     let measurements = profile.measurements.iter().map(|measurement| {
         let (low, high) = measurement.accuracy.interval();
@@ -113,7 +118,7 @@ pub(super) async fn strategies(
     Path(name): Path<String>,
     size: Result<Query<Size>, QueryRejection>,
 ) -> Result<Json<Value>, Fault> {
-    let model = find(&app, &name)?;
+    let model = find(app.service()?, &name)?;
     let Query(Size { requests }) = size.map_err(|error| Fault::bad_request("bad_query", error.body_text()))?;
     let most = model.matrix.max_requests();
     let table = model.matrix.table(requests).ok_or_else(|| {
@@ -137,8 +142,8 @@ pub(super) fn unknown(models: &Models, name: &str) -> Fault {
     Fault::not_found("unknown_model", format!("expected one of the models {}, {name:?} came", models.names()))
 }
 
-fn find(app: &App, name: &str) -> Result<Arc<Served>, Fault> {
-    let models = app.service()?.models.now();
+fn find(service: &Service, name: &str) -> Result<Arc<Served>, Fault> {
+    let models = service.models.now();
     models.find(name).cloned().ok_or_else(|| unknown(&models, name))
 }
 

@@ -78,13 +78,27 @@ fn every_kind_has_its_own_keys() {
                 [[modalities]]\nname = \"clip\"\nkind = \"video\"\nframes = 8\nheight = 4\nwidth = 4\n\
                 layout = \"channels-time\"\n\
                 [[modalities]]\nname = \"words\"\nkind = \"text\"\ntokenizer = \"t.json\"\nmax_tokens = 9\n\
-                [[modalities]]\nname = \"ids\"\nkind = \"samples\"\nshape = [2, 3]\ndtype = \"int64\"\n";
+                [[modalities]]\nname = \"ids\"\nkind = \"samples\"\nshape = [2, 3]\ndtype = \"int64\"\n\
+                least = 0\nmost = 9\n";
     let declaration = Declaration::parse(text).unwrap();
     assert_eq!(declaration.files(), ["n.pt", "t.json"]);
     let (clip, words, ids) = (&declaration.modalities[0], &declaration.modalities[1], &declaration.modalities[2]);
     assert!(matches!(&clip.1, Preparation::Pixels(Pixels { frames: Some(8), layout: Layout::ChannelsTime, .. })));
     assert!(matches!(&words.1, Preparation::Words(Words { max_tokens: 9, padding: 0, .. })));
-    assert!(matches!(&ids.1, Preparation::Numbers { number: Number::Whole, .. }));
+    assert!(matches!(&ids.1, Preparation::Numbers { number: Number::Whole { least: 0, most: 9 }, .. }));
+    assert!(matches!(&clip.0.kind, InputKind::Video { max_side: 2048, .. }));
+    let refused = |from: &str, to: &str| format!("{:#}", Declaration::parse(&text.replace(from, to)).unwrap_err());
+    assert!(refused("least = 0\n", "").ends_with("expected least and most beside dtype = \"int64\", not both came"));
+    assert!(refused("dtype = \"int64\"\n", "").ends_with("least and most of whole numbers (dtype = \"int64\") only"));
+    assert!(refused("most = 9", "most = 16777217").ends_with("<= most <= 16777216, 0 and 16777217 came"));
+    assert!(refused("least = 0", "least = 10").ends_with("10 and 9 came"));
+    let large = refused("frames = 8", "frames = 64\nmax_side = 1025");
+    assert!(
+        large.ends_with("expected at most 67108864 pixels of all frames together, 64 of 1025x1025 came"),
+        "{large}"
+    );
+    let long = Declaration::parse(&text.replace("frames = 8", "frames = 64")).unwrap();
+    assert!(matches!(&long.modalities[0].0.kind, InputKind::Video { max_side: 1024, .. }));
     let refusal = format!("{:#}", Declaration::parse(&text.replace("max_tokens = 9", "hertz = 9")).unwrap_err());
     assert!(refusal.contains("modalities[1] (words): unknown field `hertz`"), "{refusal}");
 }
@@ -108,6 +122,12 @@ fn what_is_refused_says_where_what_was_expected_and_what_came() {
     check("[0.5, 0.5, 0.5]", "[0.5, 0.5, nan]", "mean: expected finite numbers");
     check("samples = 16000", "samples = 960001", "samples: expected 1 to 960000, 960001 came");
     check("fft = 512", "fft = 1", "modalities[1] (voice): log_mel: expected an fft of 2 to 16384 samples, 1 came");
+    check(
+        "fft = 512, hop = 160, frames = 100, bands = 40, scale = \"htk\"",
+        "fft = 16384, hop = 1, frames = 16384",
+        "log_mel: expected at most 16777216 numbers, 8193 bands of 16384 frames came",
+    );
+    check("frames = 100", "frames = 100, added = inf", "log_mel: expected a level of finite numbers above 0");
     check("bands = 40, ", "", "log_mel: expected bands beside scale");
     check("frames = 100", "frames = 100, least = 1.0", "log_mel: expected least and range with level");
     check("name = \"voice\"", "name = \"photo\"", "modalities[1] (photo): expected each name once");

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::{PostProcessor, Tokenizer, TruncationParams};
+
+use crate::prepare::contained;
 
 /// Texts to token numbers.
 pub(super) struct Words {
@@ -63,6 +65,11 @@ impl Words {
     }
 
     fn new(mut tokenizer: Tokenizer, max_tokens: usize, vocabulary: i64) -> Result<Words> {
+        let ends = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        ensure!(
+            max_tokens > ends,
+            "the tokenizer marks the ends of a text with {ends} tokens: expected more of them to be kept, {max_tokens} came"
+        );
         let cut = TruncationParams { max_length: max_tokens, ..TruncationParams::default() };
         tokenizer.with_padding(None).with_truncation(Some(cut)).map_err(|error| anyhow!("tokenizer: {error}"))?;
         let largest = tokenizer.get_vocab(true).into_values().max().map_or(0, i64::from);
@@ -77,7 +84,8 @@ impl Words {
 
     /// The token numbers of a text: the class token's first.
     pub(super) fn tokenize(&self, text: &str) -> Result<Vec<i64>, String> {
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| error.to_string())?;
+        let encode = || self.tokenizer.encode_fast(text, true).map_err(|error| error.to_string());
+        let encoding = contained(encode)?;
         let numbers: Vec<i64> = encoding.get_ids().iter().map(|&id| i64::from(id)).collect();
         // a tokenizer.json could say otherwise
         if numbers.first() == Some(&self.class) { Ok(numbers) } else { Err("it does not begin with [CLS]".into()) }
@@ -107,6 +115,12 @@ mod tests {
         assert_eq!(error, "expected a tokenizer of at most 20 tokens, as config.json has it, one with number 23 came");
         let error = Words::read(Path::new("nowhere"), 6, 20).err().unwrap().to_string();
         assert_eq!(error, "expected tokenizer.json or vocab.txt in nowhere, there is neither");
+    }
+
+    #[test]
+    fn no_room_beside_the_ends_of_a_text_is_refused() {
+        let error = Words::of_characters(2, 30_522).err().unwrap().to_string();
+        assert!(error.ends_with("expected more of them to be kept, 2 came"), "{error}");
     }
 
     #[test]

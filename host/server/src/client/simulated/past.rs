@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use mosel_core::{Action, Batch, BatchId, Event, Job, Measurement, OnLate, Scheduler, Time, scale};
+use mosel_core::{Action, Batch, BatchId, Event, Job, Measurement, OnLate, Scheduler, StrategyMatrix, Time, scale};
 use mosel_journal::{Header, Reader, Seen, replay};
 use mosel_sim::{Devices, Outside, Recorded, Simulation, Tally};
 
@@ -72,7 +73,10 @@ impl Past {
         if let Some(difference) = replayed.difference {
             anyhow::bail!("expected a journal of this version's scheduler, it differs:\n{difference}");
         }
-        let Record { happened, outside, measured, failed, changes, .. } = record;
+        let Record { happened, outside, measured, failed, changes, loaded, .. } = record;
+        // models that came later are there from the start: their ids follow
+        let mut header = header;
+        header.models.extend(loaded);
         let (first, last) = happened.arrivals.unwrap_or_default();
         ensure!(!header.models.is_empty(), "expected a journal of at least one model");
         let window = last.since(first).max(Duration::from_micros(1));
@@ -171,6 +175,8 @@ struct Record {
     measured: Vec<(Batch, Recorded)>,
     failed: usize,
     changes: usize,
+    /// Models that were loaded meanwhile.
+    loaded: Vec<Arc<StrategyMatrix>>,
 }
 
 impl Record {
@@ -185,12 +191,9 @@ impl Record {
                 self.running.remove(batch);
                 self.failed += 1;
             }
+            Event::ModelsLoaded(models) => self.loaded.extend(models.iter().cloned()),
             Event::PolicyChanged { .. } if self.happened.arrived > 0 => self.changes += 1,
-            Event::PolicyChanged { .. }
-            | Event::Planned(..)
-            | Event::ModelsLoaded(_)
-            | Event::ModelRetired(_)
-            | Event::WakeUp => {}
+            Event::PolicyChanged { .. } | Event::Planned(..) | Event::ModelRetired(_) | Event::WakeUp => {}
         }
         for action in actions {
             if let Action::Run(batch) = action {
