@@ -38,11 +38,16 @@ impl Subject {
     }
 
     pub(super) fn new(file: ProfileFile) -> Result<Subject> {
-        let reduced = [Precision::Bf16, Precision::Fp16].into_iter().find_map(|precision| file.only(precision));
         // the figures but the seventh are of full precision; a profile without it is taken as it is
-        let file = file.only(Precision::Fp32).unwrap_or(file);
-        let world = World::new(file.to_core()?, MAX_REQUESTS)?;
-        Ok(Subject { name: file.model.clone(), file, reduced, world })
+        let full = file.only(Precision::Fp32).unwrap_or_else(|| file.clone());
+        // what is slower in a reduced precision is left out of a profile; only a whole one can be compared
+        let is_whole = |reduced: &ProfileFile| {
+            reduced.selections.len() == full.selections.len() && reduced.selections != full.selections
+        };
+        let mut reduced = [Precision::Bf16, Precision::Fp16].into_iter().filter_map(|precision| file.only(precision));
+        let reduced = reduced.find(is_whole);
+        let world = World::new(full.to_core()?, MAX_REQUESTS)?;
+        Ok(Subject { name: full.model.clone(), file: full, reduced, world })
     }
 }
 
