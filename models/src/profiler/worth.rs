@@ -31,7 +31,7 @@ pub(super) fn left_out(
         };
         match (median(Precision::Fp32)?, median(mode.precision)?) {
             (Some(full), Some(reduced)) if reduced > full => {
-                found.push(format!("{} ms against {} at batch size {size}", reduced as f64 / 1e3, full as f64 / 1e3))
+                found.push(format!("{} ms against {} at batch size {size}", reduced as f64 / 1e3, full as f64 / 1e3));
             }
             // as fast, or of another size of memory: to be measured
             _ => return Ok(None),
