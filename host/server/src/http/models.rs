@@ -26,7 +26,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fau
 
 /// `GET /v1/models/{name}`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
-    Ok(Json(describe(&find(app.service()?, &name)?)))
+    Ok(Json(describe(&*find(app.service()?, &name)?)))
 }
 
 /// `PUT /v1/models/{name}`: takes a model in that this machine has. Answers when jobs for it are taken.
