@@ -246,7 +246,8 @@ impl Device {
             discard(slot.model.take());
             match slot.restored(self.device) {
                 Ok(_) => {
-                    tracing::warn!(lane = self.lane, ms = begin.elapsed().as_millis() as u64, "the model is rebuilt")
+                    let ms = begin.elapsed().as_millis() as u64;
+                    tracing::warn!(lane = self.lane, ms, "the model is rebuilt");
                 }
                 Err(error) => tracing::error!(lane = self.lane, %error, "the model is lost until the next batch"),
             }

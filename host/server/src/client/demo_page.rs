@@ -95,9 +95,9 @@ fn request(spec: &Spec, example: &Example, output: &Value) -> String {
     }
     let (truth, answer) = (&spec.labels[example.label], output["label"].as_str().unwrap_or("none"));
     let verdict = if truth == answer { "right" } else { "wrong" };
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "</div><div>ran on <b>{}</b> in {}<br>said <b class=\"{verdict}\">{}</b> ({:.0} %)<br>it is <b>{}</b></div></div>\n",
+        "</div><div>ran on <b>{}</b> in {}<br>said <b class=\"{verdict}\">{}</b> ({:.0} %)<br>it is <b>{}</b></div></div>",
         escape(ran_on),
         escape(output["precision"].as_str().unwrap_or("fp32")),
         escape(answer),
