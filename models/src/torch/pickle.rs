@@ -405,7 +405,8 @@ mod tests {
         assert!(refusal(b"t").ends_with("a mark is missing"));
         assert!(refusal(b"h\x07").ends_with("value 7 was never remembered"));
         assert!(refusal(b"}(Nu").ends_with("a key without a value"));
-        assert!(refusal(b"NNs").ends_with("expected a Dict to add to, None came"));
+        assert!(refusal(b"NNs").ends_with("expected a Dict to add to, nothing came"));
+        assert!(refusal(b"NNNs").ends_with("expected a Dict to add to, None came"));
         assert!(refusal(b"\x93").ends_with("opcode 0x93 is not one that a state dict needs"));
         assert!(refusal(b"\x8a\x09").ends_with("expected numbers of at most 8 bytes, one of 9 came"));
     }
