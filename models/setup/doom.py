@@ -42,6 +42,7 @@ HERE = Path(__file__).resolve().parent
 LISTING = HERE / "doom.txt"
 PYTHONS = ((3, 10), (3, 13))
 LIBRARY = "libopenal.so.1"
+UPDATE = ["apt-get", "update"]
 INSTALL = ["apt-get", "install", "--yes", "libopenal1"]
 
 FRAMES, WIDTH, HEIGHT = 8, 128, 96
@@ -176,10 +177,13 @@ def find_library() -> None:
     if has_library():
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        say(f"the game needs {LIBRARY}: {' '.join(INSTALL)}")
-        done = subprocess.run(INSTALL, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode == 0 and has_library():
-            return
+        # a new machine has no list of packages yet, or an old one
+        for command in (INSTALL, UPDATE, INSTALL):
+            say(f"the game needs {LIBRARY}: {' '.join(command)}")
+            environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+            if has_library():
+                return
     raise Trouble(f"the game needs {LIBRARY} for its sound: sudo {' '.join(INSTALL)}")
 
 
