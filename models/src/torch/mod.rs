@@ -19,6 +19,7 @@ mod late;
 mod layers;
 mod minilm;
 mod mobilenet;
+mod model;
 #[cfg(test)]
 mod on_gpu;
 mod own;

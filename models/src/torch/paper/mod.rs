@@ -7,7 +7,6 @@ mod config;
 mod conv;
 mod encoder;
 mod inception;
-mod model;
 #[cfg(test)]
 mod parity;
 mod pixels;
@@ -29,7 +28,6 @@ use tch::{Device, Kind};
 
 pub use config::Architecture;
 use config::{Common, TbnConfig, TvltConfig, ViltConfig};
-use model::{Inputs, PaperModel};
 use tbn::Tbn;
 use tbn_inputs::TbnInputs;
 use tvlt::Tvlt;
@@ -41,6 +39,7 @@ use words::Words;
 use super::device;
 use super::fit::{seeded, weights_of};
 use super::layers::Source;
+use super::model::{Inputs, NetworkModel};
 use super::precise::Precise;
 use super::weights::Weights;
 use crate::{DeviceChoice, DeviceFacts, Modality, Model, Spec, files};
@@ -199,7 +198,7 @@ impl Checkpoint {
         let sha256 = weights.sha256.clone();
         let networks = Precise::new(move |kind| network(&weights, kind))?;
         let spec = Spec { name: self.name.clone(), modalities, labels: self.labels.clone(), weights_sha256: sha256 };
-        Ok(Box::new(PaperModel { spec, facts, inputs, networks }))
+        Ok(Box::new(NetworkModel { spec, facts, inputs, networks }))
     }
 }
 

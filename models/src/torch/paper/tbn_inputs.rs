@@ -6,10 +6,10 @@ use anyhow::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::config::TbnConfig;
-use super::model::{Inputs, Selected};
 use super::pixels::{Filter, Normal, middle, scaled, with_shorter_side};
 use super::tbn::Tbn;
 use crate::prepare::{self, Bands, Edges, Hann, Level, LogMel, LogMelSettings, Picture};
+use crate::torch::model::{Inputs, Selected};
 use crate::{Input, InputError, InputKind, Modality};
 
 /// Positions of the modalities.

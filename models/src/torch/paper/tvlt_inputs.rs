@@ -5,10 +5,10 @@ use serde::Deserialize;
 use tch::{Device, TchError, Tensor};
 
 use super::config::TvltConfig;
-use super::model::{Inputs, Selected};
 use super::pixels::{Filter, Normal, middle, scaled, with_shorter_side};
 use super::tvlt::Tvlt;
 use crate::prepare::{self, Bands, Edges, Hann, Level, LogMel, LogMelSettings, MelNorm, MelScale, Picture};
+use crate::torch::model::{Inputs, Selected};
 use crate::{InputError, InputKind, Modality};
 
 /// Positions of the modalities.

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use tch::{Device, TchError, Tensor};
 
 use super::config::ViltConfig;
-use super::model::{Inputs, Selected};
 use super::pixels::{Filter, Normal, scaled};
 use super::vilt::Vilt;
 use super::words::Words;
 use crate::prepare::{self, Picture};
+use crate::torch::model::{Inputs, Selected};
 use crate::{InputError, InputFault, InputKind, Modality};
 
 /// Positions of the modalities.

@@ -1,12 +1,12 @@
-//! A network of the paper as a [`Model`]: what comes in is decoded here, what goes out is a label.
+//! A network as a [`Model`]: what comes in is decoded here, what goes out is a label.
 
 use anyhow::Result;
 use mosel_core::{ModalitySet, Precision};
 use tch::{TchError, Tensor};
 
-use crate::torch::batch::answers;
-use crate::torch::guard::Forward;
-use crate::torch::precise::Precise;
+use super::batch::answers;
+use super::guard::Forward;
+use super::precise::Precise;
 use crate::{DeviceFacts, Input, InputError, InputFault, InputKind, Model, ModelError, Output, Request, Spec};
 
 /// How a network's inputs are made of what clients send.
@@ -31,7 +31,7 @@ pub(super) struct Selected<'a> {
 }
 
 /// The network at every precision, its inputs and its labels.
-pub(super) struct PaperModel<I: Inputs> {
+pub(super) struct NetworkModel<I: Inputs> {
     pub(super) spec: Spec,
     pub(super) facts: DeviceFacts,
     pub(super) inputs: I,
@@ -53,7 +53,7 @@ impl Selected<'_> {
     }
 }
 
-impl<I: Inputs> Model for PaperModel<I> {
+impl<I: Inputs> Model for NetworkModel<I> {
     fn spec(&self) -> &Spec {
         &self.spec
     }
