@@ -9,6 +9,9 @@ use mosel_core::{
     TableId, Tenant, Time, Trigger,
 };
 
+/// So much that the limits of an engine bind first, and a test that is patient does not depend on the machine.
+const BUDGET: Duration = Duration::from_secs(600);
+
 /// A menu: (microseconds, accuracy) of each strategy.
 pub type Menu = Vec<(u64, f64)>;
 
@@ -31,7 +34,7 @@ fn strategy(latency: Duration, accuracy: f64) -> Strategy {
     Strategy { latency, accuracy, memory_bytes: 0, steps: vec![step] }
 }
 
-/// A snapshot of these jobs on lane 0, which is free at once; the policy may think for a second.
+/// A snapshot of these jobs on lane 0, which is free at once; the policy may think as long as its engine lets it.
 pub fn snapshot(plan: u64, jobs: Vec<JobRow>) -> Snapshot {
     Snapshot {
         plan: PlanId(plan),
@@ -39,7 +42,7 @@ pub fn snapshot(plan: u64, jobs: Vec<JobRow>) -> Snapshot {
         trigger: Trigger::Violation,
         now: Time::START,
         start: Time::START,
-        budget: Duration::from_secs(1),
+        budget: BUDGET,
         time_factor: 1.0,
         catalog_revision: 1,
         jobs,
@@ -76,9 +79,10 @@ pub fn native(catalog: &Catalog, snapshot: &Snapshot) -> mosel_sdk::test::Queue 
     queue
 }
 
-/// A wild queue of `jobs` jobs on `menus` menus of `strategies` strategies each. The seed says it all.
+/// A wild queue of `jobs` jobs on `menus` menus of `strategies` strategies each, budget as in [`snapshot`]. The seed says
+/// it all.
 pub fn random(seed: u64, jobs: u64, menus: u64, strategies: u64) -> (Catalog, Snapshot) {
     let (jobs, tables, strategies) = (jobs as usize, menus as usize, strategies as usize);
     let (catalog, snapshot) = queues::random(seed, Shape { jobs, tables, strategies, pressure: Pressure::Wild });
-    (catalog, Snapshot { plan: PlanId(seed), ..snapshot })
+    (catalog, Snapshot { plan: PlanId(seed), budget: BUDGET, ..snapshot })
 }

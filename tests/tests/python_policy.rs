@@ -17,7 +17,12 @@ use mosel_tests::queue;
 fn limits() -> Limits {
     let standard = Limits::default();
     let unhurried = |budget| Budget { time: Duration::from_secs(60), ..budget };
-    Limits { decide: unhurried(standard.decide), load: unhurried(standard.load), ..standard }
+    Limits {
+        decide: unhurried(standard.decide),
+        load: unhurried(standard.load),
+        housekeeping: unhurried(standard.housekeeping),
+        ..standard
+    }
 }
 
 /// Where its code is kept between runs.
@@ -206,7 +211,9 @@ fn what_a_decision_takes_is_printed() {
         let answer = policy.decide(&snapshot).answer.unwrap_or_else(|error| panic!("{error}"));
         let first = begun.elapsed();
         let mut calls: Vec<Decided> = (0..CALLS).map(|_| policy.decide(&snapshot)).collect();
-        assert!(calls.iter().all(|decided| decided.answer.as_ref() == Ok(&answer)), "one question, two answers");
+        for decided in &calls {
+            assert_eq!(decided.answer.as_ref(), Ok(&answer), "one question, two answers");
+        }
         let fuel = calls[CALLS - 1].fuel_used.expect("fuel is metered");
         calls.sort_by_key(|decided| decided.wall);
         let (least, median) = (calls[0].wall, calls[CALLS / 2].wall);

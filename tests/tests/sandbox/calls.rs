@@ -252,7 +252,7 @@ fn echo(policy: &mut Policy, snapshot: &Snapshot) -> Vec<u64> {
 #[test]
 fn the_host_tells_the_time_of_the_snapshot() {
     let mut policy = start(&settings("echo", 0)).unwrap();
-    let asked = Snapshot { now: Time::from_millis(5_000), ..snapshot(1) };
+    let asked = Snapshot { now: Time::from_millis(5_000), budget: Duration::from_secs(1), ..snapshot(1) };
     let [now, remaining] = echo(&mut policy, &asked)[..] else { panic!("two numbers") };
     assert!((5_000_000..5_000_000 + SOON.as_micros() as u64).contains(&now), "{now}");
     assert!((1..=1_000_000).contains(&remaining), "{remaining}");

@@ -22,11 +22,6 @@ fn ask(loaded: &Loaded, settings: &str, (catalog, snapshot): &(Catalog, Snapshot
     Policy::start(loaded.clone(), settings, catalog, SEED).unwrap().decide(snapshot).answer
 }
 
-fn patient(seed: u64, jobs: u64, strategies: u64) -> (Catalog, Snapshot) {
-    let (catalog, snapshot) = queue::random(seed, jobs, 5, strategies);
-    (catalog, Snapshot { budget: AMPLE.time, ..snapshot })
-}
-
 fn natively(settings: &str, (catalog, snapshot): &(Catalog, Snapshot)) -> mosel_sdk::Decision {
     let mut native = queue::native(catalog, snapshot).snapshot();
     native.budget = AMPLE.time.as_micros() as u64;
@@ -42,7 +37,7 @@ fn ilp_answers_the_same_everywhere() {
     let loaded = loaded(AMPLE);
     let mut solved = 0;
     for seed in 0..20 {
-        let question = patient(seed, 1 + seed, 6);
+        let question = queue::random(seed, 1 + seed, 5, 6);
         for settings in [r#"{"nodes": 20}"#, r#"{"form": "paper", "nodes": 20}"#] {
             let answer = ask(&loaded, settings, &question).unwrap();
             let native = natively(settings, &question);
@@ -61,7 +56,7 @@ fn the_default_settings_keep_the_default_budget_of_fuel() {
     let loaded = loaded(Budget { fuel: Limits::default().decide.fuel, ..AMPLE });
     for (jobs, strategies) in [(25, 12), (50, 6), (100, 3), (1000, 12)] {
         for seed in 0..5 {
-            let answer = ask(&loaded, "{}", &patient(seed, jobs, strategies));
+            let answer = ask(&loaded, "{}", &queue::random(seed, jobs, 5, strategies));
             assert!(answer.is_ok(), "{jobs} jobs x {strategies}, queue {seed}: {answer:?}");
         }
     }
@@ -71,7 +66,7 @@ fn the_default_settings_keep_the_default_budget_of_fuel() {
 fn nodes_beyond_the_budget_of_fuel_are_cut_off() {
     let loaded = loaded(Budget { fuel: 50_000_000, ..AMPLE });
     let is_cut_off = |&seed: &u64| {
-        let answer = ask(&loaded, r#"{"nodes": 1000000}"#, &patient(seed, 40, 6));
+        let answer = ask(&loaded, r#"{"nodes": 1000000}"#, &queue::random(seed, 40, 5, 6));
         matches!(answer, Err(PolicyError::OutOfFuel(_)))
     };
     assert!((0..10).filter(is_cut_off).count() > 0, "ten hard programs were solved for little fuel");
