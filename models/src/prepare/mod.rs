@@ -10,6 +10,7 @@ mod mel;
 mod picture;
 mod png_file;
 mod resample;
+mod samples;
 mod sound;
 mod text;
 mod wav_file;
@@ -20,6 +21,7 @@ pub use log_mel::{Bands, Edges, Hann, Level, LogMel, LogMelSettings};
 pub use mel::{MelNorm, MelScale};
 pub use picture::{MOST_PIXELS, Picture, frames_of, picture_of};
 pub use resample::resample;
+pub use samples::samples_of;
 pub use sound::{LONGEST_SOUND, SOUND_RATES, sound_of};
 pub use text::{Tokenizer, text_of};
 

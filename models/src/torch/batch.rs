@@ -30,6 +30,16 @@ impl Tokens {
     }
 }
 
+/// Numbers of one modality, request by request, as `[n, ..]` with rows of this shape; `None` if no request has them.
+pub(super) fn rows<'a>(requests: impl Iterator<Item = &'a [f32]>, shape: &[i64]) -> Result<Option<Tensor>, TchError> {
+    let numbers: Vec<&[f32]> = requests.collect();
+    if numbers.is_empty() {
+        return Ok(None);
+    }
+    let shape = [&[numbers.len() as i64], shape].concat();
+    Ok(Some(Tensor::f_from_slice(&numbers.concat())?.f_view(shape.as_slice())?))
+}
+
 /// The answers to a batch: `logits` is given the inputs that are sound, if there are any, and has a row for each.
 pub(super) fn answers<T>(
     spec: &Spec,

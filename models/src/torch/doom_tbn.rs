@@ -8,32 +8,29 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use mosel_core::{ModalitySet, Precision};
+use mosel_core::ModalitySet;
 use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::batch::answers;
+use super::batch::rows;
 use super::device;
 use super::fit::{fit_together, seeded, weights_of};
-use super::guard::Forward;
 use super::kept_frames::kept_frames;
 use super::late::{Late, Shape};
 use super::layers::{Linear, Norm, Source};
 use super::mobilenet::{self, MobileNet};
+use super::model::{Inputs, NetworkModel, Selected};
 use super::picture;
 use super::precise::Precise;
-use super::spectrogram::{self, MELS, MOMENTS};
+use super::spectrogram;
 use super::strided::Strided;
 use super::weights::{self, Weights};
 use crate::assets::Assets;
 use crate::data::doom;
-use crate::prepare::{LogMel, Picture, frames_of, sound_of};
+use crate::prepare::{LogMel, Picture, frames_of, samples_of, sound_of};
 use crate::training::{Progress, Recipe};
 use crate::zoo::Task;
-use crate::{
-    DeviceChoice, DeviceFacts, Example, Input, InputError, InputFault, InputKind, Model, ModelError, Output, Request,
-    Spec,
-};
+use crate::{DeviceChoice, Example, InputError, Model, Spec};
 
 /// Positions of the modalities.
 pub(super) const RGB: usize = 0;
@@ -54,15 +51,8 @@ const USUAL_FLOW: f64 = 40.0;
 /// Width of every stream's vector.
 const WIDTH: i64 = 128;
 
-struct DoomTbn {
-    intake: Intake,
-    facts: DeviceFacts,
-    device: Device,
-    networks: Precise<Network>,
-}
-
 /// Everything that computes, at one precision.
-struct Network {
+pub(super) struct Network {
     tower: Tower,
     streams: Streams,
     late: Late,
@@ -70,7 +60,7 @@ struct Network {
 
 /// What decodes requests.
 pub(super) struct Intake {
-    spec: Spec,
+    device: Device,
     log_mel: LogMel,
 }
 
@@ -87,9 +77,6 @@ pub(super) struct Tower {
     kind: Kind,
     mobilenet: MobileNet,
 }
-
-/// The tower's file, read once for every precision.
-pub(super) struct TowerFile(Weights);
 
 /// A batch of clips as tensors: features `[n, 8, 640]`, flow `[n, 16, 48, 64]`, spectrograms `[n, 64, 96]`.
 #[derive(Default)]
@@ -123,13 +110,13 @@ pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Res
     let (device, facts) = device::open(device)?;
     let weights = Weights::read(weights, device)?;
     let spec = Task::DoomTbn.spec_with(&weights.sha256);
-    let (labels, tower) = (spec.labels.len() as i64, Tower::read(assets, device)?);
+    let (labels, tower) = (spec.labels.len() as i64, mobilenet::weights(assets, device)?);
     let networks = Precise::new(move |kind| {
         let weights = weights.at(kind);
         let (streams, late) = (Streams::new(&Source::Stored(&weights))?, late(&Source::Stored(&weights), labels)?);
-        Ok(Network { tower: tower.at(kind)?, streams, late })
+        Ok(Network { tower: Tower::new(&tower, kind)?, streams, late })
     })?;
-    Ok(Box::new(DoomTbn { intake: Intake::new(spec)?, facts, device, networks }))
+    Ok(Box::new(NetworkModel { spec, facts, inputs: Intake::new(device)?, networks }))
 }
 
 /// Trains what is not frozen and returns its weight file.
@@ -140,14 +127,15 @@ pub(crate) fn train(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<u8>> {
     let (device, _) = device::open(DeviceChoice::Cpu)?;
-    let intake = Intake::new(Task::DoomTbn.spec_with(""))?;
-    let rgb = kept_frames(assets, &intake, examples, progress)?;
-    let clips = Clips { rgb: Some(rgb), ..trained_clips(&intake, examples, device)? };
+    let spec = Task::DoomTbn.spec_with("");
+    let intake = Intake::new(device)?;
+    let rgb = kept_frames(assets, &spec, &intake, examples, progress)?;
+    let clips = Clips { rgb: Some(rgb), ..trained_clips(&spec, &intake, examples)? };
     let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
     let _generator = seeded(recipe.seed);
     let store = VarStore::new(device);
     let streams = Streams::new(&Source::Fresh(&store))?;
-    let late = late(&Source::Fresh(&store), intake.spec.labels.len() as i64)?;
+    let late = late(&Source::Fresh(&store), spec.labels.len() as i64)?;
     let logits = |rows: &Tensor, selections: &[ModalitySet]| {
         // the streams are by far the larger part: computed once for all selections
         let vectors = streams.vectors(&clips.varied(rows)?, true)?;
@@ -158,16 +146,16 @@ pub(crate) fn train(
 }
 
 /// Flow and spectrograms of all examples, in half precision: they fit in memory, and the numbers in half precision.
-fn trained_clips(intake: &Intake, examples: &[Example], device: Device) -> Result<Clips> {
+fn trained_clips(spec: &Spec, intake: &Intake, examples: &[Example]) -> Result<Clips> {
     const CHUNK: usize = 64;
-    let heard_and_felt = ModalitySet::from_bits(1 << FLOW | 1 << AUDIO);
+    let modalities = ModalitySet::from_bits(1 << FLOW | 1 << AUDIO);
     let (mut flow, mut audio) = (Vec::new(), Vec::new());
     for chunk in examples.chunks(CHUNK) {
-        let decoded = chunk.iter().map(|example| intake.decode(&example.request, heard_and_felt));
-        let decoded: Vec<Decoded> = decoded.collect::<Result<_, _>>()?;
+        let decode = |example: &Example| intake.decode(&Selected { spec, request: &example.request, modalities });
+        let decoded: Vec<Decoded> = chunk.iter().map(decode).collect::<Result<_, _>>()?;
         let decoded: Vec<&Decoded> = decoded.iter().collect();
-        flow.push(flows(&decoded, Kind::Half, device)?.context("every clip has flow")?);
-        audio.push(spectrograms(&decoded, Kind::Half, device)?.context("every clip has sound")?);
+        flow.push(flows(&decoded, Kind::Half, intake.device)?.context("every clip has flow")?);
+        audio.push(spectrograms(&decoded, Kind::Half, intake.device)?.context("every clip has sound")?);
     }
     Ok(Clips { rgb: None, flow: Some(Tensor::f_cat(&flow, 0)?), audio: Some(Tensor::f_cat(&audio, 0)?) })
 }
@@ -184,81 +172,38 @@ fn of(vectors: &[Option<Tensor>], selection: ModalitySet) -> Vec<Option<Tensor>>
     vectors.iter().enumerate().map(select).collect()
 }
 
-impl Model for DoomTbn {
-    fn spec(&self) -> &Spec {
-        &self.intake.spec
+impl Inputs for Intake {
+    type Network = Network;
+    type Decoded = Decoded;
+
+    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, InputError> {
+        Ok(Decoded {
+            rgb: selected.decoded(RGB, frames_of)?,
+            flow: selected.decoded(FLOW, samples_of)?,
+            spectrogram: selected.decoded(AUDIO, sound_of)?.map(|sound| self.log_mel.of(&sound)),
+        })
     }
 
-    fn device(&self) -> &DeviceFacts {
-        &self.facts
-    }
-
-    fn precisions(&self) -> &[Precision] {
-        &Precision::ALL
-    }
-
-    fn forward(
-        &mut self,
-        requests: &[&Request],
-        modalities: ModalitySet,
-        precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
-        self.intake.spec.check_batch(requests, modalities)?;
-        let _forward = Forward::begin()?;
-        let Network { tower, streams, late } = self.networks.at(precision)?;
-        let inputs: Vec<Result<Decoded, InputError>> =
-            requests.iter().map(|request| self.intake.decode(request, modalities)).collect();
-        let logits = |sound: &[&Decoded]| {
-            let clips = Clips {
-                rgb: tower.frames(sound, self.device)?,
-                flow: flows(sound, tower.kind, self.device)?,
-                audio: spectrograms(sound, tower.kind, self.device)?,
-            };
-            late.logits(&streams.vectors(&clips, false)?, false)
+    fn logits(&self, network: &Network, requests: &[&Decoded]) -> Result<Tensor, TchError> {
+        let Network { tower, streams, late } = network;
+        let clips = Clips {
+            rgb: tower.frames(requests, self.device)?,
+            flow: flows(requests, tower.kind, self.device)?,
+            audio: spectrograms(requests, tower.kind, self.device)?,
         };
-        Ok(answers(&self.intake.spec, inputs, logits)?)
+        late.logits(&streams.vectors(&clips, false)?, false)
     }
 }
 
 impl Intake {
-    fn new(spec: Spec) -> Result<Intake> {
-        Ok(Intake { spec, log_mel: spectrogram::log_mel(doom::HERTZ)? })
-    }
-
-    /// Decodes the selected inputs of a request and leaves the others alone.
-    pub(super) fn decode(&self, request: &Request, selected: ModalitySet) -> Result<Decoded, InputError> {
-        Ok(Decoded {
-            rgb: self.of(request, selected, RGB, frames_of)?,
-            flow: self.of(request, selected, FLOW, flow_of)?,
-            spectrogram: self.of(request, selected, AUDIO, sound_of)?.map(|sound| self.log_mel.of(&sound)),
-        })
-    }
-
-    /// One input, if it is selected.
-    fn of<T>(
-        &self,
-        request: &Request,
-        selected: ModalitySet,
-        index: usize,
-        decode: impl FnOnce(&Input, &InputKind) -> Result<T, InputFault>,
-    ) -> Result<Option<T>, InputError> {
-        let modality = &self.spec.modalities[index];
-        let decoded = selected.contains(index).then(|| decode(&request.inputs()[index], &modality.kind));
-        decoded.transpose().map_err(|fault| modality.error(fault))
-    }
-}
-
-fn flow_of(input: &Input, kind: &InputKind) -> Result<Arc<[f32]>, InputFault> {
-    input.check(kind)?;
-    match input {
-        Input::Samples(samples) => Ok(samples.clone()),
-        _ => unreachable!("the check compares the kinds"),
+    fn new(device: Device) -> Result<Intake> {
+        Ok(Intake { device, log_mel: spectrogram::log_mel(doom::HERTZ)? })
     }
 }
 
 impl Tower {
-    pub(super) fn read(assets: &Assets, device: Device) -> Result<TowerFile> {
-        Ok(TowerFile(Weights::read_tower(&assets.path("towers/mobilenet_v2.safetensors")?, device)?))
+    pub(super) fn new(weights: &Weights, kind: Kind) -> Result<Tower> {
+        Ok(Tower { kind, mobilenet: MobileNet::new(&weights.at(kind)).context("MobileNetV2")? })
     }
 
     /// Features of the frames `[n, 8, 640]`; `None` if the requests have no frames.
@@ -275,20 +220,13 @@ impl Tower {
     }
 }
 
-impl TowerFile {
-    pub(super) fn at(&self, kind: Kind) -> Result<Tower> {
-        Ok(Tower { kind, mobilenet: MobileNet::new(&self.0.at(kind)).context("MobileNetV2")? })
-    }
-}
-
 /// Flow `[n, 16, 48, 64]`, a channel for each frame and direction; `None` if the requests have no flow.
 fn flows(requests: &[&Decoded], kind: Kind, device: Device) -> Result<Option<Tensor>, TchError> {
-    let flows: Vec<&[f32]> = requests.iter().filter_map(|request| request.flow.as_deref()).collect();
-    if flows.is_empty() {
-        return Ok(None);
-    }
+    let flows = requests.iter().filter_map(|request| request.flow.as_deref());
     let (height, width) = (doom::FLOW_HEIGHT as i64, doom::FLOW_WIDTH as i64);
-    let rows = Tensor::f_from_slice(&flows.concat())?.f_view([-1, doom::FRAMES as i64, height, width, 2])?;
+    let Some(rows) = rows(flows, &[doom::FRAMES as i64, height, width, 2])? else {
+        return Ok(None);
+    };
     let flow = rows.f_clamp(-LARGEST_FLOW, LARGEST_FLOW)?.f_div_scalar(USUAL_FLOW)?;
     let channels = flow.f_permute([0, 1, 4, 2, 3])?.f_reshape([-1, FLOW_CHANNELS, height, width])?;
     Ok(Some(channels.f_to_device(device)?.f_to_kind(kind)?))
@@ -296,12 +234,7 @@ fn flows(requests: &[&Decoded], kind: Kind, device: Device) -> Result<Option<Ten
 
 /// Spectrograms `[n, 64, 96]`; `None` if the requests have no sound.
 fn spectrograms(requests: &[&Decoded], kind: Kind, device: Device) -> Result<Option<Tensor>, TchError> {
-    let sounds: Vec<&[f32]> = requests.iter().filter_map(|request| request.spectrogram.as_deref()).collect();
-    if sounds.is_empty() {
-        return Ok(None);
-    }
-    let spectrograms = Tensor::f_from_slice(&sounds.concat())?.f_view([-1, MELS, MOMENTS])?;
-    Ok(Some(spectrograms.f_to_device(device)?.f_to_kind(kind)?))
+    spectrogram::batch(requests.iter().filter_map(|request| request.spectrogram.as_deref()), kind, device)
 }
 
 impl Clips {

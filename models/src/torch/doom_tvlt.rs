@@ -6,18 +6,18 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use mosel_core::{ModalitySet, Precision};
+use mosel_core::ModalitySet;
 use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::batch::{Tokens, answers};
+use super::batch::Tokens;
 use super::device;
 use super::fit::{fit, seeded, weights_of};
-use super::guard::Forward;
 use super::joint::{Joint, Shape, Stream};
 use super::kept_clips::KeptClips;
 use super::layers::Source;
 use super::mobilenet::{self, MobileNet};
+use super::model::{Inputs, NetworkModel, Selected};
 use super::picture;
 use super::precise::Precise;
 use super::spectrogram::{self, Patches};
@@ -27,7 +27,7 @@ use crate::data::doom;
 use crate::prepare::{LogMel, Picture, frames_of, sound_of};
 use crate::training::{Progress, Recipe};
 use crate::zoo::Task;
-use crate::{DeviceChoice, DeviceFacts, Example, InputError, Model, ModelError, Output, Request, Spec};
+use crate::{DeviceChoice, Example, InputError, Model};
 
 /// Positions of the modalities.
 const VIDEO: usize = 0;
@@ -41,22 +41,15 @@ pub(super) const PLACES: i64 = doom::FRAMES as i64 * mobilenet::cells(FRAME[0], 
 /// never sees all of them learns them less by heart.
 const TRAINED_SHARE: f64 = 1.0 / 3.0;
 
-struct DoomTvlt {
-    intake: Intake,
-    facts: DeviceFacts,
-    device: Device,
-    networks: Precise<Network>,
-}
-
 /// Everything that computes, at one precision.
-struct Network {
+pub(super) struct Network {
     tower: Tower,
     fusion: Fusion,
 }
 
 /// What decodes requests.
 pub(super) struct Intake {
-    spec: Spec,
+    device: Device,
     log_mel: LogMel,
 }
 
@@ -84,12 +77,12 @@ pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Res
     let (device, facts) = device::open(device)?;
     let weights = Weights::read(weights, device)?;
     let spec = Task::DoomTvlt.spec_with(&weights.sha256);
-    let (labels, tower) = (spec.labels.len() as i64, tower_weights(assets, device)?);
+    let (labels, tower) = (spec.labels.len() as i64, mobilenet::weights(assets, device)?);
     let networks = Precise::new(move |kind| {
         let fusion = Fusion::new(&Source::Stored(&weights.at(kind)), labels)?;
         Ok(Network { tower: Tower::new(&tower, kind)?, fusion })
     })?;
-    Ok(Box::new(DoomTvlt { intake: Intake::new(spec)?, facts, device, networks }))
+    Ok(Box::new(NetworkModel { spec, facts, inputs: Intake::new(device)?, networks }))
 }
 
 /// Trains what is not frozen and returns its weight file.
@@ -101,80 +94,43 @@ pub(crate) fn train(
 ) -> Result<Vec<u8>> {
     let (device, _) = device::open(DeviceChoice::Cpu)?;
     let spec = Task::DoomTvlt.spec_with("");
-    let modalities = spec.modalities.len();
-    let labels_known = spec.labels.len() as i64;
-    let kept = KeptClips::of(assets, &Intake::new(spec)?, examples, progress)?;
+    let kept = KeptClips::of(assets, &spec, examples, progress)?;
     let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
     let _generator = seeded(recipe.seed);
     let store = VarStore::new(device);
-    let fusion = Fusion::new(&Source::Fresh(&store), labels_known)?;
+    let fusion = Fusion::new(&Source::Fresh(&store), spec.labels.len() as i64)?;
     let logits = |rows: &Tensor, selection: ModalitySet| {
         let video = selection.contains(VIDEO).then(|| kept.video(rows)).transpose()?;
         let sound = selection.contains(AUDIO).then(|| spectrogram::vary(&kept.spectrograms(rows)?)).transpose()?;
         Ok(fusion.logits(video, sound, true)?)
     };
-    fit(&store, &Tensor::f_from_slice(&labels)?, modalities, recipe, logits, progress)?;
+    fit(&store, &Tensor::f_from_slice(&labels)?, spec.modalities.len(), recipe, logits, progress)?;
     weights::write(&weights_of(&store), &recipe.note())
 }
 
-impl Model for DoomTvlt {
-    fn spec(&self) -> &Spec {
-        &self.intake.spec
+impl Inputs for Intake {
+    type Network = Network;
+    type Decoded = Decoded;
+
+    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, InputError> {
+        let sound = selected.decoded(AUDIO, sound_of)?;
+        Ok(Decoded {
+            video: selected.decoded(VIDEO, frames_of)?,
+            spectrogram: sound.map(|sound| self.log_mel.of(&sound)),
+        })
     }
 
-    fn device(&self) -> &DeviceFacts {
-        &self.facts
-    }
-
-    fn precisions(&self) -> &[Precision] {
-        &Precision::ALL
-    }
-
-    fn forward(
-        &mut self,
-        requests: &[&Request],
-        modalities: ModalitySet,
-        precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
-        self.intake.spec.check_batch(requests, modalities)?;
-        let _forward = Forward::begin()?;
-        let Network { tower, fusion } = self.networks.at(precision)?;
-        let inputs: Vec<Result<Decoded, InputError>> =
-            requests.iter().map(|request| self.intake.decode(request, modalities)).collect();
-        let logits = |sound: &[&Decoded]| {
-            fusion.logits(tower.video(sound, self.device)?, spectrograms(sound, tower.kind, self.device)?, false)
-        };
-        Ok(answers(&self.intake.spec, inputs, logits)?)
+    fn logits(&self, network: &Network, requests: &[&Decoded]) -> Result<Tensor, TchError> {
+        let Network { tower, fusion } = network;
+        let spectrograms = spectrograms(requests, tower.kind, self.device)?;
+        fusion.logits(tower.video(requests, self.device)?, spectrograms, false)
     }
 }
 
 impl Intake {
-    pub(super) fn new(spec: Spec) -> Result<Intake> {
-        Ok(Intake { spec, log_mel: spectrogram::log_mel(doom::HERTZ)? })
+    pub(super) fn new(device: Device) -> Result<Intake> {
+        Ok(Intake { device, log_mel: spectrogram::log_mel(doom::HERTZ)? })
     }
-
-    /// The model's name.
-    pub(super) fn model(&self) -> &str {
-        &self.spec.name
-    }
-
-    /// Decodes the selected inputs of a request and leaves the others alone.
-    pub(super) fn decode(&self, request: &Request, selected: ModalitySet) -> Result<Decoded, InputError> {
-        let of =
-            |index: usize| selected.contains(index).then(|| (&request.inputs()[index], &self.spec.modalities[index]));
-        let video =
-            of(VIDEO).map(|(input, modality)| frames_of(input, &modality.kind).map_err(|fault| modality.error(fault)));
-        let spectrogram = of(AUDIO).map(|(input, modality)| {
-            let sound = sound_of(input, &modality.kind).map_err(|fault| modality.error(fault))?;
-            Ok(self.log_mel.of(&sound))
-        });
-        Ok(Decoded { video: video.transpose()?, spectrogram: spectrogram.transpose()? })
-    }
-}
-
-/// The weights of the tower, as they are stored.
-pub(super) fn tower_weights(assets: &Assets, device: Device) -> Result<Weights> {
-    Weights::read_tower(&assets.path("towers/mobilenet_v2.safetensors")?, device)
 }
 
 impl Tower {
@@ -196,13 +152,7 @@ impl Tower {
 
 /// The spectrograms `[n, 64, 96]`; `None` if the requests have no sound.
 pub(super) fn spectrograms(requests: &[&Decoded], kind: Kind, device: Device) -> Result<Option<Tensor>, TchError> {
-    let sounds: Vec<&[f32]> = requests.iter().filter_map(|request| request.spectrogram.as_deref()).collect();
-    if sounds.is_empty() {
-        return Ok(None);
-    }
-    let shape = [sounds.len() as i64, spectrogram::MELS, spectrogram::MOMENTS];
-    let numbers = Tensor::f_from_slice(&sounds.concat())?.f_view(shape)?;
-    Ok(Some(numbers.f_to_device(device)?.f_to_kind(kind)?))
+    spectrogram::batch(requests.iter().filter_map(|request| request.spectrogram.as_deref()), kind, device)
 }
 
 impl Fusion {

@@ -2,43 +2,42 @@
 //!
 //! The towers are frozen. Only the joint part is trained, on tokens that are computed once and kept.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use mosel_core::{ModalitySet, Precision};
 use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::batch::{Tokens, answers};
+use super::batch::Tokens;
 use super::device;
 use super::fit::{fit, seeded, weights_of};
-use super::guard::Forward;
 use super::joint::{Joint, Shape, Stream};
 use super::layers::Source;
 use super::minilm::{self, MiniLm};
 use super::mobilenet::{self, MobileNet};
+use super::model::{Inputs, NetworkModel, Selected};
 use super::picture;
 use super::precise::Precise;
 use super::tokens::KeptTokens;
 use super::weights::{self, Weights};
 use crate::assets::Assets;
-use crate::prepare::{Picture, picture_of, text_of};
+use crate::prepare::{Picture, Tokenizer, picture_of, text_of};
 use crate::training::{Progress, Recipe};
 use crate::zoo::Task;
-use crate::{DeviceChoice, DeviceFacts, Example, InputError, Model, ModelError, Output, Request, Spec};
+use crate::{DeviceChoice, Example, InputError, Model, Spec};
 
 /// Positions of the modalities.
 const IMAGE: usize = 0;
 const TEXT: usize = 1;
 
-struct Emoji {
-    spec: Spec,
-    facts: DeviceFacts,
-    networks: Precise<Network>,
+/// What decodes requests.
+pub(super) struct Intake {
+    tokenizer: Arc<Tokenizer>,
 }
 
 /// Everything that computes, at one precision.
-struct Network {
+pub(super) struct Network {
     towers: Towers,
     joint: Joint,
 }
@@ -67,7 +66,7 @@ pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Res
         let joint = Joint::new(&Source::Stored(&weights.at(kind)), &shape)?;
         Ok(Network { towers: towers.at(kind)?, joint })
     })?;
-    Ok(Box::new(Emoji { spec, facts, networks }))
+    Ok(Box::new(NetworkModel { spec, facts, inputs: Intake::new(assets)?, networks }))
 }
 
 /// Trains the joint part and returns its weight file.
@@ -102,31 +101,26 @@ fn shape(spec: &Spec) -> Shape {
     }
 }
 
-impl Model for Emoji {
-    fn spec(&self) -> &Spec {
-        &self.spec
+impl Inputs for Intake {
+    type Network = Network;
+    type Decoded = Decoded;
+
+    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, InputError> {
+        let picture = selected.decoded(IMAGE, picture_of)?;
+        Ok(Decoded {
+            picture: picture.map(Picture::on_white_square),
+            text: selected.decoded(TEXT, |input, kind| self.tokenizer.tokenize(text_of(input, kind)?))?,
+        })
     }
 
-    fn device(&self) -> &DeviceFacts {
-        &self.facts
+    fn logits(&self, network: &Network, requests: &[&Decoded]) -> Result<Tensor, TchError> {
+        network.joint.logits(&network.towers.tokens(requests)?, false)
     }
+}
 
-    fn precisions(&self) -> &[Precision] {
-        &Precision::ALL
-    }
-
-    fn forward(
-        &mut self,
-        requests: &[&Request],
-        modalities: ModalitySet,
-        precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
-        self.spec.check_batch(requests, modalities)?;
-        let _forward = Forward::begin()?;
-        let Network { towers, joint } = self.networks.at(precision)?;
-        let inputs: Vec<Result<Decoded, InputError>> =
-            requests.iter().map(|request| towers.decode(&self.spec, request, modalities)).collect();
-        Ok(answers(&self.spec, inputs, |sound| joint.logits(&towers.tokens(sound)?, false))?)
+impl Intake {
+    pub(super) fn new(assets: &Assets) -> Result<Intake> {
+        Ok(Intake { tokenizer: minilm::tokenizer(&assets.path(minilm::TOKENIZER)?)? })
     }
 }
 
@@ -135,16 +129,14 @@ struct TowerFiles {
     device: Device,
     pictures: Weights,
     texts: Weights,
-    tokenizer: PathBuf,
 }
 
 impl TowerFiles {
     fn read(assets: &Assets, device: Device) -> Result<TowerFiles> {
         Ok(TowerFiles {
             device,
-            pictures: Weights::read_tower(&assets.path("towers/mobilenet_v2.safetensors")?, device)?,
-            texts: Weights::read_tower(&assets.path("towers/minilm.safetensors")?, device)?,
-            tokenizer: assets.path("towers/minilm-tokenizer.json")?,
+            pictures: mobilenet::weights(assets, device)?,
+            texts: Weights::read_tower(&assets.path(minilm::FILE)?, device)?,
         })
     }
 
@@ -153,7 +145,7 @@ impl TowerFiles {
             device: self.device,
             kind,
             mobilenet: MobileNet::new(&self.pictures.at(kind)).context("MobileNetV2")?,
-            minilm: MiniLm::new(&self.texts.at(kind), &self.tokenizer).context("MiniLM")?,
+            minilm: MiniLm::new(&self.texts.at(kind)).context("MiniLM")?,
         })
     }
 }
@@ -162,20 +154,6 @@ impl Towers {
     /// Reads both towers, in full precision.
     pub(super) fn new(assets: &Assets, device: Device) -> Result<Towers> {
         TowerFiles::read(assets, device)?.at(Kind::Float)
-    }
-
-    /// Decodes the selected inputs of a request and leaves the others alone.
-    pub(super) fn decode(&self, spec: &Spec, request: &Request, selected: ModalitySet) -> Result<Decoded, InputError> {
-        let of = |index: usize| selected.contains(index).then(|| (&request.inputs()[index], &spec.modalities[index]));
-        let picture = of(IMAGE).map(|(input, modality)| {
-            let picture = picture_of(input, &modality.kind).map(Picture::on_white_square);
-            picture.map_err(|fault| modality.error(fault))
-        });
-        let text = of(TEXT).map(|(input, modality)| {
-            let numbers = text_of(input, &modality.kind).and_then(|text| self.minilm.tokenize(text));
-            numbers.map_err(|fault| modality.error(fault))
-        });
-        Ok(Decoded { picture: picture.transpose()?, text: text.transpose()? })
     }
 
     /// The tokens of every modality; all requests have the same ones.

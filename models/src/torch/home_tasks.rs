@@ -4,22 +4,22 @@
 use std::path::Path;
 
 use anyhow::Result;
-use mosel_core::{ModalitySet, Precision};
+use mosel_core::ModalitySet;
 use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::batch::answers;
 use super::device;
 use super::fit::{fit, seeded, weights_of};
-use super::guard::Forward;
 use super::late::{Late, Shape};
 use super::layers::{Linear, Source};
+use super::model::{Inputs, NetworkModel, Selected};
 use super::precise::Precise;
 use super::weights::{self, Weights};
+use super::windows::{self, Windows};
 use crate::data::home_tasks::{ACCELEROMETER, AUDIO};
 use crate::training::{Progress, Recipe};
 use crate::zoo::Task;
-use crate::{DeviceChoice, DeviceFacts, Example, Input, InputError, Model, ModelError, Output, Request, Spec};
+use crate::{DeviceChoice, Example, InputError, Model, Spec};
 
 const WIDTH: i64 = 64;
 /// In the order of the model's modalities.
@@ -28,11 +28,9 @@ const SENSORS: [&str; 2] = ["audio", "accelerometer"];
 const NUMBERS: [usize; 2] = [AUDIO, ACCELEROMETER];
 const DROPOUT: f64 = 0.2;
 
-struct HomeTasks {
-    spec: Spec,
-    facts: DeviceFacts,
+/// Takes numbers as they come.
+struct Intake {
     device: Device,
-    networks: Precise<Network>,
 }
 
 /// Windows to logits.
@@ -58,15 +56,15 @@ pub(crate) fn load(weights: &Path, device: DeviceChoice) -> Result<Box<dyn Model
     let spec = Task::HomeTasks.spec_with(&weights.sha256);
     let of = spec.clone();
     let networks = Precise::new(move |kind| Network::new(&Source::Stored(&weights.at(kind)), kind, &of))?;
-    Ok(Box::new(HomeTasks { spec, facts, device, networks }))
+    Ok(Box::new(NetworkModel { spec, facts, inputs: Intake { device }, networks }))
 }
 
 /// Trains the model and returns its weight file.
 pub(crate) fn train(examples: &[Example], recipe: &Recipe, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
     let (device, _) = device::open(DeviceChoice::Cpu)?;
     let spec = Task::HomeTasks.spec_with("");
-    let requests: Vec<&Request> = examples.iter().map(|example| &example.request).collect();
-    let windows = selected(&requests, ModalitySet::all(SENSORS.len()), device)?;
+    let decoded = windows::of_examples(&spec, examples)?;
+    let windows = Intake { device }.batches(&decoded.iter().collect::<Vec<_>>())?;
     let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
     let _generator = seeded(recipe.seed);
     let store = VarStore::new(device);
@@ -74,75 +72,33 @@ pub(crate) fn train(examples: &[Example], recipe: &Recipe, progress: &mut dyn Fn
     for (sensor, windows) in network.sensors.iter_mut().zip(windows.iter().flatten()) {
         sensor.standardize(windows)?;
     }
-    let logits = |rows: &Tensor, selection: ModalitySet| {
-        let rows_of = |(index, windows): (usize, &Option<Tensor>)| {
-            let windows = windows.as_ref().filter(|_| selection.contains(index));
-            windows.map(|windows| windows.f_index_select(0, rows)).transpose()
-        };
-        let rows: Vec<Option<Tensor>> = windows.iter().enumerate().map(rows_of).collect::<Result<_, _>>()?;
-        Ok(network.logits(&rows, true)?)
-    };
+    let logits =
+        |rows: &Tensor, selection: ModalitySet| Ok(network.logits(&windows::select(&windows, rows, selection)?, true)?);
     fit(&store, &Tensor::f_from_slice(&labels)?, SENSORS.len(), recipe, logits, progress)?;
     weights::write(&weights_of(&store), &recipe.note())
 }
 
-impl Model for HomeTasks {
-    fn spec(&self) -> &Spec {
-        &self.spec
+impl Inputs for Intake {
+    type Network = Network;
+    type Decoded = Windows;
+
+    fn decode(&self, selected: &Selected<'_>) -> Result<Windows, InputError> {
+        windows::decode(selected)
     }
 
-    fn device(&self) -> &DeviceFacts {
-        &self.facts
+    fn logits(&self, network: &Network, requests: &[&Windows]) -> Result<Tensor, TchError> {
+        network.logits(&self.batches(requests)?, false)
     }
+}
 
-    fn precisions(&self) -> &[Precision] {
-        &Precision::ALL
-    }
-
-    fn forward(
-        &mut self,
-        requests: &[&Request],
-        modalities: ModalitySet,
-        precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
-        self.spec.check_batch(requests, modalities)?;
-        let _forward = Forward::begin()?;
-        let inputs: Vec<Result<&Request, InputError>> =
-            requests.iter().map(|request| check(&self.spec, request, modalities)).collect();
-        let network = self.networks.at(precision)?;
-        let logits = |sound: &[&&Request]| {
-            let sound: Vec<&Request> = sound.iter().map(|&&request| request).collect();
-            network.logits(&selected(&sound, modalities, self.device)?, false)
+impl Intake {
+    /// The windows of the selected sensors, `[n, numbers]`; `None` for the others.
+    fn batches(&self, requests: &[&Windows]) -> Result<Vec<Option<Tensor>>, TchError> {
+        let of = |(sensor, numbers): (usize, usize)| {
+            let windows = windows::batch(requests, sensor, &[numbers as i64])?;
+            windows.map(|windows| windows.f_to_device(self.device)).transpose()
         };
-        Ok(answers(&self.spec, inputs, logits)?)
-    }
-}
-
-/// Checks the selected inputs again: the request may have come another way than through admission.
-fn check<'a>(spec: &Spec, request: &'a Request, modalities: ModalitySet) -> Result<&'a Request, InputError> {
-    for index in modalities.iter() {
-        let (input, modality) = (&request.inputs()[index], &spec.modalities[index]);
-        input.check(&modality.kind).map_err(|fault| modality.error(fault))?;
-    }
-    Ok(request)
-}
-
-/// The windows of the selected sensors, `[n, numbers]`; `None` for the others.
-fn selected(requests: &[&Request], modalities: ModalitySet, device: Device) -> Result<Vec<Option<Tensor>>, TchError> {
-    let of = |index: usize| {
-        let inputs = requests.iter().map(|request| &request.inputs()[index]);
-        let numbers: Vec<f32> = inputs.flat_map(samples).copied().collect();
-        let shape = [requests.len() as i64, NUMBERS[index] as i64];
-        Tensor::f_from_slice(&numbers)?.f_view(shape)?.f_to_device(device)
-    };
-    (0..SENSORS.len()).map(|index| modalities.contains(index).then(|| of(index)).transpose()).collect()
-}
-
-/// The numbers of an input that was checked.
-fn samples(input: &Input) -> &[f32] {
-    match input {
-        Input::Samples(samples) => samples,
-        _ => &[],
+        NUMBERS.into_iter().enumerate().map(of).collect()
     }
 }
 

@@ -1,22 +1,22 @@
 //! What the tower and the decoders make of the training clips, computed once and kept beside the assets.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use mosel_core::ModalitySet;
-use sha2::{Digest, Sha256};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::doom_tvlt::{Decoded, Intake, PLACES, Tower, spectrograms, tower_weights};
+use super::doom_tvlt::{Decoded, Intake, PLACES, Tower, spectrograms};
+use super::kept::key;
 use super::mobilenet;
+use super::model::{Inputs, Selected};
 use super::spectrogram::{MELS, MOMENTS};
 use super::weights::{self, Weights};
-use crate::Example;
 use crate::assets::Assets;
 use crate::files;
 use crate::training::Progress;
+use crate::{Example, Spec};
 
 /// Tokens and spectrograms of all examples of the `doom-tvlt` model, in their order, as half-precision numbers.
 pub(super) struct KeptClips {
@@ -34,16 +34,18 @@ impl KeptClips {
     /// Those of these examples: read if they were computed before, else computed and kept.
     pub(super) fn of(
         assets: &Assets,
-        intake: &Intake,
+        spec: &Spec,
         examples: &[Example],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<KeptClips> {
-        let path = assets.cache(&format!("{}-tokens-{}.safetensors", intake.model(), &key(assets, examples)?[..16]));
+        let inputs = examples.iter().flat_map(|example| example.request.inputs());
+        let key = key(assets, VERSION, &[mobilenet::FILE], inputs)?;
+        let path = assets.cache(&format!("{}-tokens-{key}.safetensors", spec.name));
         if path.exists() {
             return KeptClips::read(&path, examples.len() as i64);
         }
-        let kept = compute(assets, intake, examples, progress)?;
-        kept.write(&path, intake.model()).with_context(|| format!("keeping {}", path.display()))?;
+        let kept = compute(assets, spec, examples, progress)?;
+        kept.write(&path, &spec.name).with_context(|| format!("keeping {}", path.display()))?;
         Ok(kept)
     }
 
@@ -75,18 +77,19 @@ impl KeptClips {
 
 fn compute(
     assets: &Assets,
-    intake: &Intake,
+    spec: &Spec,
     examples: &[Example],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<KeptClips> {
     let _no_grad = tch::no_grad_guard();
-    let tower = Tower::new(&tower_weights(assets, Device::Cpu)?, Kind::Float)?;
+    let tower = Tower::new(&mobilenet::weights(assets, Device::Cpu)?, Kind::Float)?;
+    let intake = Intake::new(Device::Cpu)?;
     let (mut video, mut audio) = (Vec::new(), Vec::new());
     for (number, chunk) in examples.chunks(BATCH).enumerate() {
         progress(Progress { stage: "towers", done: number * BATCH, total: examples.len(), loss: None });
-        let both = ModalitySet::all(2);
         let decode = |example: &Example| {
-            intake.decode(&example.request, both).with_context(|| format!("decoding {}", example.name))
+            let selected = Selected { spec, request: &example.request, modalities: ModalitySet::all(2) };
+            intake.decode(&selected).with_context(|| format!("decoding {}", example.name))
         };
         let decoded: Vec<Decoded> = chunk.iter().map(decode).collect::<Result<_>>()?;
         let decoded: Vec<&Decoded> = decoded.iter().collect();
@@ -95,16 +98,4 @@ fn compute(
         audio.push(spectrograms(&decoded, Kind::Half, Device::Cpu)?.context("every clip has sound")?);
     }
     Ok(KeptClips { video: Tensor::f_cat(&video, 0)?, audio: Tensor::f_cat(&audio, 0)? })
-}
-
-/// Names what is kept by what it depends on: the tower's weights and the inputs, in order.
-fn key(assets: &Assets, examples: &[Example]) -> Result<String> {
-    let mut hash = Sha256::new();
-    hash.update(VERSION);
-    hash.update(fs::read(assets.path("towers/mobilenet_v2.safetensors")?)?);
-    for input in examples.iter().flat_map(|example| example.request.inputs()) {
-        hash.update((input.len_bytes() as u64).to_le_bytes());
-        input.for_each_part(|part| hash.update(part));
-    }
-    Ok(files::hex(&hash.finalize()))
 }

@@ -10,9 +10,12 @@ use super::batch::Tokens;
 use super::layers::{Linear, Norm, Source, attention};
 use super::shared::Shared;
 use super::weights::Weights;
-use crate::InputFault;
 use crate::prepare::Tokenizer;
 
+/// Where its weights lie among the assets.
+pub(super) const FILE: &str = "towers/minilm.safetensors";
+/// Where the words it knows do.
+pub(super) const TOKENIZER: &str = "towers/minilm-tokenizer.json";
 /// Width of a token.
 pub(super) const WIDTH: i64 = 384;
 /// Tokens kept of a text, the two that mark its ends included.
@@ -25,9 +28,8 @@ const WORDS: i64 = 30522;
 const POSITIONS: i64 = 512;
 const EPSILON: f64 = 1e-12;
 
-/// The tokenizer and the network.
+/// The network.
 pub(super) struct MiniLm {
-    tokenizer: Arc<Tokenizer>,
     words: Tensor,
     /// Of the positions in use, with the type of a lone sentence added.
     positions: Tensor,
@@ -47,23 +49,17 @@ struct Layer {
 
 impl MiniLm {
     /// Reads the network from its authors' names.
-    pub(super) fn new(weights: &Weights, tokenizer: &Path) -> Result<MiniLm> {
+    pub(super) fn new(weights: &Weights) -> Result<MiniLm> {
         let source = Source::Stored(weights);
         let words = weights.get("embeddings.word_embeddings.weight", &[WORDS, WIDTH])?;
         let positions = weights.get("embeddings.position_embeddings.weight", &[POSITIONS, WIDTH])?;
         let types = weights.get("embeddings.token_type_embeddings.weight", &[2, WIDTH])?;
         Ok(MiniLm {
-            tokenizer: shared_tokenizer(tokenizer)?,
             words,
             positions: positions.f_narrow(0, 0, MAX_TOKENS as i64)?.f_add(&types.f_get(0)?)?,
             norm: Norm::new(&source, "embeddings.LayerNorm", WIDTH, EPSILON)?,
             layers: (0..LAYERS).map(|layer| Layer::new(&source, layer)).collect::<Result<_>>()?,
         })
-    }
-
-    /// The token numbers of a text, cut after [`MAX_TOKENS`].
-    pub(super) fn tokenize(&self, text: &str) -> Result<Vec<i64>, InputFault> {
-        self.tokenizer.tokenize(text)
     }
 
     /// Token states `[n, longest, 384]` of texts, each of 1 to [`MAX_TOKENS`] token numbers.
@@ -122,8 +118,9 @@ impl Layer {
     }
 }
 
-/// The tokenizer, of which there is one for all lanes and precisions: reading it takes as long as making the network.
-fn shared_tokenizer(path: &Path) -> Result<Arc<Tokenizer>> {
+/// The tokenizer, which cuts after [`MAX_TOKENS`]. There is one for all lanes: reading it takes as long as making the
+/// network.
+pub(super) fn tokenizer(path: &Path) -> Result<Arc<Tokenizer>> {
     static TOKENIZERS: Shared<Tokenizer> = Shared::new();
     // its file asks for 128 tokens, padded
     TOKENIZERS.get(path, Device::Cpu, || Tokenizer::read(path, MAX_TOKENS))
@@ -138,14 +135,19 @@ mod tests {
     fn minilm() -> MiniLm {
         tch::set_num_threads(1);
         let assets = Assets::standard();
-        let weights = assets.path("towers/minilm.safetensors").expect("run `make setup` first");
+        let weights = assets.path(FILE).expect("run `make setup` first");
         let weights = Weights::read(&weights, Device::Cpu).unwrap();
-        MiniLm::new(&weights, &assets.path("towers/minilm-tokenizer.json").unwrap()).unwrap()
+        MiniLm::new(&weights).unwrap()
+    }
+
+    fn tokenize(text: &str) -> Vec<i64> {
+        let path = Assets::standard().path(TOKENIZER).unwrap();
+        tokenizer(&path).unwrap().tokenize(text).unwrap()
     }
 
     /// The mean of the token states, which is how its authors compare sentences.
     fn sentence(minilm: &MiniLm, text: &str) -> Tensor {
-        let numbers = minilm.tokenize(text).unwrap();
+        let numbers = tokenize(text);
         let tokens = minilm.tokens(&[&numbers], Device::Cpu).unwrap();
         tokens.states.get(0).mean_dim(0i64, false, Kind::Float)
     }
@@ -164,16 +166,15 @@ mod tests {
 
     #[test]
     fn tokens_are_those_of_bert() {
-        let minilm = minilm();
-        assert_eq!(minilm.tokenize("Hello WORLD").unwrap(), [101, 7592, 2088, 102]);
-        let long = minilm.tokenize(&"word ".repeat(100)).unwrap();
+        assert_eq!(tokenize("Hello WORLD"), [101, 7592, 2088, 102]);
+        let long = tokenize(&"word ".repeat(100));
         assert_eq!((long.len(), long.last()), (MAX_TOKENS, Some(&102)));
     }
 
     #[test]
     fn a_longer_neighbour_changes_no_state() {
         let minilm = minilm();
-        let (short, long) = (minilm.tokenize("sun").unwrap(), minilm.tokenize("a very long name of a thing").unwrap());
+        let (short, long) = (tokenize("sun"), tokenize("a very long name of a thing"));
         let alone = minilm.tokens(&[&short], Device::Cpu).unwrap();
         let together = minilm.tokens(&[&short, &long], Device::Cpu).unwrap();
         assert!(alone.present.is_none() && together.present.is_some());

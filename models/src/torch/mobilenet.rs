@@ -4,10 +4,13 @@
 //! outputs, and at inference both are constants. It is folded in full precision, whatever the network then computes with.
 
 use anyhow::Result;
-use tch::{TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 use super::weights::Weights;
+use crate::assets::Assets;
 
+/// Where its weights lie among the assets.
+pub(super) const FILE: &str = "towers/mobilenet_v2.safetensors";
 /// Width of a token: channels before the last convolution.
 pub(super) const WIDTH: i64 = 320;
 /// Pixels on a side that the pictures are scaled to.
@@ -58,6 +61,11 @@ struct Shape {
 /// The paper's table 2: expansion, channels, repeats, stride of the first.
 const STAGES: [(i64, i64, i64, i64); 7] =
     [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, WIDTH, 1, 1)];
+
+/// The weights as they are stored.
+pub(super) fn weights(assets: &Assets, device: Device) -> Result<Weights> {
+    Weights::read_tower(&assets.path(FILE)?, device)
+}
 
 impl MobileNet {
     /// Reads the network from torchvision's names.

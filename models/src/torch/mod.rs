@@ -13,6 +13,7 @@ mod fit;
 mod guard;
 mod home_tasks;
 mod joint;
+mod kept;
 mod kept_clips;
 mod kept_frames;
 mod late;
@@ -38,6 +39,7 @@ mod tensors;
 mod tokens;
 mod watch;
 mod weights;
+mod windows;
 
 pub(crate) use accelerator::{Event, empty_cache, memory, reset_peak, synchronize};
 pub(crate) use device::gpu_is_there;

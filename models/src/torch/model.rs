@@ -25,9 +25,9 @@ pub(super) trait Inputs: Send {
 
 /// A request and the modalities that it is served on.
 pub(super) struct Selected<'a> {
-    spec: &'a Spec,
-    request: &'a Request,
-    modalities: ModalitySet,
+    pub(super) spec: &'a Spec,
+    pub(super) request: &'a Request,
+    pub(super) modalities: ModalitySet,
 }
 
 /// The network at every precision, its inputs and its labels.

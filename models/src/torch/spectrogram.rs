@@ -3,6 +3,7 @@
 use anyhow::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::batch::rows;
 use super::layers::Source;
 use super::strided::Strided;
 use crate::prepare::{Bands, Edges, Hann, Level, LogMel, LogMelSettings, MelNorm, MelScale};
@@ -34,6 +35,16 @@ pub(super) fn log_mel(hertz: u32) -> Result<LogMel> {
         bands: Bands::Mel { count: MELS as usize, scale, norm, low_hertz: 30.0, high_hertz: 10_500.0 },
         level: Level::Natural { added: 1e-6 },
     })
+}
+
+/// The spectrograms `[n, 64, 96]` of sounds, each row by row, a frequency a row; `None` if there are none.
+pub(super) fn batch<'a>(
+    sounds: impl Iterator<Item = &'a [f32]>,
+    kind: Kind,
+    device: Device,
+) -> Result<Option<Tensor>, TchError> {
+    let spectrograms = rows(sounds, &[MELS, MOMENTS])?;
+    spectrograms.map(|spectrograms| spectrograms.f_to_device(device)?.f_to_kind(kind)).transpose()
 }
 
 /// Log-mel spectrograms `[n, 64, 96]` to tokens `[n, 24, 128]`.

@@ -1,18 +1,18 @@
 //! What the towers make of the training examples, computed once and kept beside the assets.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use mosel_core::ModalitySet;
-use sha2::{Digest, Sha256};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::batch::Tokens;
-use super::emoji::Towers;
+use super::emoji::{Intake, Towers};
+use super::kept::key;
 use super::minilm::{self, MAX_TOKENS};
 use super::mobilenet;
+use super::model::{Inputs, Selected};
 use super::weights::{self, Weights};
 use crate::assets::Assets;
 use crate::files;
@@ -41,11 +41,13 @@ impl KeptTokens {
         examples: &[Example],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<KeptTokens> {
-        let path = assets.cache(&format!("emoji-tokens-{}.safetensors", &key(assets, examples)?[..16]));
+        let inputs = examples.iter().flat_map(|example| example.request.inputs());
+        let key = key(assets, VERSION, &[mobilenet::FILE, minilm::FILE, minilm::TOKENIZER], inputs)?;
+        let path = assets.cache(&format!("emoji-tokens-{key}.safetensors"));
         if path.exists() {
             return KeptTokens::read(&path, examples.len() as i64);
         }
-        let tokens = compute(&Towers::new(assets, Device::Cpu)?, spec, examples, progress)?;
+        let tokens = compute(&Towers::new(assets, Device::Cpu)?, &Intake::new(assets)?, spec, examples, progress)?;
         tokens.write(&path).with_context(|| format!("keeping {}", path.display()))?;
         Ok(tokens)
     }
@@ -80,6 +82,7 @@ impl KeptTokens {
 
 fn compute(
     towers: &Towers,
+    intake: &Intake,
     spec: &Spec,
     examples: &[Example],
     progress: &mut dyn FnMut(Progress),
@@ -89,8 +92,10 @@ fn compute(
     for (number, chunk) in examples.chunks(BATCH).enumerate() {
         progress(Progress { stage: "towers", done: number * BATCH, total: examples.len(), loss: None });
         let decode = |example: &Example| {
-            let decoded = towers.decode(spec, &example.request, ModalitySet::all(spec.modalities.len()));
-            decoded.with_context(|| format!("decoding {}", example.name))
+            let modalities = ModalitySet::all(spec.modalities.len());
+            intake
+                .decode(&Selected { spec, request: &example.request, modalities })
+                .with_context(|| format!("decoding {}", example.name))
         };
         let decoded = chunk.iter().map(decode).collect::<Result<Vec<_>>>()?;
         let tokens = towers.tokens(&decoded.iter().collect::<Vec<_>>())?;
@@ -118,18 +123,4 @@ fn padded(text: &Tokens) -> Result<(Tensor, Tensor), TchError> {
     let missing = MAX_TOKENS as i64 - length;
     let states = text.states.f_mul(&present.f_unsqueeze(2)?)?.f_constant_pad_nd([0, 0, 0, missing])?;
     Ok((states, present.f_constant_pad_nd([0, missing])?))
-}
-
-/// Names what the tokens depend on: the towers' weights and the inputs, in order.
-fn key(assets: &Assets, examples: &[Example]) -> Result<String> {
-    let mut hash = Sha256::new();
-    hash.update(VERSION);
-    for tower in ["towers/mobilenet_v2.safetensors", "towers/minilm.safetensors", "towers/minilm-tokenizer.json"] {
-        hash.update(fs::read(assets.path(tower)?)?);
-    }
-    for input in examples.iter().flat_map(|example| example.request.inputs()) {
-        hash.update((input.len_bytes() as u64).to_le_bytes());
-        input.for_each_part(|part| hash.update(part));
-    }
-    Ok(files::hex(&hash.finalize()))
 }

@@ -4,24 +4,23 @@
 use std::path::Path;
 
 use anyhow::Result;
-use mosel_core::{ModalitySet, Precision};
+use mosel_core::ModalitySet;
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::batch::{Tokens, answers};
+use super::batch::Tokens;
 use super::device;
 use super::fit::{fit, seeded, weights_of};
-use super::guard::Forward;
 use super::joint::{Joint, Shape, Stream};
 use super::layers::Source;
-use super::precise::{Precise, kind};
+use super::model::{Inputs, NetworkModel, Selected};
+use super::precise::Precise;
 use super::weights::{self, Weights};
+use super::windows::{self, Windows};
 use crate::data::watch::{AXES, WINDOW};
 use crate::training::{Progress, Recipe};
 use crate::zoo::Task;
-use crate::{
-    DeviceChoice, DeviceFacts, Example, Input, InputError, InputFault, Model, ModelError, Output, Request, Spec,
-};
+use crate::{DeviceChoice, Example, InputError, Model, Spec};
 
 const WIDTH: i64 = 64;
 const HIDDEN: i64 = 32;
@@ -30,17 +29,16 @@ const SENSORS: [&str; 2] = ["accelerometer", "gyroscope"];
 /// Tokens of a window after both convolutions.
 const TOKENS: i64 = 13;
 
-struct Watch {
-    spec: Spec,
-    facts: DeviceFacts,
+/// Takes numbers as they come.
+struct Intake {
     device: Device,
-    networks: Precise<Network>,
 }
 
 /// Windows to logits.
 struct Network {
     sensors: Vec<Sensor>,
     joint: Joint,
+    kind: Kind,
 }
 
 /// Windows of one sensor to tokens.
@@ -64,115 +62,57 @@ pub(crate) fn load(weights: &Path, device: DeviceChoice) -> Result<Box<dyn Model
     let weights = Weights::read(weights, device)?;
     let spec = Task::Watch.spec_with(&weights.sha256);
     let of = spec.clone();
-    let networks = Precise::new(move |kind| Network::new(&Source::Stored(&weights.at(kind)), &of))?;
-    Ok(Box::new(Watch { spec, facts, device, networks }))
+    let networks = Precise::new(move |kind| Network::new(&Source::Stored(&weights.at(kind)), kind, &of))?;
+    Ok(Box::new(NetworkModel { spec, facts, inputs: Intake { device }, networks }))
 }
 
 /// Trains the model and returns its weight file.
 pub(crate) fn train(examples: &[Example], recipe: &Recipe, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
     let (device, _) = device::open(DeviceChoice::Cpu)?;
     let spec = Task::Watch.spec_with("");
-    let windows: Vec<Tensor> =
-        (0..spec.modalities.len()).map(|index| windows_of(examples, index)).collect::<Result<_>>()?;
+    let decoded = windows::of_examples(&spec, examples)?;
+    let windows = Intake { device }.batches(&decoded.iter().collect::<Vec<_>>(), Kind::Float)?;
     let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
     let _generator = seeded(recipe.seed);
     let store = VarStore::new(device);
-    let mut network = Network::new(&Source::Fresh(&store), &spec)?;
-    for (sensor, windows) in network.sensors.iter_mut().zip(&windows) {
+    let mut network = Network::new(&Source::Fresh(&store), Kind::Float, &spec)?;
+    for (sensor, windows) in network.sensors.iter_mut().zip(windows.iter().flatten()) {
         sensor.standardize(windows)?;
     }
-    let logits = |rows: &Tensor, selection: ModalitySet| {
-        let select = |(index, windows): (usize, &Tensor)| {
-            selection.contains(index).then(|| windows.f_index_select(0, rows)).transpose()
-        };
-        let selected: Vec<Option<Tensor>> = windows.iter().enumerate().map(select).collect::<Result<_, _>>()?;
-        Ok(network.logits(&selected, true)?)
-    };
+    let logits =
+        |rows: &Tensor, selection: ModalitySet| Ok(network.logits(&windows::select(&windows, rows, selection)?, true)?);
     fit(&store, &Tensor::f_from_slice(&labels)?, spec.modalities.len(), recipe, logits, progress)?;
     weights::write(&weights_of(&store), &recipe.note())
 }
 
-fn windows_of(examples: &[Example], modality: usize) -> Result<Tensor> {
-    let mut numbers = Vec::with_capacity(examples.len() * WINDOW * AXES);
-    for example in examples {
-        numbers.extend_from_slice(samples(&example.request.inputs()[modality]).unwrap_or_default());
-    }
-    Ok(batch(&numbers, examples.len())?)
-}
+impl Inputs for Intake {
+    type Network = Network;
+    type Decoded = Windows;
 
-fn samples(input: &Input) -> Option<&[f32]> {
-    match input {
-        Input::Samples(samples) if samples.len() == WINDOW * AXES => Some(samples),
-        _ => None,
+    fn decode(&self, selected: &Selected<'_>) -> Result<Windows, InputError> {
+        windows::decode(selected)
+    }
+
+    fn logits(&self, network: &Network, requests: &[&Windows]) -> Result<Tensor, TchError> {
+        network.logits(&self.batches(requests, network.kind)?, false)
     }
 }
 
-/// Windows one after the other as `[n, axes, time]`.
-fn batch(numbers: &[f32], count: usize) -> Result<Tensor, TchError> {
-    let rows = Tensor::f_from_slice(numbers)?.f_view([count as i64, WINDOW as i64, AXES as i64])?;
-    rows.f_transpose(1, 2)?.f_contiguous()
-}
-
-impl Model for Watch {
-    fn spec(&self) -> &Spec {
-        &self.spec
+impl Intake {
+    /// The windows of the selected sensors, `[n, axes, time]`; `None` for the others.
+    fn batches(&self, requests: &[&Windows], kind: Kind) -> Result<Vec<Option<Tensor>>, TchError> {
+        let of = |sensor: usize| {
+            let windows = windows::batch(requests, sensor, &[WINDOW as i64, AXES as i64])?;
+            let by_axis =
+                |windows: Tensor| windows.f_transpose(1, 2)?.f_contiguous()?.f_to_device(self.device)?.f_to_kind(kind);
+            windows.map(by_axis).transpose()
+        };
+        (0..SENSORS.len()).map(of).collect()
     }
-
-    fn device(&self) -> &DeviceFacts {
-        &self.facts
-    }
-
-    fn precisions(&self) -> &[Precision] {
-        &Precision::ALL
-    }
-
-    fn forward(
-        &mut self,
-        requests: &[&Request],
-        modalities: ModalitySet,
-        precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
-        self.spec.check_batch(requests, modalities)?;
-        let _forward = Forward::begin()?;
-        let inputs: Vec<Result<&Request, InputError>> =
-            requests.iter().map(|request| self.check(request, modalities)).collect();
-        let (device, kind) = (self.device, kind(precision));
-        let network = self.networks.at(precision)?;
-        let logits = |sound: &[&&Request]| network.logits(&selected(sound, modalities, device, kind)?, false);
-        Ok(answers(&self.spec, inputs, logits)?)
-    }
-}
-
-impl Watch {
-    /// Checks the selected inputs again: the request may have come another way than through admission.
-    fn check<'a>(&self, request: &'a Request, modalities: ModalitySet) -> Result<&'a Request, InputError> {
-        for index in modalities.iter() {
-            let (input, modality) = (&request.inputs()[index], &self.spec.modalities[index]);
-            input.check(&modality.kind).map_err(|fault: InputFault| modality.error(fault))?;
-        }
-        Ok(request)
-    }
-}
-
-/// The windows of the selected sensors; `None` for the others.
-fn selected(
-    requests: &[&&Request],
-    modalities: ModalitySet,
-    device: Device,
-    kind: Kind,
-) -> Result<Vec<Option<Tensor>>, TchError> {
-    let of = |index: usize| {
-        let mut numbers = Vec::with_capacity(requests.len() * WINDOW * AXES);
-        for request in requests {
-            numbers.extend_from_slice(samples(&request.inputs()[index]).unwrap_or_default());
-        }
-        batch(&numbers, requests.len())?.f_to_device(device)?.f_to_kind(kind)
-    };
-    (0..SENSORS.len()).map(|index| modalities.contains(index).then(|| of(index)).transpose()).collect()
 }
 
 impl Network {
-    fn new(source: &Source<'_>, spec: &Spec) -> Result<Network> {
+    fn new(source: &Source<'_>, kind: Kind, spec: &Spec) -> Result<Network> {
         let stream = |name| Stream { name, width: WIDTH, places: Some(TOKENS) };
         let shape = Shape {
             streams: SENSORS.map(stream).into(),
@@ -184,6 +124,7 @@ impl Network {
         Ok(Network {
             sensors: SENSORS.iter().map(|name| Sensor::new(source, name)).collect::<Result<_>>()?,
             joint: Joint::new(source, &shape)?,
+            kind,
         })
     }
 

@@ -2,6 +2,8 @@
 //!
 //! One short clip is one request: the paper's averaging over many clips of a long video is the client's.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -10,7 +12,7 @@ use super::pixels::{Filter, Normal, middle, scaled, with_shorter_side};
 use super::tbn::Tbn;
 use crate::prepare::{self, Bands, Edges, Hann, Level, LogMel, LogMelSettings, Picture};
 use crate::torch::model::{Inputs, Selected};
-use crate::{Input, InputError, InputKind, Modality};
+use crate::{InputError, InputKind, Modality};
 
 /// Positions of the modalities.
 const RGB: usize = 0;
@@ -38,7 +40,7 @@ pub(super) struct TbnInputs {
 /// One request's.
 pub(super) struct TbnDecoded {
     picture: Option<Picture>,
-    flow: Option<Vec<f32>>,
+    flow: Option<Arc<[f32]>>,
     sound: Option<Vec<f32>>,
 }
 
@@ -111,13 +113,9 @@ impl Inputs for TbnInputs {
     type Decoded = TbnDecoded;
 
     fn decode(&self, selected: &Selected<'_>) -> Result<TbnDecoded, InputError> {
-        let flow = selected.decoded(FLOW, |input, kind| {
-            input.check(kind)?;
-            Ok(if let Input::Samples(numbers) = input { numbers.to_vec() } else { vec![] })
-        });
         Ok(TbnDecoded {
             picture: selected.decoded(RGB, prepare::picture_of)?,
-            flow: flow?,
+            flow: selected.decoded(FLOW, prepare::samples_of)?,
             sound: selected.decoded(AUDIO, prepare::sound_of)?,
         })
     }
