@@ -30,6 +30,8 @@ pub struct Checkpoint {
     pub wake_at: Option<Time>,
     /// Families of models that take no new jobs.
     pub retired: Vec<ModelId>,
+    /// What the devices of which lanes cannot run.
+    pub lost: Vec<(u32, ModelId)>,
     /// By lane.
     pub lanes: Vec<LaneState>,
 }
@@ -124,6 +126,7 @@ impl Scheduler {
             next_batch: self.next_batch,
             wake_at: self.wake_at,
             retired: self.retired.iter().copied().collect(),
+            lost: self.lost.iter().copied().collect(),
             lanes: self.lanes.iter().map(Lane::state).collect(),
         }
     }
@@ -157,6 +160,7 @@ impl Scheduler {
         scheduler.next_batch = checkpoint.next_batch;
         scheduler.wake_at = checkpoint.wake_at;
         scheduler.retired = checkpoint.retired.iter().copied().collect();
+        scheduler.lost = checkpoint.lost.iter().copied().collect();
         for (lane, state) in scheduler.lanes.iter_mut().zip(&checkpoint.lanes) {
             lane.resume(state, &scheduler.models)?;
         }

@@ -31,6 +31,11 @@ pub enum Event {
     ModelsLoaded(Vec<Arc<StrategyMatrix>>),
     /// This family of models takes no new jobs; its id is not used again.
     ModelRetired(ModelId),
+    /// The device of this lane cannot run this model, which is named as batches name it, until it is restored: no new job
+    /// of it goes there. Those that wait there already stay, and fail unless it is restored before their turn.
+    ModelLost(u32, ModelId),
+    /// The device of this lane can run this model again.
+    ModelRestored(u32, ModelId),
     /// A time asked for by [`Action::WakeAt`] has come.
     WakeUp,
 }
@@ -100,6 +105,8 @@ pub struct Batch {
 pub enum Refusal {
     /// No such model.
     UnknownModel(ModelId),
+    /// Every device that served the model has lost it.
+    ModelLost(ModelId),
     /// A job of this many requests is not served; the most that is.
     TooManyRequests {
         /// Requests of the job.
@@ -205,6 +212,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownModel(model) => write!(f, "there is no model {}", model.0),
+            Self::ModelLost(_) => {
+                write!(f, "no device can run the model at present: it failed, and could not be built again")
+            }
             Self::TooManyRequests { requests, most } => {
                 write!(f, "the job has {requests} requests, expected at most {most}")
             }

@@ -42,6 +42,8 @@ pub struct Scheduler {
     pub(crate) models: Vec<Arc<StrategyMatrix>>,
     /// Families that take no new jobs.
     pub(crate) retired: BTreeSet<ModelId>,
+    /// What the devices of which lanes cannot run.
+    pub(crate) lost: BTreeSet<(u32, ModelId)>,
     catalog: Catalog,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) next_plan: u64,
@@ -78,6 +80,7 @@ impl Scheduler {
             eager: false,
             models: Vec::new(),
             retired: BTreeSet::new(),
+            lost: BTreeSet::new(),
             catalog: Catalog::default(),
             lanes,
             next_plan: 1,
@@ -104,6 +107,8 @@ impl Scheduler {
             Event::PolicyChanged { eager } => self.policy_changed(eager),
             Event::ModelsLoaded(models) => self.load(models),
             Event::ModelRetired(family) => self.retire(family),
+            Event::ModelLost(lane, model) => self.lose(lane, model),
+            Event::ModelRestored(lane, model) => self.restore(lane, model),
             Event::WakeUp => self.woken(),
         };
         for lane in touched {
@@ -131,6 +136,16 @@ impl Scheduler {
     /// Families that take no new jobs.
     pub fn retired(&self) -> &BTreeSet<ModelId> {
         &self.retired
+    }
+
+    /// The devices, by lane, that have lost a model, and the model as batches name it.
+    pub fn lost(&self) -> &BTreeSet<(u32, ModelId)> {
+        &self.lost
+    }
+
+    /// The member of a family that this lane takes jobs for.
+    fn serving_on(&self, lane: u32, family: ModelId) -> Option<&Arc<StrategyMatrix>> {
+        self.model_on(lane, family).filter(|matrix| !self.lost.contains(&(lane, matrix.model())))
     }
 
     /// The models and tables policies are told about.
@@ -210,6 +225,9 @@ impl Scheduler {
             return Err(Refusal::UnknownModel(job.model));
         }
         check_numbers(job)?;
+        if !self.lanes.iter().any(|lane| self.serving_on(lane.id, job.model).is_some()) {
+            return Err(Refusal::ModelLost(job.model));
+        }
         let offers = self.offers(job)?;
         if self.lanes.iter().any(|lane| lane.knows(job.id)) {
             return Err(Refusal::Duplicate(job.id));
@@ -246,10 +264,10 @@ impl Scheduler {
 
     /// The lanes that could serve the job at its floor, each with its menu; or why there are none.
     fn offers(&self, job: &Job) -> Result<Vec<Offer<'_>>, Refusal> {
-        let known = |lane: &Lane| self.model_on(lane.id, job.model);
-        let menus = || self.lanes.iter().filter_map(|lane| Some((lane, known(lane)?.table(job.requests)?)));
+        let serving = |lane: &Lane| self.serving_on(lane.id, job.model);
+        let menus = || self.lanes.iter().filter_map(|lane| Some((lane, serving(lane)?.table(job.requests)?)));
         let best = menus().map(|(_, table)| table.strategy(table.most_accurate()).accuracy).max_by(f64::total_cmp);
-        let most = self.lanes.iter().filter_map(known).map(|matrix| matrix.max_requests()).max().unwrap_or(0);
+        let most = self.lanes.iter().filter_map(serving).map(|matrix| matrix.max_requests()).max().unwrap_or(0);
         let best = best.ok_or(Refusal::TooManyRequests { requests: job.requests, most })?;
         let offers = menus().filter_map(|(lane, table)| {
             let fastest = table.strategy(table.fastest_legal(job.min_accuracy)?).latency;
@@ -363,6 +381,19 @@ impl Scheduler {
     /// Takes no new jobs for this family; those that are here are served.
     fn retire(&mut self, family: ModelId) -> Vec<usize> {
         self.retired.insert(family);
+        Vec::new()
+    }
+
+    /// Admits nothing more for this model on this lane.
+    fn lose(&mut self, lane: u32, model: ModelId) -> Vec<usize> {
+        if (lane as usize) < self.lanes.len() && (model.0 as usize) < self.models.len() {
+            self.lost.insert((lane, model));
+        }
+        Vec::new()
+    }
+
+    fn restore(&mut self, lane: u32, model: ModelId) -> Vec<usize> {
+        self.lost.remove(&(lane, model));
         Vec::new()
     }
 

@@ -168,3 +168,41 @@ fn a_reduced_precision_is_one_more_way_to_serve() {
     assert_eq!(modes(1), [vec![reduced], vec![full]]);
     assert_eq!(modes(2), [vec![reduced], vec![reduced, full], vec![full]]);
 }
+
+#[test]
+fn a_lane_that_has_lost_a_model_gets_no_new_jobs_of_it_until_it_is_restored() {
+    let mut scheduler = two_kinds();
+    let lane = |scheduler: &mut Scheduler, id| {
+        accepted(&scheduler.step(Time::START, Event::Submit(job(id, MODEL, 1000)))).lane
+    };
+    assert_eq!(lane(&mut scheduler, 1), FAST);
+    assert_eq!(scheduler.step(Time::START, Event::ModelLost(FAST, ModelId(1))), []);
+    assert_eq!(lane(&mut scheduler, 2), SLOW);
+    // a deadline that only the lost device could meet
+    let actions = scheduler.step(Time::START, Event::Submit(job(3, MODEL, 2)));
+    assert!(matches!(refusal(&actions), Refusal::DeadlineUnreachable { never: true, .. }), "{actions:?}");
+    scheduler.step(Time::START, Event::ModelLost(SLOW, ModelId(0)));
+    let actions = scheduler.step(Time::START, Event::Submit(job(4, MODEL, 1000)));
+    assert_eq!(refusal(&actions), &Refusal::ModelLost(MODEL));
+    let resumed = Scheduler::resume(scheduler.config().clone(), scheduler.models().to_vec(), &scheduler.checkpoint());
+    assert_eq!(resumed.unwrap().lost(), scheduler.lost());
+    scheduler.step(Time::START, Event::ModelRestored(FAST, ModelId(1)));
+    assert_eq!(lane(&mut scheduler, 5), FAST);
+}
+
+#[test]
+fn what_is_lost_on_one_lane_or_of_one_model_is_served_by_the_others() {
+    let config = Config { lanes: 2, margin: 0.0, ..Config::default() };
+    let other = Arc::new(StrategyMatrix::new(ModelId(1), profile(1000), 8).expect("a sound profile"));
+    let mut scheduler = Scheduler::new(config, vec![member(0, 0, 1000), other]);
+    scheduler.step(Time::START, Event::ModelLost(0, MODEL));
+    let lane = |scheduler: &mut Scheduler, id, model| {
+        accepted(&scheduler.step(Time::START, Event::Submit(job(id, model, 1000)))).lane
+    };
+    assert_eq!([1, 2].map(|id| lane(&mut scheduler, id, MODEL)), [1, 1]);
+    assert_eq!(lane(&mut scheduler, 3, ModelId(1)), 0);
+    // what no server has is nobody's loss
+    scheduler.step(Time::START, Event::ModelLost(9, MODEL));
+    scheduler.step(Time::START, Event::ModelLost(0, ModelId(9)));
+    assert_eq!(scheduler.lost().len(), 1);
+}

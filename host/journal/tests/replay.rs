@@ -278,6 +278,12 @@ fn models_that_come_and_go_and_devices_of_two_kinds_replay() {
         Event::Submit(job(5, 2)),
         Event::ModelRetired(ModelId(0)),
         Event::Submit(job(6, 0)),
+        Event::ModelLost(1, ModelId(3)),
+        Event::Submit(job(7, 2)),
+        Event::ModelLost(0, ModelId(2)),
+        Event::Submit(job(8, 2)),
+        Event::ModelRestored(1, ModelId(3)),
+        Event::Submit(job(9, 2)),
         Event::WakeUp,
     ];
     for (step, event) in events.into_iter().enumerate() {

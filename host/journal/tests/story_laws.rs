@@ -93,6 +93,8 @@ fn day() -> impl Strategy<Value = Day> {
     let other = prop_oneof![
         (0u64..25).prop_map(|job| Outside::Cancel(JobId(job))),
         (0u32..2).prop_map(Outside::Fail),
+        (0u32..2).prop_map(Outside::Lose),
+        (0u32..2).prop_map(Outside::Restore),
         Just(Outside::Install),
         (1u64..30).prop_map(|by| Outside::Jump(Duration::from_millis(by))),
     ];

@@ -171,6 +171,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
     );
     prop_oneof![
         number().prop_map(|model| Refusal::UnknownModel(ModelId(model))),
+        number().prop_map(|model| Refusal::ModelLost(ModelId(model))),
         number().prop_map(|requests| Refusal::TooManyRequests { requests, most: 16 }),
         Just(Refusal::Nonsense("the weight is NaN".into())),
         job_id().prop_map(Refusal::Duplicate),
@@ -277,6 +278,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
         next_batch: 0,
         wake_at: None,
         retired: Vec::new(),
+        lost: Vec::new(),
         lanes,
     })
 }

@@ -1,13 +1,14 @@
 //! Device threads: one a lane, the only place where its models run.
 //!
 //! A model that panics, or whose backend fails, may be half changed: it is thrown away and built again before the
-//! batch is reported as failed, so that what runs next runs on a sound one. One that cannot be built is tried again with
-//! the next batch.
+//! batch is reported as failed, so that what runs next runs on a sound one. One that cannot be built is lost, and the
+//! core told so that no new job comes for it: batches that come nevertheless fail at once, and it is tried again after a
+//! second, then ever less often.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -72,10 +73,25 @@ enum Change {
 
 /// A model and the way back to it.
 struct Slot {
-    /// `None` after it was lost and could not be built again.
-    model: Option<Box<dyn Model>>,
+    state: State,
     build: Build,
 }
+
+enum State {
+    Ready(Box<dyn Model>),
+    /// It failed, and could not be built again.
+    Lost {
+        /// When it is tried again.
+        retry: Instant,
+        /// How long it was left alone before that.
+        pause: Duration,
+        why: String,
+    },
+}
+
+/// A lost model is tried again after so long, then after twice as long, and so on up to the longest pause.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl Lane {
     /// A lane, and what its thread is to be given.
@@ -93,7 +109,7 @@ impl Lane {
 
     /// Gives it a model that batches name by this id; it has it before any batch that is given to it from here on.
     pub fn load(&self, id: ModelId, model: Box<dyn Model>, build: Build) {
-        self.change(Change::Load(id, Slot { model: Some(model), build }));
+        self.change(Change::Load(id, Slot { state: State::Ready(model), build }));
     }
 
     /// Takes a model from it, for which no batch will come.
@@ -151,7 +167,7 @@ fn build_all(
 ) -> anyhow::Result<BTreeMap<ModelId, Slot>> {
     let slot = |(id, build, modes): (ModelId, Build, Vec<Mode>)| {
         let model = self::build(&build, device, &modes)?;
-        Ok((id, Slot { model: Some(model), build }))
+        Ok((id, Slot { state: State::Ready(model), build }))
     };
     builds.into_iter().map(slot).collect()
 }
@@ -174,11 +190,12 @@ const MOST_WAITING: usize = 16;
 impl Device {
     fn run(mut self, work: &Receiver<Work>) {
         let mut wakes = Wakes::default();
-        while let Some(work) = next(work, &mut wakes) {
+        while let Some(work) = self.next(work, &mut wakes) {
             if matches!(work, Work::Look) {
                 self.desk.told.store(false, Ordering::Release);
             }
             self.look();
+            self.retry();
             let Work::Run(batch, entry) = work else { continue };
             if batch.expected > WORTH_WAITING {
                 drop(std::mem::take(&mut wakes));
@@ -204,7 +221,48 @@ impl Device {
         for change in changes {
             match change {
                 Change::Load(id, slot) => discard(self.slots.insert(id, slot)),
-                Change::Unload(id) => discard(self.slots.remove(&id)),
+                Change::Unload(id) => {
+                    let gone = self.slots.remove(&id);
+                    if gone.as_ref().is_some_and(|slot| slot.retry_at().is_some()) {
+                        self.metrics.model_available(self.lane, true);
+                    }
+                    discard(gone);
+                }
+            }
+        }
+    }
+
+    /// The next work; before the thread goes to sleep, everybody is woken. While a model is lost it sleeps no longer than
+    /// until that is due to be tried again.
+    fn next(&mut self, work: &Receiver<Work>, wakes: &mut Wakes) -> Option<Work> {
+        if let Ok(next) = work.try_recv() {
+            return Some(next);
+        }
+        drop(std::mem::take(wakes));
+        loop {
+            let Some(at) = self.slots.values().filter_map(Slot::retry_at).min() else { return work.recv().ok() };
+            match work.recv_timeout(at.saturating_duration_since(Instant::now())) {
+                Ok(next) => return Some(next),
+                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    /// Tries to build those lost models again that are due.
+    fn retry(&mut self) {
+        let now = Instant::now();
+        for (id, slot) in &mut self.slots {
+            if slot.retry_at().is_none_or(|at| at > now) {
+                continue;
+            }
+            match slot.restore(self.device) {
+                Ok(()) => {
+                    tracing::warn!(lane = self.lane, "the model is there again");
+                    self.metrics.model_available(self.lane, true);
+                    drop(self.driver.take(Event::ModelRestored(self.lane, *id)));
+                }
+                Err(error) => tracing::error!(lane = self.lane, %error, "the model stays lost"),
             }
         }
     }
@@ -215,7 +273,10 @@ impl Device {
         let first = batch.first as usize;
         let chosen: Vec<&Request> = requests[first..first + batch.requests as usize].iter().collect();
         let slot = self.slots.get_mut(&batch.model).ok_or("the model is not on this device")?;
-        let model = slot.restored(self.device)?;
+        let model = match &mut slot.state {
+            State::Ready(model) => model,
+            State::Lost { why, .. } => return Err(format!("the model failed, and cannot be built again: {why}")),
+        };
         let begin = Instant::now();
         let answered = catch_unwind(AssertUnwindSafe(|| split_on_out_of_memory(model.as_mut(), &chosen, batch.mode)));
         let measured = begin.elapsed();
@@ -238,18 +299,21 @@ impl Device {
         Ok(measured)
     }
 
-    /// Puts a fresh model in the place of one that failed; says what happened.
+    /// Puts a fresh model in the place of one that failed, or tells that it is lost; says what happened.
     fn lost(&mut self, batch: &Batch, reason: &str) -> String {
         self.metrics.model_lost(self.lane);
         let begin = Instant::now();
         if let Some(slot) = self.slots.get_mut(&batch.model) {
-            discard(slot.model.take());
-            match slot.restored(self.device) {
-                Ok(_) => {
+            match slot.restore(self.device) {
+                Ok(()) => {
                     let ms = begin.elapsed().as_millis() as u64;
                     tracing::warn!(lane = self.lane, ms, "the model is rebuilt");
                 }
-                Err(error) => tracing::error!(lane = self.lane, %error, "the model is lost until the next batch"),
+                Err(error) => {
+                    tracing::error!(lane = self.lane, %error, "the model is lost");
+                    self.metrics.model_available(self.lane, false);
+                    drop(self.driver.take(Event::ModelLost(self.lane, batch.model)));
+                }
             }
         }
         reason.to_owned()
@@ -257,14 +321,35 @@ impl Device {
 }
 
 impl Slot {
-    /// The model, built again if it was lost.
-    fn restored(&mut self, device: DeviceChoice) -> Result<&mut Box<dyn Model>, String> {
-        if self.model.is_none() {
-            // not warmed up: its lane waits
-            let model = build(&self.build, device, &[]);
-            self.model = Some(model.map_err(|error| format!("the model cannot be built again: {error:#}"))?);
+    /// When it is due to be built again; `None` for a model that is there.
+    fn retry_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Ready(_) => None,
+            State::Lost { retry, .. } => Some(retry),
         }
-        Ok(self.model.as_mut().expect("it was just built"))
+    }
+
+    /// Builds the model anew, in place of one that is lost or that has just failed; if it cannot be built, it is lost.
+    fn restore(&mut self, device: DeviceChoice) -> Result<(), String> {
+        let pause = match self.state {
+            State::Ready(_) => FIRST_PAUSE,
+            State::Lost { pause, .. } => (2 * pause).min(LONGEST_PAUSE),
+        };
+        let lost = |why| State::Lost { retry: Instant::now() + pause, pause, why };
+        // the old one first: there may be no room for both
+        discard(std::mem::replace(&mut self.state, lost(String::new())));
+        // not warmed up: its lane waits
+        match build(&self.build, device, &[]) {
+            Ok(model) => {
+                self.state = State::Ready(model);
+                Ok(())
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                self.state = lost(why.clone());
+                Err(why)
+            }
+        }
     }
 }
 
@@ -276,13 +361,4 @@ fn discard<T>(gone: T) {
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     words.unwrap_or("without a message")
-}
-
-/// The next work; before the thread goes to sleep, everybody is woken.
-fn next(work: &Receiver<Work>, wakes: &mut Wakes) -> Option<Work> {
-    if let Ok(next) = work.try_recv() {
-        return Some(next);
-    }
-    drop(std::mem::take(wakes));
-    work.recv().ok()
 }

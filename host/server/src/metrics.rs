@@ -31,6 +31,7 @@ pub struct Metrics {
     journal_failures: Counter,
     journal_gaps: Counter,
     models_lost: Family<OfLane, Counter>,
+    models_unavailable: Family<OfLane, Gauge>,
 }
 
 /// The counters of one policy that is in place.
@@ -131,6 +132,7 @@ impl Default for Metrics {
             journal_failures: Counter::default(),
             journal_gaps: Counter::default(),
             models_lost: Family::default(),
+            models_unavailable: Family::default(),
         };
         metrics.register_policies();
         metrics.register_changes();
@@ -184,6 +186,11 @@ impl Metrics {
     /// A model failed on this lane, and is built again.
     pub fn model_lost(&self, lane: u32) {
         self.models_lost.get_or_create(&OfLane { lane }).inc();
+    }
+
+    /// A model that was lost and could not be built again is there again on this lane, or is let go; or it is lost.
+    pub fn model_available(&self, lane: u32, available: bool) {
+        self.models_unavailable.get_or_create(&OfLane { lane }).inc_by(if available { -1 } else { 1 });
     }
 
     /// The journal could not be written.
@@ -266,8 +273,10 @@ impl Metrics {
     }
 
     fn register_devices(&mut self) {
-        let words = "Models that panicked or whose backend failed, and that were built again";
+        let words = "Times that a model panicked or its backend failed, and it was thrown away to be built again";
         self.registry.register("models_lost", words, self.models_lost.clone());
+        let words = "Models that could not be built again, and for which the lane takes no jobs until they are";
+        self.registry.register("models_unavailable", words, self.models_unavailable.clone());
     }
 
     fn register_journal(&mut self) {
@@ -335,6 +344,7 @@ fn end(end: End) -> &'static str {
 fn reason(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::UnknownModel(_) => "unknown_model",
+        Refusal::ModelLost(_) => "model_lost",
         Refusal::TooManyRequests { .. } => "job_too_large",
         Refusal::Nonsense(_) => "out_of_range",
         Refusal::Duplicate(_) => "duplicate_job",

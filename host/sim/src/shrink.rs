@@ -191,7 +191,7 @@ const ANSWER: [fn(&mut Proposal); 4] = [
 fn to_lanes(day: &mut Day, lanes: u32) {
     day.config.lanes = day.config.lanes.min(lanes);
     for (_, outside) in &mut day.events {
-        if let Outside::Fail(lane) | Outside::Pace(lane, _) = outside {
+        if let Outside::Fail(lane) | Outside::Pace(lane, _) | Outside::Lose(lane) | Outside::Restore(lane) = outside {
             *lane = (*lane).min(lanes - 1);
         }
     }

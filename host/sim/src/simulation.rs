@@ -8,7 +8,8 @@ use std::fmt;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Batch, BatchId, End, Event, Job, JobId, Outcome, PlanId, PolicyError, Proposal, Scheduler, Snapshot, Time,
+    Action, Batch, BatchId, End, Event, Job, JobId, ModelId, Outcome, PlanId, PolicyError, Proposal, Scheduler,
+    Snapshot, Time,
 };
 
 use crate::devices::Fate;
@@ -25,6 +26,10 @@ pub enum Outside {
     Fail(u32),
     /// This lane's device is slower, or gone, for a while.
     Pace(u32, Pace),
+    /// This lane's device loses the model 0.
+    Lose(u32),
+    /// This lane's device has the model 0 again.
+    Restore(u32),
     /// The clock jumps: what was due within this time happens at its end.
     Jump(Duration),
     /// The policy is put in place once more: what it was asked is void.
@@ -222,6 +227,8 @@ impl<'a, M: Mind> Simulation<'a, M> {
                 self.agenda.remove(&key);
                 Some(Event::BatchFailed(batch))
             }
+            Outside::Lose(lane) => Some(Event::ModelLost(lane, ModelId(0))),
+            Outside::Restore(lane) => Some(Event::ModelRestored(lane, ModelId(0))),
             Outside::Pace(lane, pace) => {
                 self.devices.keep_pace(lane, pace);
                 None

@@ -160,8 +160,14 @@ fn pair() -> Source {
     ];
     let profile = profile(&spec, measurements);
     let timed = Timed::new(spec.clone(), profile.clone(), 1.0).expect("spec and profile fit");
-    let failures = Arc::new(AtomicU32::new(0));
-    let build = move |_| Ok(Box::new(Moody(timed.clone(), failures.clone())) as Box<dyn Model>);
+    let past = Arc::new(Past::default());
+    let build = move |_| {
+        let fails = past.builds_to_fail.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if fails.is_ok() {
+            return Err(ModelError::Backend("the weights are gone".into()).into());
+        }
+        Ok(Box::new(Moody(timed.clone(), past.clone())) as Box<dyn Model>)
+    };
     Source { spec, profiles: vec![profile], build: Arc::new(build) }
 }
 
@@ -192,7 +198,13 @@ fn measurement(modalities: u32, batch_size: u32, millis: u64, correct: u32) -> M
 }
 
 /// Takes its time, and fails at texts that name a way to fail. What it remembers is shared with those built after it.
-struct Moody(Timed, Arc<AtomicU32>);
+struct Moody(Timed, Arc<Past>);
+
+#[derive(Default)]
+struct Past {
+    failures: AtomicU32,
+    builds_to_fail: AtomicU32,
+}
 
 impl Model for Moody {
     fn spec(&self) -> &Spec {
@@ -215,8 +227,14 @@ impl Model for Moody {
             return Err(ModelError::Backend("out of memory".into()));
         }
         let says_once = requests.iter().any(|request| says(request, "fail once"));
-        if says_once && self.1.fetch_add(1, Ordering::Relaxed) == 0 {
+        if says_once && self.1.failures.fetch_add(1, Ordering::Relaxed) == 0 {
             return Err(ModelError::Backend("a device went away".into()));
+        }
+        for (text, builds) in [("fail, and so does the next build", 1), ("fail, and so do four builds", 4)] {
+            if requests.iter().any(|request| says(request, text)) {
+                self.1.builds_to_fail.store(builds, Ordering::Relaxed);
+                return Err(ModelError::Backend("a device went away".into()));
+            }
         }
         let fault = InputFault::BrokenPicture { reason: "torn".into() };
         let broken = || Err(InputError { modality: "image".into(), fault: fault.clone() });

@@ -90,3 +90,39 @@ fn a_model_that_fails_once_is_built_again_and_the_batch_is_run_again() {
     assert_eq!(client.metric("mosel_models_lost_total{lane=\"0\"}"), 3.0);
     assert_eq!(client.run(&job(4)).expect(200).json["state"], "served");
 }
+
+#[test]
+fn a_model_that_cannot_be_built_again_gets_no_jobs_until_it_is() {
+    let server = Fixture::with(|config| config.devices = ["cpu:0", "cpu:1"].map(String::from).into());
+    let client = server.client;
+    let lost_on = || client.get("/v1/models/pair").expect(200).json["lost_on"].clone();
+    let failed = client.run(&saying("fail, and so does the next build")).expect(200).json;
+    assert_eq!(failed["state"], "failed");
+    assert!(
+        failed["reason"].to_string().contains("cannot be built again: the backend failed: the weights are gone"),
+        "{failed}"
+    );
+    // whether it is there again by now depends on how busy the machine is; no job may fail for it
+    let served = client.run(&job(1)).expect(200).json;
+    assert_eq!(served["state"], "served", "{served}");
+    while lost_on() != json!([]) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(client.metric("mosel_models_unavailable{lane=\"0\"}"), 0.0);
+    assert_eq!(client.run(&job(1)).expect(200).json["state"], "served");
+}
+
+#[test]
+fn while_no_device_has_a_model_jobs_for_it_are_turned_away_and_others_served() {
+    let server = Fixture::start();
+    let client = server.client;
+    assert_eq!(client.run(&saying("fail, and so do four builds")).expect(200).json["state"], "failed");
+    let refused = client.submit(&job(1)).expect(503);
+    assert_eq!(refused.json["error"]["code"], "model_lost");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(client.get("/v1/models/pair").expect(200).json["lost_on"], json!([0]));
+    assert_eq!(client.metric("mosel_models_unavailable{lane=\"0\"}"), 1.0);
+    let moving =
+        json!({ "model": "motion", "deadline_ms": 60_000, "requests": [{ "speed": [[0, 0], [0, 0], [0, 0]] }] });
+    assert_eq!(client.run(&moving).expect(200).json["state"], "served");
+}

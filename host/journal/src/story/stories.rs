@@ -86,7 +86,13 @@ impl Stories {
             Event::BatchFailed(batch) => self.batch_failed(*batch),
             Event::PolicyChanged { .. } => self.questions.clear(),
             Event::ModelsLoaded(models) => self.models_loaded(models),
-            Event::Submit(_) | Event::Cancel(_) | Event::Planned(..) | Event::ModelRetired(_) | Event::WakeUp => {}
+            Event::Submit(_)
+            | Event::Cancel(_)
+            | Event::Planned(..)
+            | Event::ModelRetired(_)
+            | Event::ModelLost(..)
+            | Event::ModelRestored(..)
+            | Event::WakeUp => {}
         }
         let mut refused = None;
         for action in actions {

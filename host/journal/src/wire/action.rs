@@ -61,6 +61,7 @@ pub(crate) struct QuestionLine {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RefusalLine {
     UnknownModel { model: u32 },
+    ModelLost { model: u32 },
     TooManyRequests { requests: u32, most: u32 },
     Nonsense { reason: String },
     Duplicate,
@@ -116,6 +117,7 @@ impl From<&Refusal> for RefusalLine {
     fn from(refusal: &Refusal) -> RefusalLine {
         match refusal {
             Refusal::UnknownModel(model) => RefusalLine::UnknownModel { model: model.0 },
+            Refusal::ModelLost(model) => RefusalLine::ModelLost { model: model.0 },
             &Refusal::TooManyRequests { requests, most } => RefusalLine::TooManyRequests { requests, most },
             Refusal::Nonsense(reason) => RefusalLine::Nonsense { reason: reason.clone() },
             Refusal::Duplicate(_) => RefusalLine::Duplicate,

@@ -23,6 +23,9 @@ pub(crate) struct CheckpointLine {
     wake_at_us: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     retired: Vec<u32>,
+    /// (lane, model)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lost: Vec<(u32, u32)>,
     lanes: Vec<LaneLine>,
 }
 
@@ -104,6 +107,7 @@ impl From<&Checkpoint> for CheckpointLine {
             next_batch: checkpoint.next_batch,
             wake_at_us: checkpoint.wake_at.map(Time::micros),
             retired: checkpoint.retired.iter().map(|family| family.0).collect(),
+            lost: checkpoint.lost.iter().map(|&(lane, model)| (lane, model.0)).collect(),
             lanes: checkpoint.lanes.iter().map(LaneLine::from).collect(),
         }
     }
@@ -118,6 +122,7 @@ impl CheckpointLine {
             next_batch: self.next_batch,
             wake_at: self.wake_at_us.map(Time::from_micros),
             retired: self.retired.into_iter().map(ModelId).collect(),
+            lost: self.lost.into_iter().map(|(lane, model)| (lane, ModelId(model))).collect(),
             lanes: self.lanes.into_iter().map(LaneLine::read).collect::<Result<_, _>>()?,
         })
     }

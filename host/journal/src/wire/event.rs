@@ -21,6 +21,8 @@ pub(crate) enum EventLine {
     Policy { eager: bool },
     Models { first: u32, models: Vec<ModelLine> },
     Retired { model: u32 },
+    Lost { lane: u32, model: u32 },
+    Restored { lane: u32, model: u32 },
     Wake,
 }
 
@@ -73,6 +75,8 @@ impl From<&Event> for EventLine {
                 models: models.iter().map(|matrix| matrix.as_ref().into()).collect(),
             },
             Event::ModelRetired(model) => EventLine::Retired { model: model.0 },
+            &Event::ModelLost(lane, model) => EventLine::Lost { lane, model: model.0 },
+            &Event::ModelRestored(lane, model) => EventLine::Restored { lane, model: model.0 },
             Event::WakeUp => EventLine::Wake,
         }
     }
@@ -94,6 +98,8 @@ impl EventLine {
                 Event::ModelsLoaded(models.collect::<Result<_, _>>()?)
             }
             EventLine::Retired { model } => Event::ModelRetired(ModelId(model)),
+            EventLine::Lost { lane, model } => Event::ModelLost(lane, ModelId(model)),
+            EventLine::Restored { lane, model } => Event::ModelRestored(lane, ModelId(model)),
             EventLine::Wake => Event::WakeUp,
         })
     }

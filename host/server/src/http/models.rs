@@ -19,14 +19,15 @@ use crate::service::Service;
 
 /// `GET /v1/models`
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
-    let models = app.service()?.models.now();
-    let models: Vec<Value> = models.served.iter().map(|model| describe(model)).collect();
+    let service = app.service()?;
+    let models: Vec<Value> = service.models.now().served.iter().map(|model| describe(service, model)).collect();
     Ok(Json(json!({ "models": models })))
 }
 
 /// `GET /v1/models/{name}`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
-    Ok(Json(describe(&*find(app.service()?, &name)?)))
+    let service = app.service()?;
+    Ok(Json(describe(service, &*find(service, &name)?)))
 }
 
 /// `PUT /v1/models/{name}`: takes a model in that this machine has. Answers when jobs for it are taken.
@@ -34,7 +35,7 @@ pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) 
     app.open()?;
     policy::blocking(app, move |service| {
         if let Some(model) = service.models.now().find(&name) {
-            return Ok(Json(describe(model)));
+            return Ok(Json(describe(service, model)));
         }
         let begin = Instant::now();
         let model = match service.loader.load(&name) {
@@ -43,7 +44,7 @@ pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) 
             loaded => loaded.map_err(fault)?,
         };
         tracing::info!(model = name, ms = begin.elapsed().as_millis() as u64, "took the model in");
-        Ok(Json(describe(&model)))
+        Ok(Json(describe(service, &model)))
     })
     .await
 }
@@ -54,7 +55,7 @@ pub(super) async fn unload(State(app): State<Arc<App>>, Path(name): Path<String>
     policy::blocking(app, move |service| {
         let model = service.loader.retire(&name).map_err(fault)?;
         tracing::info!(model = name, "takes no more jobs for the model");
-        Ok(Json(describe(&model)))
+        Ok(Json(describe(service, &model)))
     })
     .await
 }
@@ -147,7 +148,11 @@ fn find(service: &Service, name: &str) -> Result<Arc<Served>, Fault> {
     models.find(name).cloned().ok_or_else(|| unknown(&models, name))
 }
 
-fn describe(model: &Served) -> Value {
+fn describe(service: &Service, model: &Served) -> Value {
+    let is_it = |id| model.members.iter().any(|member| member.model() == id);
+    let lost_on: Vec<u32> = service
+        .driver
+        .look(|scheduler, _| scheduler.lost().iter().filter(|(_, id)| is_it(*id)).map(|(lane, _)| *lane).collect());
     let modalities = model.spec.modalities.iter().map(|modality| {
         let (kind, limits) = match &modality.kind {
             InputKind::Picture { max_side, raw } => ("picture", json!({ "max_side": max_side, "raw": raw })),
@@ -167,5 +172,6 @@ fn describe(model: &Served) -> Value {
         "weights_sha256": model.spec.weights_sha256,
         "profile": model.matrix.profile().id,
         "max_requests": model.matrix.max_requests(),
+        "lost_on": lost_on,
     })
 }

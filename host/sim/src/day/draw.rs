@@ -146,6 +146,13 @@ impl Hand {
             events.push(self.pace(end, f64::INFINITY));
         }
         for _ in 0..self.times(0.12) {
+            let (lane, at) = (self.lane(), self.moment(end));
+            events.push((at, Outside::Lose(lane)));
+            if self.chance(0.8) {
+                events.push((at + self.units(0.5, 30.0), Outside::Restore(lane)));
+            }
+        }
+        for _ in 0..self.times(0.12) {
             events.push((self.moment(end), Outside::Jump(self.units(0.5, 12.0))));
         }
     }

@@ -20,6 +20,8 @@ pub(super) fn write_event(text: &mut String, now: Time, event: &Event) -> fmt::R
         Event::PolicyChanged { eager } => write!(text, "policy changed, eager: {eager}"),
         Event::ModelsLoaded(models) => write!(text, "{} models loaded", models.len()),
         Event::ModelRetired(model) => write!(text, "model {} retired", model.0),
+        Event::ModelLost(lane, model) => write!(text, "model {} lost on {lane}", model.0),
+        Event::ModelRestored(lane, model) => write!(text, "model {} restored on {lane}", model.0),
         Event::WakeUp => write!(text, "wake up"),
     }?;
     writeln!(text)

@@ -54,6 +54,8 @@ fn event_name(event: &Event) -> &'static str {
         Event::PolicyChanged { .. } => "policy changed",
         Event::ModelsLoaded(_) => "models loaded",
         Event::ModelRetired(_) => "model retired",
+        Event::ModelLost(..) => "model lost",
+        Event::ModelRestored(..) => "model restored",
         Event::WakeUp => "wake up",
     }
 }
@@ -99,6 +101,7 @@ fn detail(action: &Action) -> Option<(&'static str, &'static str)> {
 fn refusal_name(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::UnknownModel(_) => "unknown model",
+        Refusal::ModelLost(_) => "model lost",
         Refusal::TooManyRequests { .. } => "too many requests",
         Refusal::Nonsense(_) => "nonsense",
         Refusal::Duplicate(_) => "duplicate",

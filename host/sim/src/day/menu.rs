@@ -54,6 +54,8 @@ fn outside_name(outside: &Outside) -> &'static str {
         Outside::Fail(_) => "failed batch",
         Outside::Pace(_, pace) if pace.factor.is_infinite() => "lost device",
         Outside::Pace(..) => "slower device",
+        Outside::Lose(_) => "lost model",
+        Outside::Restore(_) => "restored model",
         Outside::Jump(_) => "clock jump",
         Outside::Install => "policy change",
     }

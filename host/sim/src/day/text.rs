@@ -7,6 +7,8 @@
 //! mind sensible 3 lies 1     moods of the policy, with weights; default unmoved 1
 //! answer 3ms 1@2 order 7 1   what the policy answers to the first questions, an answer a line, before it has moods
 //! at 3ms pace 1 until 9ms 5  lane 1 takes five times as long until then; inf: every batch fails
+//! at 4ms lose 1              the device of lane 1 cannot run the model
+//! at 4ms restore 1           it can again
 //! at 4ms jump 12ms           the clock jumps
 //! at 5ms install             the policy is put in place once more
 //! ```
@@ -83,6 +85,8 @@ fn write_outside(text: &mut String, outside: &Outside) -> std::fmt::Result {
         Outside::Cancel(job) => write!(text, "cancel {job}"),
         Outside::Fail(lane) => write!(text, "fail {lane}"),
         Outside::Pace(lane, pace) => write!(text, "pace {lane} until {} {}", pace.until, pace.factor),
+        Outside::Lose(lane) => write!(text, "lose {lane}"),
+        Outside::Restore(lane) => write!(text, "restore {lane}"),
         Outside::Jump(by) => write!(text, "jump {}", time_of(*by)),
         Outside::Install => write!(text, "install"),
     }
@@ -194,6 +198,8 @@ fn read_outside(at: Time, words: &[&str]) -> Result<Option<Outside>, String> {
             }
             Outside::Pace(number(lane)?, Pace { from: at, until, factor })
         }
+        ["lose", lane] => Outside::Lose(number(lane)?),
+        ["restore", lane] => Outside::Restore(number(lane)?),
         ["jump", by] => Outside::Jump(span(by)?),
         ["install"] => Outside::Install,
         _ => return Ok(None),
@@ -237,7 +243,7 @@ mod tests {
         let day = Day::parse(&format!(
             "{TOY}spread 0.2\nfailures 0.1\nseed 7\nmind sensible 3 lies 1\n\
              answer 3ms 1@2 7@0 order 7 1 objective 2 bound NaN\nanswer 0ms\nanswer 1ms fails\n\
-             at 1ms submit 1\nat 1ms pace 1 until 9ms 5\nat 1ms cancel 1\nat 4ms jump 12ms\nat 5ms install\n"
+             at 1ms submit 1\nat 1ms pace 1 until 9ms 5\nat 1ms cancel 1\nat 4ms jump 12ms\nat 5ms install\nat 5ms lose 1\nat 6ms restore 1\n"
         ))
         .expect("the day reads");
         assert_eq!((day.spread, day.failures, day.seed), (0.2, 0.1, 7));
@@ -258,6 +264,8 @@ mod tests {
         assert!(matches!(day.events[2].1, Outside::Cancel(_)));
         assert_eq!(day.events[3], (Time::from_millis(4), Outside::Jump(Duration::from_millis(12))));
         assert_eq!(day.events[4], (Time::from_millis(5), Outside::Install));
+        assert_eq!(day.events[5], (Time::from_millis(5), Outside::Lose(1)));
+        assert_eq!(day.events[6], (Time::from_millis(6), Outside::Restore(1)));
     }
 
     #[test]

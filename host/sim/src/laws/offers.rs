@@ -38,6 +38,10 @@ fn check_accepted(moment: &Moment<'_>, job: &Job, accepted: &Accepted) -> Result
     let queues = queues(moment);
     let end = |queue: &Queue<'_>| queue.earliest_end(moment.now, latency);
     let chosen = &queues[accepted.lane as usize];
+    let has_it = |lane: usize| !moment.before.lost.contains(&(lane as u32, job.model));
+    Law::Admission.demand(has_it(accepted.lane as usize), || {
+        format!("job {} was sent to lane {}, whose device has lost the model", job.id, accepted.lane)
+    })?;
     let (first, room) = (end(chosen), chosen.jobs.len() < most);
     let place = chosen.place(moment.now, latency, job.deadline).filter(|_| room);
     let Some(place) = place else {
@@ -49,7 +53,8 @@ fn check_accepted(moment: &Moment<'_>, job: &Job, accepted: &Accepted) -> Result
             accepted.lane
         ));
     };
-    let better = queues.iter().filter(|queue| queue.jobs.len() < most).map(end).min();
+    let others = queues.iter().enumerate().filter(|(lane, queue)| has_it(*lane) && queue.jobs.len() < most);
+    let better = others.map(|(_, queue)| end(queue)).min();
     let better = better.filter(|&better| better <= job.deadline);
     Law::Admission.demand(better.is_none_or(|better| first <= better), || {
         format!("job {} may be done at {first} on lane {}, at {better:?} on another", job.id, accepted.lane)
@@ -67,6 +72,7 @@ fn check_refused(moment: &Moment<'_>, job: &Job, refusal: &Refusal) -> Result<()
     let matrix = models.get(job.model.0 as usize);
     let honest = match *refusal {
         Refusal::UnknownModel(model) => matrix.is_none() && model == job.model,
+        Refusal::ModelLost(model) => model == job.model && matrix.is_some() && serving(moment, job).next().is_none(),
         Refusal::TooManyRequests { requests, most } => {
             requests == job.requests && requests > most && matrix.is_some_and(|matrix| matrix.max_requests() == most)
         }
@@ -79,7 +85,7 @@ fn check_refused(moment: &Moment<'_>, job: &Job, refusal: &Refusal) -> Result<()
             return Offer { moment, job }.check(earliest, best_accuracy, never);
         }
         Refusal::QueueFull { most, retry_at } => {
-            let full = moment.before.lanes.iter().all(|lane| lane.entries.len() >= most);
+            let full = serving(moment, job).all(|lane| moment.before.lanes[lane].entries.len() >= most);
             full && most == moment.scheduler.config().max_jobs && retry_at == first_to_leave(moment)
         }
     };
@@ -130,8 +136,9 @@ impl Offer<'_> {
         let table = self.moment.scheduler.models().get(self.job.model.0 as usize);
         let table = table.and_then(|matrix| matrix.table(self.job.requests));
         let fastest = table.and_then(|table| Some(table.strategy(table.fastest_legal(self.job.min_accuracy)?).latency));
-        let ends =
-            queues(self.moment).into_iter().filter_map(|queue| Some(self.moment.now.after(fastest?, queue.factor)));
+        let queues = queues(self.moment);
+        let ends = serving(self.moment, self.job)
+            .filter_map(|lane| Some(self.moment.now.after(fastest?, queues[lane].factor)));
         ends.min().unwrap_or(Time::NEVER)
     }
 }
@@ -140,6 +147,12 @@ impl Offer<'_> {
 fn queues<'a>(moment: &Moment<'a>) -> Vec<Queue<'a>> {
     let (models, margin) = (moment.scheduler.models(), moment.scheduler.config().margin);
     moment.before.lanes.iter().map(|lane| Queue::read(lane, models, margin)).collect()
+}
+
+/// The lanes whose devices have the job's model.
+fn serving(moment: &Moment<'_>, job: &Job) -> impl Iterator<Item = usize> {
+    let lost = |lane: usize| moment.before.lost.contains(&(lane as u32, job.model));
+    (0..moment.before.lanes.len()).filter(move |&lane| !lost(lane))
 }
 
 /// When the first job of any lane will have left, on the strategies as they are.

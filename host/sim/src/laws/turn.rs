@@ -44,6 +44,8 @@ impl<'a> Moment<'a> {
             Event::BatchDone(batch, _) | Event::BatchFailed(batch) => {
                 state.running.is_some_and(|running| running.batch.id == *batch)
             }
+            // no more is taken in, and no queue changes
+            Event::ModelLost(..) | Event::ModelRestored(..) => false,
             Event::PolicyChanged { .. } | Event::ModelsLoaded(_) | Event::ModelRetired(_) | Event::WakeUp => true,
         }
     }

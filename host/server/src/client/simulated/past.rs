@@ -193,6 +193,8 @@ impl Record {
             }
             Event::ModelsLoaded(models) => self.loaded.extend(models.iter().cloned()),
             Event::PolicyChanged { .. } if self.happened.arrived > 0 => self.changes += 1,
+            // devices do not fail in what might have been, so none loses a model
+            Event::ModelLost(..) | Event::ModelRestored(..) => {}
             Event::PolicyChanged { .. } | Event::Planned(..) | Event::ModelRetired(_) | Event::WakeUp => {}
         }
         for action in actions {
