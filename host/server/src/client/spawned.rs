@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// A running server.
 #[derive(Debug)]
@@ -102,6 +102,24 @@ impl Spawned {
         Ok(Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / per_second))
     }
 
+    /// Keeps those threads of the server that have this name on one core.
+    pub fn pin(&self, thread: &str, core: usize) -> Result<()> {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let mut found = 0;
+        for task in std::fs::read_dir(&tasks).with_context(|| format!("reading {tasks}"))? {
+            let task = task.with_context(|| format!("reading {tasks}"))?.path();
+            // a thread may end meanwhile
+            let Ok(name) = std::fs::read_to_string(task.join("comm")) else { continue };
+            let id = task.file_name().and_then(|id| id.to_str()?.parse().ok());
+            if let Some(id) = id.filter(|_| name.trim_end() == thread) {
+                pin(id, core).with_context(|| format!("keeping the server's thread {thread} on core {core}"))?;
+                found += 1;
+            }
+        }
+        ensure!(found > 0, "the server has no thread {thread}");
+        Ok(())
+    }
+
     /// Asks the server to finish what it accepted and to stop, and waits until it has. Returns its last words.
     pub fn stop(mut self) -> Result<String> {
         self.terminate();
@@ -118,6 +136,17 @@ impl Spawned {
             unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
         }
     }
+}
+
+/// Keeps a thread of this user on one core; 0 stands for the calling one.
+pub fn pin(thread: libc::pid_t, core: usize) -> std::io::Result<()> {
+    // SAFETY: a set is a plain array of bits, for which zeros are valid; the call reads it and keeps nothing.
+    let answer = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut set);
+        libc::sched_setaffinity(thread, size_of::<libc::cpu_set_t>(), &raw const set)
+    };
+    if answer == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 impl Drop for Spawned {

@@ -1,8 +1,8 @@
 //! `mosel bench efficiency`: what the whole server leaves of a model's speed.
 //!
 //! The same network runs the same batches on one thread twice: through the server, over HTTP, and back to back in this
-//! process, with nothing around it. The two take turns, so that a machine whose speed drifts slows both. Decoding is
-//! part of both.
+//! process, with nothing around it. The two take turns, so that a machine whose speed drifts slows both, and compute on
+//! the same core, for cores that are shared with others may differ by a fifth for a long time. Decoding is part of both.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use mosel_models::{DeviceChoice, Example, Model, Part, Request};
 use serde_json::json;
 
 use super::super::inputs::{self, Pool};
+use super::super::spawned::pin;
 use super::rows::{Loop, Rate, median};
 
 /// What `mosel bench efficiency` takes.
@@ -57,6 +58,9 @@ pub(super) fn run(args: &EfficiencyArgs) -> Result<()> {
     Ok(())
 }
 
+/// Where both compute; everything else is where the system puts it.
+const CORE: usize = 0;
+
 /// Medians of the rounds.
 struct Measured {
     served: Rate,
@@ -71,6 +75,8 @@ async fn measure(task: Task, args: &EfficiencyArgs) -> Result<Measured> {
     let arguments = ["--model", task.name(), "--devices", "cpu", "--precisions", "fp32"];
     let mut served = Loop::start(task.name(), pool, &arguments, (args.requests, args.jobs)).await?;
     let mut direct = Direct::new(task, &assets, &served).await?;
+    served.server.pin("device-0", CORE)?;
+    pin(0, CORE).context("keeping this thread on one core")?;
     let length = Duration::from_secs_f64(args.seconds);
     served.drive(length / 4).await?;
     direct.drive(length / 4)?;
