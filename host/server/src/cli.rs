@@ -135,7 +135,8 @@ impl Serve {
         println!("listening on http://{}", server.address());
         std::io::stdout().flush()?;
         let fleet = Fleet::of(&config)?;
-        server.open(served::load(&config.models, &fleet.kinds, config.queue.max_requests)?)?;
+        let models = served::load(&config.models, &fleet.kinds, config.queue.max_requests)?;
+        server.open(fleet, models)?;
         tracing::info!("ready");
         server.wait_for_signal()?;
         tracing::info!("draining");

@@ -75,6 +75,11 @@ impl Loader {
         Loader { models, max_requests, most_members, fleet, lanes, driver, registry, busy: Mutex::default() }
     }
 
+    /// The names of the kinds of devices there are, by number.
+    pub fn kinds(&self) -> &[String] {
+        &self.fleet.kinds
+    }
+
     /// Serves another model of the zoo, or one that was added to this machine.
     pub fn load(&self, name: &str) -> Result<Arc<Served>, LoadError> {
         let source = served::named(name, &self.models, &self.fleet.kinds);

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::driver::Drained;
+use crate::fleet::Fleet;
 use crate::http::{self, Admin, App};
 use crate::served::Served;
 use crate::service::Service;
@@ -51,9 +52,9 @@ impl Server {
         self.address
     }
 
-    /// Starts serving these models.
-    pub fn open(&self, models: Vec<Served>) -> anyhow::Result<()> {
-        let service = Service::start(&self.app.config, models)?;
+    /// Starts serving these models on these devices.
+    pub fn open(&self, fleet: Fleet, models: Vec<Served>) -> anyhow::Result<()> {
+        let service = Service::start(&self.app.config, fleet, models)?;
         anyhow::ensure!(self.app.service.set(service).is_ok(), "expected a server that is not open yet");
         Ok(())
     }

@@ -49,8 +49,7 @@ pub struct Service {
 
 impl Service {
     /// Starts every thread; returns once the models are loaded and the policy has been configured.
-    pub fn start(config: &Config, models: Vec<Served>) -> anyhow::Result<Service> {
-        let fleet = Fleet::of(config)?;
+    pub fn start(config: &Config, fleet: Fleet, models: Vec<Served>) -> anyhow::Result<Service> {
         let matrices = models.iter().flat_map(|model| model.members.iter().cloned()).collect();
         let mut scheduler = Scheduler::new(fleet.core_config(config), matrices);
         let metrics = Arc::new(Metrics::default());

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mosel::config::Config;
+use mosel::fleet::Fleet;
 use mosel::served::{Served, Source};
 use mosel::server::Server;
 use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile};
 use mosel_models::{
-    DeviceFacts, Input, InputError, InputFault, InputKind, Modality, Model, ModelError, Output, Request, Spec, Timed,
+    DeviceChoice, DeviceFacts, Input, InputError, InputFault, InputKind, Modality, Model, ModelError, Output, Request,
+    Spec, Timed,
 };
 use serde_json::{Value, json};
 
@@ -37,8 +39,10 @@ impl Fixture {
         change(&mut config);
         config.check().expect("a test's configuration is sound");
         let max_requests = config.queue.max_requests;
+        let fleet = Fleet::of(&config).expect("a test's devices are sound");
         let server = Server::bind(config).expect("port 0 is free");
-        server.open(models(max_requests)).expect("the models are sound");
+        let models = models(max_requests, &fleet.kinds);
+        server.open(fleet, models).expect("the models are sound");
         let client = Client(server.address());
         Fixture { server: Some(server), client, _folder: None }
     }
@@ -141,13 +145,22 @@ pub(crate) fn saying(text: &str) -> Value {
     job
 }
 
-fn models(max_requests: u32) -> Vec<Served> {
-    let sources = [pair(), motion()].into_iter().enumerate();
-    let serve = |(at, source): (usize, Source)| source.serve(ModelId(at as u32), max_requests);
-    sources.map(|source| serve(source).expect("the profiles are sound")).collect()
+fn models(max_requests: u32, kinds: &[String]) -> Vec<Served> {
+    let mut first = 0;
+    let serve = |source: Source| {
+        let served = source.serve(ModelId(first), max_requests).expect("the profiles are sound");
+        first += served.members.len() as u32;
+        served
+    };
+    [pair(kinds), motion()].map(serve).into()
 }
 
-fn pair() -> Source {
+/// What is called cuda here is four times as fast; there need be no GPU for it.
+fn speedup(kind: &str) -> u32 {
+    if kind == "cuda" { 4 } else { 1 }
+}
+
+fn pair(kinds: &[String]) -> Source {
     let image = Modality::new("image", InputKind::Picture { max_side: 64, raw: vec![] });
     let spec = spec("pair", vec![image, Modality::new("text", InputKind::Text { max_bytes: 2000 })]);
     let measurements = vec![
@@ -158,17 +171,29 @@ fn pair() -> Source {
         measurement(3, 1, 20, 90),
         measurement(3, 4, 60, 90),
     ];
-    let profile = profile(&spec, measurements);
-    let timed = Timed::new(spec.clone(), profile.clone(), 1.0).expect("spec and profile fit");
+    let slow = profile(&spec, measurements);
+    let on = |kind: &String| {
+        let mut profile = slow.clone();
+        for measurement in &mut profile.measurements {
+            measurement.latency = Latency::exactly(measurement.latency.mean / speedup(kind));
+        }
+        if speedup(kind) > 1 {
+            profile.id.push_str(&format!(" on {kind}"));
+        }
+        profile
+    };
+    let profiles = kinds.iter().map(on).collect();
+    let model_spec = spec.clone();
     let past = Arc::new(Past::default());
-    let build = move |_| {
+    let build = move |device: DeviceChoice| {
         let fails = past.builds_to_fail.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if fails.is_ok() {
             return Err(ModelError::Backend("the weights are gone".into()).into());
         }
-        Ok(Box::new(Moody(timed.clone(), past.clone())) as Box<dyn Model>)
+        let timed = Timed::new(model_spec.clone(), slow.clone(), 1.0 / f64::from(speedup(device.kind())))?;
+        Ok(Box::new(Moody(timed, past.clone())) as Box<dyn Model>)
     };
-    Source { spec, profiles: vec![profile], build: Arc::new(build) }
+    Source { spec, profiles, build: Arc::new(build) }
 }
 
 fn motion() -> Source {

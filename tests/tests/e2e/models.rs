@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, job, saying};
+use crate::client::Answer;
+use crate::fixture::{Fixture, job, saying, with};
 
 fn watch_job() -> Value {
     let window: Vec<[f32; 3]> = vec![[0.1, -0.2, 0.3]; 200];
@@ -76,6 +77,7 @@ fn jobs_are_shared_out_over_the_lanes() {
         })
         .collect();
     assert_eq!(lanes.len(), 3, "{lanes:?}");
+    assert!(server.client.get("/metrics").expect(200).text.contains("mosel_jobs_waiting{lane=\"2\"} 0"));
 }
 
 #[test]
@@ -125,4 +127,34 @@ fn while_no_device_has_a_model_jobs_for_it_are_turned_away_and_others_served() {
     let moving =
         json!({ "model": "motion", "deadline_ms": 60_000, "requests": [{ "speed": [[0, 0], [0, 0], [0, 0]] }] });
     assert_eq!(client.run(&moving).expect(200).json["state"], "served");
+}
+
+#[test]
+fn devices_of_two_kinds_have_their_own_times_and_promises() {
+    let server = Fixture::with(|config| config.devices = ["cpu:0", "cuda:0"].map(String::from).into());
+    let client = server.client;
+    // 240 ms on a CPU, of which text alone, 32 ms, is not accurate enough; 60 ms on what is called a GPU here
+    let hurried = with(with(job(16), "deadline_ms", 200), "min_accuracy", 0.89);
+    let served = client.run(&hurried).expect(200).json;
+    assert_eq!(
+        (&served["state"], &served["certificate"]["profile"]["id"]),
+        (&json!("served"), &json!("profile of pair on cuda"))
+    );
+    let model = client.get("/v1/models/pair").expect(200).json;
+    assert_eq!(model["profiles"], json!({ "cpu": "profile of pair", "cuda": "profile of pair on cuda" }));
+    let mean = |path: &str| client.get(path).expect(200).json["measurements"][5]["latency_ms"]["mean"].clone();
+    assert_eq!(mean("/v1/models/pair/profile"), 60.0);
+    assert_eq!(mean("/v1/models/pair/profile?kind=cuda"), 15.0);
+    let menu = client.get("/v1/models/pair/strategies?requests=16&kind=cuda").expect(200).json;
+    let best = menu["strategies"].as_array().and_then(|strategies| strategies.last()).expect("a menu is never empty");
+    assert_eq!((&menu["kind"], &best["latency_ms"]), (&json!("cuda"), &json!(60.0)));
+    let refusal = client.get("/v1/models/pair/profile?kind=tpu").expect(400).json;
+    let message = refusal["error"]["message"].to_string();
+    assert!(message.contains("expected one of the kinds of device cpu, cuda"), "{message}");
+    // what only one kind has is served there alone
+    let moving =
+        json!({ "model": "motion", "deadline_ms": 60_000, "requests": [{ "speed": [[0, 0], [0, 0], [0, 0]] }] });
+    let jobs: Vec<_> = (0..3).map(|_| client.run(&moving).expect(200)).collect();
+    let lane = |job: &Answer| client.get(&format!("/v1/jobs/{}/explain", job.id())).expect(200).json["lane"].clone();
+    assert!(jobs.iter().all(|job| job.json["state"] == "served" && lane(job) == 0));
 }

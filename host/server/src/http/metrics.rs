@@ -14,10 +14,12 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// `GET /metrics`
 pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Response, Fault> {
     let service = app.service()?;
-    let waiting =
-        |lane| service.driver.look(|scheduler, now| scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs.len());
-    for lane in 0..app.config.queue.lanes {
-        service.metrics.waiting(lane, waiting(lane));
+    let waiting: Vec<usize> = service.driver.look(|scheduler, now| {
+        let waiting = |lane| scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs.len();
+        (0..scheduler.config().lanes).map(waiting).collect()
+    });
+    for (lane, jobs) in (0..).zip(waiting) {
+        service.metrics.waiting(lane, jobs);
     }
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], service.metrics.text()).into_response())
 }

@@ -6,9 +6,10 @@ use std::time::Instant;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use mosel_core::StrategyMatrix;
 use mosel_models::InputKind;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::view::{StepView, millis};
 use super::{App, Fault, policy};
@@ -71,10 +72,24 @@ fn fault(error: LoadError) -> Fault {
     }
 }
 
-/// `GET /v1/models/{name}/profile`
-pub(super) async fn profile(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
-    let model = find(app.service()?, &name)?;
-    let profile = model.matrix.profile();
+/// What `profile` may be asked for: a kind of device, the server's first one that has the model if none is named.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfKind {
+    kind: Option<String>,
+}
+
+/// `GET /v1/models/{name}/profile?kind=cuda`
+pub(super) async fn profile(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    of: Result<Query<OfKind>, QueryRejection>,
+) -> Result<Json<Value>, Fault> {
+    let service = app.service()?;
+    let model = find(service, &name)?;
+    let Query(OfKind { kind }) = of.map_err(|error| Fault::bad_request("bad_query", error.body_text()))?;
+    let (kind, member) = member(service, &model, kind.as_deref())?;
+    let profile = member.profile();
     let measurements = profile.measurements.iter().map(|measurement| {
         let (low, high) = measurement.accuracy.interval();
         json!({
@@ -101,6 +116,7 @@ pub(super) async fn profile(State(app): State<Arc<App>>, Path(name): Path<String
     Ok(Json(json!({
         "id": profile.id,
         "model": profile.model,
+        "kind": kind,
         "modalities": profile.modalities,
         "measurements": measurements,
     })))
@@ -111,18 +127,21 @@ pub(super) async fn profile(State(app): State<Arc<App>>, Path(name): Path<String
 #[serde(deny_unknown_fields)]
 pub(super) struct Size {
     requests: u32,
+    kind: Option<String>,
 }
 
-/// `GET /v1/models/{name}/strategies?requests=N`
+/// `GET /v1/models/{name}/strategies?requests=N&kind=cuda`
 pub(super) async fn strategies(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     size: Result<Query<Size>, QueryRejection>,
 ) -> Result<Json<Value>, Fault> {
-    let model = find(app.service()?, &name)?;
-    let Query(Size { requests }) = size.map_err(|error| Fault::bad_request("bad_query", error.body_text()))?;
-    let most = model.matrix.max_requests();
-    let table = model.matrix.table(requests).ok_or_else(|| {
+    let service = app.service()?;
+    let model = find(service, &name)?;
+    let Query(Size { requests, kind }) = size.map_err(|error| Fault::bad_request("bad_query", error.body_text()))?;
+    let (kind, member) = member(service, &model, kind.as_deref())?;
+    let most = member.max_requests();
+    let table = member.table(requests).ok_or_else(|| {
         Fault::bad_request("bad_query", format!("expected requests from 1 to {most}, {requests} came"))
     })?;
     let strategies = table.strategies.iter().map(|strategy| {
@@ -135,7 +154,28 @@ pub(super) async fn strategies(
         })
     });
     let strategies: Vec<Value> = strategies.collect();
-    Ok(Json(json!({ "model": name, "requests": requests, "strategies": strategies })))
+    Ok(Json(json!({ "model": name, "kind": kind, "requests": requests, "strategies": strategies })))
+}
+
+/// The model as this kind of device has it, or the first kind if none is named; with the kind's name.
+fn member<'a>(
+    service: &'a Service,
+    model: &'a Served,
+    kind: Option<&str>,
+) -> Result<(&'a str, &'a StrategyMatrix), Fault> {
+    let mut members = members(service, model);
+    let found = members.find(|(name, _)| kind.is_none_or(|kind| kind == *name));
+    found.ok_or_else(|| {
+        let kinds: Vec<&str> = self::members(service, model).map(|(name, _)| name).collect();
+        let message = format!("expected one of the kinds of device {}, {kind:?} came", kinds.join(", "));
+        Fault::bad_request("bad_query", message)
+    })
+}
+
+/// The model as each kind of device has it, with the kinds' names.
+fn members<'a>(service: &'a Service, model: &'a Served) -> impl Iterator<Item = (&'a str, &'a StrategyMatrix)> {
+    let kinds = service.loader.kinds();
+    model.members.iter().map(|member| (kinds[member.kind() as usize].as_str(), member.as_ref()))
 }
 
 /// No model of this name.
@@ -149,6 +189,8 @@ fn find(service: &Service, name: &str) -> Result<Arc<Served>, Fault> {
 }
 
 fn describe(service: &Service, model: &Served) -> Value {
+    let profiles: Map<String, Value> =
+        members(service, model).map(|(kind, member)| (kind.into(), json!(member.profile().id))).collect();
     let is_it = |id| model.members.iter().any(|member| member.model() == id);
     let lost_on: Vec<u32> = service
         .driver
@@ -170,7 +212,7 @@ fn describe(service: &Service, model: &Served) -> Value {
         "modalities": modalities.collect::<Vec<Value>>(),
         "labels": *model.spec.labels,
         "weights_sha256": model.spec.weights_sha256,
-        "profile": model.matrix.profile().id,
+        "profiles": profiles,
         "max_requests": model.matrix.max_requests(),
         "lost_on": lost_on,
     })
