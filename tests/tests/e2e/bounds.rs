@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::read;
+use crate::client::{eventually, read, so};
 use crate::fixture::{Fixture, job, with};
 
 #[test]
@@ -63,9 +63,7 @@ fn inputs_of_all_jobs_together_are_bounded_and_freed_with_their_job() {
     }
     assert!(codes.contains(&503), "{codes:?}");
     server.client.await_state(first.id(), "served");
-    while server.client.submit(&second).status != 202 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually(|| so(server.client.submit(&second).status == 202));
 }
 
 #[test]

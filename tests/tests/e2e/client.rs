@@ -1,8 +1,9 @@
 //! A client that can be as wrong as a test wants: bytes out, status, headers and JSON in.
 
+use std::fmt::Display;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -48,16 +49,14 @@ impl Client {
         line.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
-    /// Asks until the answer is so; fails after half a minute.
+    /// Asks until the answer is so.
     pub(crate) fn await_answer(self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..3000 {
-            let json = self.get(path).json;
-            if wanted(&json) {
-                return json;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("{path} did not become as expected: {}", self.get(path).json);
+        let mut json = Value::Null;
+        eventually(|| {
+            json = self.get(path).json;
+            if wanted(&json) { Ok(()) } else { Err(format!("{path} did not become as expected: {json}")) }
+        });
+        json
     }
 
     /// Submits a job without waiting for its end.
@@ -95,15 +94,33 @@ impl Client {
 
     /// Asks until the job is in this state; fails when it ended in another.
     pub(crate) fn await_state(self, id: &str, state: &str) -> Answer {
-        loop {
-            let answer = self.get(&format!("/v1/jobs/{id}"));
+        let ask = || self.get(&format!("/v1/jobs/{id}"));
+        let mut answer = ask();
+        eventually(|| {
             if answer.json["state"] == state {
-                return answer;
+                return Ok(());
             }
-            assert!(answer.json["certificate"].is_null(), "expected {id} to become {state}: {}", answer.json);
-            std::thread::sleep(Duration::from_millis(2));
-        }
+            let words = format!("expected {id} to become {state}: {}", answer.json);
+            assert!(answer.json["certificate"].is_null(), "{words}");
+            answer = ask();
+            Err(words)
+        });
+        answer
     }
+}
+
+/// Looks again and again until it is so; fails after two minutes, with the last words.
+pub(crate) fn eventually<E: Display>(mut look: impl FnMut() -> Result<(), E>) {
+    let begin = Instant::now();
+    while let Err(words) = look() {
+        assert!(begin.elapsed() < Duration::from_secs(120), "{words}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// For [`eventually`], where there is nothing to say.
+pub(crate) fn so(is_so: bool) -> Result<(), &'static str> {
+    if is_so { Ok(()) } else { Err("it did not become so") }
 }
 
 /// Reads until the server closes; `None` if it closed without a word.

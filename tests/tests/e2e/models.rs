@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::Answer;
+use crate::client::{Answer, eventually, so};
 use crate::fixture::{Fixture, job, saying, with};
 
 fn watch_job() -> Value {
@@ -107,9 +107,7 @@ fn a_model_that_cannot_be_built_again_gets_no_jobs_until_it_is() {
     // whether it is there again by now depends on how busy the machine is; no job may fail for it
     let served = client.run(&job(1)).expect(200).json;
     assert_eq!(served["state"], "served", "{served}");
-    while lost_on() != json!([]) {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    eventually(|| so(lost_on() == json!([])));
     assert_eq!(client.metric("mosel_models_unavailable{lane=\"0\"}"), 0.0);
     assert_eq!(client.run(&job(1)).expect(200).json["state"], "served");
 }

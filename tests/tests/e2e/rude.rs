@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::client::read;
+use crate::client::{eventually, read, so};
 use crate::fixture::{Fixture, job};
 
 #[test]
@@ -42,9 +42,7 @@ fn a_client_killed_in_the_middle_of_a_body_leaves_nothing_behind() {
         server.client.0.port()
     );
     kill_once_sent(&script, || ());
-    while server.client.submit(&job(1)).status != 202 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually(|| so(server.client.submit(&job(1)).status == 202));
 }
 
 #[test]
@@ -58,7 +56,7 @@ fn a_client_killed_while_it_waits_does_not_take_its_job_along() {
         body.len()
     );
     // Before that, the server may find the client gone and the job not wanted any more.
-    kill_once_sent(&script, || while server.client.get("/v1/jobs/j-1").status != 200 {});
+    kill_once_sent(&script, || eventually(|| so(server.client.get("/v1/jobs/j-1").status == 200)));
     server.client.await_state("j-1", "served");
 }
 

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, eventually, so};
 use crate::fixture::{Fixture, job};
 
 #[test]
@@ -12,7 +12,7 @@ fn a_server_that_stops_ends_what_it_accepted_and_takes_nothing_new() {
     let waiting = wait_for_a_job(client, 16);
     let server = server.into_server();
     let stopping = thread::spawn(move || server.drain().expect("it can be stopped"));
-    while client.get("/readyz").status != 503 {}
+    eventually(|| so(client.get("/readyz").status == 503));
     assert_eq!(client.get("/readyz").refusal(), (503, "draining"));
     assert_eq!(client.submit(&job(1)).refusal(), (503, "draining"));
     assert_eq!(client.get("/v1/jobs/j-1").expect(200).json["state"], "running");
@@ -34,7 +34,7 @@ fn a_job_that_takes_too_long_is_ended_and_its_client_told() {
 /// Submits a job on a thread that waits for its end; returns once it runs.
 fn wait_for_a_job(client: Client, requests: usize) -> thread::JoinHandle<Answer> {
     let waiting = thread::spawn(move || client.run(&job(requests)));
-    while client.get("/v1/jobs").json["jobs"].as_array().is_none_or(Vec::is_empty) {}
+    eventually(|| so(client.get("/v1/jobs/j-1").status == 200));
     client.await_state("j-1", "running");
     waiting
 }
