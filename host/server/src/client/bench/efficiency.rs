@@ -29,11 +29,11 @@ pub(super) struct EfficiencyArgs {
     /// Jobs that are always under way
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
     jobs: u32,
-    /// Turns of each
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// Turns of each: many short ones even out a machine whose speed comes and goes
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Seconds a turn
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// A line of JSON a model instead of a table
     #[arg(long)]
