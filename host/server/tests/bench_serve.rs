@@ -1,12 +1,16 @@
 //! `mosel bench serve` as its users meet it, on models that only take their time: what it prints, what it leaves alone,
 //! what it says when something goes wrong.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use common::until;
 
 fn bench(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mosel"));
@@ -130,7 +134,7 @@ fn a_server_that_dies_midway_is_named_with_how_it_ended() {
     stderr.read_line(&mut line).expect("it says which server it drives");
     let address = line.trim().strip_prefix("greedy decides at http://").expect(&line).to_owned();
     // more than it is warmed up with
-    while accepted(&address) < 5 {}
+    until("jobs are accepted", || accepted(&address) >= 5);
     let servers = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", client.id())).expect("it is Linux");
     Command::new("kill").arg("-9").args(servers.split_whitespace()).status().expect("kill runs");
     let mut words = String::new();

@@ -1,6 +1,8 @@
 //! The program as its users meet it: a process of its own, real sockets, port 0. The model only takes its time
 //! (`--timed` with the shipped emoji profile), so no libtorch is loaded.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -9,6 +11,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+
+use common::until;
 
 struct Server {
     child: Child,
@@ -31,9 +35,7 @@ impl Server {
         stdout.read_line(&mut line).expect("it says where it listens");
         let address = line.trim().strip_prefix("listening on http://").expect(&line).to_owned();
         let server = Server { child, address };
-        while server.get("/readyz").0 != 200 {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until("the server is ready", || server.get("/readyz").0 == 200);
         server
     }
 
@@ -200,7 +202,7 @@ fn a_server_told_to_stop_finishes_what_it_accepted() {
         "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\nprefer: wait\r\n";
     let mut stream = TcpStream::connect(&server.address).expect("the server listens");
     write!(stream, "{head}content-length: {}\r\n\r\n{job}", job.len()).expect("it reads");
-    while server.get("/v1/jobs").1["jobs"].as_array().is_none_or(Vec::is_empty) {}
+    until("the job is there", || server.get("/v1/jobs/j-1").0 == 200);
     server.terminate();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the job is answered");
@@ -213,7 +215,7 @@ fn a_second_signal_ends_a_server_at_once() {
     let mut server = Server::start(&[]);
     assert_eq!(server.submit(&job(128), "").0, 202);
     server.terminate();
-    while server.get("/readyz").0 != 503 {}
+    until("the server drains", || server.get("/readyz").0 == 503);
     server.terminate();
     assert_eq!(server.child.wait().expect("it ends").code(), Some(130));
 }
@@ -401,7 +403,5 @@ fn bad_input_is_refused_each_in_its_own_words_and_harms_nothing() {
     let (status, body) = server.submit(&job(1), "prefer: wait\r\n");
     assert_eq!((status, &body["state"]), (200, &json!("served")), "{body}");
     let path = format!("/v1/jobs/{}", kept["id"].as_str().expect("an id"));
-    while server.get(&path).1["state"] != "served" {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("the job is served", || server.get(&path).1["state"] == "served");
 }

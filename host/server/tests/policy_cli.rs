@@ -1,14 +1,17 @@
 //! `mosel policy` as an author meets it: from an empty folder to a live swap and back, all by commands, against a server
 //! in a process of its own.
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
+
+use common::until;
 
 const MOSEL: &str = env!("CARGO_BIN_EXE_mosel");
 const TOKEN: &str = "a-token-that-nobody-guesses";
@@ -73,9 +76,8 @@ impl Server {
         let url = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         let server = Server { child, url };
-        while !mosel(folder, &["policy", "show", "--server", &server.url, "--token-file", "token"]).status.success() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let show = ["policy", "show", "--server", &server.url, "--token-file", "token"];
+        until("the policy is shown", || mosel(folder, &show).status.success());
         server
     }
 }
