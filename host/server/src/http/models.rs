@@ -167,7 +167,8 @@ fn member<'a>(
     let found = members.find(|(name, _)| kind.is_none_or(|kind| kind == *name));
     found.ok_or_else(|| {
         let kinds: Vec<&str> = self::members(service, model).map(|(name, _)| name).collect();
-        let message = format!("expected one of the kinds of device {}, {kind:?} came", kinds.join(", "));
+        let message =
+            format!("expected one of the kinds of device {}, {:?} came", kinds.join(", "), kind.unwrap_or_default());
         Fault::bad_request("bad_query", message)
     })
 }
