@@ -105,7 +105,7 @@ pub struct Batch {
 pub enum Refusal {
     /// No such model.
     UnknownModel(ModelId),
-    /// Every device that served the model has lost it.
+    /// Every device that could serve the job has lost the model.
     ModelLost(ModelId),
     /// A job of this many requests is not served; the most that is.
     TooManyRequests {

@@ -143,11 +143,6 @@ impl Scheduler {
         &self.lost
     }
 
-    /// The member of a family that this lane takes jobs for.
-    fn serving_on(&self, lane: u32, family: ModelId) -> Option<&Arc<StrategyMatrix>> {
-        self.model_on(lane, family).filter(|matrix| !self.lost.contains(&(lane, matrix.model())))
-    }
-
     /// The models and tables policies are told about.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -225,14 +220,15 @@ impl Scheduler {
             return Err(Refusal::UnknownModel(job.model));
         }
         check_numbers(job)?;
-        if !self.lanes.iter().any(|lane| self.serving_on(lane.id, job.model).is_some()) {
-            return Err(Refusal::ModelLost(job.model));
-        }
         let offers = self.offers(job)?;
         if self.lanes.iter().any(|lane| lane.knows(job.id)) {
             return Err(Refusal::Duplicate(job.id));
         }
-        let open: Vec<&Offer> = offers.iter().filter(|offer| offer.lane.entries.len() < self.config.max_jobs).collect();
+        let serving = || offers.iter().filter(|offer| !offer.lost);
+        if serving().next().is_none() {
+            return Err(Refusal::ModelLost(job.model));
+        }
+        let open: Vec<&Offer> = serving().filter(|offer| offer.lane.entries.len() < self.config.max_jobs).collect();
         let behind_all = open.iter().filter_map(|offer| {
             let (position, done) = offer.lane.openings(now, offer.fastest).next()?;
             Some((done, offer.lane.id as usize, position))
@@ -262,16 +258,22 @@ impl Scheduler {
         })
     }
 
-    /// The lanes that could serve the job at its floor, each with its menu; or why there are none.
+    /// The lanes that could serve the job at its floor, each with its menu; or why there are none. Lanes that have lost the
+    /// model are among them: what they cannot do for a while is nothing that never can be done.
     fn offers(&self, job: &Job) -> Result<Vec<Offer<'_>>, Refusal> {
-        let serving = |lane: &Lane| self.serving_on(lane.id, job.model);
-        let menus = || self.lanes.iter().filter_map(|lane| Some((lane, serving(lane)?.table(job.requests)?)));
-        let best = menus().map(|(_, table)| table.strategy(table.most_accurate()).accuracy).max_by(f64::total_cmp);
-        let most = self.lanes.iter().filter_map(serving).map(|matrix| matrix.max_requests()).max().unwrap_or(0);
+        let known = |lane: &Lane| self.model_on(lane.id, job.model);
+        let menus = || {
+            self.lanes.iter().filter_map(|lane| {
+                let matrix = known(lane)?;
+                Some((lane, matrix.table(job.requests)?, self.lost.contains(&(lane.id, matrix.model()))))
+            })
+        };
+        let best = menus().map(|(_, table, _)| table.strategy(table.most_accurate()).accuracy).max_by(f64::total_cmp);
+        let most = self.lanes.iter().filter_map(known).map(|matrix| matrix.max_requests()).max().unwrap_or(0);
         let best = best.ok_or(Refusal::TooManyRequests { requests: job.requests, most })?;
-        let offers = menus().filter_map(|(lane, table)| {
+        let offers = menus().filter_map(|(lane, table, lost)| {
             let fastest = table.strategy(table.fastest_legal(job.min_accuracy)?).latency;
-            Some(Offer { lane, table, fastest })
+            Some(Offer { lane, table, fastest, lost })
         });
         let offers: Vec<Offer> = offers.collect();
         if offers.is_empty() {
@@ -474,6 +476,8 @@ struct Offer<'s> {
     table: &'s StrategyTable,
     /// The fastest strategy that keeps the floor.
     fastest: Duration,
+    /// Not before the lane has the model again.
+    lost: bool,
 }
 
 impl Lane {

@@ -178,9 +178,10 @@ fn a_lane_that_has_lost_a_model_gets_no_new_jobs_of_it_until_it_is_restored() {
     assert_eq!(lane(&mut scheduler, 1), FAST);
     assert_eq!(scheduler.step(Time::START, Event::ModelLost(FAST, ModelId(1))), []);
     assert_eq!(lane(&mut scheduler, 2), SLOW);
-    // a deadline that only the lost device could meet
+    // a deadline that only the lost device could meet: that is not for ever
     let actions = scheduler.step(Time::START, Event::Submit(job(3, MODEL, 2)));
-    assert!(matches!(refusal(&actions), Refusal::DeadlineUnreachable { never: true, .. }), "{actions:?}");
+    let Refusal::DeadlineUnreachable { earliest, never, .. } = *refusal(&actions) else { panic!("{actions:?}") };
+    assert_eq!((earliest.micros(), never), (16_000, false));
     scheduler.step(Time::START, Event::ModelLost(SLOW, ModelId(0)));
     let actions = scheduler.step(Time::START, Event::Submit(job(4, MODEL, 1000)));
     assert_eq!(refusal(&actions), &Refusal::ModelLost(MODEL));
@@ -188,6 +189,23 @@ fn a_lane_that_has_lost_a_model_gets_no_new_jobs_of_it_until_it_is_restored() {
     assert_eq!(resumed.unwrap().lost(), scheduler.lost());
     scheduler.step(Time::START, Event::ModelRestored(FAST, ModelId(1)));
     assert_eq!(lane(&mut scheduler, 5), FAST);
+}
+
+#[test]
+fn what_only_a_lost_device_can_do_is_refused_for_the_loss() {
+    let mut better = (*profile(1000)).clone();
+    better.measurements[0].accuracy = Accuracy { correct: 10, samples: 10 };
+    let better = StrategyMatrix::new(ModelId(1), Arc::new(better), 16).expect("a sound profile").on(MODEL, FAST);
+    let config = Config { lanes: 2, kinds: vec![SLOW, FAST], margin: 0.0, ..Config::default() };
+    let mut scheduler = Scheduler::new(config, vec![member(0, SLOW, 8000), Arc::new(better)]);
+    scheduler.step(Time::START, Event::ModelLost(FAST, ModelId(1)));
+    // too accurate and too large for the other
+    for only_there in [Job { min_accuracy: 0.95, ..job(1, MODEL, 1000) }, Job { requests: 12, ..job(2, MODEL, 1000) }] {
+        let actions = scheduler.step(Time::START, Event::Submit(only_there));
+        assert_eq!(refusal(&actions), &Refusal::ModelLost(MODEL));
+    }
+    let actions = scheduler.step(Time::START, Event::Submit(Job { requests: 17, ..job(3, MODEL, 1000) }));
+    assert_eq!(refusal(&actions), &Refusal::TooManyRequests { requests: 17, most: 16 });
 }
 
 #[test]

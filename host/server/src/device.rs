@@ -2,14 +2,14 @@
 //!
 //! A model that panics, or whose backend fails, may be half changed: it is thrown away and built again before the
 //! batch is reported as failed, so that what runs next runs on a sound one. One that cannot be built is lost, and the
-//! core told so that no new job comes for it: batches that come nevertheless fail at once, and it is tried again after a
-//! second, then ever less often.
+//! core told so that no new job comes for it: batches that come nevertheless fail at once. Beside the lane, which other
+//! models need, it is tried again after a second, then ever less often.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -69,29 +69,33 @@ pub struct Desk {
 enum Change {
     Load(ModelId, Slot),
     Unload(ModelId),
+    /// A lost model was built again.
+    Restore(ModelId, Box<dyn Model>),
 }
 
 /// A model and the way back to it.
 struct Slot {
     state: State,
     build: Build,
+    /// How it is run.
+    modes: Vec<Mode>,
 }
 
 enum State {
     Ready(Box<dyn Model>),
     /// It failed, and could not be built again.
     Lost {
-        /// When it is tried again.
-        retry: Instant,
-        /// How long it was left alone before that.
-        pause: Duration,
         why: String,
+        /// Somebody waits for it to be built again as long as this is here.
+        wanted: Arc<()>,
     },
 }
 
 /// A lost model is tried again after so long, then after twice as long, and so on up to the longest pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often a lane that has nothing to do looks whether a lost model was built again.
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Lane {
     /// A lane, and what its thread is to be given.
@@ -108,8 +112,9 @@ impl Lane {
     }
 
     /// Gives it a model that batches name by this id; it has it before any batch that is given to it from here on.
-    pub fn load(&self, id: ModelId, model: Box<dyn Model>, build: Build) {
-        self.change(Change::Load(id, Slot { state: State::Ready(model), build }));
+    /// It will be run in these modes.
+    pub fn load(&self, id: ModelId, model: Box<dyn Model>, build: Build, modes: Vec<Mode>) {
+        self.change(Change::Load(id, Slot { state: State::Ready(model), build, modes }));
     }
 
     /// Takes a model from it, for which no batch will come.
@@ -167,7 +172,7 @@ fn build_all(
 ) -> anyhow::Result<BTreeMap<ModelId, Slot>> {
     let slot = |(id, build, modes): (ModelId, Build, Vec<Mode>)| {
         let model = self::build(&build, device, &modes)?;
-        Ok((id, Slot { state: State::Ready(model), build }))
+        Ok((id, Slot { state: State::Ready(model), build, modes }))
     };
     builds.into_iter().map(slot).collect()
 }
@@ -195,7 +200,6 @@ impl Device {
                 self.desk.told.store(false, Ordering::Release);
             }
             self.look();
-            self.retry();
             let Work::Run(batch, entry) = work else { continue };
             if batch.expected > WORTH_WAITING {
                 drop(std::mem::take(&mut wakes));
@@ -223,48 +227,39 @@ impl Device {
                 Change::Load(id, slot) => discard(self.slots.insert(id, slot)),
                 Change::Unload(id) => {
                     let gone = self.slots.remove(&id);
-                    if gone.as_ref().is_some_and(|slot| slot.retry_at().is_some()) {
+                    if gone.as_ref().is_some_and(Slot::is_lost) {
                         self.metrics.model_available(self.lane, true);
                     }
                     discard(gone);
                 }
+                Change::Restore(id, model) => self.restore(id, model),
             }
         }
     }
 
-    /// The next work; before the thread goes to sleep, everybody is woken. While a model is lost it sleeps no longer than
-    /// until that is due to be tried again.
+    /// The next work; before the thread goes to sleep, everybody is woken. While a model is lost it looks now and then
+    /// whether that is back.
     fn next(&mut self, work: &Receiver<Work>, wakes: &mut Wakes) -> Option<Work> {
         if let Ok(next) = work.try_recv() {
             return Some(next);
         }
         drop(std::mem::take(wakes));
-        loop {
-            let Some(at) = self.slots.values().filter_map(Slot::retry_at).min() else { return work.recv().ok() };
-            match work.recv_timeout(at.saturating_duration_since(Instant::now())) {
-                Ok(next) => return Some(next),
-                Err(RecvTimeoutError::Timeout) => self.retry(),
-                Err(RecvTimeoutError::Disconnected) => return None,
+        while self.slots.values().any(Slot::is_lost) {
+            match work.recv_timeout(LOOK) {
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                next => return next.ok(),
             }
         }
+        work.recv().ok()
     }
 
-    /// Tries to build those lost models again that are due.
-    fn retry(&mut self) {
-        let now = Instant::now();
-        for (id, slot) in &mut self.slots {
-            if slot.retry_at().is_none_or(|at| at > now) {
-                continue;
-            }
-            match slot.restore(self.device) {
-                Ok(()) => {
-                    tracing::warn!(lane = self.lane, "the model is there again");
-                    self.metrics.model_available(self.lane, true);
-                    drop(self.driver.take(Event::ModelRestored(self.lane, *id)));
-                }
-                Err(error) => tracing::error!(lane = self.lane, %error, "the model stays lost"),
-            }
-        }
+    /// Takes a lost model back, unless it was let go meanwhile.
+    fn restore(&mut self, id: ModelId, model: Box<dyn Model>) {
+        let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.is_lost()) else { return discard(model) };
+        slot.state = State::Ready(model);
+        tracing::warn!(lane = self.lane, "the model is there again");
+        self.metrics.model_available(self.lane, true);
+        drop(self.driver.take(Event::ModelRestored(self.lane, id)));
     }
 
     /// Runs the batch and stores its answers; says how long the model took, or why it did not answer.
@@ -303,17 +298,17 @@ impl Device {
     fn lost(&mut self, batch: &Batch, reason: &str) -> String {
         self.metrics.model_lost(self.lane);
         let begin = Instant::now();
-        if let Some(slot) = self.slots.get_mut(&batch.model) {
-            match slot.restore(self.device) {
-                Ok(()) => {
-                    let ms = begin.elapsed().as_millis() as u64;
-                    tracing::warn!(lane = self.lane, ms, "the model is rebuilt");
-                }
-                Err(error) => {
-                    tracing::error!(lane = self.lane, %error, "the model is lost");
-                    self.metrics.model_available(self.lane, false);
-                    drop(self.driver.take(Event::ModelLost(self.lane, batch.model)));
-                }
+        let Some(slot) = self.slots.get_mut(&batch.model) else { return reason.to_owned() };
+        match slot.rebuild(self.device) {
+            Ok(()) => {
+                let ms = begin.elapsed().as_millis() as u64;
+                tracing::warn!(lane = self.lane, ms, "the model is rebuilt");
+            }
+            Err(error) => {
+                tracing::error!(lane = self.lane, %error, "the model is lost");
+                slot.keep_trying(batch.model, self.lane, self.device, self.desk.clone());
+                self.metrics.model_available(self.lane, false);
+                drop(self.driver.take(Event::ModelLost(self.lane, batch.model)));
             }
         }
         reason.to_owned()
@@ -321,21 +316,13 @@ impl Device {
 }
 
 impl Slot {
-    /// When it is due to be built again; `None` for a model that is there.
-    fn retry_at(&self) -> Option<Instant> {
-        match self.state {
-            State::Ready(_) => None,
-            State::Lost { retry, .. } => Some(retry),
-        }
+    fn is_lost(&self) -> bool {
+        matches!(self.state, State::Lost { .. })
     }
 
-    /// Builds the model anew, in place of one that is lost or that has just failed; if it cannot be built, it is lost.
-    fn restore(&mut self, device: DeviceChoice) -> Result<(), String> {
-        let pause = match self.state {
-            State::Ready(_) => FIRST_PAUSE,
-            State::Lost { pause, .. } => (2 * pause).min(LONGEST_PAUSE),
-        };
-        let lost = |why| State::Lost { retry: Instant::now() + pause, pause, why };
+    /// Builds the model anew in place of one that has just failed; if it cannot be built, it is lost.
+    fn rebuild(&mut self, device: DeviceChoice) -> Result<(), String> {
+        let lost = |why| State::Lost { why, wanted: Arc::default() };
         // the old one first: there may be no room for both
         discard(std::mem::replace(&mut self.state, lost(String::new())));
         // not warmed up: its lane waits
@@ -350,6 +337,42 @@ impl Slot {
                 Err(why)
             }
         }
+    }
+
+    /// Builds the lost model again on a thread of its own, as often as it takes; it comes back by the desk, warm.
+    fn keep_trying(&self, id: ModelId, lane: u32, device: DeviceChoice, desk: Arc<Desk>) {
+        let State::Lost { wanted, .. } = &self.state else { return };
+        let (wanted, build, modes) = (Arc::downgrade(wanted), self.build.clone(), self.modes.clone());
+        let keep_trying = move || {
+            if let Some(model) = build_at_last(&build, device, &modes, &wanted, lane) {
+                desk.changes().push(Change::Restore(id, model));
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name(format!("rebuild-{lane}")).spawn(keep_trying) {
+            tracing::error!(lane, %error, "the model stays lost");
+        }
+    }
+}
+
+/// The model, once it can be built and runs; `None` if nobody wants it any more.
+fn build_at_last(
+    build: &Build,
+    device: DeviceChoice,
+    modes: &[Mode],
+    wanted: &Weak<()>,
+    lane: u32,
+) -> Option<Box<dyn Model>> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        std::thread::sleep(pause);
+        if wanted.strong_count() == 0 {
+            return None;
+        }
+        match self::build(build, device, modes) {
+            Ok(model) => return Some(model),
+            Err(error) => tracing::error!(lane, error = format!("{error:#}"), "the model stays lost"),
+        }
+        pause = (2 * pause).min(LONGEST_PAUSE);
     }
 }
 

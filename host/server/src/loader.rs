@@ -126,11 +126,12 @@ impl Loader {
         for ((lane, handle), &device) in (0..).zip(&self.lanes).zip(&self.fleet.devices) {
             let member = model.members.iter().find(|member| member.kind() == self.fleet.kind(lane));
             let Some(member) = member else { continue };
-            let network = device::build(&model.build, device, &member.profile().modes());
-            built.push((handle, member.model(), network.with_context(|| format!("for lane {lane}"))?));
+            let modes = member.profile().modes();
+            let network = device::build(&model.build, device, &modes).with_context(|| format!("for lane {lane}"))?;
+            built.push((handle, member.model(), network, modes));
         }
-        for (handle, id, network) in built {
-            handle.load(id, network, model.build.clone());
+        for (handle, id, network, modes) in built {
+            handle.load(id, network, model.build.clone(), modes);
         }
         Ok(())
     }

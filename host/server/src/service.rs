@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use mosel_core::{Event, Scheduler, Time};
 use mosel_sandbox::{Budget, Engine, Limits, Policy};
 
@@ -50,6 +50,12 @@ pub struct Service {
 impl Service {
     /// Starts every thread; returns once the models are loaded and the policy has been configured.
     pub fn start(config: &Config, fleet: Fleet, models: Vec<Served>) -> anyhow::Result<Service> {
+        let most = models.iter().flat_map(|model| &model.members).map(|member| member.kind()).max();
+        ensure!(
+            most.is_none_or(|kind| (kind as usize) < fleet.kinds.len()),
+            "expected models for the {} kinds of device there are",
+            fleet.kinds.len()
+        );
         let matrices = models.iter().flat_map(|model| model.members.iter().cloned()).collect();
         let mut scheduler = Scheduler::new(fleet.core_config(config), matrices);
         let metrics = Arc::new(Metrics::default());

@@ -117,7 +117,9 @@ impl Day {
     /// up, devices do not fail, and the policy leaves everything to the squeeze and takes no time.
     pub fn nobody_may_be_late(&self) -> bool {
         let exact = self.factor == 1.0 && self.spread == 0.0 && self.failures == 0.0 && self.config.margin == 0.0;
-        let fault = |outside: &Outside| matches!(outside, Outside::Fail(_) | Outside::Pace(..) | Outside::Jump(_));
+        let fault = |outside: &Outside| {
+            matches!(outside, Outside::Fail(_) | Outside::Pace(..) | Outside::Lose(_) | Outside::Jump(_))
+        };
         exact
             && self.config.policy_budget.is_zero()
             && self.moods.iter().all(|(mood, weight)| mood.never_helps() || *weight == 0)

@@ -6,7 +6,7 @@
 //! its mean is the measured one. Draws are independent of one another; what makes a real device slow for a while
 //! (heat, neighbours) is a [`Pace`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mosel_core::{Batch, Latency, Measurement, Mode, ModelId, Profile, Time, scale};
@@ -27,6 +27,8 @@ pub struct Devices {
     /// What every batch takes beside: getting it to the device and its answers back.
     pub dispatch: Duration,
     paces: BTreeMap<u32, Vec<Pace>>,
+    /// Lanes that have lost their model: every batch fails at once.
+    lost: BTreeSet<u32>,
     recorded: BTreeMap<(ModelId, Mode), Vec<Recorded>>,
     latencies: BTreeMap<ModelId, Vec<Measurement>>,
     random: ChaCha8Rng,
@@ -69,6 +71,7 @@ impl Devices {
             failures: 0.0,
             dispatch: Duration::ZERO,
             paces: BTreeMap::new(),
+            lost: BTreeSet::new(),
             recorded: BTreeMap::new(),
             latencies: profiles.into_iter().enumerate().map(measured).collect(),
             random: stream(seed, "devices"),
@@ -78,6 +81,15 @@ impl Devices {
     /// From now on the lane's device keeps this pace, for as long as it says; paces multiply.
     pub fn keep_pace(&mut self, lane: u32, pace: Pace) {
         self.paces.entry(lane).or_default().push(pace);
+    }
+
+    /// From now on this lane has lost its model, or has it again.
+    pub fn lose(&mut self, lane: u32, lost: bool) {
+        if lost {
+            self.lost.insert(lane);
+        } else {
+            self.lost.remove(&lane);
+        }
     }
 
     /// From now on nothing is drawn: a batch is as much slower than its profile as the one of the same selection was that
@@ -94,7 +106,7 @@ impl Devices {
         // Always as many draws a batch, so that a fault changes nothing about what comes after it.
         let (luck, at) = (self.random.random::<f64>(), self.random.random::<f64>());
         let pace = self.pace(batch.lane, now);
-        if pace.is_infinite() {
+        if pace.is_infinite() || self.lost.contains(&batch.lane) {
             return Fate { takes: Duration::from_micros(1), fails: true };
         }
         let latency = self.latency(batch);

@@ -26,7 +26,7 @@ pub enum Outside {
     Fail(u32),
     /// This lane's device is slower, or gone, for a while.
     Pace(u32, Pace),
-    /// This lane's device loses the model 0.
+    /// This lane's device loses the model 0: batches fail at once until it has it again.
     Lose(u32),
     /// This lane's device has the model 0 again.
     Restore(u32),
@@ -150,6 +150,9 @@ impl<'a, M: Mind> Simulation<'a, M> {
         let started = checkpoint.lanes.iter().filter_map(|lane| Some(lane.running?.started));
         let asked = checkpoint.lanes.iter().filter_map(|lane| Some(lane.question.as_ref()?.0.now));
         self.not_before = arrivals.chain(started).chain(asked).max().unwrap_or(Time::START);
+        for &(lane, _) in &checkpoint.lost {
+            self.devices.lose(lane, true);
+        }
         for running in checkpoint.lanes.into_iter().filter_map(|lane| lane.running) {
             self.start(running.started, running.batch);
         }
@@ -227,8 +230,14 @@ impl<'a, M: Mind> Simulation<'a, M> {
                 self.agenda.remove(&key);
                 Some(Event::BatchFailed(batch))
             }
-            Outside::Lose(lane) => Some(Event::ModelLost(lane, ModelId(0))),
-            Outside::Restore(lane) => Some(Event::ModelRestored(lane, ModelId(0))),
+            Outside::Lose(lane) => {
+                self.devices.lose(lane, true);
+                Some(Event::ModelLost(lane, ModelId(0)))
+            }
+            Outside::Restore(lane) => {
+                self.devices.lose(lane, false);
+                Some(Event::ModelRestored(lane, ModelId(0)))
+            }
             Outside::Pace(lane, pace) => {
                 self.devices.keep_pace(lane, pace);
                 None

@@ -255,7 +255,7 @@ impl Model for Moody {
         if says_once && self.1.failures.fetch_add(1, Ordering::Relaxed) == 0 {
             return Err(ModelError::Backend("a device went away".into()));
         }
-        for (text, builds) in [("fail, and so does the next build", 1), ("fail, and so do four builds", 4)] {
+        for (text, builds) in [("fail, and so do two builds", 2), ("fail, and so do four builds", 4)] {
             if requests.iter().any(|request| says(request, text)) {
                 self.1.builds_to_fail.store(builds, Ordering::Relaxed);
                 return Err(ModelError::Backend("a device went away".into()));

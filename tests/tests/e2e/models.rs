@@ -98,7 +98,7 @@ fn a_model_that_cannot_be_built_again_gets_no_jobs_until_it_is() {
     let server = Fixture::with(|config| config.devices = ["cpu:0", "cpu:1"].map(String::from).into());
     let client = server.client;
     let lost_on = || client.get("/v1/models/pair").expect(200).json["lost_on"].clone();
-    let failed = client.run(&saying("fail, and so does the next build")).expect(200).json;
+    let failed = client.run(&saying("fail, and so do two builds")).expect(200).json;
     assert_eq!(failed["state"], "failed");
     assert!(
         failed["reason"].to_string().contains("cannot be built again: the backend failed: the weights are gone"),
@@ -108,7 +108,8 @@ fn a_model_that_cannot_be_built_again_gets_no_jobs_until_it_is() {
     let served = client.run(&job(1)).expect(200).json;
     assert_eq!(served["state"], "served", "{served}");
     eventually(|| so(lost_on() == json!([])));
-    assert_eq!(client.metric("mosel_models_unavailable{lane=\"0\"}"), 0.0);
+    let gauge = "mosel_models_unavailable{lane=\"0\"} 0";
+    assert!(client.get("/metrics").expect(200).text.contains(gauge), "it was lost, and is there again");
     assert_eq!(client.run(&job(1)).expect(200).json["state"], "served");
 }
 
@@ -125,6 +126,9 @@ fn while_no_device_has_a_model_jobs_for_it_are_turned_away_and_others_served() {
     let moving =
         json!({ "model": "motion", "deadline_ms": 60_000, "requests": [{ "speed": [[0, 0], [0, 0], [0, 0]] }] });
     assert_eq!(client.run(&moving).expect(200).json["state"], "served");
+    // what is let go is not missed
+    client.delete("/v1/models/pair").expect(200);
+    eventually(|| so(client.metric("mosel_models_unavailable{lane=\"0\"}") == 0.0));
 }
 
 #[test]

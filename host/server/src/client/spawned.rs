@@ -138,6 +138,19 @@ impl Spawned {
     }
 }
 
+/// The first core that this thread may run on.
+pub fn first_core() -> std::io::Result<usize> {
+    // SAFETY: a set is a plain array of bits, for which zeros are valid; the calls write and read it, and keep nothing.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        let first = (0..libc::CPU_SETSIZE as usize).find(|&core| libc::CPU_ISSET(core, &set));
+        Ok(first.expect("a thread that runs has a core"))
+    }
+}
+
 /// Keeps a thread of this user on one core; 0 stands for the calling one.
 pub fn pin(thread: libc::pid_t, core: usize) -> std::io::Result<()> {
     // SAFETY: a set is a plain array of bits, for which zeros are valid; the call reads it and keeps nothing.

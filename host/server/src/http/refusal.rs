@@ -27,7 +27,7 @@ fn refused(refusal: &Refusal, arrival: Time, now: Time) -> Fault {
     let message = refusal.to_string();
     match *refusal {
         Refusal::UnknownModel(_) => Fault::not_found("unknown_model", message),
-        Refusal::ModelLost(_) => Fault::unavailable("model_lost", message).retry_after(1),
+        Refusal::ModelLost(_) => Fault::unavailable("model_lost", message),
         Refusal::TooManyRequests { most, .. } => {
             Fault::too_large("job_too_large", message).with(json!({ "max_requests": most }))
         }

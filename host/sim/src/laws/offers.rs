@@ -136,9 +136,8 @@ impl Offer<'_> {
         let table = self.moment.scheduler.models().get(self.job.model.0 as usize);
         let table = table.and_then(|matrix| matrix.table(self.job.requests));
         let fastest = table.and_then(|table| Some(table.strategy(table.fastest_legal(self.job.min_accuracy)?).latency));
-        let queues = queues(self.moment);
-        let ends = serving(self.moment, self.job)
-            .filter_map(|lane| Some(self.moment.now.after(fastest?, queues[lane].factor)));
+        let ends =
+            queues(self.moment).into_iter().filter_map(|queue| Some(self.moment.now.after(fastest?, queue.factor)));
         ends.min().unwrap_or(Time::NEVER)
     }
 }

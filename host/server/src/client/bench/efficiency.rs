@@ -15,7 +15,7 @@ use mosel_models::{DeviceChoice, Example, Model, Part, Request};
 use serde_json::json;
 
 use super::super::inputs::{self, Pool};
-use super::super::spawned::pin;
+use super::super::spawned::{first_core, pin};
 use super::rows::{Loop, Rate, median};
 
 /// What `mosel bench efficiency` takes.
@@ -58,9 +58,6 @@ pub(super) fn run(args: &EfficiencyArgs) -> Result<()> {
     Ok(())
 }
 
-/// Where both compute; everything else is where the system puts it.
-const CORE: usize = 0;
-
 /// Medians of the rounds.
 struct Measured {
     served: Rate,
@@ -75,14 +72,14 @@ async fn measure(task: Task, args: &EfficiencyArgs) -> Result<Measured> {
     let arguments = ["--model", task.name(), "--devices", "cpu", "--precisions", "fp32"];
     let mut served = Loop::start(task.name(), pool, &arguments, (args.requests, args.jobs)).await?;
     let mut direct = Direct::new(task, &assets, &served).await?;
-    served.server.pin("device-0", CORE)?;
-    pin(0, CORE).context("keeping this thread on one core")?;
+    let core = first_core().context("asking which cores there are")?;
+    served.server.pin("device-0", core)?;
     let length = Duration::from_secs_f64(args.seconds);
     served.drive(length / 4).await?;
     direct.drive(length / 4)?;
     let mut rounds: Vec<(Rate, Rate)> = Vec::new();
     for _ in 0..args.rounds {
-        rounds.push((served.drive(length).await?, direct.drive(length)?));
+        rounds.push((served.drive(length).await?, on_core(core, || direct.drive(length))?));
     }
     let middle = |of: fn(&(Rate, Rate)) -> f64| median(rounds.iter().map(of).collect());
     Ok(Measured {
@@ -122,6 +119,15 @@ impl Measured {
             micros(direct)
         );
     }
+}
+
+/// Computes on one core. On a thread of its own: what a thread starts is kept to that thread's cores.
+fn on_core<T: Send>(core: usize, compute: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let pinned = || {
+        pin(0, core).context("keeping a thread on one core")?;
+        compute()
+    };
+    std::thread::scope(|scope| scope.spawn(pinned).join().expect("a panic is shown where it happens"))
 }
 
 /// The network with nothing around it, and the batches that the server runs.

@@ -25,6 +25,7 @@ pub(crate) struct Past {
     outside: Vec<(Time, Outside)>,
     measured: Vec<(Batch, Recorded)>,
     failed: usize,
+    lost: usize,
     changes: usize,
 }
 
@@ -73,14 +74,18 @@ impl Past {
         if let Some(difference) = replayed.difference {
             anyhow::bail!("expected a journal of this version's scheduler, it differs:\n{difference}");
         }
-        let Record { happened, outside, measured, failed, changes, loaded, .. } = record;
+        let Record { happened, outside, measured, failed, lost, changes, loaded, .. } = record;
         // models that came later are there from the start: their ids follow
         let mut header = header;
         header.models.extend(loaded);
+        // nor are devices without a model: nothing would tell them that they have it again
+        if let Some(checkpoint) = &mut header.checkpoint {
+            checkpoint.lost.clear();
+        }
         let (first, last) = happened.arrivals.unwrap_or_default();
         ensure!(!header.models.is_empty(), "expected a journal of at least one model");
         let window = last.since(first).max(Duration::from_micros(1));
-        Ok(Past { header, happened, first, window, outside, measured, failed, changes })
+        Ok(Past { header, happened, first, window, outside, measured, failed, lost, changes })
     }
 
     /// The policy that was in place at the start, if it is one that this program has.
@@ -139,6 +144,9 @@ impl Past {
         if self.failed > 0 {
             words += &format!(" {} batches failed; in simulations they do not.", self.failed);
         }
+        if self.lost > 0 {
+            words += &format!(" Devices lost a model {} times; in simulations they do not.", self.lost);
+        }
         words
     }
 
@@ -174,6 +182,7 @@ struct Record {
     running: BTreeMap<BatchId, (Time, Batch)>,
     measured: Vec<(Batch, Recorded)>,
     failed: usize,
+    lost: usize,
     changes: usize,
     /// Models that were loaded meanwhile.
     loaded: Vec<Arc<StrategyMatrix>>,
@@ -193,9 +202,12 @@ impl Record {
             }
             Event::ModelsLoaded(models) => self.loaded.extend(models.iter().cloned()),
             Event::PolicyChanged { .. } if self.happened.arrived > 0 => self.changes += 1,
-            // devices do not fail in what might have been, so none loses a model
-            Event::ModelLost(..) | Event::ModelRestored(..) => {}
-            Event::PolicyChanged { .. } | Event::Planned(..) | Event::ModelRetired(_) | Event::WakeUp => {}
+            Event::ModelLost(..) => self.lost += 1,
+            Event::PolicyChanged { .. }
+            | Event::Planned(..)
+            | Event::ModelRetired(_)
+            | Event::ModelRestored(..)
+            | Event::WakeUp => {}
         }
         for action in actions {
             if let Action::Run(batch) = action {

@@ -50,8 +50,15 @@ pub(super) struct Service {
 }
 
 /// The codes under which a server passes on that its scheduler, or its memory, did not take a job.
-const REFUSALS: [&str; 6] =
-    ["overloaded", "queue_full", "deadline_impossible", "floor_unreachable", "out_of_range", "inputs_full"];
+const REFUSALS: [&str; 7] = [
+    "overloaded",
+    "queue_full",
+    "deadline_impossible",
+    "floor_unreachable",
+    "out_of_range",
+    "inputs_full",
+    "model_lost",
+];
 
 impl Fate {
     /// The fate of a job whose requests have these labels.

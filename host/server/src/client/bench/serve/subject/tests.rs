@@ -7,7 +7,7 @@ use super::*;
 
 fn description() -> Value {
     json!({
-        "name": "toy", "max_requests": 32, "labels": ["a"], "weights_sha256": "", "profile": "p",
+        "name": "toy", "max_requests": 32, "labels": ["a"], "weights_sha256": "", "profiles": { "cpu": "p" }, "lost_on": [],
         "modalities": [
             { "name": "image", "kind": "picture", "limits": { "max_side": 512, "raw": [] } },
             { "name": "text", "kind": "text", "limits": { "max_bytes": 256 } },
