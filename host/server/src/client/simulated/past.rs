@@ -226,3 +226,43 @@ impl Record {
         self.measured.extend(ratio.map(|ratio| (batch, Recorded { at, ratio })));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mosel_core::scenario::Scenario;
+    use mosel_core::{Config, JobId, ModelId, Tenant};
+    use mosel_journal::{InPlace, Recorder};
+
+    use super::*;
+
+    #[test]
+    fn what_was_lost_when_a_journal_begins_is_there_in_a_what_if() {
+        let profile = Scenario::parse("modalities a\nmeasure a 1 4ms 9/10").expect("it reads").profile;
+        let matrix = StrategyMatrix::new(ModelId(0), Arc::new(profile), 8).expect("it is sound");
+        let mut scheduler = Scheduler::new(Config::default(), vec![Arc::new(matrix)]);
+        let lost = Event::ModelLost(0, ModelId(0));
+        scheduler.step(Time::START, lost.clone());
+        let job = Job {
+            id: JobId(1),
+            model: ModelId(0),
+            requests: 1,
+            deadline: Time::from_millis(100),
+            min_accuracy: 0.5,
+            weight: 1.0,
+            on_late: OnLate::Run,
+            tenant: Tenant::default(),
+        };
+        let mut journal = Recorder::begin(Vec::new(), &scheduler, InPlace::default(), "0.1.0").expect("it is begun");
+        for event in [Event::Submit(job), Event::ModelRestored(0, ModelId(0)), lost] {
+            let actions = scheduler.step(Time::START, event.clone());
+            journal.record(Time::START, &event, &actions).expect("a vector takes everything");
+        }
+        let text = journal.finish().expect("a vector takes everything");
+        let (header, mut reader) = Reader::new(&text[..]).expect("it reads");
+        let past = Past::read(header, &mut reader).expect("it replays");
+        assert_eq!(past.happened.arrived, 1);
+        let whatif = Whatif::default();
+        assert!(past.scheduler(&whatif).expect("it resumes").lost().is_empty());
+        assert!(past.describe(&whatif).contains("Devices lost a model 1 times"), "{}", past.describe(&whatif));
+    }
+}
