@@ -508,7 +508,9 @@ mod tests {
                 prop_assert!(pair[0].latency < pair[1].latency && pair[0].accuracy < pair[1].accuracy);
             }
             let best = profile.modes().into_iter().map(|s| profile.accuracy(s).unwrap().mean());
-            prop_assert_eq!(table.strategies.last().unwrap().accuracy, best.fold(0.0, f64::max));
+            // a sum of floats: selections of one accuracy, mixed, may differ from each in the last digit
+            let reached = table.strategies.last().unwrap().accuracy;
+            prop_assert!((reached - best.fold(0.0, f64::max)).abs() < 1e-9, "{}", reached);
         }
     }
 
