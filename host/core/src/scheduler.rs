@@ -262,18 +262,13 @@ impl Scheduler {
     /// model are among them: what they cannot do for a while is nothing that never can be done.
     fn offers(&self, job: &Job) -> Result<Vec<Offer<'_>>, Refusal> {
         let known = |lane: &Lane| self.model_on(lane.id, job.model);
-        let menus = || {
-            self.lanes.iter().filter_map(|lane| {
-                let matrix = known(lane)?;
-                Some((lane, matrix.table(job.requests)?, self.lost.contains(&(lane.id, matrix.model()))))
-            })
-        };
-        let best = menus().map(|(_, table, _)| table.strategy(table.most_accurate()).accuracy).max_by(f64::total_cmp);
+        let menus = || self.lanes.iter().filter_map(|lane| Some((lane, known(lane)?.table(job.requests)?)));
+        let best = menus().map(|(_, table)| table.strategy(table.most_accurate()).accuracy).max_by(f64::total_cmp);
         let most = self.lanes.iter().filter_map(known).map(|matrix| matrix.max_requests()).max().unwrap_or(0);
         let best = best.ok_or(Refusal::TooManyRequests { requests: job.requests, most })?;
-        let offers = menus().filter_map(|(lane, table, lost)| {
+        let offers = menus().filter_map(|(lane, table)| {
             let fastest = table.strategy(table.fastest_legal(job.min_accuracy)?).latency;
-            Some(Offer { lane, table, fastest, lost })
+            Some(Offer { lane, table, fastest, lost: self.lost.contains(&(lane.id, table.model)) })
         });
         let offers: Vec<Offer> = offers.collect();
         if offers.is_empty() {

@@ -38,8 +38,7 @@ fn check_accepted(moment: &Moment<'_>, job: &Job, accepted: &Accepted) -> Result
     let queues = queues(moment);
     let end = |queue: &Queue<'_>| queue.earliest_end(moment.now, latency);
     let chosen = &queues[accepted.lane as usize];
-    let has_it = |lane: usize| !moment.before.lost.contains(&(lane as u32, job.model));
-    Law::Admission.demand(has_it(accepted.lane as usize), || {
+    Law::Admission.demand(serving(moment, job).any(|lane| lane == accepted.lane as usize), || {
         format!("job {} was sent to lane {}, whose device has lost the model", job.id, accepted.lane)
     })?;
     let (first, room) = (end(chosen), chosen.jobs.len() < most);
@@ -53,8 +52,8 @@ fn check_accepted(moment: &Moment<'_>, job: &Job, accepted: &Accepted) -> Result
             accepted.lane
         ));
     };
-    let others = queues.iter().enumerate().filter(|(lane, queue)| has_it(*lane) && queue.jobs.len() < most);
-    let better = others.map(|(_, queue)| end(queue)).min();
+    let others = serving(moment, job).map(|lane| &queues[lane]).filter(|queue| queue.jobs.len() < most);
+    let better = others.map(end).min();
     let better = better.filter(|&better| better <= job.deadline);
     Law::Admission.demand(better.is_none_or(|better| first <= better), || {
         format!("job {} may be done at {first} on lane {}, at {better:?} on another", job.id, accepted.lane)
