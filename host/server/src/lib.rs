@@ -1,38 +1,27 @@
-//! The program: a server that owns the clock, the threads, the wire and the models, and lets the core decide.
+//! The server: it owns the clock, the threads, the wire and the models, and lets the core decide.
 //!
 //! Where to start reading: [`server`] (from the first to the last moment), then one job's path: `http` (from bytes to a
 //! job), [`jobs`] (what it came with, what came out), [`driver`] (steps the core), [`device`] (runs batches),
 //! [`planner`] (asks the policy), [`certificate`] (what the client is told in the end). How policies come and go is in
-//! [`policies`]; how they do, in [`stats`] and [`metrics`]. The other side of the wire is [`client`]: submit, demo,
-//! bench.
+//! [`policies`]; how they do, in [`stats`] and [`metrics`].
 
 pub mod certificate;
 pub mod chronicle;
-pub mod cli;
-pub mod client;
 pub mod config;
 pub mod device;
 pub mod driver;
 pub mod explained;
 pub mod feedback;
-#[cfg(feature = "torch")]
-mod figure;
 pub mod fleet;
 mod http;
 pub mod jobs;
 pub mod known;
 pub mod loader;
 pub mod metrics;
-#[cfg(feature = "torch")]
-pub mod models;
 pub mod planner;
 pub mod policies;
-#[cfg(feature = "torch")]
-pub mod profile;
 pub mod registry;
 pub mod served;
 pub mod server;
 pub mod service;
 pub mod stats;
-#[cfg(feature = "torch")]
-pub mod train;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mosel::config::Config;
-use mosel::fleet::Fleet;
-use mosel::served::{Served, Source};
-use mosel::server::Server;
 use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile};
 use mosel_models::{
     DeviceChoice, DeviceFacts, Input, InputError, InputFault, InputKind, Modality, Model, ModelError, Output, Request,
     Spec, Timed,
 };
+use mosel_server::config::Config;
+use mosel_server::fleet::Fleet;
+use mosel_server::served::{Served, Source};
+use mosel_server::server::Server;
 use serde_json::{Value, json};
 
 use crate::client::Client;

@@ -1,0 +1,66 @@
+//! The command line: one subcommand a task.
+
+use clap::{Parser, Subcommand};
+
+use crate::{explain, policy, serve, submit};
+
+/// Serves multimodal models under deadlines, dropping modalities by policy.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve models over HTTP.
+    Serve(serve::Serve),
+    /// Submit one job and print what came of it.
+    Submit(submit::SubmitArgs),
+    /// Serve real held-out inputs under overload, without and with modality selection.
+    #[cfg(feature = "torch")]
+    Demo(crate::demo::DemoArgs),
+    /// Train models of the zoo.
+    #[cfg(feature = "torch")]
+    Train(crate::train::TrainArgs),
+    /// Measure models on this machine.
+    #[cfg(feature = "torch")]
+    Profile(crate::profile::ProfileArgs),
+    /// Measure the server.
+    Bench(mosel_eval::bench::BenchArgs),
+    /// Simulate a server under a workload, in virtual time.
+    Simulate(mosel_eval::simulate::SimulateArgs),
+    /// Run a journal through the scheduler once more, or its traffic under other conditions.
+    Replay(mosel_eval::replay::ReplayArgs),
+    /// Explain what was decided about a job, and why.
+    Explain(explain::ExplainArgs),
+    /// Write, check, measure, push and use scheduling policies.
+    Policy(policy::PolicyArgs),
+    /// List the models of this machine, add and remove one's own.
+    #[cfg(feature = "torch")]
+    Models(crate::models::ModelsArgs),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Submit(submit) => submit::run(&submit),
+            #[cfg(feature = "torch")]
+            Command::Demo(demo) => crate::demo::run(&demo),
+            #[cfg(feature = "torch")]
+            Command::Train(train) => crate::train::run(&train),
+            #[cfg(feature = "torch")]
+            Command::Profile(profile) => crate::profile::run(&profile),
+            Command::Bench(bench) => mosel_eval::bench::run(bench),
+            Command::Simulate(simulate) => mosel_eval::simulate::run(&simulate),
+            Command::Replay(replay) => mosel_eval::replay::run(&replay),
+            Command::Explain(explain) => explain::run(&explain),
+            Command::Policy(policy) => policy::run(policy),
+            #[cfg(feature = "torch")]
+            Command::Models(models) => crate::models::run(&models),
+        }
+    }
+}

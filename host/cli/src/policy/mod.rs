@@ -1,0 +1,66 @@
+//! `mosel policy`: what an author of policies and the operator of a server need, from an empty folder to a live swap.
+
+mod build;
+mod check;
+mod live;
+mod new;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use comfy_table::{Table, presets};
+
+use mosel_eval::bench;
+
+/// Write, check, measure, push and use scheduling policies.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Start a policy of your own: a folder with a crate that works
+    New(new::NewArgs),
+    /// Compile a policy to a component
+    Build(build::BuildArgs),
+    /// Tell whether a policy is fit to schedule; the exit status says so too
+    Check(check::CheckArgs),
+    /// Measure a policy: `mosel bench policy`
+    Bench(bench::policy::PolicyBenchArgs),
+    /// Send a component to a server, under a name
+    Push(live::PushArgs),
+    /// Let a policy decide, from now on
+    Use(live::UseArgs),
+    /// Ask a policy beside the one in place, without obeying it; without a name: what was seen so far
+    Shadow(live::ShadowArgs),
+    /// Go back to the policy that was in place before
+    Rollback(live::ServerArgs),
+    /// List the policies of a server
+    List(live::ServerArgs),
+    /// Show which policy decides, and how well
+    Show(live::ServerArgs),
+}
+
+/// `mosel policy`.
+pub(crate) fn run(args: PolicyArgs) -> Result<()> {
+    match args.what {
+        What::New(args) => new::run(&args),
+        What::Build(args) => build::run(&args),
+        What::Check(args) => check::run(&args),
+        What::Bench(args) => bench::policy::run(&args),
+        What::Push(args) => live::push(&args),
+        What::Use(args) => live::put_in_place(&args),
+        What::Shadow(args) => live::shadow(&args),
+        What::Rollback(args) => live::roll_back(&args),
+        What::List(args) => live::list(&args),
+        What::Show(args) => live::show(&args),
+    }
+}
+
+/// An empty table in the house's style.
+fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table
+}

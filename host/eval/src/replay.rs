@@ -1,0 +1,190 @@
+//! `mosel replay`: a journal through the core once more; or the same traffic under another policy, other deadlines or
+//! another device.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use mosel_core::OnLate;
+use mosel_journal::{Header, Reader, Replayed, replay};
+use mosel_sim::Tally;
+use serde_json::json;
+
+use crate::simulated::{Column, Past, Whatif, Workbench, comparison, row};
+
+/// Replays journals.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// A journal, or a folder of journals
+    #[arg(value_name = "JOURNAL")]
+    journal: PathBuf,
+    /// What if this policy had been in place: a shipped policy, an example, or a component's file
+    #[arg(long, value_name = "NAME|FILE")]
+    policy: Option<String>,
+    /// Settings of that policy: JSON, or @FILE
+    #[arg(long, value_name = "JSON", requires = "policy")]
+    settings: Option<String>,
+    /// What if every job had been given so many times as long
+    #[arg(long, value_name = "FACTOR")]
+    deadline_scale: Option<f64>,
+    /// What if the devices had been so many times as fast
+    #[arg(long, value_name = "FACTOR")]
+    device_speed: Option<f64>,
+    /// What if there had been so many lanes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    lanes: Option<u32>,
+    /// What if late jobs had been dropped, or run, whatever they asked for
+    #[arg(long, value_name = "run|drop", value_parser = on_late)]
+    on_late: Option<OnLate>,
+    /// JSON instead of words and tables
+    #[arg(long)]
+    json: bool,
+}
+
+/// The replay differs from what is written.
+const DIFFERENT: i32 = 1;
+
+/// `mosel replay`.
+pub fn run(args: &ReplayArgs) -> Result<()> {
+    for (name, factor) in [("--deadline-scale", args.deadline_scale), ("--device-speed", args.device_speed)] {
+        ensure!(
+            factor.is_none_or(|factor| (0.01..=100.0).contains(&factor)),
+            "{name} is {factor:?}, expected 0.01 to 100"
+        );
+    }
+    if args.whatif() { compare(args) } else { verify(args) }
+}
+
+impl ReplayArgs {
+    fn whatif(&self) -> bool {
+        let numbers = self.deadline_scale.or(self.device_speed).is_some();
+        self.policy.is_some() || numbers || self.lanes.is_some() || self.on_late.is_some()
+    }
+}
+
+/// Every journal through the core; the process ends with 1 if one differs.
+fn verify(args: &ReplayArgs) -> Result<()> {
+    let mut different = false;
+    for path in journals(&args.journal)? {
+        let (header, mut reader) = open(&path)?;
+        let replayed = replay(&header, &mut reader, |_| {}).with_context(|| path.display().to_string())?;
+        different |= replayed.difference.is_some();
+        if args.json {
+            println!("{}", as_json(&path, &replayed));
+        } else {
+            println!("{}", in_words(&path, &header, &replayed));
+        }
+    }
+    if different {
+        std::process::exit(DIFFERENT);
+    }
+    Ok(())
+}
+
+fn in_words(path: &Path, header: &Header, replayed: &Replayed) -> String {
+    let Replayed { steps, span, torn, difference, .. } = replayed;
+    let torn = if *torn { "; the last line is torn off, as by a process that was killed" } else { "" };
+    let span = span.map_or(Duration::ZERO, |(first, last)| last.since(first));
+    let name = path.display();
+    match difference {
+        None => format!(
+            "{name}: {steps} steps over {:.3} s, policy {} at the start: no difference{torn}",
+            span.as_secs_f64(),
+            header.policy.name
+        ),
+        Some(difference) => format!("{name}: the first difference after {steps} steps\n{difference}"),
+    }
+}
+
+fn as_json(path: &Path, replayed: &Replayed) -> serde_json::Value {
+    let difference = replayed.difference.as_ref().map(|difference| {
+        json!({
+            "line": difference.line, "at_us": difference.at.micros(), "action": difference.action,
+            "written": difference.written, "came": difference.came,
+        })
+    });
+    json!({ "journal": path, "steps": replayed.steps, "torn": replayed.torn, "difference": difference })
+}
+
+/// What happened, what the simulator makes of the same, and what would have happened otherwise.
+fn compare(args: &ReplayArgs) -> Result<()> {
+    let [path] = &journals(&args.journal)?[..] else {
+        bail!("expected one journal to compare with, {} has several: name one of them", args.journal.display());
+    };
+    let (header, mut reader) = open(path)?;
+    let past = Past::read(header, &mut reader).with_context(|| path.display().to_string())?;
+    ensure!(past.happened.arrived > 0, "no job came while {} was written", path.display());
+    let workbench = Workbench::new()?;
+    let as_it_was = past.contestant(&workbench);
+    if let Err(error) = &as_it_was {
+        eprintln!("mosel: what happened is not simulated beside: {error:#}");
+    }
+    let again = as_it_was.as_ref().ok().map(|policy| past.live(policy, &Whatif::default())).transpose()?;
+    let policy = match &args.policy {
+        None => as_it_was?,
+        Some(policy) => {
+            let settings = serde_json::to_string(&crate::policy_file::settings(args.settings.as_deref())?)?;
+            workbench.contestant(policy, &settings, past.header.config.policy_budget)?
+        }
+    };
+    let Whatif { deadline_scale, device_speed, .. } = Whatif::default();
+    let whatif = Whatif {
+        deadline_scale: args.deadline_scale.unwrap_or(deadline_scale),
+        device_speed: args.device_speed.unwrap_or(device_speed),
+        lanes: args.lanes,
+        on_late: args.on_late,
+    };
+    let otherwise = past.live(&policy, &whatif)?;
+    let recorded = past.header.policy.name.clone();
+    let column = |label, tally| column(&past, label, tally);
+    let mut columns = vec![column(format!("as it happened: {recorded}"), &past.happened)];
+    columns.extend(again.as_ref().map(|again| column(format!("simulated: {recorded}"), again)));
+    columns.push(column(whatif.describe(&policy.label), &otherwise));
+    if args.json {
+        eprintln!("{}", past.describe(&whatif));
+        columns.iter().for_each(|column| println!("{}", row(column)));
+        return Ok(());
+    }
+    println!("{}", past.describe(&whatif));
+    println!("{}", comparison(&columns));
+    Ok(())
+}
+
+fn column<'a>(past: &'a Past, label: String, tally: &'a Tally) -> Column<'a> {
+    Column { label, tally, window: past.window, from: past.first, profile: past.header.models[0].profile() }
+}
+
+/// A journal, and what it begins with.
+pub fn open(path: &Path) -> Result<(Header, Reader<BufReader<File>>)> {
+    let file = File::open(path).with_context(|| format!("opening the journal {}", path.display()))?;
+    Reader::new(BufReader::new(file)).with_context(|| path.display().to_string())
+}
+
+/// The file, or the journals of the folder in the order they were written.
+pub fn journals(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).with_context(|| format!("reading the folder {}", path.display()))?;
+    let mut journals = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            journals.push(path);
+        }
+    }
+    journals.sort();
+    ensure!(!journals.is_empty(), "expected journals (*.jsonl) in {}, there are none", path.display());
+    Ok(journals)
+}
+
+fn on_late(word: &str) -> Result<OnLate, String> {
+    match word {
+        "run" => Ok(OnLate::Run),
+        "drop" => Ok(OnLate::Drop),
+        _ => Err("expected run or drop".into()),
+    }
+}

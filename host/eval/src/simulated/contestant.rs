@@ -1,0 +1,99 @@
+//! Policies that take part in simulations.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mosel_core::{Catalog, Outcome, Snapshot};
+use mosel_journal::InPlace;
+use mosel_sandbox::{Budget, Engine, Limits, Loaded, Metering, Policy, fuel_time};
+use mosel_sim::{Mind, Thought};
+
+/// A policy with its settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Contestant {
+    /// What figures call it.
+    pub(crate) label: String,
+    /// JSON text.
+    pub(crate) settings: String,
+    /// How long it may think, in virtual time.
+    pub(crate) budget: Duration,
+    loaded: Loaded,
+}
+
+/// What compiles contestants.
+pub(crate) struct Workbench {
+    engine: Engine,
+}
+
+/// Far more than any budget of time grants: time is what cuts a policy off, as on a server, and it is counted in fuel.
+const FUEL: u64 = 4_000_000_000;
+/// A component that is not Rust (an interpreter) needs more than the standard.
+const MEMORY_BYTES: usize = 256 << 20;
+
+impl Workbench {
+    pub(crate) fn new() -> Result<Workbench> {
+        let decide = Budget { fuel: FUEL, time: Duration::MAX };
+        let limits = Limits { metering: Metering::Fuel, decide, memory_bytes: MEMORY_BYTES, ..Limits::default() };
+        Ok(Workbench { engine: Engine::new(limits)? })
+    }
+
+    /// The shipped policy or example of this name, or the component in this file.
+    pub(crate) fn contestant(&self, policy: &str, settings: &str, budget: Duration) -> Result<Contestant> {
+        let (name, bytes) = match mosel_policies::example(policy) {
+            Some(bytes) => (policy.to_owned(), bytes.to_vec()),
+            None => crate::policy_file::component(policy)?,
+        };
+        let loaded = self.engine.load(&name, &bytes).with_context(|| format!("loading {policy}"))?;
+        Ok(Contestant { label: name, settings: settings.into(), budget, loaded })
+    }
+}
+
+impl Contestant {
+    /// The same under another name.
+    pub(crate) fn called(self, label: &str) -> Contestant {
+        Contestant { label: label.into(), ..self }
+    }
+
+    /// The policy, configured for these models.
+    pub(crate) fn start(&self, catalog: &Catalog, seed: u64) -> Result<Sandboxed> {
+        let policy = Policy::start(self.loaded.clone(), &self.settings, catalog, seed);
+        Ok(Sandboxed { policy: policy.with_context(|| format!("configuring {}", self.label))? })
+    }
+
+    /// As a journal names it.
+    pub(crate) fn in_place(&self) -> InPlace {
+        let (name, hash) = (self.loaded.name().into(), self.loaded.hash().into());
+        InPlace { name, hash, settings: self.settings.clone() }
+    }
+}
+
+/// A policy in the sandbox whose time is its fuel.
+pub(crate) struct Sandboxed {
+    policy: Policy,
+}
+
+impl Mind for Sandboxed {
+    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
+        let decided = self.policy.decide(snapshot);
+        let took = decided.fuel_used.map_or(Duration::ZERO, fuel_time);
+        if decided.answer.is_err() {
+            // the server too has a fresh instance up before the next question
+            let _ = self.policy.revive();
+        }
+        Thought { answer: decided.answer, took }
+    }
+
+    fn eager(&self) -> bool {
+        self.policy.loaded().description().eager
+    }
+
+    fn wants_outcomes(&self) -> bool {
+        self.policy.loaded().description().feedback
+    }
+
+    fn observe(&mut self, outcomes: &[Outcome]) {
+        if self.policy.observe(outcomes).is_err() {
+            let _ = self.policy.revive();
+        }
+    }
+}

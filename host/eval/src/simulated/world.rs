@@ -1,0 +1,77 @@
+//! What a simulation is about, apart from the policy and the jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mosel_core::{Config, ModelId, Profile, Scheduler, StrategyMatrix};
+use mosel_sim::{Arrival, Devices, Offered, Outside, Simulation, Tally, Watcher};
+
+use super::Contestant;
+
+/// A server of one model.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    /// What the server believes of the model.
+    pub(crate) matrix: Arc<StrategyMatrix>,
+    /// The scheduler's bounds; the policy's budget is its contestant's.
+    pub(crate) config: Config,
+    /// How long things really take, over what the profile says.
+    pub(crate) factor: f64,
+    /// Share of batches that fail.
+    pub(crate) failures: f64,
+    /// What every batch takes beside its forward pass.
+    pub(crate) dispatch: Duration,
+}
+
+impl World {
+    /// A server with the shipped bounds for jobs of up to `max_requests`, whose devices are as the profile says.
+    pub(crate) fn new(profile: Profile, max_requests: u32) -> Result<World> {
+        let matrix = StrategyMatrix::new(ModelId(0), Arc::new(profile), max_requests).context("the profile")?;
+        let queue = mosel_server::config::Queue::default();
+        let config = Config {
+            lanes: 1,
+            kinds: Vec::new(),
+            max_jobs: queue.max_jobs,
+            margin: queue.margin,
+            policy_budget: Duration::from_millis(20),
+        };
+        Ok(World { matrix: matrix.into(), config, factor: 1.0, failures: 0.0, dispatch: Duration::ZERO })
+    }
+
+    /// What workloads are scaled by.
+    pub(crate) fn offered(&self) -> Offered<'_> {
+        Offered { matrix: &self.matrix, lanes: self.config.lanes }
+    }
+
+    /// Lives these arrivals under this policy. `seed` is what devices and the policy draw with.
+    pub(crate) fn run(
+        &self,
+        contestant: &Contestant,
+        arrivals: &[Arrival],
+        seed: u64,
+        watcher: impl Watcher,
+    ) -> Result<Tally> {
+        let mut tally = Tally::default();
+        let scheduler = self.scheduler(contestant);
+        let mind = contestant.start(scheduler.catalog(), seed)?;
+        let outside = arrivals.iter().map(|arrival| (arrival.at, Outside::Submit(arrival.job)));
+        let mut simulation = Simulation::new(scheduler, self.devices(seed), mind, outside);
+        simulation.run((&mut tally, watcher)).with_context(|| format!("simulating {}", contestant.label))?;
+        Ok(tally)
+    }
+
+    /// The scheduler of such a server, with nothing in its queues.
+    pub(crate) fn scheduler(&self, contestant: &Contestant) -> Scheduler {
+        let config = Config { policy_budget: contestant.budget, ..self.config.clone() };
+        Scheduler::new(config, vec![self.matrix.clone()])
+    }
+
+    fn devices(&self, seed: u64) -> Devices {
+        let mut devices = Devices::new([self.matrix.profile().as_ref()], seed);
+        devices.factor = self.factor;
+        devices.failures = self.failures;
+        devices.dispatch = self.dispatch;
+        devices
+    }
+}
