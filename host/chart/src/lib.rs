@@ -36,6 +36,7 @@ pub use gantt::Gantt;
 pub use lines::Lines;
 pub use numbers::Numbers;
 pub use report::Report;
+pub use text::escape;
 
 /// How wide every figure is, in pixels at its natural size, unless what it shows needs more.
 pub(crate) const WIDTH: f64 = 1060.0;

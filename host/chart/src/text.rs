@@ -123,7 +123,7 @@ fn advance(letter: char) -> u32 {
 }
 
 /// The text as XML and HTML have it, between tags and between quotes. What neither may hold becomes U+FFFD.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
