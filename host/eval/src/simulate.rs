@@ -11,7 +11,7 @@ use mosel_core::{Action, Event, Scheduler, Time};
 use mosel_journal::Recorder;
 use mosel_models::{ProfileFile, zoo::Task};
 use mosel_sim::workload::Rate;
-use mosel_sim::{Tally, Watcher, Workload};
+use mosel_sim::{Observer, Tally, Workload};
 use serde_json::json;
 
 use crate::simulated::{Column, Contestant, Workbench, World, comparison, row};
@@ -157,7 +157,7 @@ fn journaled(
 /// Writes every step down.
 struct Writer<W>(Recorder<W>);
 
-impl<W: Write> Watcher for Writer<W> {
+impl<W: Write> Observer for Writer<W> {
     fn after(&mut self, _: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         self.0.record(now, event, actions).map_err(|error| format!("writing the journal: {error}"))
     }
@@ -166,7 +166,7 @@ impl<W: Write> Watcher for Writer<W> {
 /// When the last thing happened.
 struct End(Time);
 
-impl Watcher for End {
+impl Observer for End {
     fn after(&mut self, _: &Scheduler, now: Time, _: &Event, _: &[Action]) -> Result<(), String> {
         self.0 = now;
         Ok(())

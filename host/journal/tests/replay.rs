@@ -9,7 +9,7 @@ use mosel_core::{
     Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
 use mosel_journal::{Header, InPlace, JournalError, Reader, Recorder, Replayed, replay, step_line};
-use mosel_sim::{Devices, Mind, Outside, Simulation, Thought, Watcher};
+use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, Simulation};
 use proptest::prelude::*;
 
 const MODEL: &str = "
@@ -23,8 +23,8 @@ const MODEL: &str = "
 /// Wrong in many ways, by a stream of bytes.
 struct Whim(Vec<u8>, usize);
 
-impl Mind for Whim {
-    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
+impl PolicyDriver for Whim {
+    fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
         let mut next = || {
             self.1 += 1;
             self.0[self.1 % self.0.len()]
@@ -32,15 +32,15 @@ impl Mind for Whim {
         let took = Duration::from_micros(u64::from(next()) * 40);
         let mut proposal = Proposal::default();
         match next() % 8 {
-            0 => return Thought { answer: Err(PolicyError::Trapped("whim \"quoted\"".into())), took },
-            1 => return Thought { answer: Err(PolicyError::OutOfFuel(7)), took },
+            0 => return PolicyReply { answer: Err(PolicyError::Trapped("whim \"quoted\"".into())), took },
+            1 => return PolicyReply { answer: Err(PolicyError::OutOfFuel(7)), took },
             2 => proposal.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
             3 => (proposal.objective, proposal.bound) = (Some(f64::NAN), Some(f64::NEG_INFINITY)),
             _ => {}
         }
         let moved = |row: &mosel_core::JobRow| (row.id, row.current.saturating_sub(u32::from(next() % 3)));
         proposal.assignments = snapshot.jobs.iter().map(moved).collect();
-        Thought { answer: Ok(proposal), took }
+        PolicyReply { answer: Ok(proposal), took }
     }
 
     fn eager(&self) -> bool {
@@ -55,7 +55,7 @@ struct Writer {
     journals: Vec<Recorder<Vec<u8>>>,
 }
 
-impl Watcher for Writer {
+impl Observer for Writer {
     fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         for journal in &mut self.journals {
             journal.record(now, event, actions).map_err(|error| error.to_string())?;
@@ -117,14 +117,14 @@ fn journals(day: &Day) -> Vec<Vec<u8>> {
     let scheduler = Scheduler::new(config, vec![matrix]);
     let mut devices = Devices::new([profile.as_ref()], 3);
     devices.failures = 0.05;
-    let mut outside: Vec<(Time, Outside)> = Vec::new();
+    let mut external: Vec<(Time, ExternalEvent)> = Vec::new();
     for (id, &(at, job)) in day.jobs.iter().enumerate() {
-        outside.push((Time::from_millis(at), Outside::Submit(Job { id: JobId(id as u64), ..job })));
+        external.push((Time::from_millis(at), ExternalEvent::Submit(Job { id: JobId(id as u64), ..job })));
     }
-    outside.extend(day.cancels.iter().map(|&(at, id)| (Time::from_millis(at), Outside::Cancel(JobId(id)))));
-    outside.sort_by_key(|(at, _)| *at);
+    external.extend(day.cancels.iter().map(|&(at, id)| (Time::from_millis(at), ExternalEvent::Cancel(JobId(id)))));
+    external.sort_by_key(|(at, _)| *at);
     let mut writer = Writer { each: day.each, steps: 0, journals: vec![begin(&scheduler)] };
-    let mut simulation = Simulation::new(scheduler, devices, Whim(day.whims.clone(), 0), outside);
+    let mut simulation = Simulation::new(scheduler, devices, Whim(day.whims.clone(), 0), external);
     simulation.run(&mut writer).expect("the day ends");
     writer.journals.into_iter().map(|journal| journal.finish().expect("a vector takes everything")).collect()
 }

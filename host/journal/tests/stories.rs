@@ -11,7 +11,7 @@ use mosel_core::{
 use mosel_journal::{
     Chapter, Header, InPlace, Naming, Otherwise, Reader, Recorder, Seen, Stories, Story, replay, tell,
 };
-use mosel_sim::{Devices, Mind, Outside, Simulation, Thought, Watcher};
+use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, Simulation};
 
 /// Audio takes 4 ms a request and is right in 0.685 of the cases, both take 10 ms and are right in 0.785.
 const TOY: &str = "
@@ -35,8 +35,8 @@ struct Day<D> {
     next_policy: &'static str,
 }
 
-impl<D: FnMut(&Snapshot) -> Thought> Mind for Day<D> {
-    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
+impl<D: FnMut(&Snapshot) -> PolicyReply> PolicyDriver for Day<D> {
+    fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
         (self.decide)(snapshot)
     }
 
@@ -52,7 +52,7 @@ struct Listener {
     next_policy: &'static str,
 }
 
-impl Watcher for &mut Listener {
+impl Observer for &mut Listener {
     fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         let stories = self.stories.get_or_insert_with(|| {
             Stories::new(scheduler.models().to_vec(), scheduler.config().clone(), "exact".into(), 100)
@@ -68,7 +68,7 @@ impl Watcher for &mut Listener {
     }
 }
 
-impl<D: FnMut(&Snapshot) -> Thought> Day<D> {
+impl<D: FnMut(&Snapshot) -> PolicyReply> Day<D> {
     fn new(case: &str, decide: D) -> Day<D> {
         let scenario = Scenario::parse(&format!("{TOY}{case}")).expect("the scenario reads");
         Day { scenario, decide, next_policy: "greedy" }
@@ -80,42 +80,42 @@ impl<D: FnMut(&Snapshot) -> Thought> Day<D> {
         listener.stories.expect("a policy was put in place at least")
     }
 
-    fn live(self, watcher: impl Watcher, swap_at: Option<Time>) {
-        let outside = |(at, event): (Time, External)| match event {
-            External::Submit(job) => (at, Outside::Submit(job)),
-            External::Cancel(job) => (at, Outside::Cancel(job)),
-            External::Fail(lane) => (at, Outside::Fail(lane)),
+    fn live(self, observer: impl Observer, swap_at: Option<Time>) {
+        let external = |(at, event): (Time, External)| match event {
+            External::Submit(job) => (at, ExternalEvent::Submit(job)),
+            External::Cancel(job) => (at, ExternalEvent::Cancel(job)),
+            External::Fail(lane) => (at, ExternalEvent::Fail(lane)),
         };
-        let mut outside: Vec<(Time, Outside)> = self.scenario.events.iter().cloned().map(outside).collect();
-        outside.extend(swap_at.map(|at| (at, Outside::Install)));
-        outside.sort_by_key(|(at, _)| *at);
+        let mut external: Vec<(Time, ExternalEvent)> = self.scenario.events.iter().cloned().map(external).collect();
+        external.extend(swap_at.map(|at| (at, ExternalEvent::Install)));
+        external.sort_by_key(|(at, _)| *at);
         let profile = Arc::new(self.scenario.profile.clone());
         let matrix = StrategyMatrix::new(ModelId(0), profile.clone(), 64).expect("it is sound");
         let scheduler = Scheduler::new(self.scenario.config.clone(), vec![Arc::new(matrix)]);
         let mut devices = Devices::new([profile.as_ref()], 1);
         (devices.spread, devices.factor) = (false, self.scenario.device);
-        Simulation::new(scheduler, devices, self, outside).run(watcher).expect("the day ends");
+        Simulation::new(scheduler, devices, self, external).run(observer).expect("the day ends");
     }
 }
 
 /// What the policy of a scenario answers.
-fn scripted(case: &str) -> impl FnMut(&Snapshot) -> Thought {
+fn scripted(case: &str) -> impl FnMut(&Snapshot) -> PolicyReply {
     let policy = Scenario::parse(&format!("{TOY}{case}")).expect("the scenario reads").policy;
     move |_| match policy {
-        Scripted::None => thought(Ok(Proposal::default())),
-        Scripted::Silent => Thought { took: Duration::from_secs(1), ..thought(Ok(Proposal::default())) },
-        Scripted::Traps => thought(Err(PolicyError::Trapped("unreachable".into()))),
+        Scripted::None => reply(Ok(Proposal::default())),
+        Scripted::Silent => PolicyReply { took: Duration::from_secs(1), ..reply(Ok(Proposal::default())) },
+        Scripted::Traps => reply(Err(PolicyError::Trapped("unreachable".into()))),
     }
 }
 
-fn thought(answer: Result<Proposal, PolicyError>) -> Thought {
-    Thought { answer, took: Duration::from_millis(1) }
+fn reply(answer: Result<Proposal, PolicyError>) -> PolicyReply {
+    PolicyReply { answer, took: Duration::from_millis(1) }
 }
 
 /// A policy that gives these jobs these strategies.
-fn assign(assignments: &[(u64, u32)]) -> Thought {
+fn assign(assignments: &[(u64, u32)]) -> PolicyReply {
     let assignments = assignments.iter().map(|&(job, strategy)| (JobId(job), strategy)).collect();
-    thought(Ok(Proposal { assignments, ..Proposal::default() }))
+    reply(Ok(Proposal { assignments, ..Proposal::default() }))
 }
 
 fn naming() -> Naming {
@@ -133,7 +133,7 @@ fn check(case: &str, job: u64, expected: Expect) {
     check_with(case, job, scripted(case), expected);
 }
 
-fn check_with(case: &str, job: u64, decide: impl FnMut(&Snapshot) -> Thought, expected: Expect) {
+fn check_with(case: &str, job: u64, decide: impl FnMut(&Snapshot) -> PolicyReply, expected: Expect) {
     let stories = Day::new(case, decide).stories_until(Time::NEVER, None);
     expected.assert_eq(&told(stories.story(JobId(job))));
 }
@@ -214,7 +214,7 @@ fn an_illegal_plan_is_told_in_the_names_of_jobs() {
     );
     let backwards = |snapshot: &Snapshot| {
         let order = snapshot.jobs.iter().rev().map(|row| row.id).collect();
-        thought(Ok(Proposal { order, ..Proposal::default() }))
+        reply(Ok(Proposal { order, ..Proposal::default() }))
     };
     let tight = "
         at 0ms submit 1 requests 4 deadline 75ms floor 0.785
@@ -236,7 +236,7 @@ fn an_illegal_plan_is_told_in_the_names_of_jobs() {
 }
 
 /// Gives job 2 away for job 3, and back once job 3 is gone.
-fn to_and_fro(snapshot: &Snapshot) -> Thought {
+fn to_and_fro(snapshot: &Snapshot) -> PolicyReply {
     let row = snapshot.jobs.iter().find(|row| row.id == JobId(2));
     match (row, snapshot.trigger) {
         (Some(row), Trigger::Violation) if row.requests == 10 => assign(&[(2, 5)]),
@@ -557,7 +557,7 @@ struct Late {
     journal: Option<Recorder<Vec<u8>>>,
 }
 
-impl Watcher for &mut Late {
+impl Observer for &mut Late {
     fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         if let Some(journal) = &mut self.journal {
             return journal.record(now, event, actions).map_err(|error| error.to_string());

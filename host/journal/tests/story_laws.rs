@@ -12,7 +12,7 @@ use mosel_core::{
     PlanId, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
 use mosel_journal::{By, Change, Chapter, Choice, Header, InPlace, Naming, Otherwise, Stories, tell};
-use mosel_sim::{Devices, Mind, Outside, Simulation, Thought, Watcher};
+use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, Simulation};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -46,18 +46,18 @@ impl Whim {
     }
 }
 
-impl Mind for Whim {
-    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
+impl PolicyDriver for Whim {
+    fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
         let took = Duration::from_micros(u64::from(self.next()) * 22);
         let mut proposal = Proposal::default();
         match self.next() % 12 {
-            0 => return Thought { answer: Err(PolicyError::Trapped("whim\nupon whim".into())), took },
+            0 => return PolicyReply { answer: Err(PolicyError::Trapped("whim\nupon whim".into())), took },
             1 => proposal.assignments.push((snapshot.jobs[0].id, 7777)),
             2..6 => proposal.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
             _ => {}
         }
         proposal.assignments.extend(snapshot.jobs.iter().filter_map(|row| self.choice(row)));
-        Thought { answer: Ok(proposal), took }
+        PolicyReply { answer: Ok(proposal), took }
     }
 
     fn eager(&self) -> bool {
@@ -68,7 +68,7 @@ impl Mind for Whim {
 #[derive(Clone, Debug)]
 struct Day {
     jobs: Vec<(u64, Job)>,
-    others: Vec<(u64, Outside)>,
+    others: Vec<(u64, ExternalEvent)>,
     whims: Vec<u8>,
     lanes: u32,
     /// The step after which the stories of another journal begin.
@@ -91,12 +91,12 @@ fn day() -> impl Strategy<Value = Day> {
         (arrival, job)
     });
     let other = prop_oneof![
-        (0u64..25).prop_map(|job| Outside::Cancel(JobId(job))),
-        (0u32..2).prop_map(Outside::Fail),
-        (0u32..2).prop_map(Outside::Lose),
-        (0u32..2).prop_map(Outside::Restore),
-        Just(Outside::Install),
-        (1u64..30).prop_map(|by| Outside::Jump(Duration::from_millis(by))),
+        (0u64..25).prop_map(|job| ExternalEvent::Cancel(JobId(job))),
+        (0u32..2).prop_map(ExternalEvent::Fail),
+        (0u32..2).prop_map(ExternalEvent::Lose),
+        (0u32..2).prop_map(ExternalEvent::Restore),
+        Just(ExternalEvent::Install),
+        (1u64..30).prop_map(|by| ExternalEvent::Jump(Duration::from_millis(by))),
     ];
     let others = prop::collection::vec((0u64..250, other), 0..8);
     let whims = prop::collection::vec(any::<u8>(), 2..60);
@@ -109,19 +109,19 @@ fn matrix() -> Arc<StrategyMatrix> {
     Arc::new(StrategyMatrix::new(ModelId(0), profile, 16).expect("it is sound"))
 }
 
-fn live(day: &Day, matrix: &Arc<StrategyMatrix>, watcher: impl Watcher) -> Result<Time, mosel_sim::Stuck> {
+fn live(day: &Day, matrix: &Arc<StrategyMatrix>, observer: impl Observer) -> Result<Time, mosel_sim::SimError> {
     let config = Config { lanes: day.lanes, max_jobs: 9, ..Config::default() };
     let scheduler = Scheduler::new(config, vec![matrix.clone()]);
     let mut devices = Devices::new([matrix.profile().as_ref()], 3);
     devices.failures = 0.03;
-    let mut outside: Vec<(Time, Outside)> = Vec::new();
+    let mut external: Vec<(Time, ExternalEvent)> = Vec::new();
     for (id, &(at, job)) in day.jobs.iter().enumerate() {
-        outside.push((Time::from_millis(at), Outside::Submit(Job { id: JobId(id as u64), ..job })));
+        external.push((Time::from_millis(at), ExternalEvent::Submit(Job { id: JobId(id as u64), ..job })));
     }
-    outside.extend(day.others.iter().map(|(at, other)| (Time::from_millis(*at), other.clone())));
-    outside.sort_by_key(|(at, _)| *at);
-    let mind = Whim { bytes: day.whims.clone(), at: 0, catalog: scheduler.catalog().clone() };
-    Simulation::new(scheduler, devices, mind, outside).run(watcher)
+    external.extend(day.others.iter().map(|(at, other)| (Time::from_millis(*at), other.clone())));
+    external.sort_by_key(|(at, _)| *at);
+    let policy = Whim { bytes: day.whims.clone(), at: 0, catalog: scheduler.catalog().clone() };
+    Simulation::new(scheduler, devices, policy, external).run(observer)
 }
 
 /// How often each claim was put to the test.
@@ -160,7 +160,7 @@ struct Step<'a> {
     actions: &'a [Action],
 }
 
-impl Watcher for Witness<'_> {
+impl Observer for Witness<'_> {
     fn before(&mut self, scheduler: &Scheduler, _: Time, _: &Event) {
         self.before = Some(scheduler.checkpoint());
     }
@@ -410,7 +410,7 @@ fn stories_are_true() {
             asked: BTreeMap::new(),
             seen: &seen,
         };
-        live(&day, &matrix, &mut witness).map_err(|stuck| TestCaseError::fail(stuck.to_string()))?;
+        live(&day, &matrix, &mut witness).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let naming = Naming::new("j-", std::slice::from_ref(&matrix));
         for id in 0..day.jobs.len() as u64 {
             let story = witness.stories.story(JobId(id)).expect("every job has a story");
@@ -433,7 +433,7 @@ fn stories_are_true() {
 #[derive(Default)]
 struct Steps(Vec<(Time, Event, Vec<Action>)>);
 
-impl Watcher for &mut Steps {
+impl Observer for &mut Steps {
     fn after(&mut self, _: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         self.0.push((now, event.clone(), actions.to_vec()));
         Ok(())

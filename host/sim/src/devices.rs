@@ -4,7 +4,7 @@
 //! numbers of it: the quantile function is taken to be linear between the median, p95 and p99, as long below the
 //! median as it is to half of p95 above it, and as long beyond p99 as from p95 to there; then it is scaled so that
 //! its mean is the measured one. Draws are independent of one another; what makes a real device slow for a while
-//! (heat, neighbours) is a [`Pace`].
+//! (heat, neighbours) is a [`Slowdown`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Devices {
     pub failures: f64,
     /// What every batch takes beside: getting it to the device and its answers back.
     pub dispatch: Duration,
-    paces: BTreeMap<u32, Vec<Pace>>,
+    slowdowns: BTreeMap<u32, Vec<Slowdown>>,
     /// Lanes that have lost their model: every batch fails at once.
     lost: BTreeSet<u32>,
     recorded: BTreeMap<(ModelId, Mode), Vec<Recorded>>,
@@ -45,7 +45,7 @@ pub struct Recorded {
 
 /// A lane's device is slower for a while, or gone.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pace {
+pub struct Slowdown {
     /// From when on.
     pub from: Time,
     /// Until when.
@@ -56,7 +56,7 @@ pub struct Pace {
 
 /// What becomes of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Fate {
+pub(crate) struct BatchResult {
     pub(crate) takes: Duration,
     pub(crate) fails: bool,
 }
@@ -70,7 +70,7 @@ impl Devices {
             spread: true,
             failures: 0.0,
             dispatch: Duration::ZERO,
-            paces: BTreeMap::new(),
+            slowdowns: BTreeMap::new(),
             lost: BTreeSet::new(),
             recorded: BTreeMap::new(),
             latencies: profiles.into_iter().enumerate().map(measured).collect(),
@@ -78,9 +78,9 @@ impl Devices {
         }
     }
 
-    /// From now on the lane's device keeps this pace, for as long as it says; paces multiply.
-    pub fn keep_pace(&mut self, lane: u32, pace: Pace) {
-        self.paces.entry(lane).or_default().push(pace);
+    /// From now on the lane's device is slowed down, for as long as it says; slowdowns multiply.
+    pub fn slow_down(&mut self, lane: u32, slowdown: Slowdown) {
+        self.slowdowns.entry(lane).or_default().push(slowdown);
     }
 
     /// From now on this lane has lost its model, or has it again.
@@ -102,20 +102,20 @@ impl Devices {
     }
 
     /// Draws what becomes of a batch that starts now.
-    pub(crate) fn fate(&mut self, batch: &Batch, now: Time) -> Fate {
+    pub(crate) fn result(&mut self, batch: &Batch, now: Time) -> BatchResult {
         // Always as many draws a batch, so that a fault changes nothing about what comes after it.
         let (luck, at) = (self.random.random::<f64>(), self.random.random::<f64>());
-        let pace = self.pace(batch.lane, now);
-        if pace.is_infinite() || self.lost.contains(&batch.lane) {
-            return Fate { takes: Duration::from_micros(1), fails: true };
+        let slowdown = self.slowdown(batch.lane, now);
+        if slowdown.is_infinite() || self.lost.contains(&batch.lane) {
+            return BatchResult { takes: Duration::from_micros(1), fails: true };
         }
         let latency = self.latency(batch);
         let profiled = if self.spread { quantile(latency, at) } else { latency.mean };
         let repeated = self.repeated(batch, now);
-        let takes = scale(profiled, self.factor * pace * repeated) + self.dispatch;
+        let takes = scale(profiled, self.factor * slowdown * repeated) + self.dispatch;
         // Virtual time has no fractions of a microsecond.
         let takes = Duration::from_micros(u64::try_from(takes.as_micros()).unwrap_or(u64::MAX).max(1));
-        Fate { takes, fails: luck < self.failures }
+        BatchResult { takes, fails: luck < self.failures }
     }
 
     fn repeated(&self, batch: &Batch, now: Time) -> f64 {
@@ -126,10 +126,10 @@ impl Devices {
         neighbours.min_by_key(distance).map_or(1.0, |recorded| recorded.ratio)
     }
 
-    fn pace(&mut self, lane: u32, now: Time) -> f64 {
-        let Some(paces) = self.paces.get_mut(&lane) else { return 1.0 };
-        paces.retain(|pace| pace.until > now);
-        paces.iter().filter(|pace| pace.from <= now).map(|pace| pace.factor).product()
+    fn slowdown(&mut self, lane: u32, now: Time) -> f64 {
+        let Some(slowdowns) = self.slowdowns.get_mut(&lane) else { return 1.0 };
+        slowdowns.retain(|slowdown| slowdown.until > now);
+        slowdowns.iter().filter(|slowdown| slowdown.from <= now).map(|slowdown| slowdown.factor).product()
     }
 
     /// As long as the smallest measured size that holds the requests: what is missing from a batch saves no time
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn mean_ms(devices: &mut Devices) -> f64 {
-        let times = (0..20_000).map(|_| devices.fate(&batch(0), Time::START).takes.as_secs_f64() * 1e3);
+        let times = (0..20_000).map(|_| devices.result(&batch(0), Time::START).takes.as_secs_f64() * 1e3);
         times.sum::<f64>() / 20_000.0
     }
 
@@ -214,13 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn factors_and_paces_multiply_and_end() {
+    fn factors_and_slowdowns_multiply_and_end() {
         let mut devices = Devices { spread: false, factor: 2.0, ..Devices::new([&profile()], 1) };
-        devices.keep_pace(0, Pace { from: Time::from_millis(10), until: Time::from_millis(20), factor: 3.0 });
+        devices.slow_down(0, Slowdown { from: Time::from_millis(10), until: Time::from_millis(20), factor: 3.0 });
         let takes =
-            |devices: &mut Devices, lane, at| devices.fate(&batch(lane), Time::from_millis(at)).takes.as_micros();
+            |devices: &mut Devices, lane, at| devices.result(&batch(lane), Time::from_millis(at)).takes.as_micros();
         assert_eq!([0, 10, 20].map(|at| takes(&mut devices, 0, at)), [2100, 6300, 2100]);
-        devices.keep_pace(0, Pace { from: Time::from_millis(20), until: Time::from_millis(30), factor: 10.0 });
+        devices.slow_down(0, Slowdown { from: Time::from_millis(20), until: Time::from_millis(30), factor: 10.0 });
         assert_eq!(takes(&mut devices, 1, 25), 2100);
         assert_eq!(takes(&mut devices, 0, 25), 21_000);
     }
@@ -229,10 +229,10 @@ mod tests {
     fn a_lost_device_fails_every_batch_and_changes_no_other_draw() {
         let mut whole = Devices::new([&profile()], 5);
         let mut lost = Devices::new([&profile()], 5);
-        lost.keep_pace(0, Pace { from: Time::START, until: Time::from_millis(1), factor: f64::INFINITY });
-        assert!(lost.fate(&batch(0), Time::START).fails && !whole.fate(&batch(0), Time::START).fails);
+        lost.slow_down(0, Slowdown { from: Time::START, until: Time::from_millis(1), factor: f64::INFINITY });
+        assert!(lost.result(&batch(0), Time::START).fails && !whole.result(&batch(0), Time::START).fails);
         let later = Time::from_millis(1);
-        assert_eq!(lost.fate(&batch(0), later), whole.fate(&batch(0), later));
+        assert_eq!(lost.result(&batch(0), later), whole.result(&batch(0), later));
     }
 
     #[test]
@@ -241,14 +241,14 @@ mod tests {
         for (at, ratio) in [(20, 3.0), (0, 2.0), (10, 1.5)] {
             devices.repeat(ModelId(0), Mode::full(ModalitySet::all(1)), Recorded { at: Time::from_millis(at), ratio });
         }
-        let takes = |devices: &mut Devices, at| devices.fate(&batch(0), Time::from_millis(at)).takes.as_micros();
+        let takes = |devices: &mut Devices, at| devices.result(&batch(0), Time::from_millis(at)).takes.as_micros();
         assert_eq!([0, 4, 6, 14, 16, 99].map(|at| takes(&mut devices, at)), [2100, 2100, 1575, 1575, 3150, 3150]);
     }
 
     #[test]
     fn failures_come_as_often_as_asked() {
         let mut devices = Devices { failures: 0.2, ..Devices::new([&profile()], 1) };
-        let failed = (0..10_000).filter(|_| devices.fate(&batch(0), Time::START).fails).count();
+        let failed = (0..10_000).filter(|_| devices.result(&batch(0), Time::START).fails).count();
         assert!((1800..2200).contains(&failed), "{failed}");
     }
 }

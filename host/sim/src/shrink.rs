@@ -1,4 +1,4 @@
-//! Shrinking: a day on which something goes wrong becomes a smaller one on which the same goes wrong.
+//! Shrinking: a case in which something goes wrong becomes a smaller one on which the same goes wrong.
 //!
 //! Delta debugging (Zeller and Hildebrandt 2002): events go in ever smaller chunks, then what is left becomes simpler
 //! piece by piece, until nothing more can go or the effort is spent.
@@ -7,52 +7,52 @@ use std::time::Duration;
 
 use mosel_core::{Config, Job, OnLate, Proposal, Time};
 
-use crate::{Day, Mood, Outside};
+use crate::{ExternalEvent, FaultMode, SimCase};
 
-/// How often a day is tried at most.
+/// How often a case is tried at most.
 const MOST_TRIES: u32 = 3000;
 
-/// A day as small as can be found in 3000 tries that is still wrong; the day itself if it is not.
-pub fn shrink(day: &Day, is_wrong: impl FnMut(&Day) -> bool) -> Day {
-    shrink_within(MOST_TRIES, day, is_wrong)
+/// A case as small as can be found in 3000 tries that is still wrong; the case itself if it is not.
+pub fn shrink(case: &SimCase, is_wrong: impl FnMut(&SimCase) -> bool) -> SimCase {
+    shrink_within(MOST_TRIES, case, is_wrong)
 }
 
-fn shrink_within(tries: u32, day: &Day, is_wrong: impl FnMut(&Day) -> bool) -> Day {
-    let mut shrinking = Shrinking { day: day.clone(), is_wrong, tries };
-    if !shrinking.is_wrong(day) {
-        return day.clone();
+fn shrink_within(tries: u32, case: &SimCase, is_wrong: impl FnMut(&SimCase) -> bool) -> SimCase {
+    let mut shrinking = Shrinking { case: case.clone(), is_wrong, tries };
+    if !shrinking.is_wrong(case) {
+        return case.clone();
     }
     while shrinking.drop_events() | shrinking.simplify_machine() | shrinking.simplify_events() | shrinking.hurry() {}
-    let written_out = shrinking.day.written_out();
-    if shrinking.take(|day| *day = written_out) {
+    let written_out = shrinking.case.written_out();
+    if shrinking.take(|case| *case = written_out) {
         while shrinking.simplify_answers() | shrinking.simplify_events() {}
     }
-    shrinking.day
+    shrinking.case
 }
 
 struct Shrinking<F> {
     /// The smallest so far.
-    day: Day,
+    case: SimCase,
     is_wrong: F,
     /// How many are left.
     tries: u32,
 }
 
-impl<F: FnMut(&Day) -> bool> Shrinking<F> {
-    fn is_wrong(&mut self, day: &Day) -> bool {
+impl<F: FnMut(&SimCase) -> bool> Shrinking<F> {
+    fn is_wrong(&mut self, case: &SimCase) -> bool {
         let Some(left) = self.tries.checked_sub(1) else { return false };
         self.tries = left;
-        (self.is_wrong)(day)
+        (self.is_wrong)(case)
     }
 
-    /// Takes a changed day if it is another and still wrong.
-    fn take(&mut self, change: impl FnOnce(&mut Day)) -> bool {
-        let mut smaller = self.day.clone();
+    /// Takes a changed case if it is another and still wrong.
+    fn take(&mut self, change: impl FnOnce(&mut SimCase)) -> bool {
+        let mut smaller = self.case.clone();
         change(&mut smaller);
         // as text, since a floor that is not a number is not equal to itself
-        let taken = smaller.to_text() != self.day.to_text() && self.is_wrong(&smaller);
+        let taken = smaller.to_text() != self.case.to_text() && self.is_wrong(&smaller);
         if taken {
-            self.day = smaller;
+            self.case = smaller;
         }
         taken
     }
@@ -60,13 +60,13 @@ impl<F: FnMut(&Day) -> bool> Shrinking<F> {
     /// Halves first, then ever smaller chunks, the last ones first.
     fn drop_events(&mut self) -> bool {
         let mut dropped = false;
-        let mut size = self.day.events.len().div_ceil(2);
+        let mut size = self.case.events.len().div_ceil(2);
         while size > 0 {
-            let mut end = self.day.events.len();
+            let mut end = self.case.events.len();
             while end > 0 {
                 let start = end.saturating_sub(size);
-                dropped |= self.take(|day| drop(day.events.drain(start..end)));
-                end = start.min(self.day.events.len());
+                dropped |= self.take(|case| drop(case.events.drain(start..end)));
+                end = start.min(self.case.events.len());
             }
             size /= 2;
         }
@@ -78,45 +78,46 @@ impl<F: FnMut(&Day) -> bool> Shrinking<F> {
         for simplify in MACHINE {
             simpler |= self.take(simplify);
         }
-        for mood in Mood::ALL {
-            simpler |= self.day.moods.len() > 1 && self.take(|day| day.moods = vec![(mood, 1)]);
-            simpler |= self.day.moods.len() > 1 && self.take(|day| day.moods.retain(|(other, _)| *other != mood));
+        for mode in FaultMode::ALL {
+            simpler |= self.case.modes.len() > 1 && self.take(|case| case.modes = vec![(mode, 1)]);
+            simpler |= self.case.modes.len() > 1 && self.take(|case| case.modes.retain(|(other, _)| *other != mode));
         }
-        for at in (0..self.day.profile.measurements.len()).rev() {
-            let mut profile = self.day.profile.clone();
+        for at in (0..self.case.profile.measurements.len()).rev() {
+            let mut profile = self.case.profile.clone();
             profile.measurements.remove(at);
-            simpler |= profile.check().is_ok() && self.take(|day| day.profile = profile);
+            simpler |= profile.check().is_ok() && self.take(|case| case.profile = profile);
         }
         simpler
     }
 
     fn simplify_events(&mut self) -> bool {
         let mut simpler = false;
-        for at in 0..self.day.events.len() {
+        for at in 0..self.case.events.len() {
             for simplify in JOB {
-                simpler |= self.take(|day| {
-                    if let Outside::Submit(job) = &mut day.events[at].1 {
+                simpler |= self.take(|case| {
+                    if let ExternalEvent::Submit(job) = &mut case.events[at].1 {
                         simplify(job);
                     }
                 });
             }
-            simpler |= self.take(|day| soften(&mut day.events[at].1));
+            simpler |= self.take(|case| soften(&mut case.events[at].1));
         }
         simpler
     }
 
     /// Answers less, and sooner; the last answers are not needed at all.
     fn simplify_answers(&mut self) -> bool {
-        let mut simpler = self.take(|day| day.moods = vec![(Mood::Unmoved, 1)]) | self.take(|day| day.seed = 0);
-        for at in (0..self.day.answers.len()).rev() {
-            simpler |= at + 1 == self.day.answers.len() && self.take(|day| drop(day.answers.pop()));
+        let mut simpler =
+            self.take(|case| case.modes = vec![(FaultMode::Unmoved, 1)]) | self.take(|case| case.seed = 0);
+        for at in (0..self.case.answers.len()).rev() {
+            simpler |= at + 1 == self.case.answers.len() && self.take(|case| drop(case.answers.pop()));
         }
-        for at in 0..self.day.answers.len() {
-            simpler |= self.take(|day| day.answers[at].answer = Ok(Proposal::default()));
-            simpler |= self.take(|day| day.answers[at].took = Duration::ZERO);
+        for at in 0..self.case.answers.len() {
+            simpler |= self.take(|case| case.answers[at].answer = Ok(Proposal::default()));
+            simpler |= self.take(|case| case.answers[at].took = Duration::ZERO);
             for simplify in ANSWER {
-                simpler |= self.take(|day| {
-                    if let Ok(proposal) = &mut day.answers[at].answer {
+                simpler |= self.take(|case| {
+                    if let Ok(proposal) = &mut case.answers[at].answer {
                         simplify(proposal);
                     }
                 });
@@ -128,44 +129,46 @@ impl<F: FnMut(&Day) -> bool> Shrinking<F> {
     /// Leaves out the time before an event, or half of it, or what it has beside whole milliseconds.
     fn hurry(&mut self) -> bool {
         let mut shorter = false;
-        for at in 0..self.day.events.len() {
-            shorter |= self.take(|day| bring_forward(day, at, |gap| gap));
-            shorter |= self.take(|day| bring_forward(day, at, |gap| gap / 2));
-            shorter |= self.take(|day| bring_forward(day, at, |gap| gap % 1000));
+        for at in 0..self.case.events.len() {
+            shorter |= self.take(|case| bring_forward(case, at, |gap| gap));
+            shorter |= self.take(|case| bring_forward(case, at, |gap| gap / 2));
+            shorter |= self.take(|case| bring_forward(case, at, |gap| gap % 1000));
         }
         shorter
     }
 }
 
 /// The events from this one on happen earlier, by a part of the microseconds since the one before.
-fn bring_forward(day: &mut Day, from: usize, part: fn(u64) -> u64) {
-    let before = from.checked_sub(1).map_or(Time::START, |before| day.events[before].0);
-    let gap = day.events[from].0.micros() - before.micros();
+fn bring_forward(case: &mut SimCase, from: usize, part: fn(u64) -> u64) {
+    let before = from.checked_sub(1).map_or(Time::START, |before| case.events[before].0);
+    let gap = case.events[from].0.micros() - before.micros();
     let by = Duration::from_micros(part(gap));
-    for (at, outside) in &mut day.events[from..] {
+    for (at, external) in &mut case.events[from..] {
         *at = *at - by;
-        match outside {
-            Outside::Submit(job) if job.deadline != Time::NEVER => job.deadline = job.deadline - by,
-            Outside::Pace(_, pace) => (pace.from, pace.until) = (pace.from - by, pace.until - by),
+        match external {
+            ExternalEvent::Submit(job) if job.deadline != Time::NEVER => job.deadline = job.deadline - by,
+            ExternalEvent::Slowdown(_, slowdown) => {
+                (slowdown.from, slowdown.until) = (slowdown.from - by, slowdown.until - by)
+            }
             _ => {}
         }
     }
 }
 
 /// What makes a machine simpler, the largest steps first.
-const MACHINE: [fn(&mut Day); 12] = [
-    |day| to_lanes(day, 1),
-    |day| to_lanes(day, 2),
-    |day| day.eager = false,
-    |day| day.failures = 0.0,
-    |day| day.spread = 0.0,
-    |day| day.factor = 1.0,
-    |day| day.factor = if day.factor > 1.0 { 2.0 } else { 0.5 },
-    |day| day.config.margin = 0.0,
-    |day| day.config.max_jobs = Config::default().max_jobs,
-    |day| day.config.policy_budget = Duration::ZERO,
-    |day| day.config.policy_budget = Duration::from_millis(day.config.policy_budget.as_millis() as u64),
-    |day| day.seed = 0,
+const MACHINE: [fn(&mut SimCase); 12] = [
+    |case| to_lanes(case, 1),
+    |case| to_lanes(case, 2),
+    |case| case.eager = false,
+    |case| case.failures = 0.0,
+    |case| case.spread = 0.0,
+    |case| case.factor = 1.0,
+    |case| case.factor = if case.factor > 1.0 { 2.0 } else { 0.5 },
+    |case| case.config.margin = 0.0,
+    |case| case.config.max_jobs = Config::default().max_jobs,
+    |case| case.config.policy_budget = Duration::ZERO,
+    |case| case.config.policy_budget = Duration::from_millis(case.config.policy_budget.as_millis() as u64),
+    |case| case.seed = 0,
 ];
 
 /// What makes a job simpler.
@@ -188,19 +191,25 @@ const ANSWER: [fn(&mut Proposal); 4] = [
     |proposal| proposal.bound = None,
 ];
 
-fn to_lanes(day: &mut Day, lanes: u32) {
-    day.config.lanes = day.config.lanes.min(lanes);
-    for (_, outside) in &mut day.events {
-        if let Outside::Fail(lane) | Outside::Pace(lane, _) | Outside::Lose(lane) | Outside::Restore(lane) = outside {
+fn to_lanes(case: &mut SimCase, lanes: u32) {
+    case.config.lanes = case.config.lanes.min(lanes);
+    for (_, external) in &mut case.events {
+        if let ExternalEvent::Fail(lane)
+        | ExternalEvent::Slowdown(lane, _)
+        | ExternalEvent::Lose(lane)
+        | ExternalEvent::Restore(lane) = external
+        {
             *lane = (*lane).min(lanes - 1);
         }
     }
 }
 
-fn soften(outside: &mut Outside) {
-    match outside {
-        Outside::Pace(_, pace) if pace.factor.is_finite() => pace.factor = pace.factor.round().max(2.0),
-        Outside::Jump(by) => *by = Duration::from_millis(by.as_millis() as u64),
+fn soften(external: &mut ExternalEvent) {
+    match external {
+        ExternalEvent::Slowdown(_, slowdown) if slowdown.factor.is_finite() => {
+            slowdown.factor = slowdown.factor.round().max(2.0)
+        }
+        ExternalEvent::Jump(by) => *by = Duration::from_millis(by.as_millis() as u64),
         _ => {}
     }
 }
@@ -209,36 +218,37 @@ fn soften(outside: &mut Outside) {
 mod tests {
     use super::*;
 
-    fn squeezes(day: &Day) -> bool {
-        day.live().is_ok_and(|log| log.counts.contains_key(&("action", "squeeze")))
+    fn squeezes(case: &SimCase) -> bool {
+        case.run().is_ok_and(|log| log.counts.contains_key(&("action", "squeeze")))
     }
 
     #[test]
-    fn a_day_is_shrunk_to_what_it_takes_to_be_wrong() {
-        let large = (0..).map(Day::draw).find(|day| day.events.len() > 20 && squeezes(day)).expect("some day squeezes");
+    fn a_case_is_shrunk_to_what_it_takes_to_be_wrong() {
+        let large =
+            (0..).map(SimCase::draw).find(|case| case.events.len() > 20 && squeezes(case)).expect("some case squeezes");
         let small = shrink(&large, squeezes);
         assert!(squeezes(&small));
         // one job that is late on its best strategy is enough
         assert!(small.events.len() <= 2, "{}", small.to_text());
-        assert_eq!((small.config.lanes, small.moods.len()), (1, 1), "{}", small.to_text());
+        assert_eq!((small.config.lanes, small.modes.len()), (1, 1), "{}", small.to_text());
     }
 
     #[test]
-    fn a_day_that_is_not_wrong_stays_as_it_is() {
-        let day = Day::draw(1);
-        assert_eq!(shrink(&day, |_| false).to_text(), day.to_text());
+    fn a_case_that_is_not_wrong_stays_as_it_is() {
+        let case = SimCase::draw(1);
+        assert_eq!(shrink(&case, |_| false).to_text(), case.to_text());
     }
 
     #[test]
     fn effort_is_bounded() {
-        let day = Day::draw(1);
+        let case = SimCase::draw(1);
         let mut tries = 0;
-        let always_wrong = |_: &Day| {
+        let always_wrong = |_: &SimCase| {
             tries += 1;
             true
         };
-        let small = shrink_within(2, &day, always_wrong);
+        let small = shrink_within(2, &case, always_wrong);
         assert_eq!(tries, 2);
-        assert!(!small.events.is_empty() && small.events.len() < day.events.len());
+        assert!(!small.events.is_empty() && small.events.len() < case.events.len());
     }
 }

@@ -12,12 +12,12 @@ use mosel_core::{
     Snapshot, Time,
 };
 
-use crate::devices::Fate;
-use crate::{Devices, Mind, Pace, Thought};
+use crate::devices::BatchResult;
+use crate::{Devices, PolicyDriver, PolicyReply, Slowdown};
 
 /// What comes from outside, beside what devices and the policy do.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outside {
+pub enum ExternalEvent {
     /// A job comes.
     Submit(Job),
     /// A job is given up by whoever submitted it.
@@ -25,7 +25,7 @@ pub enum Outside {
     /// The batch that runs on this lane fails now.
     Fail(u32),
     /// This lane's device is slower, or gone, for a while.
-    Pace(u32, Pace),
+    Slowdown(u32, Slowdown),
     /// This lane's device loses the model 0: batches fail at once until it has it again.
     Lose(u32),
     /// This lane's device has the model 0 again.
@@ -37,7 +37,7 @@ pub enum Outside {
 }
 
 /// Looks at every step.
-pub trait Watcher {
+pub trait Observer {
     /// An event is about to be taken in.
     fn before(&mut self, _scheduler: &Scheduler, _now: Time, _event: &Event) {}
 
@@ -45,13 +45,13 @@ pub trait Watcher {
     fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String>;
 }
 
-impl Watcher for () {
+impl Observer for () {
     fn after(&mut self, _: &Scheduler, _: Time, _: &Event, _: &[Action]) -> Result<(), String> {
         Ok(())
     }
 }
 
-impl<A: Watcher, B: Watcher> Watcher for (A, B) {
+impl<A: Observer, B: Observer> Observer for (A, B) {
     fn before(&mut self, scheduler: &Scheduler, now: Time, event: &Event) {
         self.0.before(scheduler, now, event);
         self.1.before(scheduler, now, event);
@@ -63,7 +63,7 @@ impl<A: Watcher, B: Watcher> Watcher for (A, B) {
     }
 }
 
-impl<W: Watcher + ?Sized> Watcher for &mut W {
+impl<W: Observer + ?Sized> Observer for &mut W {
     fn before(&mut self, scheduler: &Scheduler, now: Time, event: &Event) {
         (**self).before(scheduler, now, event);
     }
@@ -75,13 +75,13 @@ impl<W: Watcher + ?Sized> Watcher for &mut W {
 
 /// Why a simulation did not come to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stuck {
+pub enum SimError {
     /// Events followed one another without end while no time passed.
     Spinning(Time),
     /// Nothing is left to happen, yet jobs are left.
-    Waiting(Time),
-    /// The watcher ended it.
-    Watcher(Time, String),
+    Stalled(Time),
+    /// The observer ended it.
+    Observer(Time, String),
 }
 
 /// More events than that at one time would never end.
@@ -91,15 +91,15 @@ const MOST_EVENTS_AT_ONCE: usize = 100_000;
 pub struct Simulation<'a, M> {
     scheduler: Scheduler,
     devices: Devices,
-    mind: M,
-    outside: std::iter::Peekable<Box<dyn Iterator<Item = (Time, Outside)> + 'a>>,
+    policy: M,
+    external: std::iter::Peekable<Box<dyn Iterator<Item = (Time, ExternalEvent)> + 'a>>,
     /// By time, then in the order in which it was entered.
     agenda: BTreeMap<(Time, u64), Due>,
     entered: u64,
     /// By lane.
     running: BTreeMap<u32, (BatchId, (Time, u64))>,
     questions: VecDeque<Snapshot>,
-    thinking: bool,
+    deciding: bool,
     outcomes: Vec<Outcome>,
     wake_at: Option<Time>,
     /// Time never goes back behind this.
@@ -107,42 +107,42 @@ pub struct Simulation<'a, M> {
 }
 
 enum Due {
-    Done(Batch, Fate),
+    Done(Batch, BatchResult),
     Answer(PlanId, Result<Proposal, PolicyError>),
 }
 
-impl<'a, M: Mind> Simulation<'a, M> {
+impl<'a, M: PolicyDriver> Simulation<'a, M> {
     /// Puts a server together; what comes from outside is by ascending time. The policy is put in place just before.
     pub fn new(
         scheduler: Scheduler,
         devices: Devices,
-        mind: M,
-        outside: impl IntoIterator<Item = (Time, Outside), IntoIter: 'a>,
+        policy: M,
+        external: impl IntoIterator<Item = (Time, ExternalEvent), IntoIter: 'a>,
     ) -> Simulation<'a, M> {
-        let mut outside = outside.into_iter().peekable();
-        let first = outside.peek().map_or(Time::START, |(at, _)| *at);
-        let outside: Box<dyn Iterator<Item = (Time, Outside)> + 'a> =
-            Box::new(std::iter::once((first, Outside::Install)).chain(outside));
+        let mut external = external.into_iter().peekable();
+        let first = external.peek().map_or(Time::START, |(at, _)| *at);
+        let external: Box<dyn Iterator<Item = (Time, ExternalEvent)> + 'a> =
+            Box::new(std::iter::once((first, ExternalEvent::Install)).chain(external));
         let mut simulation = Simulation {
             scheduler,
             devices,
-            mind,
-            outside: outside.peekable(),
+            policy,
+            external: external.peekable(),
             agenda: BTreeMap::new(),
             entered: 0,
             running: BTreeMap::new(),
             questions: VecDeque::new(),
-            thinking: false,
+            deciding: false,
             outcomes: Vec::new(),
             wake_at: None,
             not_before: Time::START,
         };
-        simulation.take_up();
+        simulation.pick_up();
         simulation
     }
 
     /// What a resumed scheduler has on its devices and waits for.
-    fn take_up(&mut self) {
+    fn pick_up(&mut self) {
         let checkpoint = self.scheduler.checkpoint();
         self.wake_at = checkpoint.wake_at;
         // whatever a device draws now, nothing happens before what has happened
@@ -158,25 +158,25 @@ impl<'a, M: Mind> Simulation<'a, M> {
         }
     }
 
-    /// Runs until nothing is left to happen; the watcher sees every step. Returns the time of the last one.
-    pub fn run(&mut self, mut watcher: impl Watcher) -> Result<Time, Stuck> {
+    /// Runs until nothing is left to happen; the observer sees every step. Returns the time of the last one.
+    pub fn run(&mut self, mut observer: impl Observer) -> Result<Time, SimError> {
         let (mut last, mut at_once) = (Time::START, 0);
         while let Some((now, event)) = self.next() {
             at_once = if now == last { at_once + 1 } else { 0 };
             last = now;
             if at_once > MOST_EVENTS_AT_ONCE {
-                return Err(Stuck::Spinning(now));
+                return Err(SimError::Spinning(now));
             }
             let Some(event) = event else { continue };
-            watcher.before(&self.scheduler, now, &event);
+            observer.before(&self.scheduler, now, &event);
             let actions = self.scheduler.step(now, event.clone());
-            watcher.after(&self.scheduler, now, &event, &actions).map_err(|broken| Stuck::Watcher(now, broken))?;
+            observer.after(&self.scheduler, now, &event, &actions).map_err(|broken| SimError::Observer(now, broken))?;
             for action in actions {
-                self.act(now, action);
+                self.perform(now, action);
             }
-            self.think(now);
+            self.ask_policy(now);
         }
-        if self.scheduler.is_idle() { Ok(last) } else { Err(Stuck::Waiting(last)) }
+        if self.scheduler.is_idle() { Ok(last) } else { Err(SimError::Stalled(last)) }
     }
 
     /// The scheduler as it is.
@@ -184,21 +184,21 @@ impl<'a, M: Mind> Simulation<'a, M> {
         &self.scheduler
     }
 
-    /// The mind as it is.
-    pub fn mind(&self) -> &M {
-        &self.mind
+    /// The policy as it is.
+    pub fn policy(&self) -> &M {
+        &self.policy
     }
 
     /// What happens next; not everything is for the scheduler.
     fn next(&mut self) -> Option<(Time, Option<Event>)> {
-        let inside = self.agenda.keys().next().map(|key| key.0);
-        let outside = self.outside.peek().map(|(at, _)| *at);
-        let due = [inside, outside, self.wake_at].into_iter().flatten().min()?;
+        let internal = self.agenda.keys().next().map(|key| key.0);
+        let external = self.external.peek().map(|(at, _)| *at);
+        let due = [internal, external, self.wake_at].into_iter().flatten().min()?;
         let now = due.max(self.not_before);
-        let event = if inside == Some(due) {
-            self.agenda.pop_first().and_then(|(_, due)| self.happen(due))
-        } else if outside == Some(due) {
-            self.outside.next().and_then(|(_, outside)| self.enact(now, outside))
+        let event = if internal == Some(due) {
+            self.agenda.pop_first().and_then(|(_, due)| self.complete(due))
+        } else if external == Some(due) {
+            self.external.next().and_then(|(_, external)| self.apply(now, external))
         } else {
             self.wake_at = None;
             Some(Event::WakeUp)
@@ -207,54 +207,54 @@ impl<'a, M: Mind> Simulation<'a, M> {
         Some((now, event))
     }
 
-    fn happen(&mut self, due: Due) -> Option<Event> {
+    fn complete(&mut self, due: Due) -> Option<Event> {
         Some(match due {
-            Due::Done(batch, fate) => {
+            Due::Done(batch, result) => {
                 self.running.remove(&batch.lane);
-                if fate.fails { Event::BatchFailed(batch.id) } else { Event::BatchDone(batch.id, fate.takes) }
+                if result.fails { Event::BatchFailed(batch.id) } else { Event::BatchDone(batch.id, result.takes) }
             }
             Due::Answer(plan, answer) => {
-                self.thinking = false;
+                self.deciding = false;
                 Event::Planned(plan, answer)
             }
         })
     }
 
-    fn enact(&mut self, now: Time, outside: Outside) -> Option<Event> {
-        match outside {
-            Outside::Submit(job) => Some(Event::Submit(job)),
-            Outside::Cancel(job) => Some(Event::Cancel(job)),
-            Outside::Install => Some(Event::PolicyChanged { eager: self.mind.eager() }),
-            Outside::Fail(lane) => {
+    fn apply(&mut self, now: Time, external: ExternalEvent) -> Option<Event> {
+        match external {
+            ExternalEvent::Submit(job) => Some(Event::Submit(job)),
+            ExternalEvent::Cancel(job) => Some(Event::Cancel(job)),
+            ExternalEvent::Install => Some(Event::PolicyChanged { eager: self.policy.eager() }),
+            ExternalEvent::Fail(lane) => {
                 let (batch, key) = self.running.remove(&lane)?;
                 self.agenda.remove(&key);
                 Some(Event::BatchFailed(batch))
             }
-            Outside::Lose(lane) => {
+            ExternalEvent::Lose(lane) => {
                 self.devices.lose(lane, true);
                 Some(Event::ModelLost(lane, ModelId(0)))
             }
-            Outside::Restore(lane) => {
+            ExternalEvent::Restore(lane) => {
                 self.devices.lose(lane, false);
                 Some(Event::ModelRestored(lane, ModelId(0)))
             }
-            Outside::Pace(lane, pace) => {
-                self.devices.keep_pace(lane, pace);
+            ExternalEvent::Slowdown(lane, slowdown) => {
+                self.devices.slow_down(lane, slowdown);
                 None
             }
-            Outside::Jump(by) => {
+            ExternalEvent::Jump(by) => {
                 self.not_before = now + by;
                 None
             }
         }
     }
 
-    fn act(&mut self, now: Time, action: Action) {
+    fn perform(&mut self, now: Time, action: Action) {
         match action {
             Action::Run(batch) => self.start(now, batch),
             Action::Plan(snapshot) => self.questions.push_back(snapshot),
             Action::WakeAt(at) => self.wake_at = Some(at),
-            Action::Finish(outcome) if outcome.end == End::Served && self.mind.wants_outcomes() => {
+            Action::Finish(outcome) if outcome.end == End::Served && self.policy.wants_outcomes() => {
                 self.outcomes.push(outcome);
             }
             _ => {}
@@ -262,24 +262,24 @@ impl<'a, M: Mind> Simulation<'a, M> {
     }
 
     fn start(&mut self, now: Time, batch: Batch) {
-        let fate = self.devices.fate(&batch, now);
-        let key = self.enter(now + fate.takes, Due::Done(batch, fate));
+        let result = self.devices.result(&batch, now);
+        let key = self.enter(now + result.takes, Due::Done(batch, result));
         self.running.insert(batch.lane, (batch.id, key));
     }
 
     /// The policy takes the next question that somebody still waits for; with none it listens.
-    fn think(&mut self, now: Time) {
-        while !self.thinking {
+    fn ask_policy(&mut self, now: Time) {
+        while !self.deciding {
             let Some(snapshot) = self.questions.pop_front() else { break };
             if !self.scheduler.awaits(snapshot.plan) {
                 continue;
             }
-            let Thought { answer, took } = self.mind.decide(&snapshot);
+            let PolicyReply { answer, took } = self.policy.decide(&snapshot);
             self.enter(now + took, Due::Answer(snapshot.plan, answer));
-            self.thinking = true;
+            self.deciding = true;
         }
-        if !self.thinking && !self.outcomes.is_empty() {
-            self.mind.observe(&std::mem::take(&mut self.outcomes));
+        if !self.deciding && !self.outcomes.is_empty() {
+            self.policy.observe(&std::mem::take(&mut self.outcomes));
         }
     }
 
@@ -290,14 +290,14 @@ impl<'a, M: Mind> Simulation<'a, M> {
     }
 }
 
-impl fmt::Display for Stuck {
+impl fmt::Display for SimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Spinning(at) => write!(f, "more than {MOST_EVENTS_AT_ONCE} events at {at}, and no end"),
-            Self::Waiting(at) => write!(f, "nothing is left to happen after {at}, yet jobs are left"),
-            Self::Watcher(at, broken) => write!(f, "at {at}: {broken}"),
+            Self::Stalled(at) => write!(f, "nothing is left to happen after {at}, yet jobs are left"),
+            Self::Observer(at, broken) => write!(f, "at {at}: {broken}"),
         }
     }
 }
 
-impl std::error::Error for Stuck {}
+impl std::error::Error for SimError {}

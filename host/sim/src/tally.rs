@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mosel_core::{Action, Event, JobId, Mode, Outcome, Scheduler, Time};
 
-use crate::Watcher;
+use crate::Observer;
 use mosel_core::End;
 
 /// Counts, and one row a job that was served.
@@ -181,7 +181,7 @@ impl Tally {
     }
 }
 
-impl Watcher for Tally {
+impl Observer for Tally {
     fn after(&mut self, _: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         self.count(now, event, actions);
         Ok(())

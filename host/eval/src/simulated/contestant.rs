@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use mosel_core::{Catalog, Outcome, Snapshot};
 use mosel_journal::InPlace;
 use mosel_sandbox::{Budget, Engine, Limits, Loaded, Metering, Policy, fuel_time};
-use mosel_sim::{Mind, Thought};
+use mosel_sim::{PolicyDriver, PolicyReply};
 
 /// A policy with its settings.
 #[derive(Clone, Debug)]
@@ -72,15 +72,15 @@ pub(crate) struct Sandboxed {
     policy: Policy,
 }
 
-impl Mind for Sandboxed {
-    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
+impl PolicyDriver for Sandboxed {
+    fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
         let decided = self.policy.decide(snapshot);
         let took = decided.fuel_used.map_or(Duration::ZERO, fuel_time);
         if decided.answer.is_err() {
             // the server too has a fresh instance up before the next question
             let _ = self.policy.revive();
         }
-        Thought { answer: decided.answer, took }
+        PolicyReply { answer: decided.answer, took }
     }
 
     fn eager(&self) -> bool {

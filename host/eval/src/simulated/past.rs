@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use mosel_core::{Action, Batch, BatchId, Event, Job, Measurement, OnLate, Scheduler, StrategyMatrix, Time, scale};
 use mosel_journal::{Header, Reader, Seen, replay};
-use mosel_sim::{Devices, Outside, Recorded, Simulation, Tally};
+use mosel_sim::{Devices, ExternalEvent, Recorded, Simulation, Tally};
 
 use super::{Contestant, Workbench};
 
@@ -22,7 +22,7 @@ pub(crate) struct Past {
     pub(crate) first: Time,
     /// From the first of them to the last.
     pub(crate) window: Duration,
-    outside: Vec<(Time, Outside)>,
+    external: Vec<(Time, ExternalEvent)>,
     measured: Vec<(Batch, Recorded)>,
     failed: usize,
     lost: usize,
@@ -74,7 +74,7 @@ impl Past {
         if let Some(difference) = replayed.difference {
             anyhow::bail!("expected a journal of this version's scheduler, it differs:\n{difference}");
         }
-        let Record { happened, outside, measured, failed, lost, changes, loaded, .. } = record;
+        let Record { happened, external, measured, failed, lost, changes, loaded, .. } = record;
         // models that came later are there from the start: their ids follow
         let mut header = header;
         header.models.extend(loaded);
@@ -85,7 +85,7 @@ impl Past {
         let (first, last) = happened.arrivals.unwrap_or_default();
         ensure!(!header.models.is_empty(), "expected a journal of at least one model");
         let window = last.since(first).max(Duration::from_micros(1));
-        Ok(Past { header, happened, first, window, outside, measured, failed, lost, changes })
+        Ok(Past { header, happened, first, window, external, measured, failed, lost, changes })
     }
 
     /// The policy that was in place at the start, if it is one that this program has.
@@ -107,13 +107,13 @@ impl Past {
     /// Lives the same traffic under this policy.
     pub(crate) fn live(&self, contestant: &Contestant, whatif: &Whatif) -> Result<Tally> {
         let mut tally = Tally::default();
-        let outside = self.outside.iter().cloned().map(|(at, outside)| match outside {
-            Outside::Submit(job) => (at, Outside::Submit(whatif.job(at, job))),
+        let external = self.external.iter().cloned().map(|(at, external)| match external {
+            ExternalEvent::Submit(job) => (at, ExternalEvent::Submit(whatif.job(at, job))),
             other => (at, other),
         });
         let scheduler = self.scheduler(whatif)?;
-        let mind = contestant.start(scheduler.catalog(), SEED)?;
-        let mut simulation = Simulation::new(scheduler, self.devices(whatif), mind, outside);
+        let policy = contestant.start(scheduler.catalog(), SEED)?;
+        let mut simulation = Simulation::new(scheduler, self.devices(whatif), policy, external);
         simulation.run(&mut tally).with_context(|| format!("simulating {}", contestant.label))?;
         Ok(tally)
     }
@@ -178,7 +178,7 @@ const SEED: u64 = 7;
 #[derive(Default)]
 struct Record {
     happened: Tally,
-    outside: Vec<(Time, Outside)>,
+    external: Vec<(Time, ExternalEvent)>,
     running: BTreeMap<BatchId, (Time, Batch)>,
     measured: Vec<(Batch, Recorded)>,
     failed: usize,
@@ -193,8 +193,8 @@ impl Record {
         let Seen::Step { scheduler, at, event, actions } = seen else { return };
         self.happened.count(at, event, actions);
         match event {
-            Event::Submit(job) => self.outside.push((at, Outside::Submit(*job))),
-            Event::Cancel(job) => self.outside.push((at, Outside::Cancel(*job))),
+            Event::Submit(job) => self.external.push((at, ExternalEvent::Submit(*job))),
+            Event::Cancel(job) => self.external.push((at, ExternalEvent::Cancel(*job))),
             Event::BatchDone(batch, took) => self.measure(scheduler, *batch, *took),
             Event::BatchFailed(batch) => {
                 self.running.remove(batch);

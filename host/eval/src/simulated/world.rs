@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mosel_core::{Config, ModelId, Profile, Scheduler, StrategyMatrix};
-use mosel_sim::{Arrival, Devices, Offered, Outside, Simulation, Tally, Watcher};
+use mosel_sim::{Arrival, Devices, ExternalEvent, Observer, Offered, Simulation, Tally};
 
 use super::Contestant;
 
@@ -50,14 +50,14 @@ impl World {
         contestant: &Contestant,
         arrivals: &[Arrival],
         seed: u64,
-        watcher: impl Watcher,
+        observer: impl Observer,
     ) -> Result<Tally> {
         let mut tally = Tally::default();
         let scheduler = self.scheduler(contestant);
-        let mind = contestant.start(scheduler.catalog(), seed)?;
-        let outside = arrivals.iter().map(|arrival| (arrival.at, Outside::Submit(arrival.job)));
-        let mut simulation = Simulation::new(scheduler, self.devices(seed), mind, outside);
-        simulation.run((&mut tally, watcher)).with_context(|| format!("simulating {}", contestant.label))?;
+        let policy = contestant.start(scheduler.catalog(), seed)?;
+        let external = arrivals.iter().map(|arrival| (arrival.at, ExternalEvent::Submit(arrival.job)));
+        let mut simulation = Simulation::new(scheduler, self.devices(seed), policy, external);
+        simulation.run((&mut tally, observer)).with_context(|| format!("simulating {}", contestant.label))?;
         Ok(tally)
     }
 

@@ -9,7 +9,7 @@ use mosel_chart::report::{Figure, Section};
 use mosel_chart::{Axis, Numbers, Scale};
 use mosel_core::scenario::Scenario;
 use mosel_core::{Action, Config, Event, ModelId, Outcome, Scheduler, StrategyMatrix, Time};
-use mosel_sim::{Arrival, Watcher};
+use mosel_sim::{Arrival, Observer};
 
 use crate::simulated::{Contestant, Workbench, World};
 
@@ -135,7 +135,7 @@ impl Day {
     }
 }
 
-impl Watcher for Day {
+impl Observer for Day {
     fn after(&mut self, _: &Scheduler, now: Time, _: &Event, actions: &[Action]) -> Result<(), String> {
         for action in actions {
             match action {

@@ -5,18 +5,18 @@ use std::time::Duration;
 use mosel_core::{Accepted, Action, Event, Job, JobId, ModelId, Refusal, Scheduler, StrategyMatrix, Time, at_least};
 
 use super::queue::Queue;
-use super::turn::Moment;
-use super::{Breach, Law};
+use super::transition::Transition;
+use super::{Breach, Invariant};
 
 /// The least by which a floor can be above another and still be told apart from it.
 const ABOVE: f64 = 1e-6;
 
-pub(super) fn check(moment: &Moment<'_>) -> Result<(), Breach> {
-    let Event::Submit(job) = moment.event else { return Ok(()) };
-    for action in moment.actions {
+pub(super) fn check(transition: &Transition<'_>) -> Result<(), Breach> {
+    let Event::Submit(job) = transition.event else { return Ok(()) };
+    for action in transition.actions {
         match action {
-            Action::Accept(accepted) => check_accepted(moment, job, accepted)?,
-            Action::Refuse(_, refusal) => check_refused(moment, job, refusal)?,
+            Action::Accept(accepted) => check_accepted(transition, job, accepted)?,
+            Action::Refuse(_, refusal) => check_refused(transition, job, refusal)?,
             _ => {}
         }
     }
@@ -25,26 +25,27 @@ pub(super) fn check(moment: &Moment<'_>) -> Result<(), Breach> {
 
 /// With everybody on the fastest legal strategy the newcomer is on time, and nobody becomes late; where it stands behind
 /// all others it is nowhere finished earlier.
-fn check_accepted(moment: &Moment<'_>, job: &Job, accepted: &Accepted) -> Result<(), Breach> {
-    let Some(table) = moment.scheduler.models().get(job.model.0 as usize).and_then(|matrix| matrix.table(job.requests))
+fn check_accepted(transition: &Transition<'_>, job: &Job, accepted: &Accepted) -> Result<(), Breach> {
+    let Some(table) =
+        transition.scheduler.models().get(job.model.0 as usize).and_then(|matrix| matrix.table(job.requests))
     else {
-        return Law::Admission.broken(format!("job {} was accepted, but there is no table for it", job.id));
+        return Invariant::Admission.broken(format!("job {} was accepted, but there is no table for it", job.id));
     };
     let Some(fastest) = table.fastest_legal(job.min_accuracy) else {
-        return Law::Admission.broken(format!("job {} was accepted, but its floor is never reached", job.id));
+        return Invariant::Admission.broken(format!("job {} was accepted, but its floor is never reached", job.id));
     };
     let latency = table.strategy(fastest).latency;
-    let most = moment.scheduler.config().max_jobs;
-    let queues = queues(moment);
-    let end = |queue: &Queue<'_>| queue.earliest_end(moment.now, latency);
+    let most = transition.scheduler.config().max_jobs;
+    let queues = queues(transition);
+    let end = |queue: &Queue<'_>| queue.earliest_end(transition.now, latency);
     let chosen = &queues[accepted.lane as usize];
-    Law::Admission.demand(serving(moment, job).any(|lane| lane == accepted.lane as usize), || {
+    Invariant::Admission.demand(serving(transition, job).any(|lane| lane == accepted.lane as usize), || {
         format!("job {} was sent to lane {}, whose device has lost the model", job.id, accepted.lane)
     })?;
     let (first, room) = (end(chosen), chosen.jobs.len() < most);
-    let place = chosen.place(moment.now, latency, job.deadline).filter(|_| room);
+    let place = chosen.place(transition.now, latency, job.deadline).filter(|_| room);
     let Some(place) = place else {
-        return Law::Admission.broken(format!(
+        return Invariant::Admission.broken(format!(
             "job {}, due {}, has no place among the {} jobs of lane {}",
             job.id,
             job.deadline,
@@ -52,48 +53,50 @@ fn check_accepted(moment: &Moment<'_>, job: &Job, accepted: &Accepted) -> Result
             accepted.lane
         ));
     };
-    let others = serving(moment, job).map(|lane| &queues[lane]).filter(|queue| queue.jobs.len() < most);
+    let others = serving(transition, job).map(|lane| &queues[lane]).filter(|queue| queue.jobs.len() < most);
     let better = others.map(end).min();
     let better = better.filter(|&better| better <= job.deadline);
-    Law::Admission.demand(better.is_none_or(|better| first <= better), || {
+    Invariant::Admission.demand(better.is_none_or(|better| first <= better), || {
         format!("job {} may be done at {first} on lane {}, at {better:?} on another", job.id, accepted.lane)
     })?;
     let work: Duration = chosen.on_time().take(place).map(|waiting| waiting.latency).sum();
     let own = table.strategy(table.most_accurate()).latency;
-    let predicted = chosen.free_at(moment.now).after(work + own, chosen.factor);
-    Law::Admission.demand(accepted.predicted_finish == predicted, || {
+    let predicted = chosen.free_at(transition.now).after(work + own, chosen.factor);
+    Invariant::Admission.demand(accepted.predicted_finish == predicted, || {
         format!("job {} is predicted to end at {}, by its queue at {predicted}", job.id, accepted.predicted_finish)
     })
 }
 
-fn check_refused(moment: &Moment<'_>, job: &Job, refusal: &Refusal) -> Result<(), Breach> {
-    let models = moment.scheduler.models();
+fn check_refused(transition: &Transition<'_>, job: &Job, refusal: &Refusal) -> Result<(), Breach> {
+    let models = transition.scheduler.models();
     let matrix = models.get(job.model.0 as usize);
     let honest = match *refusal {
         Refusal::UnknownModel(model) => matrix.is_none() && model == job.model,
-        Refusal::ModelLost(model) => model == job.model && matrix.is_some() && serving(moment, job).next().is_none(),
+        Refusal::ModelLost(model) => {
+            model == job.model && matrix.is_some() && serving(transition, job).next().is_none()
+        }
         Refusal::TooManyRequests { requests, most } => {
             requests == job.requests && requests > most && matrix.is_some_and(|matrix| matrix.max_requests() == most)
         }
         Refusal::Nonsense(_) => is_nonsense(job),
-        Refusal::Duplicate(id) => id == job.id && knows(moment, id),
+        Refusal::Duplicate(id) => id == job.id && knows(transition, id),
         Refusal::FloorUnreachable { min_accuracy, best } => {
             min_accuracy > best && matrix.is_some_and(|matrix| reaches(matrix, job, best))
         }
         Refusal::DeadlineUnreachable { earliest, best_accuracy, never, .. } => {
-            return Offer { moment, job }.check(earliest, best_accuracy, never);
+            return Offer { transition, job }.check(earliest, best_accuracy, never);
         }
         Refusal::QueueFull { most, retry_at } => {
-            let full = serving(moment, job).all(|lane| moment.before.lanes[lane].entries.len() >= most);
-            full && most == moment.scheduler.config().max_jobs && retry_at == first_to_leave(moment)
+            let full = serving(transition, job).all(|lane| transition.before.lanes[lane].entries.len() >= most);
+            full && most == transition.scheduler.config().max_jobs && retry_at == first_to_leave(transition)
         }
     };
-    Law::CounterOffer.demand(honest, || format!("{job:?} was refused, which is not true: {refusal:?}"))
+    Invariant::CounterOffer.demand(honest, || format!("{job:?} was refused, which is not true: {refusal:?}"))
 }
 
 /// What is offered instead of a deadline that cannot be kept.
 struct Offer<'a> {
-    moment: &'a Moment<'a>,
+    transition: &'a Transition<'a>,
     job: &'a Job,
 }
 
@@ -111,53 +114,54 @@ impl Offer<'_> {
             self.demand(false, Job { min_accuracy: above, ..*job }, "a floor above the best")?;
         }
         let alone = self.alone();
-        Law::CounterOffer.demand(never == (alone > job.deadline), || {
+        Invariant::CounterOffer.demand(never == (alone > job.deadline), || {
             format!("an idle server would end {job:?} at {alone}; said was that it never can: {never}")
         })
     }
 
     /// Tries an offer on a scheduler like the one that made it.
     fn demand(&self, accepted: bool, job: Job, what: &str) -> Result<(), Breach> {
-        let mut scheduler: Scheduler = self.moment.scheduler.clone();
-        let actions = scheduler.step(self.moment.now, Event::Submit(job));
+        let mut scheduler: Scheduler = self.transition.scheduler.clone();
+        let actions = scheduler.step(self.transition.now, Event::Submit(job));
         let right = match actions.first() {
             Some(Action::Accept(_)) => accepted,
             Some(Action::Refuse(..)) => !accepted,
             _ => false,
         };
-        Law::CounterOffer.demand(right, || {
+        Invariant::CounterOffer.demand(right, || {
             format!("{what} in answer to {:?} was tried: {job:?}, and the answer is {:?}", self.job, actions.first())
         })
     }
 
     /// When the job would end if it were alone.
     fn alone(&self) -> Time {
-        let table = self.moment.scheduler.models().get(self.job.model.0 as usize);
+        let table = self.transition.scheduler.models().get(self.job.model.0 as usize);
         let table = table.and_then(|matrix| matrix.table(self.job.requests));
         let fastest = table.and_then(|table| Some(table.strategy(table.fastest_legal(self.job.min_accuracy)?).latency));
-        let ends =
-            queues(self.moment).into_iter().filter_map(|queue| Some(self.moment.now.after(fastest?, queue.factor)));
+        let ends = queues(self.transition)
+            .into_iter()
+            .filter_map(|queue| Some(self.transition.now.after(fastest?, queue.factor)));
         ends.min().unwrap_or(Time::NEVER)
     }
 }
 
 /// All queues as they were before the step.
-fn queues<'a>(moment: &Moment<'a>) -> Vec<Queue<'a>> {
-    let (models, margin) = (moment.scheduler.models(), moment.scheduler.config().margin);
-    moment.before.lanes.iter().map(|lane| Queue::read(lane, models, margin)).collect()
+fn queues<'a>(transition: &Transition<'a>) -> Vec<Queue<'a>> {
+    let (models, margin) = (transition.scheduler.models(), transition.scheduler.config().margin);
+    transition.before.lanes.iter().map(|lane| Queue::read(lane, models, margin)).collect()
 }
 
 /// The lanes whose devices have the job's model.
-fn serving(moment: &Moment<'_>, job: &Job) -> impl Iterator<Item = usize> {
-    let lost = |lane: usize| moment.before.lost.contains(&(lane as u32, job.model));
-    (0..moment.before.lanes.len()).filter(move |&lane| !lost(lane))
+fn serving(transition: &Transition<'_>, job: &Job) -> impl Iterator<Item = usize> {
+    let lost = |lane: usize| transition.before.lost.contains(&(lane as u32, job.model));
+    (0..transition.before.lanes.len()).filter(move |&lane| !lost(lane))
 }
 
 /// When the first job of any lane will have left, on the strategies as they are.
-fn first_to_leave(moment: &Moment<'_>) -> Time {
-    let queues = queues(moment);
-    let first = |queue: &Queue<'_>| queue.finishes(queue.free_at(moment.now)).next().map(|(_, finish)| finish);
-    queues.iter().filter_map(first).min().unwrap_or(moment.now)
+fn first_to_leave(transition: &Transition<'_>) -> Time {
+    let queues = queues(transition);
+    let first = |queue: &Queue<'_>| queue.finishes(queue.free_at(transition.now)).next().map(|(_, finish)| finish);
+    queues.iter().filter_map(first).min().unwrap_or(transition.now)
 }
 
 fn is_nonsense(job: &Job) -> bool {
@@ -166,8 +170,8 @@ fn is_nonsense(job: &Job) -> bool {
 }
 
 /// A job of this name waits, or a batch of it is on a device.
-fn knows(moment: &Moment<'_>, id: JobId) -> bool {
-    moment.before.lanes.iter().any(|lane| {
+fn knows(transition: &Transition<'_>, id: JobId) -> bool {
+    transition.before.lanes.iter().any(|lane| {
         lane.entries.iter().any(|entry| entry.job.id == id) || lane.running.is_some_and(|run| run.batch.job == id)
     })
 }

@@ -1,6 +1,6 @@
-//! The scheduler under a menu of faults: random days, each lived twice, and the days that broke a law once.
+//! The scheduler under a menu of faults: random cases, each run twice, and the cases that broke an invariant once.
 //!
-//! `MOSEL_DAYS` says how many days (10,000), `MOSEL_FIRST_DAY` with which seed they begin (0).
+//! `MOSEL_CASES` says how many cases (10,000), `MOSEL_FIRST_CASE` with which seed they begin (0).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{available_parallelism, scope};
 
-use mosel_sim::{Day, Log, shrink};
+use mosel_sim::{Log, SimCase, shrink};
 
-/// All that has to happen on enough days: a fault that never comes tests nothing.
+/// All that has to happen on enough cases: a fault that never comes tests nothing.
 const MENU: [(&str, &[&str]); 10] = [
     (
         "fault",
@@ -33,7 +33,7 @@ const MENU: [(&str, &[&str]); 10] = [
             "many lanes",
         ],
     ),
-    ("mood", &["sensible", "unmoved", "silent", "slow", "traps", "lies", "garbage"]),
+    ("mode", &["sensible", "unmoved", "silent", "slow", "traps", "lies", "garbage"]),
     ("event", &["submit", "cancel", "planned", "batch done", "batch failed", "policy changed", "wake up"]),
     ("action", &["accept", "refuse", "run", "plan", "adopt", "refuse plan", "squeeze", "give up", "finish", "wake at"]),
     ("question", &["violation", "arrival", "completion"]),
@@ -73,84 +73,84 @@ const MENU: [(&str, &[&str]); 10] = [
         ],
     ),
     ("end", &["served", "served late", "dropped", "cancelled", "failed"]),
-    ("day", &["lived"]),
+    ("case", &["ran"]),
 ];
-/// With fewer days than that some of the menu may be missing.
-const ENOUGH_DAYS: u64 = 2000;
-/// So many days that broke a law are enough to find a small one.
+/// With fewer cases than that some of the menu may be missing.
+const ENOUGH_CASES: u64 = 2000;
+/// So many cases that broke an invariant are enough to find a small one.
 const ENOUGH_BROKEN: usize = 4;
 
 #[test]
-fn all_laws_hold_on_every_day() {
-    let (first, days) = (number("MOSEL_FIRST_DAY", 0), number("MOSEL_DAYS", 10_000));
-    let Lived { log, broken } = live_all(first, days);
+fn all_invariant_hold_on_every_case() {
+    let (first, cases) = (number("MOSEL_FIRST_CASE", 0), number("MOSEL_CASES", 10_000));
+    let Results { log, broken } = run_all(first, cases);
     assert!(broken.is_empty(), "{}", explain(&broken));
     print(&log.counts);
     let missing = missing(&log);
-    assert!(days < ENOUGH_DAYS || missing.is_empty(), "this never happened: {missing:?}");
+    assert!(cases < ENOUGH_CASES || missing.is_empty(), "this never happened: {missing:?}");
 }
 
 #[test]
-fn all_laws_hold_on_days_that_broke_one_once() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios/regressions");
+fn all_invariant_hold_on_cases_that_broke_one_once() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/regressions");
     let files = std::fs::read_dir(&folder).expect("the folder of regressions is there");
-    let mut lived = 0;
+    let mut ran = 0;
     for file in files {
         let path = file.expect("the folder can be read").path();
         let text = std::fs::read_to_string(&path).expect("a regression is text");
-        let day = Day::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        if let Err(broken) = day.live_twice() {
+        let case = SimCase::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        if let Err(broken) = case.check_deterministic() {
             panic!("{}: {broken}\n{}", path.display(), broken.log.text);
         }
-        lived += 1;
+        ran += 1;
     }
-    assert!(lived >= 2, "{} has {lived} days", folder.display());
+    assert!(ran >= 2, "{} has {ran} cases", folder.display());
 }
 
 #[test]
-fn a_day_reads_back_from_its_text() {
+fn a_case_reads_back_from_its_text() {
     for seed in 0..500 {
-        let text = Day::draw(seed).to_text();
-        let read = Day::parse(&text).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
+        let text = SimCase::draw(seed).to_text();
+        let read = SimCase::parse(&text).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
         assert_eq!(read.to_text(), text, "seed {seed}");
-        assert_eq!(read.live_twice(), Day::draw(seed).live_twice(), "seed {seed}");
+        assert_eq!(read.check_deterministic(), SimCase::draw(seed).check_deterministic(), "seed {seed}");
     }
 }
 
 #[test]
-fn a_day_whose_answers_are_written_out_is_the_same() {
+fn a_case_whose_answers_are_written_out_is_the_same() {
     for seed in 0..200 {
-        let day = Day::draw(seed);
-        let lived = |day: &Day| day.relive().map(|log| log.text);
-        assert_eq!(lived(&day.written_out()), lived(&day), "seed {seed}");
+        let case = SimCase::draw(seed);
+        let ran = |case: &SimCase| case.run_unchecked().map(|log| log.text);
+        assert_eq!(ran(&case.written_out()), ran(&case), "seed {seed}");
     }
 }
 
-/// What became of many days.
+/// What became of many cases.
 #[derive(Default)]
-struct Lived {
-    /// The counts of those that broke no law.
+struct Results {
+    /// The counts of those that broke no invariant.
     log: Log,
     /// The seeds of those that did; there may be more.
     broken: Vec<u64>,
 }
 
-/// Lives through days on every core, until all are lived or enough are broken.
-fn live_all(first: u64, days: u64) -> Lived {
+/// Runs cases on every core, until all are done or enough are broken.
+fn run_all(first: u64, cases: u64) -> Results {
     let next = AtomicU64::new(first);
-    let all = Mutex::new(Lived::default());
-    let live_some = || {
+    let all = Mutex::new(Results::default());
+    let run_some = || {
         let mut counts = Log::default();
         while let seed = next.fetch_add(1, Ordering::Relaxed)
-            && seed < first + days
+            && seed < first + cases
         {
-            match Day::draw(seed).live_twice() {
+            match SimCase::draw(seed).check_deterministic() {
                 Ok(log) => counts.add_counts(&log),
                 Err(_) => {
                     let mut all = all.lock().expect("no thread panics");
                     all.broken.push(seed);
                     if all.broken.len() >= ENOUGH_BROKEN {
-                        next.fetch_add(days, Ordering::Relaxed);
+                        next.fetch_add(cases, Ordering::Relaxed);
                     }
                 }
             }
@@ -159,28 +159,31 @@ fn live_all(first: u64, days: u64) -> Lived {
     };
     scope(|scope| {
         for _ in 0..available_parallelism().map_or(1, Into::into) {
-            scope.spawn(live_some);
+            scope.spawn(run_some);
         }
     });
     all.into_inner().expect("no thread panics")
 }
 
-/// Shrinks these days, shows the smallest, and says what to do with it.
+/// Shrinks these cases, shows the smallest, and says what to do with it.
 fn explain(seeds: &[u64]) -> String {
     let small = seeds.iter().filter_map(|&seed| {
-        let day = Day::draw(seed);
-        let law = day.live_twice().err()?.law;
-        Some((seed, shrink(&day, |day| day.live_twice().is_err_and(|broken| broken.law == law))))
+        let case = SimCase::draw(seed);
+        let invariant = case.check_deterministic().err()?.invariant;
+        Some((
+            seed,
+            shrink(&case, |case| case.check_deterministic().is_err_and(|broken| broken.invariant == invariant)),
+        ))
     });
-    let Some((seed, day)) = small.min_by_key(|(_, day)| day.to_text().len()) else {
-        return format!("days {seeds:?} break laws, but not always");
+    let Some((seed, case)) = small.min_by_key(|(_, case)| case.to_text().len()) else {
+        return format!("cases {seeds:?} break invariants, but not always");
     };
-    let broken = day.live_twice().expect_err("a shrunk day breaks the same law");
+    let broken = case.check_deterministic().expect_err("a shrunk case breaks the same invariant");
     format!(
-        "days {seeds:?} break laws. The day of seed {seed}, shrunk, {broken}\n\n{}\n\
-         Keep it as tests/scenarios/regressions/NAME.txt, named after what went wrong:\n\n{}",
+        "cases {seeds:?} break invariants. The case of seed {seed}, shrunk, {broken}\n\n{}\n\
+         Keep it as tests/cases/regressions/NAME.txt, named after what went wrong:\n\n{}",
         broken.log.text,
-        day.to_text()
+        case.to_text()
     )
 }
 

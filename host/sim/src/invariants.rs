@@ -1,20 +1,20 @@
-//! The laws: what holds at every moment of every day, whatever applications, devices and policies do.
+//! The invariants: what holds at every step of every case, whatever applications, devices and policies do.
 //!
-//! [`Laws`] watches a simulation from outside: it reads what the scheduler was told, what it said, and its state as it
-//! writes it down, and computes once more what it promises. Where to start reading: [`Law`], then a file a subject.
+//! [`Invariants`] watches a simulation from outside: it reads what the scheduler was told, what it said, and its state as it
+//! writes it down, and computes once more what it promises. Where to start reading: [`Invariant`], then a file a subject.
 
+mod accounting;
 mod estimates;
-mod ledger;
 mod offers;
 mod order;
 mod plans;
 mod questions;
 mod queue;
 mod queues;
+mod resume_check;
 mod squeeze;
-mod turn;
-mod twin;
-mod wakes;
+mod transition;
+mod wake_ups;
 
 #[cfg(test)]
 mod tests;
@@ -23,16 +23,16 @@ use std::fmt;
 
 use mosel_core::{Action, Checkpoint, Event, Scheduler, Time};
 
-use self::ledger::Ledger;
+use self::accounting::Accounting;
 use self::questions::Questions;
-use self::turn::Moment;
-use self::twin::Twin;
-use self::wakes::Wakes;
-use crate::Watcher;
+use self::resume_check::ResumeCheck;
+use self::transition::Transition;
+use self::wake_ups::WakeUps;
+use crate::Observer;
 
 /// What can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Law {
+pub enum Invariant {
     /// A submitted job is accepted or refused at once, an accepted one ends once.
     Answered,
     /// Every request of a served job ran once; no batch is of a job that ended.
@@ -73,82 +73,82 @@ pub enum Law {
     Apart,
     /// With exact estimates, nothing in reserve, no faults and no time for policies every accepted job is on time.
     OnTime,
-    /// A day comes to its end.
+    /// A case comes to its end.
     End,
-    /// The same day is the same.
+    /// The same case is the same.
     Repeatable,
     /// No event makes the scheduler panic.
     Panic,
 }
 
-/// Watches a simulation whose scheduler begins without jobs; the first broken law ends it.
+/// Watches a simulation whose scheduler begins without jobs; the first broken invariant ends it.
 #[derive(Debug)]
-pub struct Laws {
-    ledger: Ledger,
+pub struct Invariants {
+    accounting: Accounting,
     questions: Questions,
-    wakes: Wakes,
-    twin: Twin,
+    wake_ups: WakeUps,
+    resumed: ResumeCheck,
     /// The state after the step before.
     last: Option<Checkpoint>,
-    broken: Option<Law>,
+    broken: Option<Invariant>,
 }
 
-/// A broken law, in words with job and numbers.
+/// A broken invariant, in words with job and numbers.
 pub(crate) struct Breach {
-    pub(crate) law: Law,
+    pub(crate) invariant: Invariant,
     pub(crate) words: String,
 }
 
-impl Laws {
-    /// All laws but [`Law::OnTime`], or with it, for a day that has nothing to be late by.
-    pub fn new(on_time: bool) -> Laws {
-        Laws {
-            ledger: Ledger::new(on_time),
+impl Invariants {
+    /// All invariants but [`Invariant::OnTime`], or with it, for a case that has nothing to be late by.
+    pub fn new(on_time: bool) -> Invariants {
+        Invariants {
+            accounting: Accounting::new(on_time),
             questions: Questions::default(),
-            wakes: Wakes::default(),
-            twin: Twin::default(),
+            wake_ups: WakeUps::default(),
+            resumed: ResumeCheck::default(),
             last: None,
             broken: None,
         }
     }
 
-    /// The law that was broken, if one was.
-    pub fn broken(&self) -> Option<Law> {
+    /// The invariant that was broken, if one was.
+    pub fn broken(&self) -> Option<Invariant> {
         self.broken
     }
 
     /// What has to hold once nothing is left to happen.
     pub fn check_end(&mut self) -> Result<(), String> {
-        let ended = self.ledger.check_end();
+        let ended = self.accounting.check_end();
         self.tell(ended)
     }
 
-    fn check(&mut self, moment: &Moment<'_>) -> Result<(), Breach> {
-        self.ledger.check(moment)?;
-        moment.check_apart()?;
-        offers::check(moment)?;
-        for turn in moment.turns() {
-            queues::check(&turn)?;
-            order::check(&turn)?;
-            estimates::check(&turn)?;
-            plans::check(&turn)?;
-            squeeze::check(&turn)?;
+    fn check(&mut self, transition: &Transition<'_>) -> Result<(), Breach> {
+        self.accounting.check(transition)?;
+        transition.check_apart()?;
+        offers::check(transition)?;
+        for change in transition.lane_changes() {
+            queues::check(&change)?;
+            order::check(&change)?;
+            estimates::check(&change)?;
+            plans::check(&change)?;
+            squeeze::check(&change)?;
         }
-        plans::check_strangers(moment)?;
-        self.questions.check(moment)?;
-        self.wakes.check(moment)?;
-        self.twin.check(moment)
+        plans::check_strangers(transition)?;
+        self.questions.check(transition)?;
+        self.wake_ups.check(transition)?;
+        self.resumed.check(transition)
     }
 
     fn tell(&mut self, checked: Result<(), Breach>) -> Result<(), String> {
         checked.map_err(|breach| {
-            self.broken = Some(breach.law);
-            format!("{}: {}", breach.law, breach.words)
+            self.broken = Some(breach.invariant);
+            format!("{}: {}", breach.invariant, breach.words)
         })
     }
 }
 
-impl Watcher for Laws {
+impl Observer for Invariants {
     fn before(&mut self, scheduler: &Scheduler, _: Time, _: &Event) {
         self.last.get_or_insert_with(|| scheduler.checkpoint());
     }
@@ -156,24 +156,24 @@ impl Watcher for Laws {
     fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         let after = scheduler.checkpoint();
         let before = self.last.take().unwrap_or_else(|| after.clone());
-        let checked = self.check(&Moment { scheduler, now, event, actions, before: &before, after: &after });
+        let checked = self.check(&Transition { scheduler, now, event, actions, before: &before, after: &after });
         self.last = Some(after);
         self.tell(checked)
     }
 }
 
-impl Law {
-    /// A breach of this law unless `holds`.
+impl Invariant {
+    /// A breach of this invariant unless `holds`.
     pub(crate) fn demand(self, holds: bool, words: impl FnOnce() -> String) -> Result<(), Breach> {
         if holds { Ok(()) } else { self.broken(words()) }
     }
 
     pub(crate) fn broken<T>(self, words: String) -> Result<T, Breach> {
-        Err(Breach { law: self, words })
+        Err(Breach { invariant: self, words })
     }
 }
 
-impl fmt::Display for Law {
+impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Answered => "every job is answered once",
@@ -196,8 +196,8 @@ impl fmt::Display for Law {
             Self::Checkpoint => "a resumed scheduler does the same",
             Self::Apart => "what happens on a lane changes no other",
             Self::OnTime => "with nothing to be late by nobody is late",
-            Self::End => "a day comes to its end",
-            Self::Repeatable => "the same day is the same",
+            Self::End => "a case comes to its end",
+            Self::Repeatable => "the same case is the same",
             Self::Panic => "no event makes the scheduler panic",
         })
     }

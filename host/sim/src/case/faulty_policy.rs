@@ -1,4 +1,4 @@
-//! Whims: a policy with moods, from sensible to malicious, by a seeded stream.
+//! A faulty policy: one with modes, from sensible to malicious, by a seeded stream.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -10,11 +10,11 @@ use mosel_core::{
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use crate::{Mind, Thought, stream};
+use crate::{PolicyDriver, PolicyReply, stream};
 
 /// How a policy behaves when it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mood {
+pub enum FaultMode {
     /// Helps whom the squeeze would help, and tries a few legal moves beside; within its budget.
     Sensible,
     /// Answers at once that nothing should change.
@@ -31,28 +31,35 @@ pub enum Mood {
     Garbage,
 }
 
-/// A policy that is in one of these moods whenever it is asked: which one, and what it answers, depends on the queue that
-/// it is shown and on nothing before, so that a day without one of its jobs is otherwise the same.
+/// A policy that is in one of these modes whenever it is asked: which one, and what it answers, depends on the queue that
+/// it is shown and on nothing before, so that a case without one of its jobs is otherwise the same.
 #[derive(Debug)]
-pub struct Whims {
-    moods: Vec<(Mood, u32)>,
+pub struct FaultyPolicy {
+    modes: Vec<(FaultMode, u32)>,
     eager: bool,
     catalog: Catalog,
     seed: u64,
     /// Of the question that is being answered.
     random: ChaCha8Rng,
-    /// How often it was in which mood.
-    counts: BTreeMap<Mood, u64>,
-    /// What it answers before it has moods.
-    script: VecDeque<Thought>,
+    /// How often it was in which mode.
+    counts: BTreeMap<FaultMode, u64>,
+    /// What it answers before it has modes.
+    script: VecDeque<PolicyReply>,
     /// What it answered so far.
-    given: Vec<Thought>,
+    given: Vec<PolicyReply>,
 }
 
-impl Mood {
-    /// Every mood there is.
-    pub const ALL: [Mood; 7] =
-        [Mood::Sensible, Mood::Unmoved, Mood::Silent, Mood::Slow, Mood::Traps, Mood::Lies, Mood::Garbage];
+impl FaultMode {
+    /// Every mode there is.
+    pub const ALL: [FaultMode; 7] = [
+        FaultMode::Sensible,
+        FaultMode::Unmoved,
+        FaultMode::Silent,
+        FaultMode::Slow,
+        FaultMode::Traps,
+        FaultMode::Lies,
+        FaultMode::Garbage,
+    ];
 
     /// Nothing that it answers is ever adopted, whatever the budget.
     pub fn never_helps(self) -> bool {
@@ -60,54 +67,64 @@ impl Mood {
     }
 }
 
-impl Whims {
-    /// A policy with these moods, each as often as its weight says; unmoved if there is none of a positive weight.
-    pub fn new(moods: &[(Mood, u32)], eager: bool, catalog: Catalog, seed: u64) -> Whims {
-        let (moods, random) = (moods.to_vec(), stream(seed, "whims"));
+impl FaultyPolicy {
+    /// A policy with these modes, each as often as its weight says; unmoved if there is none of a positive weight.
+    pub fn new(modes: &[(FaultMode, u32)], eager: bool, catalog: Catalog, seed: u64) -> FaultyPolicy {
+        let (modes, random) = (modes.to_vec(), stream(seed, "faulty_policy"));
         let (counts, script, given) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        Whims { moods, eager, catalog, seed, random, counts, script, given }
+        FaultyPolicy { modes, eager, catalog, seed, random, counts, script, given }
     }
 
     /// The same policy, which answers this first.
-    pub fn with_script(self, script: impl IntoIterator<Item = Thought>) -> Whims {
-        Whims { script: script.into_iter().collect(), ..self }
+    pub fn with_script(self, script: impl IntoIterator<Item = PolicyReply>) -> FaultyPolicy {
+        FaultyPolicy { script: script.into_iter().collect(), ..self }
     }
 
-    /// How often it was in which mood.
-    pub fn counts(&self) -> &BTreeMap<Mood, u64> {
+    /// How often it was in which mode.
+    pub fn counts(&self) -> &BTreeMap<FaultMode, u64> {
         &self.counts
     }
 
     /// All that it answered.
-    pub(super) fn into_given(self) -> Vec<Thought> {
+    pub(super) fn into_given(self) -> Vec<PolicyReply> {
         self.given
     }
 
-    fn think(&mut self, snapshot: &Snapshot) -> Thought {
-        self.random = stream(self.seed ^ fingerprint(snapshot), "whims");
-        let (mood, budget) = (self.mood(), snapshot.budget);
-        *self.counts.entry(mood).or_insert(0) += 1;
-        match mood {
-            Mood::Sensible => Thought { took: self.share_of(budget, -0.5, 0.9), answer: Ok(self.sensible(snapshot)) },
-            Mood::Unmoved => Thought { took: Duration::ZERO, answer: Ok(Proposal::default()) },
-            Mood::Silent => Thought { took: budget * 2 + Duration::from_micros(1), answer: Ok(Proposal::default()) },
-            Mood::Slow => Thought { took: self.share_of(budget, 0.5, 1.5), answer: Ok(self.sensible(snapshot)) },
-            Mood::Traps => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Err(self.failure(budget)) },
-            Mood::Lies => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.lie(snapshot)) },
-            Mood::Garbage => Thought { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.garbage(snapshot)) },
+    fn think(&mut self, snapshot: &Snapshot) -> PolicyReply {
+        self.random = stream(self.seed ^ fingerprint(snapshot), "faulty_policy");
+        let (mode, budget) = (self.mode(), snapshot.budget);
+        *self.counts.entry(mode).or_insert(0) += 1;
+        match mode {
+            FaultMode::Sensible => {
+                PolicyReply { took: self.share_of(budget, -0.5, 0.9), answer: Ok(self.sensible(snapshot)) }
+            }
+            FaultMode::Unmoved => PolicyReply { took: Duration::ZERO, answer: Ok(Proposal::default()) },
+            FaultMode::Silent => {
+                PolicyReply { took: budget * 2 + Duration::from_micros(1), answer: Ok(Proposal::default()) }
+            }
+            FaultMode::Slow => {
+                PolicyReply { took: self.share_of(budget, 0.5, 1.5), answer: Ok(self.sensible(snapshot)) }
+            }
+            FaultMode::Traps => {
+                PolicyReply { took: self.share_of(budget, -1.0, 1.0), answer: Err(self.failure(budget)) }
+            }
+            FaultMode::Lies => PolicyReply { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.lie(snapshot)) },
+            FaultMode::Garbage => {
+                PolicyReply { took: self.share_of(budget, -1.0, 1.0), answer: Ok(self.garbage(snapshot)) }
+            }
         }
     }
 
-    fn mood(&mut self) -> Mood {
-        let total = self.moods.iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>().max(1);
+    fn mode(&mut self) -> FaultMode {
+        let total = self.modes.iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>().max(1);
         let mut at = self.random.random_range(0..total);
-        for &(mood, weight) in &self.moods {
+        for &(mode, weight) in &self.modes {
             match at.checked_sub(weight.into()) {
                 Some(rest) => at = rest,
-                None => return mood,
+                None => return mode,
             }
         }
-        Mood::Unmoved
+        FaultMode::Unmoved
     }
 
     /// What the squeeze would do, and up to three moves that make nobody late.
@@ -210,11 +227,11 @@ impl Whims {
     }
 }
 
-impl Mind for Whims {
-    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
-        let thought = self.script.pop_front().unwrap_or_else(|| self.think(snapshot));
-        self.given.push(thought.clone());
-        thought
+impl PolicyDriver for FaultyPolicy {
+    fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
+        let reply = self.script.pop_front().unwrap_or_else(|| self.think(snapshot));
+        self.given.push(reply.clone());
+        reply
     }
 
     fn eager(&self) -> bool {
@@ -230,7 +247,7 @@ fn fingerprint(snapshot: &Snapshot) -> u64 {
     snapshot.jobs.iter().flat_map(numbers).fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
-impl fmt::Display for Mood {
+impl fmt::Display for FaultMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sensible => "sensible",
@@ -244,14 +261,14 @@ impl fmt::Display for Mood {
     }
 }
 
-impl std::str::FromStr for Mood {
+impl std::str::FromStr for FaultMode {
     type Err = String;
 
-    fn from_str(word: &str) -> Result<Mood, String> {
-        let named = Mood::ALL.into_iter().find(|mood| mood.to_string() == word);
+    fn from_str(word: &str) -> Result<FaultMode, String> {
+        let named = FaultMode::ALL.into_iter().find(|mode| mode.to_string() == word);
         named.ok_or_else(|| {
-            let moods: Vec<String> = Mood::ALL.iter().map(ToString::to_string).collect();
-            format!("expected one of {}, found {word:?}", moods.join(", "))
+            let modes: Vec<String> = FaultMode::ALL.iter().map(ToString::to_string).collect();
+            format!("expected one of {}, found {word:?}", modes.join(", "))
         })
     }
 }

@@ -11,11 +11,11 @@ use std::fmt::Write as _;
 use mosel_core::scenario::{number, span};
 use mosel_core::{JobId, PolicyError, Proposal, Time};
 
-use crate::Thought;
+use crate::PolicyReply;
 
-pub(super) fn write_answer(text: &mut String, thought: &Thought) -> std::fmt::Result {
-    write!(text, "answer {}", Time::START + thought.took)?;
-    let Ok(proposal) = &thought.answer else { return write!(text, " fails") };
+pub(super) fn write_answer(text: &mut String, reply: &PolicyReply) -> std::fmt::Result {
+    write!(text, "answer {}", Time::START + reply.took)?;
+    let Ok(proposal) = &reply.answer else { return write!(text, " fails") };
     proposal.assignments.iter().try_for_each(|(job, choice)| write!(text, " {job}@{choice}"))?;
     if !proposal.order.is_empty() {
         write!(text, " order")?;
@@ -25,10 +25,10 @@ pub(super) fn write_answer(text: &mut String, thought: &Thought) -> std::fmt::Re
     claims.into_iter().try_for_each(|(name, claim)| claim.map_or(Ok(()), |claim| write!(text, " {name} {claim}")))
 }
 
-pub(super) fn read_answer(took: &str, words: &[&str]) -> Result<Thought, String> {
+pub(super) fn read_answer(took: &str, words: &[&str]) -> Result<PolicyReply, String> {
     let took = span(took)?;
     if words == ["fails"] {
-        return Ok(Thought { answer: Err(PolicyError::Trapped("as written".into())), took });
+        return Ok(PolicyReply { answer: Err(PolicyError::Trapped("as written".into())), took });
     }
     let mut proposal = Proposal::default();
     let strategies = words.iter().take_while(|word| word.contains('@')).count();
@@ -37,7 +37,7 @@ pub(super) fn read_answer(took: &str, words: &[&str]) -> Result<Thought, String>
         proposal.assignments.push((JobId(number(job)?), number(choice)?));
     }
     read_rest(&mut proposal, &words[strategies..])?;
-    Ok(Thought { answer: Ok(proposal), took })
+    Ok(PolicyReply { answer: Ok(proposal), took })
 }
 
 fn read_rest(proposal: &mut Proposal, mut words: &[&str]) -> Result<(), String> {

@@ -3,66 +3,67 @@
 use mosel_core::{Action, JobId, Outcome, at_least};
 
 use super::queue::Waiting;
-use super::turn::Turn;
-use super::{Breach, Law};
+use super::transition::LaneChange;
+use super::{Breach, Invariant};
 
 /// Sums of the same floats in another order differ by less than that.
 const ROUNDING: f64 = 1e-12;
 
-pub(super) fn check(turn: &Turn<'_>) -> Result<(), Breach> {
-    turn.after.jobs.iter().try_for_each(check_floor)?;
-    turn.after.jobs.iter().try_for_each(|waiting| check_decided(turn, waiting))?;
-    let mut gone = turn.before.jobs.iter().filter(|before| turn.after.find(before.id()).is_none());
-    gone.try_for_each(|before| check_gone(turn, before))
+pub(super) fn check(change: &LaneChange<'_>) -> Result<(), Breach> {
+    change.after.jobs.iter().try_for_each(check_floor)?;
+    change.after.jobs.iter().try_for_each(|waiting| check_decided(change, waiting))?;
+    let mut gone = change.before.jobs.iter().filter(|before| change.after.find(before.id()).is_none());
+    gone.try_for_each(|before| check_gone(change, before))
 }
 
 /// What was started and what is planned keep the floor.
 fn check_floor(waiting: &Waiting<'_>) -> Result<(), Breach> {
     let (accuracy, floor) = (waiting.accuracy(), waiting.entry.job.min_accuracy);
-    Law::Floor.demand(at_least(accuracy + ROUNDING, floor), || {
+    Invariant::Floor.demand(at_least(accuracy + ROUNDING, floor), || {
         format!("job {} is planned at {accuracy}, its floor is {floor}: {:?}", waiting.id(), waiting.entry)
     })
 }
 
 /// Nobody's strategy changes unless it is said.
-fn check_decided(turn: &Turn<'_>, waiting: &Waiting<'_>) -> Result<(), Breach> {
+fn check_decided(change: &LaneChange<'_>, waiting: &Waiting<'_>) -> Result<(), Breach> {
     let id = waiting.id();
-    let Some(before) = turn.before.find(id) else { return check_newcomer(turn, waiting) };
-    if before.entry == waiting.entry || turn.is_named(id) {
+    let Some(before) = change.before.find(id) else { return check_newcomer(change, waiting) };
+    if before.entry == waiting.entry || change.is_named(id) {
         return Ok(());
     }
     let (was, is) = (before.entry, waiting.entry);
     let same = before.mix() == waiting.mix() && was.last_choice == is.last_choice && was.decisions == is.decisions;
-    Law::Decided
+    Invariant::Decided
         .demand(same && was.job == is.job, || format!("nobody said that job {id} changes: it was {was:?}, is {is:?}"))
 }
 
 /// Who came was accepted, and begins at its best.
-fn check_newcomer(turn: &Turn<'_>, waiting: &Waiting<'_>) -> Result<(), Breach> {
+fn check_newcomer(change: &LaneChange<'_>, waiting: &Waiting<'_>) -> Result<(), Breach> {
     let (id, entry) = (waiting.id(), waiting.entry);
     let accepted = |action: &Action| matches!(action, Action::Accept(accepted) if accepted.job == id);
-    Law::Decided.demand(turn.moment.actions.iter().any(accepted), || format!("job {id} was never accepted"))?;
-    let table = turn.moment.scheduler.models()[entry.job.model.0 as usize].table(entry.job.requests);
+    Invariant::Decided
+        .demand(change.transition.actions.iter().any(accepted), || format!("job {id} was never accepted"))?;
+    let table = change.transition.scheduler.models()[entry.job.model.0 as usize].table(entry.job.requests);
     let best = table.map(|table| (table.id, table.most_accurate()));
-    Law::Decided.demand(best == Some(entry.last_choice) || turn.is_named(id), || {
+    Invariant::Decided.demand(best == Some(entry.last_choice) || change.is_named(id), || {
         format!("job {id} begins on {:?}, its best is {best:?}", entry.last_choice)
     })
 }
 
 /// Who is gone has ended, and its outcome names the decisions about it.
-fn check_gone(turn: &Turn<'_>, before: &Waiting<'_>) -> Result<(), Breach> {
+fn check_gone(change: &LaneChange<'_>, before: &Waiting<'_>) -> Result<(), Breach> {
     let (id, entry) = (before.id(), before.entry);
-    let Some(outcome) = outcome(turn, id) else {
-        return Law::Answered.broken(format!("job {id} is gone and was not answered"));
+    let Some(outcome) = outcome(change, id) else {
+        return Invariant::Answered.broken(format!("job {id} is gone and was not answered"));
     };
     let told = outcome.last_choice == entry.last_choice && outcome.decisions == entry.decisions;
-    Law::Outcome.demand(told || turn.is_named(id), || {
+    Invariant::Outcome.demand(told || change.is_named(id), || {
         format!("the last decisions about job {id} were {entry:?}, its outcome is {outcome:?}")
     })
 }
 
-fn outcome<'a>(turn: &Turn<'a>, job: JobId) -> Option<&'a Outcome> {
-    turn.moment.actions.iter().find_map(|action| match action {
+fn outcome<'a>(change: &LaneChange<'a>, job: JobId) -> Option<&'a Outcome> {
+    change.transition.actions.iter().find_map(|action| match action {
         Action::Finish(outcome) if outcome.job == job => Some(outcome),
         _ => None,
     })

@@ -9,42 +9,42 @@ use mosel_core::{
 };
 
 use super::queue::{Queue, Waiting};
-use super::turn::{Moment, Turn};
-use super::{Breach, Law};
+use super::transition::{LaneChange, Transition};
+use super::{Breach, Invariant};
 
 /// The share of an objective by which a bound may be below it.
 const ROUNDING: f64 = 1e-9;
 
-pub(super) fn check(turn: &Turn<'_>) -> Result<(), Breach> {
-    check_promises(turn)?;
-    let Some((snapshot, due)) = turn.question() else { return Ok(()) };
-    match turn.moment.event {
-        Event::Planned(plan, answer) if *plan == snapshot.plan => check_answer(turn, snapshot, answer),
-        _ => check_unanswered(turn, snapshot.plan, *due),
+pub(super) fn check(change: &LaneChange<'_>) -> Result<(), Breach> {
+    check_promises(change)?;
+    let Some((snapshot, due)) = change.question() else { return Ok(()) };
+    match change.transition.event {
+        Event::Planned(plan, answer) if *plan == snapshot.plan => check_answer(change, snapshot, answer),
+        _ => check_unanswered(change, snapshot.plan, *due),
     }
 }
 
 /// Answers that nobody waits for are refused as late, and no others are spoken of.
-pub(super) fn check_strangers(moment: &Moment<'_>) -> Result<(), Breach> {
+pub(super) fn check_strangers(transition: &Transition<'_>) -> Result<(), Breach> {
     let awaited = |plan: PlanId| {
-        let questions = moment.before.lanes.iter().filter_map(|lane| lane.question.as_ref());
+        let questions = transition.before.lanes.iter().filter_map(|lane| lane.question.as_ref());
         questions.into_iter().any(|(snapshot, _)| snapshot.plan == plan)
     };
     let is_stranger =
-        |plan: PlanId| matches!(moment.event, Event::Planned(answered, _) if *answered == plan) && !awaited(plan);
-    for action in moment.actions {
+        |plan: PlanId| matches!(transition.event, Event::Planned(answered, _) if *answered == plan) && !awaited(plan);
+    for action in transition.actions {
         let right = match action {
             Action::Adopt(plan, _) => awaited(*plan),
             Action::RefusePlan(plan, error) => awaited(*plan) || is_stranger(*plan) && *error == PlanError::Late,
             _ => true,
         };
-        Law::RefusedPlan.demand(right, || format!("nobody waits for that: {action:?}"))?;
+        Invariant::RefusedPlan.demand(right, || format!("nobody waits for that: {action:?}"))?;
     }
-    let Event::Planned(plan, _) = moment.event else { return Ok(()) };
+    let Event::Planned(plan, _) = transition.event else { return Ok(()) };
     let said =
         |action: &&Action| matches!(action, Action::Adopt(said, _) | Action::RefusePlan(said, _) if said == plan);
-    let said = moment.actions.iter().filter(said).count();
-    Law::RefusedPlan.demand(said == 1, || format!("the answer to {plan:?} was adopted or refused {said} times"))
+    let said = transition.actions.iter().filter(said).count();
+    Invariant::RefusedPlan.demand(said == 1, || format!("the answer to {plan:?} was adopted or refused {said} times"))
 }
 
 /// The queue's order under an answer: what is on the device first, the named ones as named, newcomers behind, and late
@@ -61,23 +61,24 @@ pub(super) fn order_under(queue: &Queue<'_>, order: &[JobId]) -> Vec<JobId> {
 }
 
 /// Nothing but time and devices makes a job late that was on time.
-fn check_promises(turn: &Turn<'_>) -> Result<(), Breach> {
-    let slower = turn.after.state.correction > turn.before.state.correction;
-    if slower || matches!(turn.moment.event, Event::BatchFailed(_)) {
+fn check_promises(change: &LaneChange<'_>) -> Result<(), Breach> {
+    let slower = change.after.state.correction > change.before.state.correction;
+    if slower || matches!(change.transition.event, Event::BatchFailed(_)) {
         return Ok(());
     }
-    check_savable(turn)?;
-    let overtaken = turn.newcomer_place().unwrap_or(usize::MAX);
-    let dropped: Vec<JobId> = turn.given_up().collect();
-    for (place, (waiting, before)) in turn.before.finishes(turn.before.free_at(turn.moment.now)).enumerate() {
+    check_savable(change)?;
+    let overtaken = change.newcomer_place().unwrap_or(usize::MAX);
+    let dropped: Vec<JobId> = change.given_up().collect();
+    for (place, (waiting, before)) in change.before.finishes(change.before.free_at(change.transition.now)).enumerate() {
         let (id, deadline) = (waiting.id(), waiting.entry.job.deadline);
         if waiting.late || before > deadline {
             continue;
         }
-        Law::Promise.demand(!dropped.contains(&id), || format!("job {id} would end at {before}, and is given up"))?;
-        let after = turn.settled.finishes(turn.start).find(|(now, _)| now.id() == id).map(|(_, finish)| finish);
+        Invariant::Promise
+            .demand(!dropped.contains(&id), || format!("job {id} would end at {before}, and is given up"))?;
+        let after = change.settled.finishes(change.start).find(|(now, _)| now.id() == id).map(|(_, finish)| finish);
         // who is overtaken by a newcomer may have to be helped, and can be
-        Law::Promise.demand(place >= overtaken || after.is_none_or(|after| after <= deadline), || {
+        Invariant::Promise.demand(place >= overtaken || after.is_none_or(|after| after <= deadline), || {
             format!("job {id}, due {deadline}, would have ended at {before} and now ends at {after:?}")
         })?;
     }
@@ -85,68 +86,79 @@ fn check_promises(turn: &Turn<'_>) -> Result<(), Breach> {
 }
 
 /// Where a newcomer was taken in, those that could be on time on their fastest strategies still can.
-fn check_savable(turn: &Turn<'_>) -> Result<(), Breach> {
-    if turn.newcomer_place().is_none() {
+fn check_savable(change: &LaneChange<'_>) -> Result<(), Breach> {
+    if change.newcomer_place().is_none() {
         return Ok(());
     }
     let mut fastest = Duration::ZERO;
-    let start = turn.before.free_at(turn.moment.now);
-    let promised = turn.before.on_time().filter(|waiting| {
+    let start = change.before.free_at(change.transition.now);
+    let promised = change.before.on_time().filter(|waiting| {
         fastest += waiting.fastest;
-        start.after(fastest, turn.before.factor) <= waiting.entry.job.deadline
+        start.after(fastest, change.before.factor) <= waiting.entry.job.deadline
     });
     let promised: Vec<JobId> = promised.map(Waiting::id).collect();
-    let lost = turn.settled.lost(turn.start, &promised);
-    Law::Promise.demand(lost.is_none(), || format!("job {lost:?} could be on time before a newcomer was taken in"))
+    let lost = change.settled.lost(change.start, &promised);
+    Invariant::Promise
+        .demand(lost.is_none(), || format!("job {lost:?} could be on time before a newcomer was taken in"))
 }
 
 /// A question that is not answered in this step stays, times out, or is void.
-fn check_unanswered(turn: &Turn<'_>, plan: PlanId, due: Time) -> Result<(), Breach> {
-    Law::Adopted.demand(turn.adopted().is_none(), || format!("nobody answered {plan:?}, yet it is adopted"))?;
-    let budget = turn.moment.scheduler.config().policy_budget;
+fn check_unanswered(change: &LaneChange<'_>, plan: PlanId, due: Time) -> Result<(), Breach> {
+    Invariant::Adopted.demand(change.adopted().is_none(), || format!("nobody answered {plan:?}, yet it is adopted"))?;
+    let budget = change.transition.scheduler.config().policy_budget;
     let timed_out = PlanError::Policy(PolicyError::TimedOut(budget));
-    let overdue = |error: &PlanError| *error == timed_out && due <= turn.moment.now;
-    let error = refusal(turn, plan);
-    Law::RefusedPlan.demand(error.is_none_or(overdue), || {
+    let overdue = |error: &PlanError| *error == timed_out && due <= change.transition.now;
+    let error = refusal(change, plan);
+    Invariant::RefusedPlan.demand(error.is_none_or(overdue), || {
         format!("nobody answered {plan:?}, due {due}, yet it is refused: {error:?}")
     })
 }
 
-fn check_answer(turn: &Turn<'_>, snapshot: &Snapshot, answer: &Result<Proposal, PolicyError>) -> Result<(), Breach> {
+fn check_answer(
+    change: &LaneChange<'_>,
+    snapshot: &Snapshot,
+    answer: &Result<Proposal, PolicyError>,
+) -> Result<(), Breach> {
     let verdict = match answer {
         Err(error) => Err(PlanError::Policy(error.clone()).kind()),
-        Ok(proposal) => judge(turn, snapshot, proposal),
+        Ok(proposal) => judge(change, snapshot, proposal),
     };
-    match (verdict, turn.adopted(), answer) {
-        (Ok(()), Some(jobs), Ok(proposal)) => check_adopted(turn, snapshot, proposal, jobs),
+    match (verdict, change.adopted(), answer) {
+        (Ok(()), Some(jobs), Ok(proposal)) => check_adopted(change, snapshot, proposal, jobs),
         (Err(kind), None, _) => {
-            let said = refusal(turn, snapshot.plan).map(PlanError::kind);
-            Law::RefusedPlan.demand(said == Some(kind), || {
+            let said = refusal(change, snapshot.plan).map(PlanError::kind);
+            Invariant::RefusedPlan.demand(said == Some(kind), || {
                 format!("the answer is refused as {said:?}, it is {kind}: {answer:?} to {snapshot:?}")
             })
         }
-        (Ok(()), ..) => Law::Adopted.broken(format!("a legal answer is refused: {answer:?} to {snapshot:?}")),
-        (Err(kind), ..) => Law::RefusedPlan.broken(format!("an answer is adopted, it is {kind}: {answer:?}")),
+        (Ok(()), ..) => Invariant::Adopted.broken(format!("a legal answer is refused: {answer:?} to {snapshot:?}")),
+        (Err(kind), ..) => Invariant::RefusedPlan.broken(format!("an answer is adopted, it is {kind}: {answer:?}")),
     }
 }
 
 /// Every job that the answer names is on what it names, or was the policy's no more, or was there already.
-fn check_adopted(turn: &Turn<'_>, snapshot: &Snapshot, proposal: &Proposal, jobs: &[JobId]) -> Result<(), Breach> {
+fn check_adopted(
+    change: &LaneChange<'_>,
+    snapshot: &Snapshot,
+    proposal: &Proposal,
+    jobs: &[JobId],
+) -> Result<(), Breach> {
     let named: BTreeSet<JobId> = proposal.assignments.iter().map(|&(job, _)| job).collect();
     let stranger = jobs.iter().find(|job| !named.contains(job));
-    Law::Adopted.demand(stranger.is_none(), || format!("job {stranger:?} is adopted, the answer does not name it"))?;
+    Invariant::Adopted
+        .demand(stranger.is_none(), || format!("job {stranger:?} is adopted, the answer does not name it"))?;
     for &(job, choice) in &proposal.assignments {
         let row = snapshot.jobs.iter().find(|row| row.id == job);
-        let Some(row) = row else { return Law::Adopted.broken(format!("job {job} was not shown")) };
-        let due = newly(&turn.judged, row, choice).is_some();
-        Law::Adopted.demand(due == jobs.contains(&job), || {
+        let Some(row) = row else { return Invariant::Adopted.broken(format!("job {job} was not shown")) };
+        let due = newly(&change.judged, row, choice).is_some();
+        Invariant::Adopted.demand(due == jobs.contains(&job), || {
             format!("strategy {choice} of job {job} is adopted: {}, expected: {due}; shown was {row:?}", !due)
         })?;
-        let Some(after) = turn.after.find(job).filter(|_| due) else { continue };
+        let Some(after) = change.after.find(job).filter(|_| due) else { continue };
         let taken = after.entry.last_choice == (row.table, choice);
         let by = after.entry.decisions.contains(&Decider::Policy(snapshot.plan));
-        let squeezed = turn.squeezed().iter().any(|(squeezed, _)| *squeezed == job);
-        Law::Adopted.demand(by && (taken || squeezed), || {
+        let squeezed = change.squeezed().iter().any(|(squeezed, _)| *squeezed == job);
+        Invariant::Adopted.demand(by && (taken || squeezed), || {
             format!("job {job} was given strategy {choice} of {:?}, and is {:?}", row.table, after.entry)
         })?;
     }
@@ -154,7 +166,7 @@ fn check_adopted(turn: &Turn<'_>, snapshot: &Snapshot, proposal: &Proposal, jobs
 }
 
 /// What has to become of an answer: nothing against it, or the kind of error it is.
-fn judge(turn: &Turn<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), &'static str> {
+fn judge(change: &LaneChange<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), &'static str> {
     let claims = [proposal.objective, proposal.bound];
     if claims.into_iter().flatten().any(|claim| !claim.is_finite()) {
         return Err("not_finite");
@@ -164,9 +176,9 @@ fn judge(turn: &Turn<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Result<()
     {
         return Err("bound_below_objective");
     }
-    judge_choices(snapshot, turn.moment.scheduler.catalog(), &proposal.assignments)?;
+    judge_choices(snapshot, change.transition.scheduler.catalog(), &proposal.assignments)?;
     judge_order(snapshot, &proposal.order)?;
-    judge_times(turn, snapshot, proposal)
+    judge_times(change, snapshot, proposal)
 }
 
 fn judge_choices(snapshot: &Snapshot, catalog: &Catalog, choices: &[(JobId, u32)]) -> Result<(), &'static str> {
@@ -200,9 +212,9 @@ fn judge_order(snapshot: &Snapshot, order: &[JobId]) -> Result<(), &'static str>
 }
 
 /// Nobody who is on time as things are would be late.
-fn judge_times(turn: &Turn<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), &'static str> {
-    let queue = &turn.judged;
-    let start = queue.free_at(turn.moment.now);
+fn judge_times(change: &LaneChange<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), &'static str> {
+    let queue = &change.judged;
+    let start = queue.free_at(change.transition.now);
     let mut work = Duration::ZERO;
     for job in order_under(queue, &proposal.order) {
         let Some((waiting, before)) = queue.finishes(start).find(|(waiting, _)| waiting.id() == job) else {
@@ -235,8 +247,8 @@ fn newly(queue: &Queue<'_>, row: &JobRow, choice: u32) -> Option<Duration> {
     new.then_some(strategy.latency)
 }
 
-fn refusal<'a>(turn: &Turn<'a>, asked: PlanId) -> Option<&'a PlanError> {
-    turn.moment.actions.iter().find_map(|action| match action {
+fn refusal<'a>(change: &LaneChange<'a>, asked: PlanId) -> Option<&'a PlanError> {
+    change.transition.actions.iter().find_map(|action| match action {
         Action::RefusePlan(plan, error) if *plan == asked => Some(error),
         _ => None,
     })

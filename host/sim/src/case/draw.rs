@@ -1,4 +1,4 @@
-//! How days are drawn: models, machines, policies, applications and faults, mixed so that what is rare meets.
+//! How cases are drawn: models, machines, policies, applications and faults, mixed so that what is rare meets.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use mosel_core::{Config, Job, JobId, ModelId, OnLate, Profile, Tenant, Time, sca
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::{Day, MOST_REQUESTS, Mood};
-use crate::{Outside, Pace, stream};
+use super::{FaultMode, MOST_REQUESTS, SimCase};
+use crate::{ExternalEvent, Slowdown, stream};
 
 /// Models with two and three modalities; the times of the last two are so short that rounding matters.
 const MODELS: [&str; 5] = [
@@ -42,31 +42,31 @@ const MODELS: [&str; 5] = [
      measure a+b+c 3 11us 8/10",
 ];
 
-impl Day {
-    /// The day of this seed: the same on every machine.
-    pub fn draw(seed: u64) -> Day {
-        let mut random = stream(seed, "day");
+impl SimCase {
+    /// The case of this seed: the same on every machine.
+    pub fn draw(seed: u64) -> SimCase {
+        let mut random = stream(seed, "case");
         let profile = Scenario::parse(MODELS[random.random_range(0..MODELS.len())]).expect("the model reads").profile;
-        let profile = Profile { id: "day".into(), ..profile };
-        let mut hand = Hand { unit: unit(&profile), random, lanes: 1 };
-        let mut day = hand.machine(profile, seed);
-        hand.lanes = day.config.lanes;
-        day.events = hand.events(&day);
-        day
+        let profile = Profile { id: "case".into(), ..profile };
+        let mut generator = Generator { unit: unit(&profile), random, lanes: 1 };
+        let mut case = generator.machine(profile, seed);
+        generator.lanes = case.config.lanes;
+        case.events = generator.events(&case);
+        case
     }
 }
 
-/// What a day is drawn with.
-struct Hand {
+/// What a case is drawn with.
+struct Generator {
     random: ChaCha8Rng,
     /// One request on all modalities.
     unit: Duration,
     lanes: u32,
 }
 
-impl Hand {
-    /// One day in eight is calm: nothing that could make a job late.
-    fn machine(&mut self, profile: Profile, seed: u64) -> Day {
+impl Generator {
+    /// One case in eight is calm: nothing that could make a job late.
+    fn machine(&mut self, profile: Profile, seed: u64) -> SimCase {
         let calm = self.chance(0.125);
         let config = Config {
             kinds: Vec::new(),
@@ -75,34 +75,34 @@ impl Hand {
             margin: if calm || self.chance(0.5) { 0.0 } else { self.share(0.0, 0.2) },
             policy_budget: if calm || self.chance(0.2) { Duration::ZERO } else { self.units(0.05, 3.0) },
         };
-        let moods = if calm { vec![(Mood::Traps, 1), (Mood::Silent, 1)] } else { self.moods() };
-        Day {
+        let modes = if calm { vec![(FaultMode::Traps, 1), (FaultMode::Silent, 1)] } else { self.modes() };
+        SimCase {
             profile,
             config,
             factor: if calm || self.chance(0.5) { 1.0 } else { self.share(0.4, 3.0) },
             spread: if calm || self.chance(0.6) { 0.0 } else { self.share(0.05, 0.5) },
             failures: if calm || self.chance(0.7) { 0.0 } else { self.share(0.01, 0.3) },
             seed,
-            moods,
+            modes,
             eager: self.chance(0.4),
             answers: Vec::new(),
             events: Vec::new(),
         }
     }
 
-    /// Sensible, or in one other mood, or in several.
-    fn moods(&mut self) -> Vec<(Mood, u32)> {
+    /// Sensible, or in one other mode, or in several.
+    fn modes(&mut self) -> Vec<(FaultMode, u32)> {
         if self.chance(0.2) {
-            return vec![(Mood::Sensible, 1)];
+            return vec![(FaultMode::Sensible, 1)];
         }
         if self.chance(0.4) {
-            return vec![(Mood::ALL[self.random.random_range(0..Mood::ALL.len())], 1)];
+            return vec![(FaultMode::ALL[self.random.random_range(0..FaultMode::ALL.len())], 1)];
         }
-        Mood::ALL.into_iter().map(|mood| (mood, self.random.random_range(0..4))).collect()
+        FaultMode::ALL.into_iter().map(|mode| (mode, self.random.random_range(0..4))).collect()
     }
 
-    fn events(&mut self, day: &Day) -> Vec<(Time, Outside)> {
-        let jobs = self.jobs(day);
+    fn events(&mut self, case: &SimCase) -> Vec<(Time, ExternalEvent)> {
+        let jobs = self.jobs(case);
         let end = jobs.last().map_or(Time::START, |(at, _)| *at);
         let mut events = jobs.clone();
         if self.chance(0.4) {
@@ -111,12 +111,12 @@ impl Hand {
         if self.chance(0.15) {
             let (at, _) = jobs[self.random.random_range(0..jobs.len())];
             let last = jobs.iter().rev().filter(|(arrival, _)| *arrival <= at).take(8);
-            events.extend(last.map(|(_, outside)| (at, cancel(outside))));
+            events.extend(last.map(|(_, external)| (at, cancel(external))));
         }
         for _ in 0..self.times(0.15) {
-            events.push((self.moment(end), Outside::Install));
+            events.push((self.transition(end), ExternalEvent::Install));
         }
-        if !day.nobody_may_be_late() {
+        if !case.nobody_may_be_late() {
             self.faults(end, &mut events);
         }
         events.sort_by_key(|(at, _)| *at);
@@ -124,47 +124,47 @@ impl Hand {
     }
 
     /// One job in twenty is given up some time after it came, and some that never came.
-    fn cancels(&mut self, jobs: &[(Time, Outside)], events: &mut Vec<(Time, Outside)>) {
-        for (arrival, outside) in jobs {
+    fn cancels(&mut self, jobs: &[(Time, ExternalEvent)], events: &mut Vec<(Time, ExternalEvent)>) {
+        for (arrival, external) in jobs {
             if self.chance(0.05) {
-                events.push((*arrival + self.units(0.0, 20.0), cancel(outside)));
+                events.push((*arrival + self.units(0.0, 20.0), cancel(external)));
             }
         }
-        events.push((Time::START, Outside::Cancel(JobId(jobs.len() as u64))));
+        events.push((Time::START, ExternalEvent::Cancel(JobId(jobs.len() as u64))));
     }
 
     /// Some kinds of faults, each a few times.
-    fn faults(&mut self, end: Time, events: &mut Vec<(Time, Outside)>) {
+    fn faults(&mut self, end: Time, events: &mut Vec<(Time, ExternalEvent)>) {
         for _ in 0..self.times(0.25) {
-            events.push((self.moment(end), Outside::Fail(self.lane())));
+            events.push((self.transition(end), ExternalEvent::Fail(self.lane())));
         }
         for _ in 0..self.times(0.25) {
             let factor = self.share(1.5, 10.0);
-            events.push(self.pace(end, factor));
+            events.push(self.slowdown(end, factor));
         }
         for _ in 0..self.times(0.12) {
-            events.push(self.pace(end, f64::INFINITY));
+            events.push(self.slowdown(end, f64::INFINITY));
         }
         for _ in 0..self.times(0.12) {
-            let (lane, at) = (self.lane(), self.moment(end));
-            events.push((at, Outside::Lose(lane)));
+            let (lane, at) = (self.lane(), self.transition(end));
+            events.push((at, ExternalEvent::Lose(lane)));
             if self.chance(0.8) {
-                events.push((at + self.units(0.5, 30.0), Outside::Restore(lane)));
+                events.push((at + self.units(0.5, 30.0), ExternalEvent::Restore(lane)));
             }
         }
         for _ in 0..self.times(0.12) {
-            events.push((self.moment(end), Outside::Jump(self.units(0.5, 12.0))));
+            events.push((self.transition(end), ExternalEvent::Jump(self.units(0.5, 12.0))));
         }
     }
 
-    fn pace(&mut self, end: Time, factor: f64) -> (Time, Outside) {
-        let from = self.moment(end);
+    fn slowdown(&mut self, end: Time, factor: f64) -> (Time, ExternalEvent) {
+        let from = self.transition(end);
         let until = from + self.units(0.5, 15.0);
-        (from, Outside::Pace(self.lane(), Pace { from, until, factor }))
+        (from, ExternalEvent::Slowdown(self.lane(), Slowdown { from, until, factor }))
     }
 
     /// Jobs one after another at some load, with bursts.
-    fn jobs(&mut self, day: &Day) -> Vec<(Time, Outside)> {
+    fn jobs(&mut self, case: &SimCase) -> Vec<(Time, ExternalEvent)> {
         let most = [16, 150, 1000][self.random.random_range(0..3)];
         let (count, load) = (self.random.random_range(3..=most), self.share(0.2, 1.5));
         let bursts = self.chance(0.3);
@@ -177,16 +177,16 @@ impl Hand {
                 0 => at = at + self.units(0.0, 8.0 / load / f64::from(self.lanes)),
                 _ => burst -= 1,
             }
-            let job = self.job(JobId(id), at, day);
-            jobs.push((at, Outside::Submit(job)));
+            let job = self.job(JobId(id), at, case);
+            jobs.push((at, ExternalEvent::Submit(job)));
             if self.chance(0.01) {
-                jobs.push((at, Outside::Submit(job)));
+                jobs.push((at, ExternalEvent::Submit(job)));
             }
         }
         jobs
     }
 
-    fn job(&mut self, id: JobId, arrival: Time, day: &Day) -> Job {
+    fn job(&mut self, id: JobId, arrival: Time, case: &SimCase) -> Job {
         let most = [3, 12][self.random.random_range(0..2)];
         let requests = self.random.random_range(1..=most);
         let slack = match self.random.random_range(0..5) {
@@ -201,7 +201,7 @@ impl Hand {
             model: ModelId(0),
             requests,
             deadline: if self.chance(0.03) { Time::NEVER } else { deadline },
-            min_accuracy: self.floor(day),
+            min_accuracy: self.floor(case),
             weight: if self.chance(0.7) { 1.0 } else { self.share(0.1, 5.0) },
             tenant: Tenant::default(),
             on_late: if self.chance(0.35) { OnLate::Drop } else { OnLate::Run },
@@ -209,8 +209,8 @@ impl Hand {
         if self.chance(0.03) { self.nonsense(job) } else { job }
     }
 
-    fn floor(&mut self, day: &Day) -> f64 {
-        let means = day.profile.measurements.iter().map(|measured| measured.accuracy.mean());
+    fn floor(&mut self, case: &SimCase) -> f64 {
+        let means = case.profile.measurements.iter().map(|measured| measured.accuracy.mean());
         let (low, high) = means.fold((1.0, 0.0), |(low, high): (f64, f64), mean| (low.min(mean), high.max(mean)));
         match self.random.random_range(0..20) {
             0..8 => 0.0,
@@ -231,7 +231,7 @@ impl Hand {
         }
     }
 
-    /// A few times on this share of days, on the others never.
+    /// A few times on this share of cases, on the others never.
     fn times(&mut self, share: f64) -> u32 {
         if self.chance(share) { self.random.random_range(1..=4) } else { 0 }
     }
@@ -251,8 +251,8 @@ impl Hand {
         Duration::from_micros(micros as u64)
     }
 
-    /// A moment of the day, or shortly after the last job came.
-    fn moment(&mut self, end: Time) -> Time {
+    /// A time within the case, or shortly after the last job came.
+    fn transition(&mut self, end: Time) -> Time {
         let last = end + self.unit * 10;
         Time::from_micros(self.random.random_range(0..=last.micros()))
     }
@@ -262,14 +262,14 @@ impl Hand {
     }
 }
 
-fn cancel(outside: &Outside) -> Outside {
-    match outside {
-        Outside::Submit(job) => Outside::Cancel(job.id),
+fn cancel(external: &ExternalEvent) -> ExternalEvent {
+    match external {
+        ExternalEvent::Submit(job) => ExternalEvent::Cancel(job.id),
         other => other.clone(),
     }
 }
 
 fn unit(profile: &Profile) -> Duration {
     let single = profile.measurements.iter().filter(|measured| measured.batch_size == 1);
-    single.map(|measured| measured.latency.mean).max().expect("every model of a day was measured at batch size 1")
+    single.map(|measured| measured.latency.mean).max().expect("every model of a case was measured at batch size 1")
 }

@@ -4,35 +4,35 @@ use std::ops::RangeInclusive;
 
 use mosel_core::{Event, scale};
 
-use super::turn::Turn;
-use super::{Breach, Law};
+use super::transition::LaneChange;
+use super::{Breach, Invariant};
 
 /// A correction stays within these bounds, whatever is measured.
 const CORRECTIONS: RangeInclusive<f64> = 0.05..=20.0;
 /// A correction as near as that to what was measured need not move.
 const NEAR: f64 = 1e-12;
 
-pub(super) fn check(turn: &Turn<'_>) -> Result<(), Breach> {
-    check_expected(turn)?;
-    check_correction(turn)?;
-    check_predictions(turn)
+pub(super) fn check(change: &LaneChange<'_>) -> Result<(), Breach> {
+    check_expected(change)?;
+    check_correction(change)?;
+    check_predictions(change)
 }
 
 /// What was started is expected to take what the profile says, corrected.
-fn check_expected(turn: &Turn<'_>) -> Result<(), Breach> {
-    let Some((batch, profiled)) = turn.started() else { return Ok(()) };
-    let (expected, running) = (scale(profiled, turn.after.state.correction), turn.after.state.running);
-    let on_device = running.is_some_and(|running| running.batch == *batch && running.started == turn.moment.now);
-    Law::Estimate.demand(batch.expected == expected && on_device, || {
+fn check_expected(change: &LaneChange<'_>) -> Result<(), Breach> {
+    let Some((batch, profiled)) = change.started() else { return Ok(()) };
+    let (expected, running) = (scale(profiled, change.after.state.correction), change.after.state.running);
+    let on_device = running.is_some_and(|running| running.batch == *batch && running.started == change.transition.now);
+    Invariant::Estimate.demand(batch.expected == expected && on_device, || {
         format!("{batch:?} should take {expected:?}, on the device is {running:?}")
     })
 }
 
 /// A measured batch moves the correction towards itself; a partial one proves slowness only.
-fn check_correction(turn: &Turn<'_>) -> Result<(), Breach> {
-    let (before, after) = (turn.before.state.correction, turn.after.state.correction);
-    let measured = match *turn.moment.event {
-        Event::BatchDone(id, measured) => turn.before.state.running.filter(|run| run.batch.id == id).map(|run| {
+fn check_correction(change: &LaneChange<'_>) -> Result<(), Breach> {
+    let (before, after) = (change.before.state.correction, change.after.state.correction);
+    let measured = match *change.transition.event {
+        Event::BatchDone(id, measured) => change.before.state.running.filter(|run| run.batch.id == id).map(|run| {
             let full = run.batch.requests == run.batch.batch_size;
             (measured.as_secs_f64() / run.profiled.as_secs_f64(), full)
         }),
@@ -47,18 +47,18 @@ fn check_correction(turn: &Turn<'_>) -> Result<(), Breach> {
         }
         _ => after == before,
     };
-    Law::Estimate.demand(moved && CORRECTIONS.contains(&after), || {
+    Invariant::Estimate.demand(moved && CORRECTIONS.contains(&after), || {
         format!("the correction went from {before} to {after}, measured over profiled is {measured:?}")
     })
 }
 
 /// What the scheduler predicts is what its queue says.
-fn check_predictions(turn: &Turn<'_>) -> Result<(), Breach> {
-    let Event::BatchDone(..) = turn.moment.event else { return Ok(()) };
-    let predicted = turn.moment.scheduler.predictions(turn.moment.now);
-    for (waiting, finish) in turn.after.finishes(turn.after.free_at(turn.moment.now)) {
+fn check_predictions(change: &LaneChange<'_>) -> Result<(), Breach> {
+    let Event::BatchDone(..) = change.transition.event else { return Ok(()) };
+    let predicted = change.transition.scheduler.predictions(change.transition.now);
+    for (waiting, finish) in change.after.finishes(change.after.free_at(change.transition.now)) {
         let said = predicted.get(&waiting.id());
-        Law::Estimate.demand(said == Some(&finish), || {
+        Invariant::Estimate.demand(said == Some(&finish), || {
             format!("job {} is predicted to end at {said:?}, by its queue at {finish}", waiting.id())
         })?;
     }

@@ -2,39 +2,39 @@
 
 use mosel_core::{Action, Checkpoint, Event, LaneState, Time};
 
-use super::turn::Moment;
-use super::{Breach, Law};
+use super::transition::Transition;
+use super::{Breach, Invariant};
 
 /// The wake-up that the driver knows of.
 #[derive(Debug, Default)]
-pub(super) struct Wakes {
+pub(super) struct WakeUps {
     at: Option<Time>,
 }
 
-impl Wakes {
-    pub(super) fn check(&mut self, moment: &Moment<'_>) -> Result<(), Breach> {
-        let woken = *moment.event == Event::WakeUp;
+impl WakeUps {
+    pub(super) fn check(&mut self, transition: &Transition<'_>) -> Result<(), Breach> {
+        let woken = *transition.event == Event::WakeUp;
         if woken {
             self.at = None;
         }
-        let asked_for = moment.actions.iter().rev().find_map(|action| match action {
+        let asked_for = transition.actions.iter().rev().find_map(|action| match action {
             Action::WakeAt(at) => Some(*at),
             _ => None,
         });
         self.at = asked_for.or(self.at);
-        self.check_known(moment.after)?;
-        let now = moment.now;
-        Law::WakeUp.demand(!woken || asked_for.is_none_or(|at| at >= now), || {
+        self.check_known(transition.after)?;
+        let now = transition.now;
+        Invariant::WakeUp.demand(!woken || asked_for.is_none_or(|at| at >= now), || {
             format!("woken at {now} it asks to be woken at {asked_for:?}: it will be woken for ever")
         })
     }
 
     fn check_known(&self, after: &Checkpoint) -> Result<(), Breach> {
-        Law::WakeUp.demand(after.wake_at == self.at, || {
+        Invariant::WakeUp.demand(after.wake_at == self.at, || {
             format!("it waits for a wake-up at {:?}, asked for was {:?}", after.wake_at, self.at)
         })?;
         let Some(due) = after.lanes.iter().filter_map(due).min() else { return Ok(()) };
-        Law::WakeUp.demand(self.at.is_some_and(|at| at <= due), || {
+        Invariant::WakeUp.demand(self.at.is_some_and(|at| at <= due), || {
             format!("something is due at {due}, the wake-up is at {:?}", self.at)
         })
     }

@@ -1,13 +1,13 @@
-//! The log of a day: every event and every action as a line of text, and how many there were of each kind.
+//! The log of a case: every event and every action as a line of text, and how many there were of each kind.
 
 use std::collections::BTreeMap;
 
 use mosel_core::{Action, End, Event, Refusal, Scheduler, Time, Trigger};
 
 use super::lines::{write_action, write_event};
-use crate::Watcher;
+use crate::Observer;
 
-/// What happened on a day. Equal for equal days, to the byte.
+/// What happened in a case. Equal for equal cases, to the byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     /// A line an event, and below it a line an action.
@@ -17,7 +17,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds another day's counts to these.
+    /// Adds another case's counts to these.
     pub fn add_counts(&mut self, other: &Log) {
         for (&(kind, name), &times) in &other.counts {
             self.count(kind, name, times);
@@ -29,7 +29,7 @@ impl Log {
     }
 }
 
-impl Watcher for Log {
+impl Observer for Log {
     fn after(&mut self, _: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         self.count("event", event_name(event), 1);
         write_event(&mut self.text, now, event).expect("writing to a string");

@@ -6,58 +6,58 @@ use std::time::Duration;
 use mosel_core::{Action, Decider, Event, JobId, PlanError, StrategyTable};
 
 use super::queue::{Queue, Waiting};
-use super::turn::Turn;
-use super::{Breach, Law};
+use super::transition::LaneChange;
+use super::{Breach, Invariant};
 
-pub(super) fn check(turn: &Turn<'_>) -> Result<(), Breach> {
-    check_occasion(turn)?;
-    turn.squeezed().iter().try_for_each(|&(job, choice)| check_move(turn, job, choice))?;
-    check_cheapest(turn)
+pub(super) fn check(change: &LaneChange<'_>) -> Result<(), Breach> {
+    check_occasion(change)?;
+    change.squeezed().iter().try_for_each(|&(job, choice)| check_move(change, job, choice))?;
+    check_cheapest(change)
 }
 
 /// It acts when an answer is no help, and then saves every job that can be saved.
-fn check_occasion(turn: &Turn<'_>) -> Result<(), Breach> {
-    let refused = turn.question().is_some_and(|(snapshot, _)| turn.refused(snapshot.plan));
-    Law::Squeeze.demand(refused || turn.adopted().is_some() || turn.squeezed().is_empty(), || {
-        format!("no answer was due on lane {}, and {:?} were squeezed", turn.lane, turn.squeezed())
+fn check_occasion(change: &LaneChange<'_>) -> Result<(), Breach> {
+    let refused = change.question().is_some_and(|(snapshot, _)| change.refused(snapshot.plan));
+    Invariant::Squeeze.demand(refused || change.adopted().is_some() || change.squeezed().is_empty(), || {
+        format!("no answer was due on lane {}, and {:?} were squeezed", change.lane, change.squeezed())
     })?;
-    let savable = turn.settled.savable(turn.start).filter(|_| refused);
-    Law::Squeeze.demand(savable.is_none(), || format!("job {savable:?} could be saved, and the squeeze does not"))
+    let savable = change.settled.savable(change.start).filter(|_| refused);
+    Invariant::Squeeze.demand(savable.is_none(), || format!("job {savable:?} could be saved, and the squeeze does not"))
 }
 
 /// A moved job is faster than before, and on what was said.
-fn check_move(turn: &Turn<'_>, job: JobId, choice: u32) -> Result<(), Breach> {
+fn check_move(change: &LaneChange<'_>, job: JobId, choice: u32) -> Result<(), Breach> {
     // a newcomer, or what has more left since a batch failed, had another menu before
-    let Some(before) = turn.before.find(job).filter(|_| !turn.is_put_back(job)) else { return Ok(()) };
+    let Some(before) = change.before.find(job).filter(|_| !change.is_put_back(job)) else { return Ok(()) };
     let Some(table) = before.table() else {
-        return Law::Squeeze.broken(format!("job {job} was squeezed, and has nothing left"));
+        return Invariant::Squeeze.broken(format!("job {job} was squeezed, and has nothing left"));
     };
     let faster = table.strategies.get(choice as usize).is_some_and(|now| now.latency < before.latency);
-    let adopted = turn.adopted().is_some_and(|jobs| jobs.contains(&job));
-    Law::Squeeze.demand(faster || adopted, || {
+    let adopted = change.adopted().is_some_and(|jobs| jobs.contains(&job));
+    Invariant::Squeeze.demand(faster || adopted, || {
         format!("job {job} was squeezed to strategy {choice}, which is not faster: {:?}", before.entry)
     })?;
-    let Some(after) = turn.after.find(job) else { return Ok(()) };
+    let Some(after) = change.after.find(job) else { return Ok(()) };
     let told = after.entry.last_choice == (table.id, choice);
-    Law::Decided.demand(told && after.entry.decisions.last() == Some(&Decider::Squeeze), || {
+    Invariant::Decided.demand(told && after.entry.decisions.last() == Some(&Decider::Squeeze), || {
         format!("job {job} was squeezed to strategy {choice}, and is {:?}", after.entry)
     })
 }
 
 /// Where an answer was refused, it moves whom the rule says, as far as the rule says.
-fn check_cheapest(turn: &Turn<'_>) -> Result<(), Breach> {
+fn check_cheapest(change: &LaneChange<'_>) -> Result<(), Breach> {
     let refused = |action: &Action| matches!(action, Action::RefusePlan(_, error) if *error != PlanError::Late);
-    let Some(at) = turn.moment.actions.iter().position(refused) else { return Ok(()) };
-    let answered = matches!(turn.moment.event, Event::Planned(..));
+    let Some(at) = change.transition.actions.iter().position(refused) else { return Ok(()) };
+    let answered = matches!(change.transition.event, Event::Planned(..));
     // who is given up afterwards makes room for others, and the squeeze may act once more
-    if !answered || turn.moment.actions[at..].iter().any(|action| matches!(action, Action::GiveUp(_))) {
+    if !answered || change.transition.actions[at..].iter().any(|action| matches!(action, Action::GiveUp(_))) {
         return Ok(());
     }
-    let mut expected = Rule::read(&turn.judged).squeeze(turn);
-    let mut found = turn.squeezed().to_vec();
+    let mut expected = Rule::read(&change.judged).squeeze(change);
+    let mut found = change.squeezed().to_vec();
     expected.sort_unstable();
     found.sort_unstable();
-    Law::Squeeze.demand(expected == found, || format!("squeezed were {found:?}, the cheapest are {expected:?}"))
+    Invariant::Squeeze.demand(expected == found, || format!("squeezed were {found:?}, the cheapest are {expected:?}"))
 }
 
 /// The rule, done slowly: for one deadline after another the step down that costs the least weighted accuracy a second.
@@ -86,8 +86,8 @@ impl<'a> Rule<'a> {
         Rule { jobs: queue.on_time().map(read).collect() }
     }
 
-    fn squeeze(mut self, turn: &Turn<'_>) -> Vec<(JobId, u32)> {
-        let (start, factor) = (turn.judged.free_at(turn.moment.now), turn.judged.factor);
+    fn squeeze(mut self, change: &LaneChange<'_>) -> Vec<(JobId, u32)> {
+        let (start, factor) = (change.judged.free_at(change.transition.now), change.judged.factor);
         for last in 0..self.jobs.len() {
             let deadline = self.jobs[last].waiting.entry.job.deadline;
             let fastest: Duration = self.jobs[..=last].iter().map(|job| job.waiting.fastest).sum();

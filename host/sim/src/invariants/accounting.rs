@@ -1,4 +1,4 @@
-//! The ledger: an account of every job from its submission to its end, kept from events and actions alone.
+//! The accounting: an account of every job from its submission to its end, kept from events and actions alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use mosel_core::{Accepted, Action, Batch, End, Event, Job, JobId, Mode, OnLate, Outcome, Scheduler, Time, at_least};
 
 use super::queue::correct;
-use super::turn::Moment;
-use super::{Breach, Law};
+use super::transition::Transition;
+use super::{Breach, Invariant};
 
 /// Two sums of the same floats in another order differ by less than that.
 const ROUNDING: f64 = 1e-9;
 
 /// Every job that has not ended, and what runs.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct Accounting {
     open: BTreeMap<JobId, Account>,
     /// By lane.
     running: BTreeMap<u32, Batch>,
@@ -44,29 +44,29 @@ enum Ran {
     Well,
 }
 
-impl Ledger {
-    pub(super) fn new(on_time: bool) -> Ledger {
-        Ledger { open: BTreeMap::new(), running: BTreeMap::new(), last_batch: 0, on_time }
+impl Accounting {
+    pub(super) fn new(on_time: bool) -> Accounting {
+        Accounting { open: BTreeMap::new(), running: BTreeMap::new(), last_batch: 0, on_time }
     }
 
-    pub(super) fn check(&mut self, moment: &Moment<'_>) -> Result<(), Breach> {
-        self.take_in(moment.event);
-        check_answer(moment)?;
-        for action in moment.actions {
+    pub(super) fn check(&mut self, transition: &Transition<'_>) -> Result<(), Breach> {
+        self.take_in(transition.event);
+        check_answer(transition)?;
+        for action in transition.actions {
             match action {
-                Action::Accept(accepted) => self.accept(moment, accepted)?,
-                Action::Run(batch) => self.run(moment.now, batch)?,
+                Action::Accept(accepted) => self.accept(transition, accepted)?,
+                Action::Run(batch) => self.run(transition.now, batch)?,
                 Action::GiveUp(job) => self.give_up(*job)?,
-                Action::Finish(outcome) => self.finish(moment, outcome)?,
+                Action::Finish(outcome) => self.finish(transition, outcome)?,
                 _ => {}
             }
         }
-        self.check_ended(moment.event)
+        self.check_ended(transition.event)
     }
 
     pub(super) fn check_end(&self) -> Result<(), Breach> {
         let left = self.open.keys().next();
-        Law::Answered.demand(left.is_none(), || format!("job {:?} was accepted and never ended", left))
+        Invariant::Answered.demand(left.is_none(), || format!("job {:?} was accepted and never ended", left))
     }
 
     fn take_in(&mut self, event: &Event) {
@@ -87,9 +87,9 @@ impl Ledger {
         }
     }
 
-    fn accept(&mut self, moment: &Moment<'_>, accepted: &Accepted) -> Result<(), Breach> {
+    fn accept(&mut self, transition: &Transition<'_>, accepted: &Accepted) -> Result<(), Breach> {
         // check_answer has seen that the event brings this job
-        let Event::Submit(job) = *moment.event else { return Ok(()) };
+        let Event::Submit(job) = *transition.event else { return Ok(()) };
         let account = Account {
             job,
             lane: accepted.lane,
@@ -102,22 +102,22 @@ impl Ledger {
             expected_time: Duration::ZERO,
         };
         let twice = self.open.insert(job.id, account).is_some();
-        Law::Answered.demand(!twice, || format!("job {} was accepted though there is one of that name", job.id))
+        Invariant::Answered.demand(!twice, || format!("job {} was accepted though there is one of that name", job.id))
     }
 
     fn run(&mut self, now: Time, batch: &Batch) -> Result<(), Breach> {
         let fresh = batch.id.0 > self.last_batch && self.running.insert(batch.lane, *batch).is_none();
-        Law::Requests.demand(fresh, || format!("{batch:?} is not new, or its device is busy"))?;
+        Invariant::Requests.demand(fresh, || format!("{batch:?} is not new, or its device is busy"))?;
         self.last_batch = batch.id.0;
         let account = self.open.get_mut(&batch.job);
         let Some(account) = account.filter(|account| account.lane == batch.lane) else {
-            return Law::Requests.broken(format!("{batch:?} is of a job that is not on this lane"));
+            return Invariant::Requests.broken(format!("{batch:?} is of a job that is not on this lane"));
         };
         let requests = account.requests.get_mut(range(batch)).filter(|requests| !requests.is_empty());
         let Some(requests) = requests.filter(|_| batch.requests <= batch.batch_size) else {
-            return Law::Requests.broken(format!("{batch:?} is of the wrong size"));
+            return Invariant::Requests.broken(format!("{batch:?} is of the wrong size"));
         };
-        Law::Requests.demand(requests.iter().all(|&ran| ran == Ran::NotYet), || {
+        Invariant::Requests.demand(requests.iter().all(|&ran| ran == Ran::NotYet), || {
             format!("{batch:?} runs requests that ran already, or run: {requests:?}")
         })?;
         requests.fill(Ran::OnDevice);
@@ -128,19 +128,21 @@ impl Ledger {
 
     fn give_up(&mut self, job: JobId) -> Result<(), Breach> {
         let account = self.open.get_mut(&job).filter(|account| !account.given_up);
-        let Some(account) = account else { return Law::Order.broken(format!("job {job} is given up, but cannot be")) };
+        let Some(account) = account else {
+            return Invariant::Order.broken(format!("job {job} is given up, but cannot be"));
+        };
         account.given_up = true;
         Ok(())
     }
 
-    fn finish(&mut self, moment: &Moment<'_>, outcome: &Outcome) -> Result<(), Breach> {
+    fn finish(&mut self, transition: &Transition<'_>, outcome: &Outcome) -> Result<(), Breach> {
         let Some(account) = self.open.remove(&outcome.job) else {
-            return Law::Answered.broken(format!("job {} ended, but there is none of that name", outcome.job));
+            return Invariant::Answered.broken(format!("job {} ended, but there is none of that name", outcome.job));
         };
-        account.check_reason(moment, outcome)?;
-        account.check_outcome(moment, outcome)?;
+        account.check_reason(transition, outcome)?;
+        account.check_outcome(transition, outcome)?;
         let late = outcome.finish > outcome.deadline || outcome.end == End::Dropped;
-        Law::OnTime.demand(!(self.on_time && late), || {
+        Invariant::OnTime.demand(!(self.on_time && late), || {
             format!("job {} ended {:?} at {}, due {}", outcome.job, outcome.end, outcome.finish, outcome.deadline)
         })
     }
@@ -148,7 +150,8 @@ impl Ledger {
     /// Whoever had to end in this step has ended.
     fn check_ended(&self, event: &Event) -> Result<(), Breach> {
         if let Event::Cancel(job) = event {
-            Law::Answered.demand(!self.open.contains_key(job), || format!("job {job} was cancelled and goes on"))?;
+            Invariant::Answered
+                .demand(!self.open.contains_key(job), || format!("job {job} was cancelled and goes on"))?;
         }
         let over = |account: &&Account| {
             account.failures > 1
@@ -156,43 +159,43 @@ impl Ledger {
                 || account.given_up && account.job.on_late == OnLate::Drop
         };
         let over = self.open.values().find(over);
-        Law::Answered.demand(over.is_none(), || format!("this job should have ended: {over:?}"))
+        Invariant::Answered.demand(over.is_none(), || format!("this job should have ended: {over:?}"))
     }
 }
 
 impl Account {
     /// The job ended in the way it had to.
-    fn check_reason(&self, moment: &Moment<'_>, outcome: &Outcome) -> Result<(), Breach> {
+    fn check_reason(&self, transition: &Transition<'_>, outcome: &Outcome) -> Result<(), Breach> {
         let all = self.requests.iter().all(|&ran| ran == Ran::Well);
-        let (reason, law) = match outcome.end {
-            End::Served => (all, Law::Requests),
-            End::Dropped => (self.given_up && self.job.on_late == OnLate::Drop, Law::Answered),
-            End::Cancelled => (*moment.event == Event::Cancel(outcome.job), Law::Answered),
-            End::Failed => (self.failures == 2, Law::Answered),
+        let (reason, invariant) = match outcome.end {
+            End::Served => (all, Invariant::Requests),
+            End::Dropped => (self.given_up && self.job.on_late == OnLate::Drop, Invariant::Answered),
+            End::Cancelled => (*transition.event == Event::Cancel(outcome.job), Invariant::Answered),
+            End::Failed => (self.failures == 2, Invariant::Answered),
         };
-        law.demand(reason, || format!("job {} ended {:?}, but its account is {self:?}", outcome.job, outcome.end))
+        invariant.demand(reason, || format!("job {} ended {:?}, but its account is {self:?}", outcome.job, outcome.end))
     }
 
-    fn check_outcome(&self, moment: &Moment<'_>, outcome: &Outcome) -> Result<(), Breach> {
+    fn check_outcome(&self, transition: &Transition<'_>, outcome: &Outcome) -> Result<(), Breach> {
         let mix: Vec<(Mode, u32)> = self.mix.iter().map(|(&mode, &requests)| (mode, requests)).collect();
         let facts = outcome.mix == mix
-            && outcome.finish == moment.now
+            && outcome.finish == transition.now
             && outcome.deadline == self.job.deadline
             && outcome.min_accuracy.to_bits() == self.job.min_accuracy.to_bits()
             && outcome.started == self.started
             && outcome.device_time == self.device_time
             && outcome.expected_time == self.expected_time;
-        Law::Outcome.demand(facts, || format!("the outcome is {outcome:?}, the account {self:?}"))?;
-        let accuracy = self.accuracy(moment.scheduler);
+        Invariant::Outcome.demand(facts, || format!("the outcome is {outcome:?}, the account {self:?}"))?;
+        let accuracy = self.accuracy(transition.scheduler);
         let adds_up = match (outcome.accuracy, accuracy) {
             (Some(said), Some(true_one)) => (said - true_one).abs() < ROUNDING,
             (said, true_one) => said == true_one,
         };
-        Law::Outcome.demand(adds_up, || {
+        Invariant::Outcome.demand(adds_up, || {
             format!("job {} reached {accuracy:?}, its outcome says {:?}", outcome.job, outcome.accuracy)
         })?;
         let kept = accuracy.is_none_or(|accuracy| at_least(accuracy + ROUNDING, self.job.min_accuracy));
-        Law::Floor.demand(outcome.end != End::Served || kept, || {
+        Invariant::Floor.demand(outcome.end != End::Served || kept, || {
             format!("job {} reached {accuracy:?}, its floor is {}", outcome.job, self.job.min_accuracy)
         })
     }
@@ -207,18 +210,18 @@ impl Account {
 }
 
 /// Who submits is answered in the same step, and nobody else is.
-fn check_answer(moment: &Moment<'_>) -> Result<(), Breach> {
+fn check_answer(transition: &Transition<'_>) -> Result<(), Breach> {
     let answered = |action: &Action| match action {
         Action::Accept(accepted) => Some(accepted.job),
         Action::Refuse(job, _) => Some(*job),
         _ => None,
     };
-    let answers: Vec<JobId> = moment.actions.iter().filter_map(answered).collect();
-    let right = match moment.event {
+    let answers: Vec<JobId> = transition.actions.iter().filter_map(answered).collect();
+    let right = match transition.event {
         Event::Submit(job) => answers == [job.id],
         _ => answers.is_empty(),
     };
-    Law::Answered.demand(right, || format!("{:?} was answered to {answers:?}", moment.event))
+    Invariant::Answered.demand(right, || format!("{:?} was answered to {answers:?}", transition.event))
 }
 
 fn range(batch: &Batch) -> std::ops::Range<usize> {

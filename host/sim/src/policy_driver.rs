@@ -6,11 +6,11 @@ use mosel_core::{Outcome, PolicyError, Proposal, Snapshot};
 
 /// Answers questions, as a policy does on a live server.
 ///
-/// For a simulation to be repeatable an answer may depend on what the mind was asked and told before, and on nothing
+/// For a simulation to be repeatable an answer may depend on what the policy was asked and told before, and on nothing
 /// else; the time it took too.
-pub trait Mind {
+pub trait PolicyDriver {
     /// Answers; the answer arrives once the time it took has passed.
-    fn decide(&mut self, snapshot: &Snapshot) -> Thought;
+    fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply;
 
     /// It wants to be asked after every change, not only about violators.
     fn eager(&self) -> bool {
@@ -26,8 +26,8 @@ pub trait Mind {
     fn observe(&mut self, _outcomes: &[Outcome]) {}
 }
 
-impl<M: Mind> Mind for &mut M {
-    fn decide(&mut self, snapshot: &Snapshot) -> Thought {
+impl<M: PolicyDriver> PolicyDriver for &mut M {
+    fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
         (**self).decide(snapshot)
     }
 
@@ -46,7 +46,7 @@ impl<M: Mind> Mind for &mut M {
 
 /// An answer, and what it cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Thought {
+pub struct PolicyReply {
     /// The answer.
     pub answer: Result<Proposal, PolicyError>,
     /// How long it took, in virtual time.
@@ -57,8 +57,8 @@ pub struct Thought {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unmoved;
 
-impl Mind for Unmoved {
-    fn decide(&mut self, _: &Snapshot) -> Thought {
-        Thought { answer: Ok(Proposal::default()), took: Duration::ZERO }
+impl PolicyDriver for Unmoved {
+    fn decide(&mut self, _: &Snapshot) -> PolicyReply {
+        PolicyReply { answer: Ok(Proposal::default()), took: Duration::ZERO }
     }
 }

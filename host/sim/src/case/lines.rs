@@ -1,4 +1,4 @@
-//! The lines of a log: an event or an action in words, with every number that could differ from life to life.
+//! The lines of a log: an event or an action in words, with every number that could differ from run to run.
 
 use std::fmt::{self, Write as _};
 

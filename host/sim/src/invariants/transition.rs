@@ -1,14 +1,14 @@
-//! One step of the scheduler as the laws see it: what was, what happened, what was said, what is.
+//! One step of the scheduler as the invariants see it: what was, what happened, what was said, what is.
 
 use std::time::Duration;
 
 use mosel_core::{Action, Batch, Checkpoint, Event, JobId, PlanId, Scheduler, Snapshot, Time};
 
 use super::queue::Queue;
-use super::{Breach, Law};
+use super::{Breach, Invariant};
 
 /// One step.
-pub(super) struct Moment<'a> {
+pub(super) struct Transition<'a> {
     /// As it is after the step.
     pub(super) scheduler: &'a Scheduler,
     pub(super) now: Time,
@@ -19,8 +19,8 @@ pub(super) struct Moment<'a> {
 }
 
 /// One step, on one lane that it changed.
-pub(super) struct Turn<'a> {
-    pub(super) moment: &'a Moment<'a>,
+pub(super) struct LaneChange<'a> {
+    pub(super) transition: &'a Transition<'a>,
     pub(super) lane: u32,
     pub(super) before: Queue<'a>,
     /// Where the policy answered: as it was when the answer was judged, without those that were given up before.
@@ -32,7 +32,7 @@ pub(super) struct Turn<'a> {
     pub(super) after: Queue<'a>,
 }
 
-impl<'a> Moment<'a> {
+impl<'a> Transition<'a> {
     /// The lanes that the event is about.
     pub(super) fn touched(&self, lane: usize) -> bool {
         let state = &self.before.lanes[lane];
@@ -51,15 +51,15 @@ impl<'a> Moment<'a> {
     }
 
     /// Every lane that changed.
-    pub(super) fn turns(&'a self) -> impl Iterator<Item = Turn<'a>> {
+    pub(super) fn lane_changes(&'a self) -> impl Iterator<Item = LaneChange<'a>> {
         let changed = |lane: &usize| self.before.lanes[*lane] != self.after.lanes[*lane];
-        (0..self.after.lanes.len()).filter(changed).map(|lane| Turn::new(self, lane))
+        (0..self.after.lanes.len()).filter(changed).map(|lane| LaneChange::new(self, lane))
     }
 
     /// A lane of which nothing happened is as it was.
     pub(super) fn check_apart(&self) -> Result<(), Breach> {
         for (lane, (before, after)) in self.before.lanes.iter().zip(&self.after.lanes).enumerate() {
-            Law::Apart.demand(before == after || self.touched(lane), || {
+            Invariant::Apart.demand(before == after || self.touched(lane), || {
                 format!("lane {lane} changed, and the event was about another: {:?}", self.event)
             })?;
         }
@@ -67,26 +67,26 @@ impl<'a> Moment<'a> {
     }
 }
 
-impl<'a> Turn<'a> {
-    fn new(moment: &'a Moment<'a>, lane: usize) -> Turn<'a> {
-        let (models, margin) = (moment.scheduler.models(), moment.scheduler.config().margin);
-        let before = Queue::read(&moment.before.lanes[lane], models, margin);
-        let after = Queue::read(&moment.after.lanes[lane], models, margin);
-        let settled = Queue::read(&moment.after.lanes[lane], models, margin);
-        let judged = Queue::read(&moment.before.lanes[lane], models, margin);
-        let start = after.free_at(moment.now);
-        let mut turn = Turn { moment, lane: lane as u32, before, judged, settled, start, after };
-        turn.undo_start();
-        let given_up = turn.given_up_before_answer();
-        given_up.into_iter().for_each(|job| turn.judged.give_up(job));
-        turn
+impl<'a> LaneChange<'a> {
+    fn new(transition: &'a Transition<'a>, lane: usize) -> LaneChange<'a> {
+        let (models, margin) = (transition.scheduler.models(), transition.scheduler.config().margin);
+        let before = Queue::read(&transition.before.lanes[lane], models, margin);
+        let after = Queue::read(&transition.after.lanes[lane], models, margin);
+        let settled = Queue::read(&transition.after.lanes[lane], models, margin);
+        let judged = Queue::read(&transition.before.lanes[lane], models, margin);
+        let start = after.free_at(transition.now);
+        let mut change = LaneChange { transition, lane: lane as u32, before, judged, settled, start, after };
+        change.undo_start();
+        let given_up = change.given_up_before_answer();
+        given_up.into_iter().for_each(|job| change.judged.give_up(job));
+        change
     }
 
     /// The started batch goes back to its job.
     fn undo_start(&mut self) {
         let Some((batch, profiled)) = self.started() else { return };
         let job = batch.job;
-        self.start = self.moment.now;
+        self.start = self.transition.now;
         if let Some(waiting) = self.settled.jobs.iter_mut().find(|waiting| waiting.id() == job) {
             waiting.latency += profiled;
             waiting.fastest += profiled;
@@ -99,7 +99,7 @@ impl<'a> Turn<'a> {
             Action::Run(batch) if batch.lane == self.lane => Some(batch),
             _ => None,
         };
-        let batch = self.moment.actions.iter().find_map(on_this)?;
+        let batch = self.transition.actions.iter().find_map(on_this)?;
         Some((batch, self.after.state.running.map_or(Duration::ZERO, |running| running.profiled)))
     }
 
@@ -111,7 +111,7 @@ impl<'a> Turn<'a> {
     /// The jobs whose new strategies were adopted, if an answer was.
     pub(super) fn adopted(&self) -> Option<&'a [JobId]> {
         let asked = self.question()?.0.plan;
-        self.moment.actions.iter().find_map(|action| match action {
+        self.transition.actions.iter().find_map(|action| match action {
             Action::Adopt(plan, jobs) if *plan == asked => Some(jobs.as_slice()),
             _ => None,
         })
@@ -123,7 +123,7 @@ impl<'a> Turn<'a> {
             Action::Squeeze(lane, moves) if *lane == self.lane => Some(moves.as_slice()),
             _ => None,
         };
-        self.moment.actions.iter().find_map(on_this).unwrap_or_default()
+        self.transition.actions.iter().find_map(on_this).unwrap_or_default()
     }
 
     /// Somebody said that this job's strategy changed.
@@ -134,7 +134,7 @@ impl<'a> Turn<'a> {
 
     /// The jobs of this lane that were given up in this step, in that order.
     pub(super) fn given_up(&self) -> impl Iterator<Item = JobId> {
-        self.moment.actions.iter().filter_map(|action| match action {
+        self.transition.actions.iter().filter_map(|action| match action {
             Action::GiveUp(job) if self.before.find(*job).is_some() || self.after.find(*job).is_some() => Some(*job),
             _ => None,
         })
@@ -147,32 +147,32 @@ impl<'a> Turn<'a> {
             Action::Adopt(plan, _) | Action::RefusePlan(plan, _) => Some(*plan) == asked,
             _ => false,
         };
-        let at = self.moment.actions.iter().position(answer);
-        let answered = matches!(self.moment.event, Event::Planned(plan, _) if Some(*plan) == asked);
+        let at = self.transition.actions.iter().position(answer);
+        let answered = matches!(self.transition.event, Event::Planned(plan, _) if Some(*plan) == asked);
         let Some(at) = at.filter(|_| answered) else { return Vec::new() };
-        let before = self.moment.actions[..at].iter();
+        let before = self.transition.actions[..at].iter();
         before.filter_map(|action| if let Action::GiveUp(job) = action { Some(*job) } else { None }).collect()
     }
 
     /// A batch of the job failed in this step: it has more left than before.
     pub(super) fn is_put_back(&self, job: JobId) -> bool {
         let running = self.before.state.running.filter(|running| running.batch.job == job);
-        running.is_some_and(|running| *self.moment.event == Event::BatchFailed(running.batch.id))
+        running.is_some_and(|running| *self.transition.event == Event::BatchFailed(running.batch.id))
     }
 
     /// Where the newcomer of this step belongs in the queue, if one was accepted on this lane.
     pub(super) fn newcomer_place(&self) -> Option<usize> {
-        let Event::Submit(job) = self.moment.event else { return None };
+        let Event::Submit(job) = self.transition.event else { return None };
         self.after.find(job.id).filter(|_| self.before.find(job.id).is_none())?;
-        let table = self.moment.scheduler.models().get(job.model.0 as usize)?.table(job.requests)?;
+        let table = self.transition.scheduler.models().get(job.model.0 as usize)?.table(job.requests)?;
         let latency = table.strategy(table.fastest_legal(job.min_accuracy)?).latency;
-        self.before.place(self.moment.now, latency, job.deadline)
+        self.before.place(self.transition.now, latency, job.deadline)
     }
 
     /// The policy was asked in this step.
     pub(super) fn asked(&self) -> impl Iterator<Item = &'a Snapshot> {
         let lane = self.lane;
-        self.moment.actions.iter().filter_map(move |action| match action {
+        self.transition.actions.iter().filter_map(move |action| match action {
             Action::Plan(snapshot) if snapshot.lane == lane => Some(snapshot),
             _ => None,
         })
@@ -180,6 +180,6 @@ impl<'a> Turn<'a> {
 
     /// An answer to this question was refused in this step.
     pub(super) fn refused(&self, asked: PlanId) -> bool {
-        self.moment.actions.iter().any(|action| matches!(action, Action::RefusePlan(plan, _) if *plan == asked))
+        self.transition.actions.iter().any(|action| matches!(action, Action::RefusePlan(plan, _) if *plan == asked))
     }
 }
