@@ -69,7 +69,7 @@
 //!   message is logged, and the next question goes to a fresh one.
 //!
 //! Where to start reading: [`Policy`], then [`Snapshot`], then [`mod@test`]. `wit/policy.wit` is the contract itself,
-//! `README.md` the way from an empty folder to a policy that runs on a server.
+//! `docs/policies/tutorial.md` the way from an empty folder to a policy that runs on a server.
 
 #[doc(hidden)]
 pub mod bindings;

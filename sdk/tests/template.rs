@@ -36,8 +36,8 @@ fn no_other_placeholder_is_used() {
 
 #[test]
 fn the_tutorial_shows_what_the_template_holds() {
-    let readme = fs::read_to_string(Path::new(SDK).join("README.md")).unwrap();
-    let shown = readme.split("```").find(|block| block.contains("fn decide")).expect("the heart of it is shown");
+    let tutorial = fs::read_to_string(Path::new(SDK).join("../docs/policies/tutorial.md")).unwrap();
+    let shown = tutorial.split("```").find(|block| block.contains("fn decide")).expect("the heart of it is shown");
     let shown = shown.trim_start_matches("rust");
     assert!(squeezed(&rendered("lib.rs", "my-policy", "MyPolicy")).contains(&squeezed(shown)), "{shown}");
 }

@@ -19,7 +19,7 @@ use crate::simulated::{Column, Contestant, Workbench, World, comparison, row};
 /// Simulates a server under a workload.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// What is offered, as TOML (see docs/workloads.md); without it Poisson arrivals at --load
+    /// What is offered, as TOML (see docs/results/workloads.md); without it Poisson arrivals at --load
     #[arg(long, value_name = "FILE")]
     workload: Option<PathBuf>,
     /// A model of the zoo, or a profile's file

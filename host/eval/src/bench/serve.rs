@@ -39,7 +39,7 @@ use subject::{Model, Subject};
 /// What `mosel bench serve` takes.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// What is offered, as TOML (see docs/workloads.md); without it Poisson arrivals at --load
+    /// What is offered, as TOML (see docs/results/workloads.md); without it Poisson arrivals at --load
     #[arg(long, value_name = "FILE")]
     workload: Option<PathBuf>,
     /// A model of the zoo, served with real held-out inputs; or a profile's file, served by sleeping as long as it says.
