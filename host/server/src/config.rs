@@ -6,138 +6,170 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use mosel_core::Precision;
 use mosel_models::{DeviceChoice, Devices};
+use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// Everything about a server that can be chosen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Everything about a server that can be chosen. What stands at a key here is what the reference says of it
+/// ([`crate::reference`]), and its range is the one that is checked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// A device for every lane: `cpu`, `cpu:N`, `cuda:N`, `auto`. Empty: `queue.lanes` lanes on `auto`.
+    /// A device for every lane: `cpu`, `cpu:N` (for several lanes on one CPU), `cuda:N` or `auto`. Empty for
+    /// `queue.lanes` lanes on `auto`, which is a GPU where there is one and every model was measured on one, else the CPU.
     pub devices: Vec<String>,
-    /// The wire.
+    /// The HTTP interface: its address, its threads, and what bounds a request.
     pub http: Http,
-    /// What is served.
+    /// Which models are served from the start.
     pub models: Models,
-    /// The scheduler, and what bounds it.
+    /// The queues of the scheduler, and what bounds a job.
     pub queue: Queue,
-    /// Jobs that have ended.
+    /// What is kept of jobs that have ended.
     pub finished: Finished,
-    /// The policy in place at the start, and what it may use.
+    /// The policy in place at the start, and what a policy may use.
     pub policy: Policy,
-    /// What is written down of what happens.
+    /// The journal, in which everything that happens is written down.
     pub journal: Journal,
 }
 
-/// The wire.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The HTTP interface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
-    /// Address and port; port 0 takes a free one.
+    /// Address and port to listen on, as ADDRESS:PORT; port 0 takes a free one.
     pub listen: String,
-    /// Threads that speak HTTP; by default half as many as there are cores, 4 at most: the rest is for the models.
+    /// Threads that speak HTTP. The default is half as many as there are cores, 4 at most: the rest is for the models.
+    #[schemars(range(min = 1, max = 256))]
     pub threads: usize,
-    /// Connections served at a time; more wait to be accepted.
+    /// Connections that are served at a time; more wait to be accepted.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
-    /// Bytes of one request's body.
+    /// Bytes of one request's body at most.
+    #[schemars(range(min = 1024, max = 4_294_967_296_u64))]
     pub max_body_bytes: u64,
-    /// How long a client may take over a request's head, and may leave a connection idle.
+    /// Milliseconds that a client may take over a request's head, and may leave a connection idle.
+    #[schemars(range(min = 10, max = 3_600_000))]
     pub header_timeout_ms: u64,
-    /// How long a client may take over a request's body.
+    /// Milliseconds that a client may take over a request's body.
+    #[schemars(range(min = 10, max = 3_600_000))]
     pub body_timeout_ms: u64,
-    /// The longest `Prefer: wait`.
+    /// The longest `Prefer: wait` in milliseconds; clients that ask for more wait so long.
+    #[schemars(range(min = 1, max = 86_400_000))]
     pub max_wait_ms: u64,
-    /// How long accepted jobs get to finish once the server was told to stop.
+    /// Milliseconds that accepted jobs get to finish once the server was told to stop; what is left then is ended.
+    #[schemars(range(min = 0, max = 86_400_000))]
     pub drain_timeout_ms: u64,
-    /// A file with the token that whoever changes policies has to show; empty for none: then only this machine may.
+    /// A file with the token, of at least 16 bytes, that whoever changes policies or models has to show. Empty for none:
+    /// then only programs on the server's machine may.
     pub admin_token_file: PathBuf,
 }
 
-/// What is served.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Which models are served from the start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Models {
-    /// Names of zoo models.
+    /// Names of models of the zoo, or of ones that were added to this machine. `mosel serve` without any model takes
+    /// `emoji`.
     pub zoo: Vec<String>,
-    /// Profiles to use instead of those shipped with the zoo's models, by name.
+    /// Files of profiles to use instead of those that come with the models, by the model's name.
     pub profiles: BTreeMap<String, PathBuf>,
-    /// Precisions that may be computed with, as far as the profiles have them.
+    /// Precisions that may be computed with (`fp32`, `bf16`, `fp16`), as far as the profiles have them.
     pub precisions: Vec<String>,
-    /// Profiles that are served by sleeping as long as they say.
+    /// Files of profiles that are served without a model, by sleeping as long as they say.
     pub timed: Vec<PathBuf>,
-    /// How wrong these profiles are: such a model takes so many times as long.
+    /// How wrong the profiles of `models.timed` are made to be: such a model takes so many times as long as they say.
+    #[schemars(range(min = 0.001, max = 1000.0))]
     pub timed_factor: f64,
-    /// Serve the model `null`, which answers at once.
+    /// Serves the model `null`, which answers at once: what is left is the server's own time.
     pub null: bool,
 }
 
-/// The scheduler, and what bounds it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The queues of the scheduler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Queue {
-    /// Lanes: a queue and a device thread each.
+    /// Lanes, which are a queue and a device thread each. With `devices` there are as many as these are.
+    #[schemars(range(min = 1, max = 64))]
     pub lanes: u32,
-    /// Jobs that may wait on one lane.
+    /// Jobs that may wait on one lane; one more is refused with `queue_full`.
+    #[schemars(range(min = 1, max = 100_000))]
     pub max_jobs: usize,
-    /// Requests a job may have.
+    /// Requests that one job may have. Strategies are computed for every number up to it.
+    #[schemars(range(min = 1, max = 4096))]
     pub max_requests: u32,
-    /// The shortest deadline a job may ask for.
+    /// The shortest deadline that a job may ask for, in milliseconds after its arrival.
+    #[schemars(range(min = 1, max = 3_600_000))]
     pub min_deadline_ms: u64,
-    /// The longest deadline a job may ask for.
+    /// The longest deadline that a job may ask for, in milliseconds after its arrival; at least `queue.min_deadline_ms`.
+    #[schemars(range(min = 1, max = 86_400_000))]
     pub max_deadline_ms: u64,
-    /// Bytes of all inputs that are being received, wait or run.
+    /// Bytes of all inputs that are being received, wait or run; at least `http.max_body_bytes`.
+    #[schemars(range(min = 1024, max = 1_099_511_627_776_u64))]
     pub max_input_bytes: u64,
-    /// Added to every time estimate, as a share of it.
+    /// Added to every estimate of time, as a share of it: 0.05 is 5 %.
+    #[schemars(range(min = 0.0, max = 10.0))]
     pub margin: f64,
 }
 
-/// Jobs that have ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What is kept of jobs that have ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Finished {
-    /// How many are kept for `GET /v1/jobs/{id}`.
+    /// Jobs that have ended and are kept for `GET /v1/jobs/{id}`, the oldest go first.
+    #[schemars(range(min = 1, max = 10_000_000))]
     pub max_jobs: usize,
-    /// How long they are kept.
+    /// Milliseconds that a job is kept after its end.
+    #[schemars(range(min = 1, max = 86_400_000))]
     pub keep_ms: u64,
 }
 
-/// The policy in place at the start, and what it may use.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The policy in place at the start, and what a policy may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// A shipped policy, or NAME of a NAME.wasm in `dir`.
+    /// The policy in place at the start: a shipped one, or NAME of a NAME.wasm in `policy.dir`.
     pub name: String,
-    /// Settings it is configured with, as JSON text.
+    /// The settings that it is configured with, as JSON text.
     pub settings: String,
-    /// A directory of components; empty for none.
+    /// A folder of components, which is watched; what is pushed over HTTP is kept there. Empty for none: then what was
+    /// pushed is gone after a restart.
     pub dir: PathBuf,
-    /// How long one decision may take.
+    /// Milliseconds that one decision may take.
+    #[schemars(range(min = 1, max = 60_000))]
     pub budget_ms: u64,
-    /// What its random numbers are drawn from.
+    /// What a policy's random numbers are drawn from.
+    #[schemars(range(min = 0, max = 9_223_372_036_854_775_807_u64))]
     pub seed: u64,
-    /// Linear memory a policy may use.
+    /// Bytes of linear memory that a policy may use.
+    #[schemars(range(min = 1_048_576, max = 4_294_967_296_u64))]
     pub memory_bytes: u64,
-    /// So many failures among the last `rollback_window` answers bring the policy before back; 0 for never.
+    /// So many failures among the last `policy.rollback_window` answers bring the policy before back; 0 for never.
+    #[schemars(range(min = 0, max = 10_000))]
     pub rollback_failures: u32,
-    /// Answers that `rollback_failures` looks back on.
+    /// Answers that `policy.rollback_failures` looks back on; at least as many as these.
+    #[schemars(range(min = 1, max = 10_000))]
     pub rollback_window: u32,
-    /// A directory for compiled code, so that a known component is there at once after a restart; empty for none.
+    /// A folder for compiled code, so that a known component is there at once after a restart. It must belong to the
+    /// server's user and be writable by nobody else. Empty for none.
     pub cache_dir: PathBuf,
 }
 
-/// What is written down of what happens: see `mosel replay`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The journal, in which everything that happens is written down: see `mosel replay` and `mosel explain`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Journal {
-    /// A directory for journals; empty for none.
+    /// A folder for journals. Empty for none.
     pub dir: PathBuf,
-    /// A journal that is larger is followed by another.
+    /// Bytes after which a journal is followed by another.
+    #[schemars(range(min = 65_536, max = 1_099_511_627_776_u64))]
     pub max_file_bytes: u64,
     /// Journals that are kept, the one being written included; the oldest go first.
+    #[schemars(range(min = 1, max = 10_000))]
     pub max_files: usize,
 }
 
@@ -246,43 +278,102 @@ impl Config {
 
     /// Every value is in its range.
     pub fn check(&self) -> anyhow::Result<()> {
-        let Config { devices, http, models, queue, finished, policy, journal } = self;
+        let Config { devices, http, models, queue, policy, .. } = self;
+        self.check_ranges()?;
         check_devices(devices, queue.lanes)?;
         models.precisions()?;
         ensure!(http.listen.contains(':'), "http.listen is {:?}, expected ADDRESS:PORT", http.listen);
-        within("http.threads", http.threads as u64, 1, 256)?;
-        within("http.max_connections", http.max_connections as u64, 1, 1_000_000)?;
-        within("http.max_body_bytes", http.max_body_bytes, 1024, 1 << 32)?;
-        within("http.header_timeout_ms", http.header_timeout_ms, 10, HOUR_MS)?;
-        within("http.body_timeout_ms", http.body_timeout_ms, 10, HOUR_MS)?;
-        within("http.max_wait_ms", http.max_wait_ms, 1, 24 * HOUR_MS)?;
-        within("http.drain_timeout_ms", http.drain_timeout_ms, 0, 24 * HOUR_MS)?;
-        if !(0.001..=1000.0).contains(&models.timed_factor) {
-            bail!("models.timed_factor is {}, expected 0.001 to 1000", models.timed_factor);
-        }
-        within("queue.lanes", queue.lanes.into(), 1, 64)?;
-        within("queue.max_jobs", queue.max_jobs as u64, 1, 100_000)?;
-        within("queue.max_requests", queue.max_requests.into(), 1, 4096)?;
-        within("queue.min_deadline_ms", queue.min_deadline_ms, 1, HOUR_MS)?;
         within("queue.max_deadline_ms", queue.max_deadline_ms, queue.min_deadline_ms, 24 * HOUR_MS)?;
         within("queue.max_input_bytes", queue.max_input_bytes, http.max_body_bytes, 1 << 40)?;
-        if !(0.0..=10.0).contains(&queue.margin) {
-            bail!("queue.margin is {}, expected 0 to 10", queue.margin);
-        }
-        within("finished.max_jobs", finished.max_jobs as u64, 1, 10_000_000)?;
-        within("finished.keep_ms", finished.keep_ms, 1, 24 * HOUR_MS)?;
-        within("journal.max_file_bytes", journal.max_file_bytes, 1 << 16, 1 << 40)?;
-        within("journal.max_files", journal.max_files as u64, 1, 10_000)?;
-        within("policy.budget_ms", policy.budget_ms, 1, 60_000)?;
-        within("policy.seed", policy.seed, 0, i64::MAX as u64)?;
-        within("policy.memory_bytes", policy.memory_bytes, 1 << 20, 1 << 32)?;
-        within("policy.rollback_failures", policy.rollback_failures.into(), 0, 10_000)?;
         let least = policy.rollback_failures.max(1).into();
         within("policy.rollback_window", policy.rollback_window.into(), least, 10_000)?;
-        serde_json::from_str::<serde_json::Value>(&policy.settings)
+        serde_json::from_str::<Value>(&policy.settings)
             .with_context(|| format!("policy.settings is {:?}, expected JSON text", policy.settings))?;
         Ok(())
     }
+
+    /// Every key, section by section, by name.
+    pub fn keys() -> Vec<Key> {
+        let schema = schema_for!(Config).to_value();
+        let mut keys = Vec::new();
+        collect(&schema, &schema, "", &mut keys);
+        keys
+    }
+
+    /// Every number is in the range that stands at its field.
+    fn check_ranges(&self) -> anyhow::Result<()> {
+        let values = serde_json::to_value(self).context("a configuration has a JSON form")?;
+        for key in Config::keys() {
+            let Some((least, most)) = &key.range else { continue };
+            let value = key.name.split('.').fold(&values, |value, name| &value[name]);
+            ensure!(
+                in_range(value, least, most),
+                "{} is {}, expected {} to {}",
+                key.name,
+                plain(value),
+                plain(least),
+                plain(most)
+            );
+        }
+        Ok(())
+    }
+}
+
+/// One key of the configuration, as its reference has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    /// `section.key`, or the key alone where there is no section.
+    pub name: String,
+    /// `string`, `integer`, `number`, `boolean`, `array` (of strings) or `object` (of strings).
+    pub kind: String,
+    /// The least and the most, for numbers.
+    pub range: Option<(Value, Value)>,
+    /// What it is without being set; in words where that depends on the machine.
+    pub default: Value,
+    /// What it means, in sentences.
+    pub text: String,
+}
+
+/// Defaults that differ from machine to machine, in words.
+const OF_THE_MACHINE: [(&str, &str); 2] =
+    [("http.threads", "half of the cores, 1 to 4"), ("policy.cache_dir", "mosel/compiled in the user's cache folder")];
+
+/// The keys of this object of the schema, sections resolved.
+fn collect(root: &Value, object: &Value, prefix: &str, keys: &mut Vec<Key>) {
+    for (name, property) in object["properties"].as_object().into_iter().flatten() {
+        let name = format!("{prefix}{name}");
+        let section = property["$ref"].as_str().and_then(|link| root.pointer(link.trim_start_matches('#')));
+        match section {
+            Some(section) => collect(root, section, &format!("{name}."), keys),
+            None => keys.push(Key::of(name, property)),
+        }
+    }
+}
+
+impl Key {
+    fn of(name: String, property: &Value) -> Key {
+        let range = property.get("minimum").cloned().zip(property.get("maximum").cloned());
+        let text = property["description"].as_str().unwrap_or_default().replace('\n', " ");
+        let of_the_machine = OF_THE_MACHINE.iter().find(|(key, _)| *key == name);
+        let default = of_the_machine.map_or_else(|| property["default"].clone(), |(_, words)| (*words).into());
+        Key { kind: property["type"].as_str().unwrap_or_default().into(), range, default, text, name }
+    }
+}
+
+fn in_range(value: &Value, least: &Value, most: &Value) -> bool {
+    match [value, least, most].map(Value::as_u64) {
+        [Some(value), Some(least), Some(most)] => (least..=most).contains(&value),
+        _ => {
+            let [value, least, most] = [value, least, most].map(|number| number.as_f64().unwrap_or(f64::NAN));
+            (least..=most).contains(&value)
+        }
+    }
+}
+
+/// A number without a fraction that says nothing.
+fn plain(number: &Value) -> String {
+    let text = number.to_string();
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
 /// Every device can be one, and there are as many as lanes, where both are given.
@@ -373,6 +464,35 @@ mod tests {
         config.queue.max_jobs = 7;
         config.policy.settings = r#"{"seed": 7}"#.into();
         assert_eq!(file(&config.to_toml()).unwrap(), config);
+    }
+
+    #[test]
+    fn every_key_is_explained_and_has_a_default_and_every_number_a_range() {
+        let keys = Config::keys();
+        assert!(keys.iter().any(|key| key.name == "devices") && keys.iter().any(|key| key.name == "journal.max_files"));
+        for key in &keys {
+            assert!(key.text.ends_with('.'), "{key:?}");
+            assert!(!key.default.is_null() && !key.kind.is_empty(), "{key:?}");
+            let is_number = matches!(key.kind.as_str(), "integer" | "number");
+            assert_eq!(is_number, key.range.is_some(), "{key:?}");
+        }
+        let values = toml::Value::try_from(Config::default()).unwrap();
+        let sections = values.as_table().unwrap().values().filter_map(toml::Value::as_table);
+        let count = sections.map(toml::Table::len).sum::<usize>() + 1;
+        assert_eq!(keys.len(), count, "devices, and every key of every section");
+    }
+
+    #[test]
+    fn ranges_are_kept_to_the_last_number() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.check().is_err()
+        };
+        assert!(!refused(|config| config.policy.seed = i64::MAX as u64));
+        assert!(refused(|config| config.policy.seed = i64::MAX as u64 + 1));
+        assert!(!refused(|config| config.models.timed_factor = 0.001));
+        assert!(refused(|config| config.models.timed_factor = f64::NAN));
     }
 
     #[test]

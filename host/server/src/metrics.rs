@@ -34,6 +34,19 @@ pub struct Metrics {
     models_unavailable: Family<OfLane, Gauge>,
 }
 
+/// A family of numbers, as its reference has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricFamily {
+    /// What its samples are called; a histogram's end in `_bucket`, `_sum` and `_count`.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: String,
+    /// What its samples are told apart by; buckets aside.
+    pub labels: Vec<String>,
+    /// What it counts, in a sentence.
+    pub help: String,
+}
+
 /// The counters of one policy that is in place.
 #[derive(Clone, Debug)]
 pub struct PolicyMeters {
@@ -145,6 +158,19 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// What every family is, as a server in which everything has happened once shows it.
+    pub fn families() -> Vec<MetricFamily> {
+        let metrics = Metrics::default();
+        metrics.of_policy("NAME").refused("REASON");
+        metrics.of_shadow().failed("REASON");
+        metrics.model_lost(0);
+        metrics.model_available(0, false);
+        metrics.waiting(0, 0);
+        drop(metrics.jobs.finished.get_or_create(&Ended { end: "END", in_time: word(true) }));
+        drop(metrics.jobs.refused.get_or_create(&Reason { reason: "REASON" }));
+        families_of(&metrics.text())
+    }
+
     /// All numbers as Prometheus (OpenMetrics) text.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -328,6 +354,35 @@ impl ShadowMeters {
     }
 }
 
+/// Reads families back from a text that shows each of them.
+fn families_of(text: &str) -> Vec<MetricFamily> {
+    let mut families: Vec<MetricFamily> = Vec::new();
+    for line in text.lines() {
+        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|line| line.split_once(' ')) {
+            let (name, help) = (name.to_owned(), help.to_owned());
+            families.push(MetricFamily { name, kind: String::new(), labels: Vec::new(), help });
+            continue;
+        }
+        let Some(family) = families.last_mut() else { continue };
+        if let Some((_, kind)) = line.strip_prefix("# TYPE ").and_then(|line| line.split_once(' ')) {
+            family.kind = kind.into();
+            if kind == "counter" {
+                family.name.push_str("_total");
+            }
+        } else if !line.starts_with('#') && family.labels.is_empty() {
+            family.labels = labels_of(line);
+        }
+    }
+    families
+}
+
+/// What the sample of this line is told apart by.
+fn labels_of(line: &str) -> Vec<String> {
+    let labels = line.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(labels, _)| labels);
+    let names = labels.split(',').filter_map(|label| label.split_once('=')).map(|(name, _)| name.to_owned());
+    names.filter(|name| name != "le").collect()
+}
+
 fn word(claim: bool) -> &'static str {
     if claim { "true" } else { "false" }
 }
@@ -371,6 +426,20 @@ mod tests {
         assert_eq!(series, MOST_POLICIES + 1);
         assert!(text.contains("mosel_policy_refused_total{policy=\"p3\",reason=\"trapped\"} 2"), "{text}");
         assert!(text.contains("mosel_policy_refused_total{policy=\"other\",reason=\"trapped\"} 10"), "{text}");
+    }
+
+    #[test]
+    fn every_family_has_a_type_and_a_sentence() {
+        let families = Metrics::families();
+        assert_eq!(families.len(), 22, "what is new is shown once in `families`");
+        for family in &families {
+            assert!(family.name.starts_with("mosel_") && family.help.ends_with('.'), "{family:?}");
+            assert!(["counter", "gauge", "histogram"].contains(&family.kind.as_str()), "{family:?}");
+        }
+        let find = |name: &str| families.iter().find(|family| family.name == name).expect(name);
+        assert_eq!(find("mosel_policy_refused_total").labels, ["policy", "reason"]);
+        assert_eq!(find("mosel_jobs_finished_total").labels, ["end", "in_time"]);
+        assert_eq!(find("mosel_policy_decision_seconds").labels, [""; 0]);
     }
 
     #[test]

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
-use super::{App, Fault};
+use super::{ApiError, App};
+use crate::error_code::ErrorCode;
 
 /// Who may change policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Admin {
         Ok(Admin::Token(digest(token)))
     }
 
-    fn check(&self, peer: Option<Peer>, headers: &HeaderMap, authority: Option<&str>) -> Result<(), Fault> {
+    fn check(&self, peer: Option<Peer>, headers: &HeaderMap, authority: Option<&str>) -> Result<(), ApiError> {
         match self {
             Admin::Token(expected) => check_token(expected, headers),
             Admin::Local => {
@@ -70,7 +71,7 @@ pub(super) fn concerns(path: &str) -> bool {
 }
 
 /// Lets requests through that change nothing, or that come from somebody who may.
-pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Fault> {
+pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, ApiError> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let peer = request.extensions().get::<Peer>().copied();
         let authority = request.uri().authority().map(axum::http::uri::Authority::as_str);
@@ -79,44 +80,50 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     Ok(next.run(request).await)
 }
 
-fn check_token(expected: &[u8; 32], headers: &HeaderMap) -> Result<(), Fault> {
-    let unauthorized = |code, message: &str| Err(Fault::new(StatusCode::UNAUTHORIZED, code, message));
+fn check_token(expected: &[u8; 32], headers: &HeaderMap) -> Result<(), ApiError> {
+    let unauthorized = |code, message: &str| Err(ApiError::new(code, message));
     let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return unauthorized("admin_token_missing", "expected the header Authorization: Bearer TOKEN, none came");
+        return unauthorized(
+            ErrorCode::AdminTokenMissing,
+            "expected the header Authorization: Bearer TOKEN, none came",
+        );
     };
     let bearer = value.to_str().ok().and_then(|value| value.split_once(' '));
     let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-        return unauthorized("admin_token_missing", "expected the header Authorization: Bearer TOKEN, another came");
+        return unauthorized(
+            ErrorCode::AdminTokenMissing,
+            "expected the header Authorization: Bearer TOKEN, another came",
+        );
     };
     // how long comparing hashes takes tells about the hashes, and nobody can choose those
     if digest(token.trim()) != *expected {
-        return unauthorized("admin_token_wrong", "expected the token of this server, another came");
+        return unauthorized(ErrorCode::AdminTokenWrong, "expected the token of this server, another came");
     }
     Ok(())
 }
 
-fn check_peer(peer: Option<Peer>) -> Result<(), Fault> {
+fn check_peer(peer: Option<Peer>) -> Result<(), ApiError> {
     if peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback()) {
         return Ok(());
     }
     let message = "expected a request from this machine: without a token nobody else may change policies or models; start the \
                    server with --admin-token-file FILE and send Authorization: Bearer TOKEN";
-    Err(forbidden("admin_loopback_only", message.into()))
+    Err(ApiError::new(ErrorCode::AdminLoopbackOnly, message))
 }
 
 /// A proxy on this machine speaks for others, who may be anywhere.
-fn check_proxy(headers: &HeaderMap) -> Result<(), Fault> {
+fn check_proxy(headers: &HeaderMap) -> Result<(), ApiError> {
     const MARKS: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
     let Some(mark) = MARKS.into_iter().find(|mark| headers.contains_key(*mark)) else { return Ok(()) };
     let message = format!(
         "expected a request from this machine, one with the header {mark} came through a proxy: start the server with \
          --admin-token-file FILE and send Authorization: Bearer TOKEN"
     );
-    Err(forbidden("admin_loopback_only", message))
+    Err(ApiError::new(ErrorCode::AdminLoopbackOnly, message))
 }
 
 /// A page in a browser on this machine is not an operator.
-fn check_browser(headers: &HeaderMap, authority: Option<&str>) -> Result<(), Fault> {
+fn check_browser(headers: &HeaderMap, authority: Option<&str>) -> Result<(), ApiError> {
     let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
     for called in [host, authority].into_iter().flatten() {
         if !is_loopback(host_of(called)) {
@@ -124,7 +131,7 @@ fn check_browser(headers: &HeaderMap, authority: Option<&str>) -> Result<(), Fau
                 "expected localhost or a loopback address in Host, {called:?} came: without a token the server cannot \
                  tell an operator from a page in a browser; start it with --admin-token-file FILE"
             );
-            return Err(forbidden("admin_foreign_host", message));
+            return Err(ApiError::new(ErrorCode::AdminForeignHost, message));
         }
     }
     for origin in headers.get_all(header::ORIGIN) {
@@ -132,14 +139,10 @@ fn check_browser(headers: &HeaderMap, authority: Option<&str>) -> Result<(), Fau
         let here = origin.split_once("://").is_some_and(|(_, rest)| Some(rest) == host);
         if !here {
             let message = format!("expected no page of another origin to change policies, one of {origin:?} tried to");
-            return Err(forbidden("admin_foreign_origin", message));
+            return Err(ApiError::new(ErrorCode::AdminForeignOrigin, message));
         }
     }
     Ok(())
-}
-
-fn forbidden(code: &'static str, message: String) -> Fault {
-    Fault::new(StatusCode::FORBIDDEN, code, message)
 }
 
 /// Without the port.
@@ -181,13 +184,13 @@ mod tests {
 
     fn local(peer: &str, pairs: &[(&'static str, &str)]) -> &'static str {
         let peer = Some(Peer(peer.parse().unwrap()));
-        Admin::Local.check(peer, &headers(pairs), None).map_or_else(|fault| fault.code, |()| "ok")
+        Admin::Local.check(peer, &headers(pairs), None).map_or_else(|error| error.code.word(), |()| "ok")
     }
 
     fn token(pairs: &[(&'static str, &str)]) -> (u16, &'static str) {
         let admin = Admin::Token(digest("0123456789abcdef"));
         let checked = admin.check(None, &headers(pairs), None);
-        checked.map_or_else(|fault| (fault.status.as_u16(), fault.code), |()| (200, "ok"))
+        checked.map_or_else(|error| (error.code.status().as_u16(), error.code.word()), |()| (200, "ok"))
     }
 
     fn file(text: &str) -> Result<Admin, String> {
@@ -206,7 +209,7 @@ mod tests {
         for peer in ["10.0.0.1:9", "[::ffff:10.0.0.1]:9", "[fe80::1]:9"] {
             assert_eq!(local(peer, &[]), "admin_loopback_only", "{peer}");
         }
-        assert_eq!(Admin::Local.check(None, &HeaderMap::new(), None).unwrap_err().code, "admin_loopback_only");
+        assert_eq!(Admin::Local.check(None, &HeaderMap::new(), None).unwrap_err().code.word(), "admin_loopback_only");
     }
 
     #[test]

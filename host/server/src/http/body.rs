@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
-use super::fault::Fault;
+use super::api_error::ApiError;
 use crate::config::Http;
+use crate::error_code::ErrorCode;
 use crate::jobs::HeldBytes;
 
 /// A whole body, and the bytes held for it.
@@ -24,19 +25,19 @@ pub(crate) struct Bounds {
     pub(crate) most_bytes: u64,
     pub(crate) timeout: Duration,
     /// Code and words for when all bodies together take too much.
-    pub(crate) full: (&'static str, &'static str),
+    pub(crate) full: (ErrorCode, &'static str),
 }
 
 impl Bounds {
     /// Of jobs, and of whatever is small.
     pub(crate) fn of_jobs(http: &Http) -> Bounds {
-        let full = ("inputs_full", "the inputs of all jobs fill the memory set aside for them");
+        let full = (ErrorCode::InputsFull, "the inputs of all jobs fill the memory set aside for them");
         Bounds { most_bytes: http.max_body_bytes, timeout: http.body_timeout(), full }
     }
 }
 
 /// Receives the body, or says which bound it broke.
-pub(crate) async fn receive(request: Request<Body>, bounds: Bounds, held: HeldBytes) -> Result<Received, Fault> {
+pub(crate) async fn receive(request: Request<Body>, bounds: Bounds, held: HeldBytes) -> Result<Received, ApiError> {
     let announced = announced(request.headers());
     if announced.is_some_and(|length| length > bounds.most_bytes) {
         return Err(too_large(bounds, announced));
@@ -50,7 +51,7 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect(mut body: Body, bounds: Bounds, mut held: HeldBytes) -> Result<Received, Fault> {
+async fn collect(mut body: Body, bounds: Bounds, mut held: HeldBytes) -> Result<Received, ApiError> {
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
@@ -59,7 +60,7 @@ async fn collect(mut body: Body, bounds: Bounds, mut held: HeldBytes) -> Result<
         }
         if !held.take(data.len() as u64) {
             let (code, words) = bounds.full;
-            return Err(Fault::unavailable(code, words));
+            return Err(ApiError::new(code, words));
         }
         if first.is_empty() {
             first = data;
@@ -73,16 +74,19 @@ async fn collect(mut body: Body, bounds: Bounds, mut held: HeldBytes) -> Result<
     Ok(Received { bytes: if rest.is_empty() { first } else { rest.freeze() }, held })
 }
 
-fn too_large(bounds: Bounds, came: Option<u64>) -> Fault {
+fn too_large(bounds: Bounds, came: Option<u64>) -> ApiError {
     let came = came.map_or("more".into(), |came| format!("{came} bytes"));
-    Fault::too_large("body_too_large", format!("expected a body of at most {} bytes, {came} came", bounds.most_bytes))
+    ApiError::new(
+        ErrorCode::BodyTooLarge,
+        format!("expected a body of at most {} bytes, {came} came", bounds.most_bytes),
+    )
 }
 
-fn slow(bounds: Bounds) -> Fault {
+fn slow(bounds: Bounds) -> ApiError {
     let message = format!("expected the whole body within {} ms", bounds.timeout.as_millis());
-    Fault::new(StatusCode::REQUEST_TIMEOUT, "slow_body", message)
+    ApiError::new(ErrorCode::SlowBody, message)
 }
 
-fn broken(error: &axum::Error) -> Fault {
-    Fault::bad_request("broken_body", format!("expected a whole body, the connection gave: {error}"))
+fn broken(error: &axum::Error) -> ApiError {
+    ApiError::new(ErrorCode::BrokenBody, format!("expected a whole body, the connection gave: {error}"))
 }

@@ -8,18 +8,20 @@ use mosel_journal::Naming;
 use serde_json::Value;
 
 use super::jobs::parse_id;
-use super::{App, Fault};
+use super::{ApiError, App};
+use crate::error_code::ErrorCode;
 use crate::explained;
 
 /// `GET /v1/jobs/{id}/explain`
-pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, Fault> {
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let service = app.service()?;
     let job = parse_id(&id)?;
     let chronicle = service.chronicle.clone();
     // it may have to write to a disk first
     let story = tokio::task::spawn_blocking(move || chronicle.story(job)).await;
-    let story = story.map_err(|error| Fault::internal(error.to_string()))?;
-    let unknown = || Fault::not_found("unknown_job", format!("there is no story of a job {id}, or it ended long ago"));
+    let story = story.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    let unknown =
+        || ApiError::new(ErrorCode::UnknownJob, format!("there is no story of a job {id}, or it ended long ago"));
     let models = service.driver.look(|scheduler, _| scheduler.models().to_vec());
     story.map(|story| Json(explained::story(&story, &Naming::new("j-", &models)))).ok_or_else(unknown)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
-use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -15,9 +15,10 @@ use mosel_models::{Input, InputError, InputKind, Request, Spec};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::fault::Fault;
+use super::api_error::ApiError;
 use super::submission::{self, RawInput, Requests, Submission};
 use crate::config;
+use crate::error_code::ErrorCode;
 use crate::jobs::Asked;
 use crate::registry::Models;
 use crate::served::Served;
@@ -37,13 +38,13 @@ pub(crate) enum Form {
 }
 
 /// Reads a body of this form.
-pub(crate) async fn read(form: Form, body: Bytes, models: &Models, limits: &config::Queue) -> Result<Intake, Fault> {
+pub(crate) async fn read(form: Form, body: Bytes, models: &Models, limits: &config::Queue) -> Result<Intake, ApiError> {
     match form {
         Form::Json => {
             let mut submission = Submission::parse(&body)?;
             let requests = submission.requests.take();
             let requests =
-                requests.ok_or_else(|| Fault::bad_request("missing_field", "expected the field requests"))?;
+                requests.ok_or_else(|| ApiError::new(ErrorCode::MissingField, "expected the field requests"))?;
             let model = find(models, &submission.model)?;
             let asked = asked(&submission, model, requests.came, limits)?;
             Ok(Intake { asked, requests: from_json(&model.spec, requests)? })
@@ -53,7 +54,7 @@ pub(crate) async fn read(form: Form, body: Bytes, models: &Models, limits: &conf
 }
 
 /// What the body is written in, by its `Content-Type`.
-pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Fault> {
+pub(crate) fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
     let unsupported = |came: &str| unsupported("application/json or multipart/form-data", came);
     let value = headers.get(header::CONTENT_TYPE).ok_or_else(|| unsupported("none"))?;
     let text = value.to_str().map_err(|_| unsupported("one that is not ASCII"))?;
@@ -68,9 +69,9 @@ pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Fault> {
 }
 
 /// A body written in something else.
-pub(crate) fn unsupported(expected: &str, came: &str) -> Fault {
+pub(crate) fn unsupported(expected: &str, came: &str) -> ApiError {
     let message = format!("expected Content-Type {expected}, {came} came");
-    Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    ApiError::new(ErrorCode::UnsupportedMediaType, message)
 }
 
 impl Intake {
@@ -87,22 +88,22 @@ impl Intake {
     }
 }
 
-fn find<'m>(models: &'m Models, name: &str) -> Result<&'m Served, Fault> {
+fn find<'m>(models: &'m Models, name: &str) -> Result<&'m Served, ApiError> {
     models.find(name).map(AsRef::as_ref).ok_or_else(|| super::models::unknown(models, name))
 }
 
-fn asked(submission: &Submission, model: &Served, requests: usize, limits: &config::Queue) -> Result<Asked, Fault> {
+fn asked(submission: &Submission, model: &Served, requests: usize, limits: &config::Queue) -> Result<Asked, ApiError> {
     let least = limits.min_deadline_ms as f64;
     within("deadline_ms", submission.deadline_ms, least, limits.max_deadline_ms as f64)?;
     within("min_accuracy", submission.min_accuracy, 0.0, 1.0)?;
     within("priority", submission.priority, 0.001, 1000.0)?;
     if requests == 0 {
-        return Err(Fault::bad_request("no_requests", "expected at least 1 request, none came"));
+        return Err(ApiError::new(ErrorCode::NoRequests, "expected at least 1 request, none came"));
     }
     if requests > limits.max_requests as usize {
         let message = format!("expected at most {} requests in a job, {requests} came", limits.max_requests);
         let details = json!({ "max_requests": limits.max_requests });
-        return Err(Fault::too_large("job_too_large", message).with(details));
+        return Err(ApiError::new(ErrorCode::JobTooLarge, message).with(details));
     }
     Ok(Asked {
         model: model.family,
@@ -116,45 +117,45 @@ fn asked(submission: &Submission, model: &Served, requests: usize, limits: &conf
 }
 
 /// Letters and digits of any script, and visible ASCII: two names that look alike to nobody are two names.
-fn tenant(name: &str) -> Result<Arc<str>, Fault> {
+fn tenant(name: &str) -> Result<Arc<str>, ApiError> {
     let visible = |char: char| char.is_alphanumeric() || char.is_ascii_graphic();
     if (1..=MAX_TENANT_BYTES).contains(&name.len()) && name.chars().all(visible) {
         return Ok(name.into());
     }
     let message = format!("expected tenant to be 1 to {MAX_TENANT_BYTES} bytes of visible characters, {name:?} came");
-    Err(Fault::bad_request("bad_tenant", message))
+    Err(ApiError::new(ErrorCode::BadTenant, message))
 }
 
 /// Bytes of a tenant's name.
 const MAX_TENANT_BYTES: usize = 64;
 
-fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), Fault> {
+fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), ApiError> {
     if (least..=most).contains(&value) {
         return Ok(());
     }
-    Err(Fault::bad_request("out_of_range", format!("expected {field} from {least} to {most}, {value} came")))
+    Err(ApiError::new(ErrorCode::OutOfRange, format!("expected {field} from {least} to {most}, {value} came")))
 }
 
-fn from_json(spec: &Spec, requests: Requests) -> Result<Arc<[Request]>, Fault> {
+fn from_json(spec: &Spec, requests: Requests) -> Result<Arc<[Request]>, ApiError> {
     let request = |(index, named): (usize, Vec<(Cow<'_, str>, RawInput<'_>)>)| {
         let named = named.into_iter().map(|(name, raw)| {
             let input = input(spec, index, &name, raw)?;
             Ok((name, input))
         });
-        one_request(spec, index, named.collect::<Result<_, Fault>>()?)
+        one_request(spec, index, named.collect::<Result<_, ApiError>>()?)
     };
     requests.read.into_iter().enumerate().map(request).collect()
 }
 
-fn one_request<'n>(spec: &Spec, index: usize, named: Vec<(Cow<'n, str>, Input)>) -> Result<Request, Fault> {
+fn one_request<'n>(spec: &Spec, index: usize, named: Vec<(Cow<'n, str>, Input)>) -> Result<Request, ApiError> {
     spec.request(named).map_err(|InputError { modality, fault }| {
         let details = json!({ "request": index, "modality": modality });
-        Fault::unprocessable(fault.code(), format!("requests[{index}].{modality}: {fault}")).with(details)
+        ApiError::new(ErrorCode::from(&fault), format!("requests[{index}].{modality}: {fault}")).with(details)
     })
 }
 
 /// What the modality's kind makes of the JSON; a wrong kind is left to the model's own check.
-fn input(spec: &Spec, index: usize, name: &str, raw: RawInput) -> Result<Input, Fault> {
+fn input(spec: &Spec, index: usize, name: &str, raw: RawInput) -> Result<Input, ApiError> {
     let kind = kind_of(spec, name);
     match raw {
         RawInput::Text(text) => Ok(Input::Text(text.into_owned().into())),
@@ -166,7 +167,7 @@ fn input(spec: &Spec, index: usize, name: &str, raw: RawInput) -> Result<Input, 
             let frame = |(frame, text): (usize, &Cow<'_, str>)| {
                 decoded(text, format_args!("requests[{index}].{name}[{frame}]"))
             };
-            Ok(Input::Frames(texts.iter().enumerate().map(frame).collect::<Result<_, Fault>>()?))
+            Ok(Input::Frames(texts.iter().enumerate().map(frame).collect::<Result<_, ApiError>>()?))
         }
         RawInput::Numbers { shape, values } => {
             if let Some(expected) = kind.and_then(numbers_of) {
@@ -177,11 +178,11 @@ fn input(spec: &Spec, index: usize, name: &str, raw: RawInput) -> Result<Input, 
     }
 }
 
-fn decoded(text: &str, place: fmt::Arguments<'_>) -> Result<Bytes, Fault> {
+fn decoded(text: &str, place: fmt::Arguments<'_>) -> Result<Bytes, ApiError> {
     let bytes = STANDARD.decode(text);
     bytes
         .map(Bytes::from)
-        .map_err(|error| Fault::bad_request("bad_base64", format!("{place}: expected base64: {error}")))
+        .map_err(|error| ApiError::new(ErrorCode::BadBase64, format!("{place}: expected base64: {error}")))
 }
 
 /// What one file is for this kind; a wrong one is left to the model's own check.
@@ -205,13 +206,13 @@ fn numbers_of(kind: &InputKind) -> Option<Vec<usize>> {
 }
 
 /// A flat list of the right length is welcome too; its length is checked by the model.
-fn check_shape(index: usize, name: &str, expected: &[usize], came: &[usize]) -> Result<(), Fault> {
+fn check_shape(index: usize, name: &str, expected: &[usize], came: &[usize]) -> Result<(), ApiError> {
     if came.len() == 1 || came == expected {
         return Ok(());
     }
     let message = format!("requests[{index}].{name}: expected numbers of the shape {expected:?}, {came:?} came");
     let details = json!({ "request": index, "modality": name });
-    Err(Fault::unprocessable("input_shape", message).with(details))
+    Err(ApiError::new(ErrorCode::InputShape, message).with(details))
 }
 
 /// The parts of one name, in their order.
@@ -246,7 +247,7 @@ async fn from_multipart(
     body: Bytes,
     models: &Models,
     limits: &config::Queue,
-) -> Result<Intake, Fault> {
+) -> Result<Intake, ApiError> {
     let mut fields = multipart(content_type, body).await?;
     let mut job = None;
     let mut columns: Vec<Column> = Vec::new();
@@ -266,7 +267,7 @@ async fn from_multipart(
     let submission = Submission::parse(&job)?;
     if submission.requests.is_some() {
         let message = "expected no requests in the part job: each modality has its own parts";
-        return Err(Fault::bad_request("unknown_field", message));
+        return Err(ApiError::new(ErrorCode::UnknownField, message));
     }
     let model = find(models, &submission.model)?;
     let columns: Vec<(&str, Vec<&[Part]>)> =
@@ -305,7 +306,7 @@ impl Column {
     }
 }
 
-async fn multipart(content_type: HeaderValue, body: Bytes) -> Result<Multipart, Fault> {
+async fn multipart(content_type: HeaderValue, body: Bytes) -> Result<Multipart, ApiError> {
     let request = HttpRequest::builder().header(header::CONTENT_TYPE, content_type);
     let mut request = request.body(Body::from(body)).map_err(|error| bad_multipart(&error.to_string()))?;
     // the body was bounded when it was received
@@ -313,7 +314,7 @@ async fn multipart(content_type: HeaderValue, body: Bytes) -> Result<Multipart, 
     Multipart::from_request(request, &()).await.map_err(|error| bad_multipart(&error.body_text()))
 }
 
-fn from_columns(spec: &Spec, count: usize, columns: &[(&str, Vec<&[Part]>)]) -> Result<Arc<[Request]>, Fault> {
+fn from_columns(spec: &Spec, count: usize, columns: &[(&str, Vec<&[Part]>)]) -> Result<Arc<[Request]>, ApiError> {
     let request = |index: usize| {
         let mut named = Vec::with_capacity(columns.len());
         for (name, requests) in columns {
@@ -327,7 +328,7 @@ fn from_columns(spec: &Spec, count: usize, columns: &[(&str, Vec<&[Part]>)]) -> 
 }
 
 /// Numbers come as JSON, or as little-endian 32-bit floats; all else as it is. `parts` is not empty.
-fn parts_input(spec: &Spec, index: usize, name: &str, parts: &[Part]) -> Result<Input, Fault> {
+fn parts_input(spec: &Spec, index: usize, name: &str, parts: &[Part]) -> Result<Input, ApiError> {
     let kind = kind_of(spec, name);
     let Part { form, content } = &parts[0];
     match (kind, form) {
@@ -335,7 +336,7 @@ fn parts_input(spec: &Spec, index: usize, name: &str, parts: &[Part]) -> Result<
         (Some(_), PartForm::Json) => {
             let raw = submission::numbers(submission::utf8(content)?).map_err(|error| {
                 let message = format!("requests[{index}].{name}: expected nested arrays of numbers: {error}");
-                Fault::bad_request("wrong_type", message)
+                ApiError::new(ErrorCode::WrongType, message)
             })?;
             input(spec, index, name, raw)
         }
@@ -344,7 +345,7 @@ fn parts_input(spec: &Spec, index: usize, name: &str, parts: &[Part]) -> Result<
                 let message = format!(
                     "requests[{index}].{name}: expected little-endian 32-bit floats (or JSON, declared as such), {came} bytes came"
                 );
-                Fault::bad_request("wrong_type", message)
+                ApiError::new(ErrorCode::WrongType, message)
             })
         }
         (Some(InputKind::Video { .. }), PartForm::File) => {
@@ -366,8 +367,8 @@ fn kind_of<'s>(spec: &'s Spec, name: &str) -> Option<&'s InputKind> {
     spec.modalities.iter().find(|modality| modality.name == name).map(|modality| &modality.kind)
 }
 
-fn bad_multipart(came: &str) -> Fault {
-    Fault::bad_request("bad_multipart", format!("expected multipart/form-data as documented: {came}"))
+fn bad_multipart(came: &str) -> ApiError {
+    ApiError::new(ErrorCode::BadMultipart, format!("expected multipart/form-data as documented: {came}"))
 }
 
 #[cfg(test)]

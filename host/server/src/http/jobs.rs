@@ -14,12 +14,13 @@ use serde_json::json;
 use super::preference::{self, Wait};
 use super::refusal::wire_id;
 use super::view::{self, JobView, PlanView};
-use super::{App, Fault, body, intake};
+use super::{ApiError, App, body, intake};
+use crate::error_code::ErrorCode;
 use crate::jobs::{Entry, Key, Opened, Phase, Until};
 use crate::service::Service;
 
 /// `POST /v1/jobs`
-pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response, Fault> {
+pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response, ApiError> {
     let service = app.open()?;
     let form = intake::form(request.headers())?;
     let wait = preference::wait(request.headers(), app.config.http.max_wait())?;
@@ -41,13 +42,13 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) 
         Opened::Conflict(job) => {
             let message =
                 format!("expected a new Idempotency-Key: this one stands for another submission, {}", wire_id(job));
-            Err(Fault::conflict("idempotency_conflict", message).with(json!({ "job": wire_id(job) })))
+            Err(ApiError::new(ErrorCode::IdempotencyConflict, message).with(json!({ "job": wire_id(job) })))
         }
     }
 }
 
 /// `GET /v1/jobs/{id}`
-pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Fault> {
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let service = app.service()?;
     let entry = find(service, &id)?;
     let plan = plan(service, &entry);
@@ -55,7 +56,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
 }
 
 /// `DELETE /v1/jobs/{id}`
-pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Fault> {
+pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let service = app.service()?;
     let entry = find(service, &id)?;
     let ended = entry.wait(Until::Ended);
@@ -67,7 +68,7 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) 
         "cancelled" => {}
         state => {
             let message = format!("expected a job that has not ended, {id} is {state}");
-            return Err(Fault::conflict("job_ended", message).with(json!({ "state": state })));
+            return Err(ApiError::new(ErrorCode::JobEnded, message).with(json!({ "state": state })));
         }
     }
     Ok(respond(service, &entry, None, StatusCode::OK))
@@ -86,12 +87,12 @@ pub(super) struct Page {
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let service = app.service()?;
-    let Query(page) = page.map_err(|error| Fault::bad_request("bad_query", error.body_text()))?;
+    let Query(page) = page.map_err(|error| ApiError::new(ErrorCode::BadQuery, error.body_text()))?;
     let limit = page.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Fault::bad_request("bad_query", format!("expected limit from 1 to {MAX_PAGE}, {limit} came")));
+        return Err(ApiError::new(ErrorCode::BadQuery, format!("expected limit from 1 to {MAX_PAGE}, {limit} came")));
     }
     let after = page.after.as_deref().map_or(Ok(JobId(0)), parse_id)?;
     let state = page.state.as_deref().map(known_state).transpose()?;
@@ -128,7 +129,7 @@ async fn answer(
     entry: &Arc<Entry>,
     wait: Wait,
     turn: impl Future<Output = ()>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     match wait {
         Wait::No => turn.await,
         Wait::For(most) => {
@@ -140,7 +141,7 @@ async fn answer(
     let status = {
         let progress = entry.progress();
         match &progress.phase {
-            Phase::Refused(why) => return Err(Fault::turned_away(why, progress.arrival)),
+            Phase::Refused(why) => return Err(ApiError::turned_away(why, progress.arrival)),
             Phase::Ended(_) => StatusCode::OK,
             _ => StatusCode::ACCEPTED,
         }
@@ -183,20 +184,21 @@ fn plan(service: &Service, entry: &Entry) -> Option<PlanView> {
     service.driver.look(|scheduler, now| PlanView::look(scheduler, now, entry.id, accepted.lane, &model))
 }
 
-fn find(service: &Service, id: &str) -> Result<Arc<Entry>, Fault> {
-    let unknown = || Fault::not_found("unknown_job", format!("there is no job {id}, or it ended long ago"));
+fn find(service: &Service, id: &str) -> Result<Arc<Entry>, ApiError> {
+    let unknown = || ApiError::new(ErrorCode::UnknownJob, format!("there is no job {id}, or it ended long ago"));
     service.jobs.find(parse_id(id)?).ok_or_else(unknown)
 }
 
-pub(super) fn parse_id(id: &str) -> Result<JobId, Fault> {
+pub(super) fn parse_id(id: &str) -> Result<JobId, ApiError> {
     let number = id.strip_prefix("j-").and_then(|number| number.parse().ok());
     number
         .map(JobId)
-        .ok_or_else(|| Fault::not_found("unknown_job", format!("expected a job such as j-17, {id:?} came")))
+        .ok_or_else(|| ApiError::new(ErrorCode::UnknownJob, format!("expected a job such as j-17, {id:?} came")))
 }
 
-fn known_state(state: &str) -> Result<&str, Fault> {
+fn known_state(state: &str) -> Result<&str, ApiError> {
     let expected = view::STATES.join(", ");
-    let unknown = || Fault::bad_request("bad_query", format!("expected state to be one of {expected}; {state:?} came"));
+    let unknown =
+        || ApiError::new(ErrorCode::BadQuery, format!("expected state to be one of {expected}; {state:?} came"));
     view::STATES.contains(&state).then_some(state).ok_or_else(unknown)
 }

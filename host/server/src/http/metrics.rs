@@ -7,12 +7,12 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use mosel_core::Trigger;
 
-use super::{App, Fault};
+use super::{ApiError, App};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`
-pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Response, Fault> {
+pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     let service = app.service()?;
     let waiting: Vec<usize> = service.driver.look(|scheduler, now| {
         let waiting = |lane| scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs.len();

@@ -1,13 +1,13 @@
 //! The wire: connections, routes, and what every request goes through.
 //!
 //! Where to start reading: [`router`], then `jobs.rs` (submission and look-up), `submission.rs` and `intake.rs` (from
-//! bytes to a job), `view.rs` (from a job to JSON), `fault.rs` (errors); `admin.rs` says who may change policies. HTTP
+//! bytes to a job), `view.rs` (from a job to JSON), `api_error.rs` (errors); `admin.rs` says who may change policies. HTTP
 //! types end here: the driver sees none.
 
 mod admin;
+mod api_error;
 mod body;
 mod explain;
-mod fault;
 mod intake;
 mod jobs;
 mod metrics;
@@ -36,9 +36,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 pub(crate) use admin::Admin;
-pub(crate) use fault::Fault;
+pub(crate) use api_error::ApiError;
 
 use crate::config::Config;
+use crate::error_code::ErrorCode;
 use crate::service::Service;
 
 /// What the routes share.
@@ -55,13 +56,13 @@ pub(crate) struct App {
 
 impl App {
     /// The service, once it is there; looking at jobs works until the very end.
-    pub(crate) fn service(&self) -> Result<&Service, Fault> {
-        self.service.get().ok_or_else(Fault::starting)
+    pub(crate) fn service(&self) -> Result<&Service, ApiError> {
+        self.service.get().ok_or_else(ApiError::starting)
     }
 
     /// The service, while it takes something new.
-    pub(crate) fn open(&self) -> Result<&Service, Fault> {
-        if self.draining.load(Ordering::Relaxed) { Err(Fault::draining()) } else { self.service() }
+    pub(crate) fn open(&self) -> Result<&Service, ApiError> {
+        if self.draining.load(Ordering::Relaxed) { Err(ApiError::draining()) } else { self.service() }
     }
 }
 
@@ -160,15 +161,15 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn ready(axum::extract::State(app): axum::extract::State<Arc<App>>) -> Result<&'static str, Fault> {
+async fn ready(axum::extract::State(app): axum::extract::State<Arc<App>>) -> Result<&'static str, ApiError> {
     app.open().map(|_| "ready\n")
 }
 
-async fn unknown_path(uri: Uri) -> Fault {
-    Fault::not_found("unknown_path", format!("there is nothing at {}", uri.path()))
+async fn unknown_path(uri: Uri) -> ApiError {
+    ApiError::new(ErrorCode::UnknownPath, format!("there is nothing at {}", uri.path()))
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Fault {
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     let message = format!("{method} means nothing at {}", uri.path());
-    Fault::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    ApiError::new(ErrorCode::MethodNotAllowed, message)
 }

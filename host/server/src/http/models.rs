@@ -12,27 +12,28 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::view::{StepView, millis};
-use super::{App, Fault, policy};
+use super::{ApiError, App, policy};
+use crate::error_code::ErrorCode;
 use crate::loader::LoadError;
 use crate::registry::Models;
 use crate::served::Served;
 use crate::service::Service;
 
 /// `GET /v1/models`
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let service = app.service()?;
     let models: Vec<Value> = service.models.now().served.iter().map(|model| describe(service, model)).collect();
     Ok(Json(json!({ "models": models })))
 }
 
 /// `GET /v1/models/{name}`
-pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
+pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     let service = app.service()?;
     Ok(Json(describe(service, &*find(service, &name)?)))
 }
 
 /// `PUT /v1/models/{name}`: takes a model in that this machine has. Answers when jobs for it are taken.
-pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
+pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     app.open()?;
     policy::blocking(app, move |service| {
         if let Some(model) = service.models.now().find(&name) {
@@ -51,7 +52,7 @@ pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) 
 }
 
 /// `DELETE /v1/models/{name}`: takes no new jobs for a model; those that are here are served, then it is let go.
-pub(super) async fn unload(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
+pub(super) async fn unload(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     app.open()?;
     policy::blocking(app, move |service| {
         let model = service.loader.retire(&name).map_err(fault)?;
@@ -61,14 +62,14 @@ pub(super) async fn unload(State(app): State<Arc<App>>, Path(name): Path<String>
     .await
 }
 
-fn fault(error: LoadError) -> Fault {
+fn fault(error: LoadError) -> ApiError {
     let message = error.to_string();
     match error {
-        LoadError::Served(_) => Fault::conflict("model_served", message),
-        LoadError::Unknown { .. } => Fault::not_found("unknown_model", message),
-        LoadError::Last(_) => Fault::conflict("last_model", message),
-        LoadError::TooMany(_) => Fault::conflict("too_many_models", message),
-        LoadError::Unfit(_) => Fault::unprocessable("model_refused", message),
+        LoadError::Served(_) => ApiError::new(ErrorCode::ModelServed, message),
+        LoadError::Unknown { .. } => ApiError::new(ErrorCode::UnknownModel, message),
+        LoadError::Last(_) => ApiError::new(ErrorCode::LastModel, message),
+        LoadError::TooMany(_) => ApiError::new(ErrorCode::TooManyModels, message),
+        LoadError::Unfit(_) => ApiError::new(ErrorCode::ModelRefused, message),
     }
 }
 
@@ -84,10 +85,10 @@ pub(super) async fn profile(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     of: Result<Query<OfKind>, QueryRejection>,
-) -> Result<Json<Value>, Fault> {
+) -> Result<Json<Value>, ApiError> {
     let service = app.service()?;
     let model = find(service, &name)?;
-    let Query(OfKind { kind }) = of.map_err(|error| Fault::bad_request("bad_query", error.body_text()))?;
+    let Query(OfKind { kind }) = of.map_err(|error| ApiError::new(ErrorCode::BadQuery, error.body_text()))?;
     let (kind, member) = member(service, &model, kind.as_deref())?;
     let profile = member.profile();
     let measurements = profile.measurements.iter().map(|measurement| {
@@ -135,14 +136,14 @@ pub(super) async fn strategies(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     size: Result<Query<Size>, QueryRejection>,
-) -> Result<Json<Value>, Fault> {
+) -> Result<Json<Value>, ApiError> {
     let service = app.service()?;
     let model = find(service, &name)?;
-    let Query(Size { requests, kind }) = size.map_err(|error| Fault::bad_request("bad_query", error.body_text()))?;
+    let Query(Size { requests, kind }) = size.map_err(|error| ApiError::new(ErrorCode::BadQuery, error.body_text()))?;
     let (kind, member) = member(service, &model, kind.as_deref())?;
     let most = member.max_requests();
     let table = member.table(requests).ok_or_else(|| {
-        Fault::bad_request("bad_query", format!("expected requests from 1 to {most}, {requests} came"))
+        ApiError::new(ErrorCode::BadQuery, format!("expected requests from 1 to {most}, {requests} came"))
     })?;
     let strategies = table.strategies.iter().map(|strategy| {
         let steps: Vec<StepView> = strategy.steps.iter().map(|step| StepView::new(step, &model)).collect();
@@ -162,14 +163,14 @@ fn member<'a>(
     service: &'a Service,
     model: &'a Served,
     kind: Option<&str>,
-) -> Result<(&'a str, &'a StrategyMatrix), Fault> {
+) -> Result<(&'a str, &'a StrategyMatrix), ApiError> {
     let mut members = members(service, model);
     let found = members.find(|(name, _)| kind.is_none_or(|kind| kind == *name));
     found.ok_or_else(|| {
         let kinds: Vec<&str> = self::members(service, model).map(|(name, _)| name).collect();
         let message =
             format!("expected one of the kinds of device {}, {:?} came", kinds.join(", "), kind.unwrap_or_default());
-        Fault::bad_request("bad_query", message)
+        ApiError::new(ErrorCode::BadQuery, message)
     })
 }
 
@@ -180,11 +181,11 @@ fn members<'a>(service: &'a Service, model: &'a Served) -> impl Iterator<Item = 
 }
 
 /// No model of this name.
-pub(super) fn unknown(models: &Models, name: &str) -> Fault {
-    Fault::not_found("unknown_model", format!("expected one of the models {}, {name:?} came", models.names()))
+pub(super) fn unknown(models: &Models, name: &str) -> ApiError {
+    ApiError::new(ErrorCode::UnknownModel, format!("expected one of the models {}, {name:?} came", models.names()))
 }
 
-fn find(service: &Service, name: &str) -> Result<Arc<Served>, Fault> {
+fn find(service: &Service, name: &str) -> Result<Arc<Served>, ApiError> {
     let models = service.models.now();
     models.find(name).cloned().ok_or_else(|| unknown(&models, name))
 }

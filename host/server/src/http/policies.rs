@@ -11,14 +11,15 @@ use mosel_sandbox::Description;
 use serde_json::{Value, json};
 
 use super::body::{self, Bounds};
-use super::{App, Fault, intake, policy};
+use super::{ApiError, App, intake, policy};
 use crate::config::Http;
+use crate::error_code::ErrorCode;
 use crate::policies::shelf::{Listed, ShelfError};
 use crate::policies::swap::SwapError;
 use crate::policies::{Policies, Pushed};
 
 /// `GET /v1/policies`
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     policy::blocking(app, |service| {
         let (active, shadow) = (service.policies.active().tag, service.policies.shadow());
         let shadow = shadow.map(|shadow| shadow.name.clone());
@@ -46,7 +47,7 @@ pub(super) async fn push(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     request: Request<Body>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let policies = &app.open()?.policies;
     refuse_forms(request.headers())?;
     let announced = body::announced(request.headers()).unwrap_or(0).min(policies.most_component_bytes());
@@ -64,7 +65,7 @@ pub(super) async fn push(
 }
 
 /// `DELETE /v1/policies/{name}`
-pub(super) async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, Fault> {
+pub(super) async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     policy::blocking(app, move |service| {
         service.policies.remove(&name).map_err(shelf_fault)?;
         tracing::info!(policy = name, "a policy was deleted");
@@ -74,42 +75,42 @@ pub(super) async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>
 }
 
 /// Why a policy is not put where it was asked to be.
-pub(super) fn fault(error: SwapError) -> Fault {
+pub(super) fn fault(error: SwapError) -> ApiError {
     let message = error.to_string();
     match error {
         SwapError::Shelf(error) => shelf_fault(error),
-        SwapError::Load(..) => Fault::unprocessable("policy_refused", message),
-        SwapError::Configure(..) => Fault::unprocessable("policy_settings_refused", message),
+        SwapError::Load(..) => ApiError::new(ErrorCode::PolicyRefused, message),
+        SwapError::Configure(..) => ApiError::new(ErrorCode::PolicySettingsRefused, message),
         SwapError::Rehearsal { kind, .. } => {
-            Fault::unprocessable("policy_rehearsal_failed", message).with(json!({ "reason": kind }))
+            ApiError::new(ErrorCode::PolicyRehearsalFailed, message).with(json!({ "reason": kind }))
         }
-        SwapError::NothingToRollBackTo(_) => Fault::conflict("nothing_to_roll_back_to", message),
-        SwapError::Overtaken => Fault::conflict("policy_changed_meanwhile", message),
-        SwapError::NoThread(_) => Fault::internal(message),
-        SwapError::Stopping => Fault::draining(),
+        SwapError::NothingToRollBackTo(_) => ApiError::new(ErrorCode::NothingToRollBackTo, message),
+        SwapError::Overtaken => ApiError::new(ErrorCode::PolicyChangedMeanwhile, message),
+        SwapError::NoThread(_) => ApiError::new(ErrorCode::Internal, message),
+        SwapError::Stopping => ApiError::draining(),
     }
 }
 
-fn shelf_fault(error: ShelfError) -> Fault {
+fn shelf_fault(error: ShelfError) -> ApiError {
     let message = error.to_string();
     match error {
-        ShelfError::BadName(_) => Fault::bad_request("bad_policy_name", message),
-        ShelfError::Unknown { .. } => Fault::not_found("unknown_policy", message),
-        ShelfError::Unreadable(..) => Fault::unprocessable("policy_unreadable", message),
-        ShelfError::Shipped(_) => Fault::conflict("policy_is_shipped", message),
-        ShelfError::InUse(..) => Fault::conflict("policy_in_use", message),
-        ShelfError::Full { .. } => Fault::new(StatusCode::INSUFFICIENT_STORAGE, "shelf_full", message),
-        ShelfError::Unwritable(..) => Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "policy_unwritable", message),
+        ShelfError::BadName(_) => ApiError::new(ErrorCode::BadPolicyName, message),
+        ShelfError::Unknown { .. } => ApiError::new(ErrorCode::UnknownPolicy, message),
+        ShelfError::Unreadable(..) => ApiError::new(ErrorCode::PolicyUnreadable, message),
+        ShelfError::Shipped(_) => ApiError::new(ErrorCode::PolicyIsShipped, message),
+        ShelfError::InUse(..) => ApiError::new(ErrorCode::PolicyInUse, message),
+        ShelfError::Full { .. } => ApiError::new(ErrorCode::ShelfFull, message),
+        ShelfError::Unwritable(..) => ApiError::new(ErrorCode::PolicyUnwritable, message),
     }
 }
 
 fn bounds(http: &Http, policies: &Policies) -> Bounds {
-    let full = ("uploads_full", "other components are being received and fill the memory set aside for them");
+    let full = (ErrorCode::UploadsFull, "other components are being received and fill the memory set aside for them");
     Bounds { most_bytes: policies.most_component_bytes(), timeout: http.body_timeout(), full }
 }
 
 /// A component comes as it is.
-fn refuse_forms(headers: &HeaderMap) -> Result<(), Fault> {
+fn refuse_forms(headers: &HeaderMap) -> Result<(), ApiError> {
     if !headers.contains_key(header::CONTENT_TYPE) || intake::form(headers).is_err() {
         return Ok(());
     }

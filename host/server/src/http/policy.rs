@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::body::{self, Bounds};
 use super::view::millis;
-use super::{App, Fault, intake, policies, shadow, submission};
+use super::{ApiError, App, intake, policies, shadow, submission};
+use crate::error_code::ErrorCode;
 use crate::planner::Carried;
 use crate::policies::swap::{Active, Changed, Previous, Rollback, Standing};
 use crate::service::Service;
@@ -28,12 +29,12 @@ pub(super) struct Wanted {
 }
 
 /// `GET /v1/policy`
-pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
+pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     Ok(Json(describe(app.service()?)))
 }
 
 /// `PUT /v1/policy`
-pub(super) async fn change(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Json<Value>, Fault> {
+pub(super) async fn change(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Json<Value>, ApiError> {
     let wanted = wanted(&app, request).await?;
     blocking(app, move |service| {
         let changed = service.policies.swap(&wanted.name, &wanted.settings()).map_err(policies::fault)?;
@@ -43,7 +44,7 @@ pub(super) async fn change(State(app): State<Arc<App>>, request: Request<Body>) 
 }
 
 /// `POST /v1/policy/rollback`
-pub(super) async fn roll_back(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
+pub(super) async fn roll_back(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     app.open()?;
     blocking(app, |service| {
         let changed = service.policies.roll_back().map_err(policies::fault)?;
@@ -56,7 +57,7 @@ pub(super) async fn roll_back(State(app): State<Arc<App>>) -> Result<Json<Value>
 const MOST_SETTINGS_BYTES: usize = 256 << 10;
 
 /// Reads which policy is wanted, while the server takes something new.
-pub(super) async fn wanted(app: &App, request: Request<Body>) -> Result<Wanted, Fault> {
+pub(super) async fn wanted(app: &App, request: Request<Body>) -> Result<Wanted, ApiError> {
     let service = app.open()?;
     if intake::form(request.headers())? != intake::Form::Json {
         return Err(intake::unsupported("application/json", "multipart/form-data"));
@@ -65,7 +66,7 @@ pub(super) async fn wanted(app: &App, request: Request<Body>) -> Result<Wanted, 
     let received = body::receive(request, bounds, service.jobs.input_bytes().hold()).await?;
     if received.bytes.len() > MOST_SETTINGS_BYTES {
         let message = format!("expected at most {MOST_SETTINGS_BYTES} bytes, {} came", received.bytes.len());
-        return Err(Fault::too_large("settings_too_large", message));
+        return Err(ApiError::new(ErrorCode::SettingsTooLarge, message));
     }
     let text = submission::utf8(&received.bytes)?;
     serde_json::from_str(text).map_err(|error| submission::json_fault(text, &error))
@@ -74,10 +75,10 @@ pub(super) async fn wanted(app: &App, request: Request<Body>) -> Result<Wanted, 
 /// Does on a thread of its own what would keep other requests waiting.
 pub(super) async fn blocking<T: Send + 'static>(
     app: Arc<App>,
-    work: impl FnOnce(&Service) -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
+    work: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     let done = tokio::task::spawn_blocking(move || work(app.service()?));
-    done.await.unwrap_or_else(|error| Err(Fault::internal(error.to_string())))
+    done.await.unwrap_or_else(|error| Err(ApiError::new(ErrorCode::Internal, error.to_string())))
 }
 
 impl Wanted {

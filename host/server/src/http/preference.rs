@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 
-use super::fault::Fault;
+use super::api_error::ApiError;
+use crate::error_code::ErrorCode;
 
 /// How long the client wants to wait for the end of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +17,9 @@ pub(crate) enum Wait {
 }
 
 /// Reads `Prefer`; what it cannot mean for a job is ignored, as RFC 7240 wants it.
-pub(crate) fn wait(headers: &HeaderMap, most: Duration) -> Result<Wait, Fault> {
+pub(crate) fn wait(headers: &HeaderMap, most: Duration) -> Result<Wait, ApiError> {
     for value in headers.get_all("prefer") {
-        let text = value.to_str().map_err(|_| Fault::bad_request("bad_prefer", "expected Prefer in ASCII"))?;
+        let text = value.to_str().map_err(|_| ApiError::new(ErrorCode::BadPrefer, "expected Prefer in ASCII"))?;
         for preference in text.split([',', ';']).map(str::trim) {
             let (name, value) =
                 preference.split_once('=').map_or((preference, None), |(n, v)| (n.trim(), Some(v.trim())));
@@ -31,21 +32,21 @@ pub(crate) fn wait(headers: &HeaderMap, most: Duration) -> Result<Wait, Fault> {
 }
 
 /// Reads `Idempotency-Key`.
-pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let sound = |key: &&str| (1..=255).contains(&key.len());
     let key = value.to_str().ok().filter(sound).ok_or_else(|| {
         let came = value.as_bytes().len();
-        Fault::bad_request("bad_idempotency_key", format!("expected 1 to 255 ASCII characters, {came} bytes came"))
+        ApiError::new(ErrorCode::BadIdempotencyKey, format!("expected 1 to 255 ASCII characters, {came} bytes came"))
     })?;
     Ok(Some(key))
 }
 
-fn seconds(value: &str, most: Duration) -> Result<Duration, Fault> {
+fn seconds(value: &str, most: Duration) -> Result<Duration, ApiError> {
     let seconds = value.trim_matches('"').parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
     match seconds {
         Some(seconds) => Ok(Duration::from_secs_f64(seconds.min(most.as_secs_f64()))),
-        None => Err(Fault::bad_request("bad_prefer", format!("expected Prefer: wait=SECONDS, wait={value} came"))),
+        None => Err(ApiError::new(ErrorCode::BadPrefer, format!("expected Prefer: wait=SECONDS, wait={value} came"))),
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
     }
 
     fn waits(value: &str) -> Result<Wait, &'static str> {
-        wait(&headers("prefer", value), Duration::from_secs(60)).map_err(|fault| fault.code)
+        wait(&headers("prefer", value), Duration::from_secs(60)).map_err(|error| error.code.word())
     }
 
     #[test]
@@ -76,7 +77,7 @@ mod tests {
     fn keys_have_a_length() {
         let key = |text: &str| idempotency_key(&headers("idempotency-key", text)).map(|key| key.map(str::len));
         assert_eq!(key(&"k".repeat(255)), Ok(Some(255)));
-        assert_eq!(key(&"k".repeat(256)).unwrap_err().code, "bad_idempotency_key");
-        assert_eq!(key("").unwrap_err().code, "bad_idempotency_key");
+        assert_eq!(key(&"k".repeat(256)).unwrap_err().code.word(), "bad_idempotency_key");
+        assert_eq!(key("").unwrap_err().code.word(), "bad_idempotency_key");
     }
 }

@@ -5,15 +5,16 @@ use std::time::Duration;
 use mosel_core::{JobId, Refusal, Time};
 use serde_json::json;
 
-use super::fault::Fault;
+use super::api_error::ApiError;
+use crate::error_code::ErrorCode;
 use crate::jobs::Turned;
 
-impl Fault {
+impl ApiError {
     /// Why a job that arrived at `arrival` was turned away.
-    pub(crate) fn turned_away(why: &Turned, arrival: Time) -> Fault {
+    pub(crate) fn turned_away(why: &Turned, arrival: Time) -> ApiError {
         match why {
             Turned::Core(refusal, now) => refused(refusal, arrival, *now),
-            Turned::Draining => Fault::draining(),
+            Turned::Draining => ApiError::draining(),
         }
     }
 }
@@ -23,17 +24,17 @@ pub(crate) fn wire_id(job: JobId) -> String {
     format!("j-{}", job.0)
 }
 
-fn refused(refusal: &Refusal, arrival: Time, now: Time) -> Fault {
+fn refused(refusal: &Refusal, arrival: Time, now: Time) -> ApiError {
     let message = refusal.to_string();
     match *refusal {
-        Refusal::UnknownModel(_) => Fault::not_found("unknown_model", message),
-        Refusal::ModelLost(_) => Fault::unavailable("model_lost", message),
+        Refusal::UnknownModel(_) => ApiError::new(ErrorCode::UnknownModel, message),
+        Refusal::ModelLost(_) => ApiError::new(ErrorCode::ModelLost, message),
         Refusal::TooManyRequests { most, .. } => {
-            Fault::too_large("job_too_large", message).with(json!({ "max_requests": most }))
+            ApiError::new(ErrorCode::JobTooLarge, message).with(json!({ "max_requests": most }))
         }
-        Refusal::Nonsense(_) => Fault::bad_request("out_of_range", message),
-        Refusal::Duplicate(job) => Fault::conflict("duplicate_job", message).with(json!({ "job": wire_id(job) })),
-        Refusal::FloorUnreachable { min_accuracy, best } => Fault::unprocessable("floor_unreachable", message)
+        Refusal::Nonsense(_) => ApiError::new(ErrorCode::OutOfRange, message),
+        Refusal::Duplicate(job) => ApiError::new(ErrorCode::DuplicateJob, message).with(json!({ "job": wire_id(job) })),
+        Refusal::FloorUnreachable { min_accuracy, best } => ApiError::new(ErrorCode::FloorUnreachable, message)
             .with(json!({ "min_accuracy": min_accuracy, "best_accuracy": best })),
         Refusal::DeadlineUnreachable { deadline, earliest, best_accuracy, never } => {
             let offer = json!({
@@ -42,15 +43,15 @@ fn refused(refusal: &Refusal, arrival: Time, now: Time) -> Fault {
             });
             let details = json!({ "deadline_ms": millis_ceil(deadline.since(arrival)), "counter_offer": offer });
             if never {
-                Fault::unprocessable("deadline_impossible", message).with(details)
+                ApiError::new(ErrorCode::DeadlineImpossible, message).with(details)
             } else {
                 let wait = earliest.since(deadline).as_secs_f64().ceil() as u64;
-                Fault::unavailable("overloaded", message).with(details).retry_after(wait)
+                ApiError::new(ErrorCode::Overloaded, message).with(details).retry_after(wait)
             }
         }
         Refusal::QueueFull { most, retry_at } => {
             let wait = retry_at.since(now).as_secs_f64().ceil() as u64;
-            Fault::too_many("queue_full", message).with(json!({ "max_jobs": most })).retry_after(wait)
+            ApiError::new(ErrorCode::QueueFull, message).with(json!({ "max_jobs": most })).retry_after(wait)
         }
     }
 }
@@ -64,25 +65,26 @@ mod tests {
     use super::*;
     use axum::http::StatusCode;
 
-    fn unreachable_deadline(never: bool) -> Fault {
+    fn unreachable_deadline(never: bool) -> ApiError {
         let [deadline, earliest] = [1100, 3200].map(Time::from_millis);
         let refusal = Refusal::DeadlineUnreachable { deadline, earliest, best_accuracy: Some(0.8), never };
-        Fault::turned_away(&Turned::Core(refusal, Time::from_millis(1000)), Time::from_millis(1000))
+        ApiError::turned_away(&Turned::Core(refusal, Time::from_millis(1000)), Time::from_millis(1000))
     }
 
     #[test]
     fn an_overload_carries_an_offer_relative_to_the_arrival() {
-        let fault = unreachable_deadline(false);
-        assert_eq!((fault.status, fault.code), (StatusCode::SERVICE_UNAVAILABLE, "overloaded"));
+        let error = unreachable_deadline(false);
+        assert_eq!((error.code.status(), error.code), (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded));
         let offer = json!({ "earliest_deadline_ms": 2200, "best_accuracy": 0.8 });
-        assert_eq!(fault.details, json!({ "deadline_ms": 100, "counter_offer": offer }));
-        assert_eq!(fault.retry_after_s, Some(3));
+        assert_eq!(error.details, json!({ "deadline_ms": 100, "counter_offer": offer }));
+        assert_eq!(error.retry_after_s, Some(3));
     }
 
     #[test]
     fn a_deadline_no_idle_server_meets_is_the_clients_mistake() {
-        let fault = unreachable_deadline(true);
-        assert_eq!((fault.status, fault.code), (StatusCode::UNPROCESSABLE_ENTITY, "deadline_impossible"));
-        assert_eq!(fault.retry_after_s, None);
+        let error = unreachable_deadline(true);
+        let expected = (StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::DeadlineImpossible);
+        assert_eq!((error.code.status(), error.code), expected);
+        assert_eq!(error.retry_after_s, None);
     }
 }

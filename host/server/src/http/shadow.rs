@@ -10,19 +10,20 @@ use serde_json::{Value, json};
 
 use super::policy::{blocking, parsed, wanted};
 use super::view::millis;
-use super::{App, Fault, policies};
+use super::{ApiError, App, policies};
+use crate::error_code::ErrorCode;
 use crate::policies::shadow::{Shadow, Side, Tally};
 use crate::service::Service;
 
 /// `GET /v1/policy/shadow`
-pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
+pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let service = app.service()?;
     let shadow = service.policies.shadow().ok_or_else(none)?;
     Ok(Json(describe(service, &shadow)))
 }
 
 /// `PUT /v1/policy/shadow`
-pub(super) async fn set(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Json<Value>, Fault> {
+pub(super) async fn set(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Json<Value>, ApiError> {
     let wanted = wanted(&app, request).await?;
     blocking(app, move |service| {
         let shadow = service.policies.set_shadow(&wanted.name, &wanted.settings()).map_err(policies::fault)?;
@@ -33,7 +34,7 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request<Body>) -> 
 }
 
 /// `DELETE /v1/policy/shadow`
-pub(super) async fn clear(State(app): State<Arc<App>>) -> Result<Json<Value>, Fault> {
+pub(super) async fn clear(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     blocking(app, |service| {
         let shadow = service.policies.clear_shadow().ok_or_else(none)?;
         Ok(Json(describe(service, &shadow)))
@@ -75,6 +76,6 @@ fn side(side: &Side) -> Value {
     })
 }
 
-fn none() -> Fault {
-    Fault::not_found("no_shadow", "expected a policy in the shadow, there is none; PUT /v1/policy/shadow")
+fn none() -> ApiError {
+    ApiError::new(ErrorCode::NoShadow, "expected a policy in the shadow, there is none; PUT /v1/policy/shadow")
 }

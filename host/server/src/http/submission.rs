@@ -8,7 +8,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
-use super::fault::Fault;
+use super::api_error::ApiError;
+use crate::error_code::ErrorCode;
 
 /// The fields of a job; what is missing stands at its default.
 #[derive(Debug, Deserialize)]
@@ -72,7 +73,7 @@ pub(crate) const MAX_REQUESTS: usize = 4096;
 
 impl<'a> Submission<'a> {
     /// Reads a body, or says what is wrong with it and where.
-    pub(crate) fn parse(body: &'a [u8]) -> Result<Submission<'a>, Fault> {
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Submission<'a>, ApiError> {
         let text = utf8(body)?;
         serde_json::from_str(text).map_err(|error| json_fault(text, &error))
     }
@@ -97,27 +98,27 @@ impl From<OnLate> for Wish {
 }
 
 /// The body as text, or which byte is none.
-pub(crate) fn utf8(body: &[u8]) -> Result<&str, Fault> {
+pub(crate) fn utf8(body: &[u8]) -> Result<&str, ApiError> {
     std::str::from_utf8(body).map_err(|error| {
         let byte = error.valid_up_to();
-        Fault::bad_request("invalid_utf8", format!("expected UTF-8, byte {byte} of the JSON does not continue it"))
+        ApiError::new(ErrorCode::InvalidUtf8, format!("expected UTF-8, byte {byte} of the JSON does not continue it"))
     })
 }
 
 /// What serde found wrong in this text, under the code of its kind.
-pub(crate) fn json_fault(text: &str, error: &serde_json::Error) -> Fault {
+pub(crate) fn json_fault(text: &str, error: &serde_json::Error) -> ApiError {
     // naming the place of an error hides its kind, so the text is read again
     let malformed = serde_json::from_str::<IgnoredAny>(text).err();
     let message = malformed.as_ref().unwrap_or(error).to_string();
     let code = match error.classify() {
-        _ if malformed.is_some() => "malformed_json",
-        Category::Syntax | Category::Eof => "malformed_json",
-        _ if message.contains("unknown field") => "unknown_field",
-        _ if message.contains("missing field") => "missing_field",
-        _ if message.contains("duplicate field") => "duplicate_field",
-        _ => "wrong_type",
+        _ if malformed.is_some() => ErrorCode::MalformedJson,
+        Category::Syntax | Category::Eof => ErrorCode::MalformedJson,
+        _ if message.contains("unknown field") => ErrorCode::UnknownField,
+        _ if message.contains("missing field") => ErrorCode::MissingField,
+        _ if message.contains("duplicate field") => ErrorCode::DuplicateField,
+        _ => ErrorCode::WrongType,
     };
-    Fault::bad_request(code, format!("expected a JSON object as documented: {message}"))
+    ApiError::new(code, format!("expected a JSON object as documented: {message}"))
 }
 
 /// One input from JSON text of its own, as a multipart part carries it.
@@ -383,7 +384,7 @@ fn located<E: Error>(place: fmt::Arguments<'_>, error: &E) -> E {
 mod tests {
     use super::*;
 
-    fn inputs(request: &str) -> Result<Vec<(String, String)>, Fault> {
+    fn inputs(request: &str) -> Result<Vec<(String, String)>, ApiError> {
         let body = format!(r#"{{"model":"m","deadline_ms":5,"requests":[{{"a":"ok"}},{request}]}}"#);
         let submission = Submission::parse(body.as_bytes())?;
         let mut requests = submission.requests.unwrap();
@@ -428,7 +429,7 @@ mod tests {
 
     #[test]
     fn codes_tell_kinds_of_mistakes_apart() {
-        let code = |body: &str| Submission::parse(body.as_bytes()).unwrap_err().code;
+        let code = |body: &str| Submission::parse(body.as_bytes()).unwrap_err().code.word();
         assert_eq!(code(r#"{"model":"m","deadline_ms":"#), "malformed_json");
         assert_eq!(code(r#"{"model":"m","deadline_ms":5,"requests":[{"a":"x"},"#), "malformed_json");
         assert_eq!(code(r#"{"model":"m","deadline_ms":5,"requests":[{"a":tru"#), "malformed_json");
@@ -437,7 +438,7 @@ mod tests {
         assert_eq!(code(r#"{"model":"m","deadline":5}"#), "unknown_field");
         assert_eq!(code(r#"{"model":"m","model":"m"}"#), "duplicate_field");
         assert_eq!(code(r#"{"model":"m","deadline_ms":"soon"}"#), "wrong_type");
-        assert_eq!(Submission::parse(b"{\"model\":\"\xff\"}").unwrap_err().code, "invalid_utf8");
+        assert_eq!(Submission::parse(b"{\"model\":\"\xff\"}").unwrap_err().code.word(), "invalid_utf8");
     }
 
     #[test]

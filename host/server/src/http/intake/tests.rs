@@ -28,7 +28,7 @@ fn from_fields(fields: &Value) -> Result<Vec<Input>, (&'static str, String)> {
         let requests = Submission::parse(body.as_bytes())?.requests.expect("they are there");
         from_json(&spec(), requests)
     };
-    read().map(|requests| requests[0].inputs().to_vec()).map_err(|fault: Fault| (fault.code, fault.message))
+    read().map(|requests| requests[0].inputs().to_vec()).map_err(|error: ApiError| (error.code.word(), error.message))
 }
 
 fn base64(file: &[u8]) -> Value {
