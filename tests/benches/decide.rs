@@ -4,7 +4,7 @@
 
 use divan::Bencher;
 use mosel_core::Snapshot;
-use mosel_sandbox::{Engine, Limits, Loaded, Policy};
+use mosel_sandbox::{Engine, Limits, LoadedPolicy, RunningPolicy};
 use mosel_tests::queue;
 use tempfile::TempDir;
 
@@ -16,14 +16,14 @@ fn main() {
     divan::main();
 }
 
-fn load(name: &str) -> Loaded {
+fn load(name: &str) -> LoadedPolicy {
     let engine = Engine::new(Limits::default()).expect("this machine runs an engine");
     engine.load(name, mosel_policies::shipped(name).expect("it is shipped")).expect("it loads")
 }
 
-fn started(name: &str, jobs: u64) -> (Policy, Snapshot) {
+fn started(name: &str, jobs: u64) -> (RunningPolicy, Snapshot) {
     let (catalog, snapshot) = queue::random(SEED, jobs, 12, 12);
-    (Policy::start(load(name), "{}", &catalog, SEED).expect("it starts"), snapshot)
+    (RunningPolicy::start(load(name), "{}", &catalog, SEED).expect("it starts"), snapshot)
 }
 
 #[divan::bench(args = JOBS)]
@@ -68,7 +68,7 @@ fn load_from_memory(bencher: Bencher) {
     bencher.bench_local(|| load_greedy(&mut engine));
 }
 
-fn load_greedy(engine: &mut Engine) -> Loaded {
+fn load_greedy(engine: &mut Engine) -> LoadedPolicy {
     engine.load("greedy", mosel_policies::shipped("greedy").unwrap()).unwrap()
 }
 
@@ -76,5 +76,5 @@ fn load_greedy(engine: &mut Engine) -> Loaded {
 fn fresh_instance(bencher: Bencher) {
     let loaded = load("greedy");
     let (catalog, _) = queue::random(SEED, 1, 12, 12);
-    bencher.bench_local(|| Policy::start(loaded.clone(), "{}", &catalog, SEED));
+    bencher.bench_local(|| RunningPolicy::start(loaded.clone(), "{}", &catalog, SEED));
 }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use mosel_core::Snapshot;
-use mosel_sandbox::{Engine, Limits, Metering, Policy};
+use mosel_sandbox::{Engine, Limits, Metering, RunningPolicy};
 use mosel_tests::queue;
 
 const SEED: u64 = 1;
@@ -35,7 +35,7 @@ fn medians(jobs: u64) -> Vec<Duration> {
     let start = |(_, metering)| {
         let engine = Engine::new(Limits { metering, ..Limits::default() }).expect("this machine runs an engine");
         let greedy = mosel_policies::shipped("greedy").expect("it is shipped");
-        Policy::start(engine.load("greedy", greedy).expect("it loads"), "{}", &catalog, SEED).expect("it starts")
+        RunningPolicy::start(engine.load("greedy", greedy).expect("it loads"), "{}", &catalog, SEED).expect("it starts")
     };
     let mut policies = MODES.map(start);
     let mut times = MODES.map(|_| Vec::with_capacity(ROUNDS));
@@ -47,11 +47,11 @@ fn medians(jobs: u64) -> Vec<Duration> {
     times.into_iter().map(median).collect()
 }
 
-fn time(policy: &mut Policy, snapshot: &Snapshot) -> Duration {
+fn time(policy: &mut RunningPolicy, snapshot: &Snapshot) -> Duration {
     let began = Instant::now();
-    let decided = policy.decide(snapshot);
+    let reply = policy.decide(snapshot);
     let took = began.elapsed();
-    assert!(decided.answer.is_ok(), "{:?}", decided.answer);
+    assert!(reply.answer.is_ok(), "{:?}", reply.answer);
     took
 }
 

@@ -6,25 +6,25 @@ use std::time::Duration;
 use mosel_core::{
     Catalog, End, JobId, JobRow, Outcome, PolicyError, Proposal, Quality, Snapshot, TableId, Tenant, Time,
 };
-use mosel_sandbox::{ConfigureError, Engine, Limits, Loaded, Policy, Saved};
+use mosel_sandbox::{ConfigureError, Engine, Limits, LoadedPolicy, RunningPolicy, SavedState};
 use mosel_tests::queue;
 
 const COMPONENT: &[u8] = include_bytes!("../fixtures/policy-0.1.0.wasm");
 const SHA256: &str = "0fd6ff60c623ea82930faa9df58c33947747b5f096106c1515b75afecec166b5";
 
-fn loaded() -> &'static Loaded {
-    static LOADED: OnceLock<Loaded> = OnceLock::new();
+fn loaded() -> &'static LoadedPolicy {
+    static LOADED: OnceLock<LoadedPolicy> = OnceLock::new();
     LOADED.get_or_init(|| {
         let engine = Engine::new(Limits::default()).expect("this machine runs an engine");
         engine.load("policy-0.1.0", COMPONENT).expect("what was built against 0.1.0 still loads")
     })
 }
 
-fn start(settings: &str) -> Result<Policy, ConfigureError> {
-    Policy::start(loaded().clone(), settings, &catalog(), 7)
+fn start(settings: &str) -> Result<RunningPolicy, ConfigureError> {
+    RunningPolicy::start(loaded().clone(), settings, &catalog(), 7)
 }
 
-fn policy(settings: &str) -> Policy {
+fn policy(settings: &str) -> RunningPolicy {
     start(settings).expect("the settings are right")
 }
 
@@ -61,7 +61,7 @@ fn outcome(job: u64, finish: u64) -> Outcome {
     }
 }
 
-fn saved(policy: &mut Policy) -> String {
+fn saved(policy: &mut RunningPolicy) -> String {
     let saved = policy.save().expect("it can be saved").expect("it is stateful");
     assert_eq!((&*saved.name, &*saved.version), ("fixture", "0.1.0"));
     String::from_utf8(saved.state).expect("its state is text")
@@ -90,7 +90,7 @@ fn settings_are_read_and_wrong_ones_refused() {
 
 #[test]
 fn a_decision_has_all_its_fields() {
-    let decided = policy(r#"{"down": 2}"#).decide(&snapshot());
+    let reply = policy(r#"{"down": 2}"#).decide(&snapshot());
     let expected = Proposal {
         assignments: vec![(JobId(1), 1)],
         order: vec![JobId(3), JobId(1), JobId(2)],
@@ -98,7 +98,7 @@ fn a_decision_has_all_its_fields() {
         objective: Some(17.0),
         bound: Some(18.0),
     };
-    assert_eq!(decided.answer, Ok(expected));
+    assert_eq!(reply.answer, Ok(expected));
 }
 
 #[test]
@@ -155,9 +155,9 @@ fn state_outlives_the_instance_and_garbage_is_refused() {
 
     let before = saved(&mut new);
     for wrong in [
-        Saved { state: b"garbage".to_vec(), ..state.clone() },
-        Saved { state: Vec::new(), ..state.clone() },
-        Saved { name: "another".into(), ..state },
+        SavedState { state: b"garbage".to_vec(), ..state.clone() },
+        SavedState { state: Vec::new(), ..state.clone() },
+        SavedState { name: "another".into(), ..state },
     ] {
         let refused = new.restore(&wrong);
         assert!(

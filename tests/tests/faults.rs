@@ -10,7 +10,7 @@ use mosel_core::scenario::{External, Scenario};
 use mosel_core::{
     Action, Catalog, End, JobId, ModelId, Outcome, PlanError, PolicyError, Proposal, Snapshot, StrategyMatrix, Time,
 };
-use mosel_sandbox::{Budget, Engine, Limits, Loaded, Metering, Policy};
+use mosel_sandbox::{Budget, Engine, Limits, LoadedPolicy, Metering, RunningPolicy};
 
 const MEMORY: u64 = 16 << 20;
 const FUEL: u64 = 20_000_000;
@@ -82,14 +82,14 @@ fn limits() -> Limits {
     Limits { housekeeping: budget, ..limits }
 }
 
-fn load(limits: Limits) -> Loaded {
+fn load(limits: Limits) -> LoadedPolicy {
     let engine = Engine::new(limits).expect("this machine runs an engine");
     let bytes = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
     engine.load("hostile", bytes).expect("it behaves until it is configured")
 }
 
-fn hostile() -> &'static Loaded {
-    static HOSTILE: OnceLock<Loaded> = OnceLock::new();
+fn hostile() -> &'static LoadedPolicy {
+    static HOSTILE: OnceLock<LoadedPolicy> = OnceLock::new();
     HOSTILE.get_or_init(|| load(limits()))
 }
 
@@ -98,19 +98,19 @@ fn overload() -> Scenario {
 }
 
 /// A policy that misbehaves on every lane, started for the scenario's model.
-fn start(behaviour: &str, amount: u64) -> Policy {
+fn start(behaviour: &str, amount: u64) -> RunningPolicy {
     start_loaded(hostile().clone(), behaviour, amount)
 }
 
-fn start_loaded(loaded: Loaded, behaviour: &str, amount: u64) -> Policy {
+fn start_loaded(loaded: LoadedPolicy, behaviour: &str, amount: u64) -> RunningPolicy {
     let matrix = StrategyMatrix::new(ModelId(0), overload().profile.into(), 64).expect("parsing checked the profile");
     let catalog = mosel_core::Scheduler::new(overload().config, vec![matrix.into()]).catalog().clone();
     let settings = format!(r#"{{"behaviour": "{behaviour}", "amount": {amount}, "spare_lane_0": false}}"#);
-    Policy::start(loaded, &settings, &catalog, 0).expect("it behaves until it is asked")
+    RunningPolicy::start(loaded, &settings, &catalog, 0).expect("it behaves until it is asked")
 }
 
 /// What happens when this policy is asked; every answer comes within its budget.
-fn trace_with(policy: &mut Policy) -> Vec<(Time, Action)> {
+fn trace_with(policy: &mut RunningPolicy) -> Vec<(Time, Action)> {
     trace(|snapshot| {
         let decided = policy.decide(snapshot);
         assert!(decided.wall < SOON, "it took {:?}", decided.wall);
@@ -289,7 +289,7 @@ fn what_fails_between_decisions_costs_no_decision() {
 
 #[test]
 fn a_policy_whose_catalog_is_unknown_declines() {
-    let mut policy = Policy::start(hostile().clone(), "{}", &Catalog::default(), 0).unwrap();
+    let mut policy = RunningPolicy::start(hostile().clone(), "{}", &Catalog::default(), 0).unwrap();
     let trace = trace_with(&mut policy);
     assert!(!refusals(&trace).is_empty());
     assert!(refusals(&trace).iter().all(|error| error.kind() == "declined"));

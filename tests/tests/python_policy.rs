@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use mosel_core::{Catalog, JobId, JobRow, Plan, PolicyError, Quality, Snapshot};
-use mosel_sandbox::{Budget, ConfigureError, Decided, Engine, Limits, Loaded, Policy};
+use mosel_sandbox::{Budget, ConfigureError, Engine, Limits, LoadedPolicy, MeteredReply, RunningPolicy};
 use mosel_tests::queue;
 
 /// The limits of every policy: an interpreter fits in. Only time is not counted, so that results do not depend on the
@@ -31,8 +31,8 @@ fn compiled() -> PathBuf {
 }
 
 /// Compiled once for all tests: that takes longer than all of them.
-fn fair_share() -> &'static Loaded {
-    static FAIR_SHARE: OnceLock<Loaded> = OnceLock::new();
+fn fair_share() -> &'static LoadedPolicy {
+    static FAIR_SHARE: OnceLock<LoadedPolicy> = OnceLock::new();
     FAIR_SHARE.get_or_init(|| {
         let component = std::fs::read(built()).expect("the build script has written it");
         let engine = Engine::with_cache(limits(), &compiled()).expect("this machine runs an engine");
@@ -53,16 +53,16 @@ fn built() -> PathBuf {
     component
 }
 
-fn start(settings: &str, catalog: &Catalog) -> Result<Policy, ConfigureError> {
-    Policy::start(fair_share().clone(), settings, catalog, 0)
+fn start(settings: &str, catalog: &Catalog) -> Result<RunningPolicy, ConfigureError> {
+    RunningPolicy::start(fair_share().clone(), settings, catalog, 0)
 }
 
-fn ask(settings: &str, catalog: &Catalog, snapshot: &Snapshot) -> Decided {
+fn ask(settings: &str, catalog: &Catalog, snapshot: &Snapshot) -> MeteredReply {
     start(settings, catalog).unwrap_or_else(|error| panic!("{error}")).decide(snapshot)
 }
 
 /// The strategy of every row under a legal answer, and what the policy says of it.
-fn chosen(catalog: &Catalog, snapshot: &Snapshot, decided: &Decided) -> (Vec<u32>, Quality) {
+fn chosen(catalog: &Catalog, snapshot: &Snapshot, decided: &MeteredReply) -> (Vec<u32>, Quality) {
     let proposal = decided.answer.as_ref().unwrap_or_else(|error| panic!("{error}"));
     let plan = Plan::check(snapshot, catalog, proposal).unwrap_or_else(|error| panic!("{error}"));
     assert!(plan.order.is_empty(), "it does not reorder");
@@ -210,7 +210,7 @@ fn what_a_decision_takes_is_printed() {
         let mut policy = start("{}", &catalog).unwrap();
         let answer = policy.decide(&snapshot).answer.unwrap_or_else(|error| panic!("{error}"));
         let first = begun.elapsed();
-        let mut calls: Vec<Decided> = (0..CALLS).map(|_| policy.decide(&snapshot)).collect();
+        let mut calls: Vec<MeteredReply> = (0..CALLS).map(|_| policy.decide(&snapshot)).collect();
         for decided in &calls {
             assert_eq!(decided.answer.as_ref(), Ok(&answer), "one question, two answers");
         }

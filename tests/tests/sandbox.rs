@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use mosel_core::{Catalog, Snapshot};
-use mosel_sandbox::{Budget, ConfigureError, Engine, Limits, Loaded, Policy};
+use mosel_sandbox::{Budget, ConfigureError, Engine, Limits, LoadedPolicy, RunningPolicy};
 use mosel_tests::queue;
 
 const MEMORY: usize = 16 << 20;
@@ -39,13 +39,13 @@ fn engine() -> &'static Engine {
     ENGINE.get_or_init(|| Engine::new(limits()).expect("this machine runs an engine"))
 }
 
-fn hostile() -> &'static Loaded {
-    static HOSTILE: OnceLock<Loaded> = OnceLock::new();
+fn hostile() -> &'static LoadedPolicy {
+    static HOSTILE: OnceLock<LoadedPolicy> = OnceLock::new();
     HOSTILE.get_or_init(|| engine().load("hostile", guests::HOSTILE).expect("it behaves until it is configured"))
 }
 
-fn start(settings: &str) -> Result<Policy, ConfigureError> {
-    Policy::start(hostile().clone(), settings, &catalog(), 0)
+fn start(settings: &str) -> Result<RunningPolicy, ConfigureError> {
+    RunningPolicy::start(hostile().clone(), settings, &catalog(), 0)
 }
 
 fn settings(behaviour: &str, amount: u64) -> String {

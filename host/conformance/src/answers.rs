@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mosel_core::{Catalog, Forecast, JobRow, Snapshot, Time};
-use mosel_sandbox::Policy;
+use mosel_sandbox::RunningPolicy;
 
 use crate::queues::{self, Pressure, Shape};
 use crate::report::{Finding, Spread};
@@ -86,8 +86,8 @@ fn ask_all(suite: &mut Suite, check: Check, catalog: &Catalog, snapshots: Vec<Sn
 
 /// Two instances that are asked the same.
 struct Twins {
-    first: Policy,
-    second: Policy,
+    first: RunningPolicy,
+    second: RunningPolicy,
 }
 
 /// One of many queues.
@@ -169,8 +169,8 @@ impl Days {
     }
 
     fn judge(&mut self, asked: &Asked, name: &str) {
-        self.micros.push(asked.decided.wall.as_secs_f64() * 1e6);
-        self.fuel.extend(asked.decided.fuel_used.map(|fuel| fuel as f64));
+        self.micros.push(asked.reply.wall.as_secs_f64() * 1e6);
+        self.fuel.extend(asked.reply.fuel_used.map(|fuel| fuel as f64));
         let (outcome, words) = asked.came.verdict();
         let words = || format!("{name}: {words}");
         match asked.came {
@@ -204,12 +204,12 @@ impl Days {
 
     /// The same to the other instance, and now and then to both again.
     fn compare(&mut self, suite: &mut Suite, twins: &mut Twins, asked: &Asked, question: &Question) {
-        let first = &asked.decided;
+        let first = &asked.reply;
         if first.answer.is_err() {
             return;
         }
         let Question { name, catalog, snapshot, again } = question;
-        let second = suite.ask_again(&mut twins.second, catalog, snapshot).decided;
+        let second = suite.ask_again(&mut twins.second, catalog, snapshot).reply;
         if first.answer != second.answer {
             self.repeatable.count(Outcome::Warn, || format!("{name}: two instances that were asked the same differ"));
         } else if first.fuel_used != second.fuel_used {
@@ -220,7 +220,7 @@ impl Days {
             self.repeatable.pass();
         }
         if *again && !suite.loaded.description().stateful {
-            let repeated = suite.ask_again(&mut twins.first, catalog, snapshot).decided;
+            let repeated = suite.ask_again(&mut twins.first, catalog, snapshot).reply;
             suite.ask_again(&mut twins.second, catalog, snapshot);
             let outcome = if repeated.answer == first.answer { Outcome::Pass } else { Outcome::Warn };
             let words = || format!("{name}: asked again it differs, though it does not say that it keeps a state");
@@ -272,8 +272,8 @@ pub(crate) fn long(suite: &mut Suite) {
             }
         };
         let asked = suite.ask(&mut policy, &catalog, &mut snapshot);
-        micros.push(asked.decided.wall.as_secs_f64() * 1e6);
-        fuel.extend(asked.decided.fuel_used.map(|fuel| fuel as f64));
+        micros.push(asked.reply.wall.as_secs_f64() * 1e6);
+        fuel.extend(asked.reply.fuel_used.map(|fuel| fuel as f64));
         let (outcome, words) = asked.came.verdict();
         tally.count(outcome, || format!("{pressure:?}: {words}"));
     }

@@ -1,7 +1,7 @@
 //! What it says of itself, and which settings it takes.
 
 use mosel_core::PolicyError;
-use mosel_sandbox::{ConfigureError, Policy};
+use mosel_sandbox::{ConfigureError, RunningPolicy};
 use serde_json::{Map, Value};
 
 use crate::suite::Suite;
@@ -101,9 +101,9 @@ fn broken(suite: &mut Suite) {
     suite.say(Check::BrokenSettings, Outcome::Pass, format!("{} texts refused", BROKEN.len()));
 }
 
-fn start(suite: &Suite, settings: &str) -> Result<Policy, ConfigureError> {
+fn start(suite: &Suite, settings: &str) -> Result<RunningPolicy, ConfigureError> {
     let catalog = queues::catalog(suite.options.seed, 3, 4);
-    Policy::start(suite.loaded.clone(), settings, &catalog, suite.options.seed)
+    RunningPolicy::start(suite.loaded.clone(), settings, &catalog, suite.options.seed)
 }
 
 fn schema(text: &str) -> Result<Map<String, Value>, serde_json::Error> {

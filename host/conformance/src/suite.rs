@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use mosel_core::{Catalog, Forecast, Plan, PlanError, PlanId, PolicyError, Proposal, Snapshot};
-use mosel_sandbox::{ConfigureError, Decided, Loaded, Policy};
+use mosel_sandbox::{ConfigureError, LoadedPolicy, MeteredReply, RunningPolicy};
 
 use crate::report::{Figures, Finding, Outcome, Report, Verdict};
 use crate::{Check, Options, answers, claims, settings, upkeep};
 
 /// A policy under examination.
 pub(crate) struct Suite<'a> {
-    pub(crate) loaded: &'a Loaded,
+    pub(crate) loaded: &'a LoadedPolicy,
     pub(crate) settings: &'a str,
     pub(crate) options: &'a Options,
     pub(crate) figures: Figures,
@@ -21,7 +21,7 @@ pub(crate) struct Suite<'a> {
 
 /// What came of a question.
 pub(crate) struct Asked {
-    pub(crate) decided: Decided,
+    pub(crate) reply: MeteredReply,
     pub(crate) came: Came,
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum Came {
     Harmful(PlanError),
 }
 
-pub(crate) fn run(loaded: &Loaded, settings: &str, options: &Options) -> Report {
+pub(crate) fn run(loaded: &LoadedPolicy, settings: &str, options: &Options) -> Report {
     let decide = options.limits.decide;
     let figures = Figures { limits: (decide.time, decide.fuel), ..Figures::default() };
     let began = Instant::now();
@@ -79,12 +79,12 @@ impl Suite<'_> {
         self.began.elapsed() > self.options.time
     }
 
-    pub(crate) fn start(&self, catalog: &Catalog) -> Result<Policy, ConfigureError> {
-        Policy::start(self.loaded.clone(), self.settings, catalog, self.options.seed)
+    pub(crate) fn start(&self, catalog: &Catalog) -> Result<RunningPolicy, ConfigureError> {
+        RunningPolicy::start(self.loaded.clone(), self.settings, catalog, self.options.seed)
     }
 
     /// Asks under a new number; what may be thought is what the limits allow.
-    pub(crate) fn ask(&mut self, policy: &mut Policy, catalog: &Catalog, snapshot: &mut Snapshot) -> Asked {
+    pub(crate) fn ask(&mut self, policy: &mut RunningPolicy, catalog: &Catalog, snapshot: &mut Snapshot) -> Asked {
         self.asked += 1;
         snapshot.plan = PlanId(self.asked);
         snapshot.budget = self.options.limits.decide.time;
@@ -92,14 +92,14 @@ impl Suite<'_> {
     }
 
     /// Asks the very same.
-    pub(crate) fn ask_again(&mut self, policy: &mut Policy, catalog: &Catalog, snapshot: &Snapshot) -> Asked {
+    pub(crate) fn ask_again(&mut self, policy: &mut RunningPolicy, catalog: &Catalog, snapshot: &Snapshot) -> Asked {
         self.figures.questions += 1;
-        let decided = policy.decide(snapshot);
-        let came = match &decided.answer {
+        let reply = policy.decide(snapshot);
+        let came = match &reply.answer {
             Err(error) => Came::None(error.clone()),
             Ok(proposal) => judge(snapshot, catalog, proposal),
         };
-        Asked { decided, came }
+        Asked { reply, came }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{Catalog, End, Forecast, JobRow, Outcome as JobOutcome, PolicyError, Snapshot, StrategyTable};
-use mosel_sandbox::{Policy, Saved};
+use mosel_sandbox::{RunningPolicy, SavedState};
 
 use crate::queues::{self, Pressure};
 use crate::suite::{Came, Suite};
@@ -70,7 +70,7 @@ pub(crate) fn feedback(suite: &mut Suite) {
 }
 
 /// A question, then what became of its jobs.
-fn live(suite: &mut Suite, policy: &mut Policy, catalog: &Catalog, round: u64, tally: &mut Tally) {
+fn live(suite: &mut Suite, policy: &mut RunningPolicy, catalog: &Catalog, round: u64, tally: &mut Tally) {
     let mut snapshot = queues::snapshot(round, catalog, JOBS, Pressure::Wild);
     let came = suite.ask(policy, catalog, &mut snapshot).came;
     let (outcome, reason) = came.verdict();
@@ -143,14 +143,14 @@ fn hand_on(suite: &mut Suite, catalog: &Catalog) -> Result<(Outcome, String), St
 }
 
 /// Garbage may be refused or taken, if the policy then works; it must not crash it.
-fn garbage(suite: &mut Suite, catalog: &Catalog, saved: &Saved) -> Result<(), String> {
+fn garbage(suite: &mut Suite, catalog: &Catalog, saved: &SavedState) -> Result<(), String> {
     let half = saved.state[..saved.state.len() / 2].to_vec();
     let mut flipped = saved.state.clone();
     flipped.iter_mut().for_each(|byte| *byte ^= 0xa5);
     for state in [Vec::new(), half, flipped, vec![0xff; 1000]] {
         let bytes = state.len();
         let mut policy = suite.start(catalog).map_err(|error| error.to_string())?;
-        let taken = policy.restore(&Saved { state, ..saved.clone() });
+        let taken = policy.restore(&SavedState { state, ..saved.clone() });
         if severity(&taken) == Outcome::Fail {
             return Err(format!("{bytes} bytes of garbage in place of its state: {}", words(&taken)));
         }

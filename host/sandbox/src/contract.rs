@@ -5,9 +5,6 @@ use wasmtime::component::types::ComponentItem;
 
 use crate::LoadError;
 
-/// The version of `mosel:policy` that this server speaks. Policies built for any 0.1 load.
-pub const CONTRACT_VERSION: &str = "0.1.0";
-
 const MAJOR_MINOR: (u64, u64) = (0, 1);
 const PACKAGE: &str = "mosel:policy/";
 /// The functions of `host`.
@@ -75,6 +72,7 @@ fn list(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CONTRACT_VERSION;
 
     const POLICY: &str = "mosel:policy/policy@0.1.0";
     const HOST: &str = "mosel:policy/host@0.1.0";

@@ -8,7 +8,6 @@ use mosel_core::{
 };
 
 use crate::bindings::types;
-use crate::{Description, LoadError};
 
 pub(crate) fn model(id: ModelId, profile: &Profile) -> types::Model {
     let mut measurements: Vec<&Measurement> = profile.measurements.iter().collect();
@@ -163,29 +162,6 @@ impl From<types::PolicyError> for String {
     }
 }
 
-impl TryFrom<types::Description> for Description {
-    type Error = LoadError;
-
-    fn try_from(description: types::Description) -> Result<Description, LoadError> {
-        let types::Description { name, version, summary, capabilities, config_schema } = description;
-        let fields = [
-            ("name", &name, 64),
-            ("version", &version, 64),
-            ("summary", &summary, 1 << 10),
-            ("config-schema", &config_schema, 64 << 10),
-        ];
-        for (field, text, most) in fields {
-            if text.len() > most {
-                return Err(LoadError::DescriptionTooLong { field, bytes: text.len(), most });
-            }
-        }
-        let stateful = capabilities.contains(types::Capabilities::STATEFUL);
-        let feedback = capabilities.contains(types::Capabilities::FEEDBACK);
-        let eager = capabilities.contains(types::Capabilities::EAGER);
-        Ok(Description { name, version, summary, stateful, feedback, eager, settings_schema: config_schema })
-    }
-}
-
 /// Rounded up, as the core does.
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX)
@@ -211,24 +187,6 @@ mod tests {
         let refused = |assignments, order| proposal(decision(assignments, order), 3).unwrap_err();
         assert_eq!(refused(4, 0), PolicyError::Malformed("it has 4 assignments for 3 jobs".into()));
         assert_eq!(refused(0, 4), PolicyError::Malformed("it has 4 places in the order for 3 jobs".into()));
-    }
-
-    fn description(name: usize, schema: usize) -> Result<Description, LoadError> {
-        Description::try_from(types::Description {
-            name: "n".repeat(name),
-            version: "1".into(),
-            summary: "s".into(),
-            capabilities: types::Capabilities::FEEDBACK,
-            config_schema: "x".repeat(schema),
-        })
-    }
-
-    #[test]
-    fn descriptions_are_bounded() {
-        assert!(description(64, 64 << 10).is_ok_and(|description| description.feedback && !description.stateful));
-        let too_long = |field, bytes, most| Err(LoadError::DescriptionTooLong { field, bytes, most });
-        assert_eq!(description(65, 0), too_long("name", 65, 64));
-        assert_eq!(description(0, (64 << 10) + 1), too_long("config-schema", (64 << 10) + 1, 64 << 10));
     }
 
     #[test]

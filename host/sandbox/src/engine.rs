@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex};
 
 use mosel_core::PolicyError;
 use sha2::{Digest, Sha256};
-use wasmtime::Config;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::error::Context;
 
 use crate::bindings::{Scheduler, SchedulerPre};
-use crate::cache::Cache;
-use crate::compiled::{Compiled, Known};
+use crate::compiled_policy::CompiledPolicy;
+use crate::disk_cache::DiskCache;
 use crate::guest::Guest;
 use crate::host::{Host, count_time_in_fuel};
-use crate::ticker::{Ticker, Ticking};
-use crate::{Limits, LoadError, Loaded, Metering, Origin, contract};
+use crate::memory_cache::MemoryCache;
+use crate::runtime::Runtime;
+use crate::{Limits, LoadError, LoadedPolicy, Metering, Origin, contract};
 
 /// Compiles policies and bounds what they use up. Cheap to clone; one a process is enough.
 #[derive(Clone)]
@@ -25,14 +25,11 @@ pub struct Engine {
 }
 
 struct Inner {
-    wasmtime: wasmtime::Engine,
+    runtime: Runtime,
     linker: Linker<Host>,
-    limits: Limits,
-    /// Where calls are interrupted.
-    ticker: Option<Ticker>,
-    known: Known,
-    cache: Option<Cache>,
-    /// Why the last component that was compiled is not in the cache.
+    memory_cache: MemoryCache,
+    disk_cache: Option<DiskCache>,
+    /// Why the last component that was compiled is not in the cache directory.
     cache_trouble: Mutex<Option<String>>,
 }
 
@@ -50,47 +47,41 @@ impl Engine {
     /// holds 64 components and 256 MiB at most. That it cannot be written, or holds damaged files, costs time only:
     /// [`Engine::cache_trouble`].
     pub fn with_cache(limits: Limits, dir: &Path) -> anyhow::Result<Engine> {
-        Engine::build(limits, Some(Cache::open(dir)?))
+        Engine::build(limits, Some(DiskCache::open(dir)?))
     }
 
-    fn build(limits: Limits, cache: Option<Cache>) -> anyhow::Result<Engine> {
-        let wasmtime = wasmtime::Engine::new(&config(&limits)).context("setting up the WebAssembly engine")?;
-        let mut linker = Linker::new(&wasmtime);
-        Scheduler::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).context("linking the host functions")?;
-        if limits.metering == Metering::Fuel {
-            count_time_in_fuel(&mut linker).context("linking the clock that goes by fuel")?;
-        }
-        let ticker = limits.metering.time().then(|| Ticker::start(wasmtime.weak())).transpose();
-        let ticker = ticker.context("starting the thread that interrupts policies")?.map(|(ticker, _)| ticker);
-        let (known, cache_trouble) = (Known::default(), Mutex::default());
-        Ok(Engine { inner: Arc::new(Inner { wasmtime, linker, limits, ticker, known, cache, cache_trouble }) })
+    fn build(limits: Limits, disk_cache: Option<DiskCache>) -> anyhow::Result<Engine> {
+        let runtime = Runtime::new(limits)?;
+        let linker = linker(&runtime)?;
+        let (memory_cache, cache_trouble) = (MemoryCache::default(), Mutex::default());
+        Ok(Engine { inner: Arc::new(Inner { runtime, linker, memory_cache, disk_cache, cache_trouble }) })
     }
 
     /// Compiles a component and asks it who it is. Takes a tenth of a second and more, on the calling thread alone
     /// (wasmtime is built without parallel compilation: all cores would be taken from decisions and batches):
-    /// not to be done where jobs are waiting. A millisecond if the same bytes were compiled before: [`Loaded::origin`].
-    pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Loaded, LoadError> {
+    /// not to be done where jobs are waiting. A millisecond if the same bytes were compiled before: [`LoadedPolicy::origin`].
+    pub fn load(&self, name: &str, bytes: &[u8]) -> Result<LoadedPolicy, LoadError> {
         let most = self.limits().component_bytes;
         if bytes.len() > most {
             return Err(LoadError::TooLarge { bytes: bytes.len(), most });
         }
         contract::check_header(bytes)?;
         let hash = hash(bytes);
-        if let Some(compiled) = self.inner.known.find(&hash) {
-            return Ok(Loaded::new(self.clone(), name.into(), compiled, Origin::Memory));
+        if let Some(compiled) = self.inner.memory_cache.find(&hash) {
+            return Ok(LoadedPolicy::new(self.inner.runtime.clone(), name.into(), compiled, Origin::Memory));
         }
         let (compiled, origin) = match self.fetch(&hash) {
             Some(component) => (self.check(&component, hash)?, Origin::Disk),
             None => (self.compile(bytes, hash)?, Origin::Compiled),
         };
         let compiled = Arc::new(compiled);
-        self.inner.known.put(&compiled);
-        Ok(Loaded::new(self.clone(), name.into(), compiled, origin))
+        self.inner.memory_cache.put(&compiled);
+        Ok(LoadedPolicy::new(self.inner.runtime.clone(), name.into(), compiled, origin))
     }
 
     /// The limits of every policy.
     pub fn limits(&self) -> &Limits {
-        &self.inner.limits
+        self.inner.runtime.limits()
     }
 
     /// Why the component that was compiled last is not in the cache directory; `None` if it is, or if there is no
@@ -99,16 +90,11 @@ impl Engine {
         self.inner.cache_trouble.lock().expect("nobody panics while writing it down").clone()
     }
 
-    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.inner.wasmtime
+    fn wasmtime(&self) -> &wasmtime::Engine {
+        self.inner.runtime.wasmtime()
     }
 
-    /// Interruptions come until the answer is dropped, where there are any.
-    pub(crate) fn tick(&self) -> Option<Ticking> {
-        self.inner.ticker.as_ref().map(Ticker::tick)
-    }
-
-    fn compile(&self, bytes: &[u8], hash: String) -> Result<Compiled, LoadError> {
+    fn compile(&self, bytes: &[u8], hash: String) -> Result<CompiledPolicy, LoadError> {
         let component = Component::from_binary(self.wasmtime(), bytes);
         let component = component.map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         let compiled = self.check(&component, hash)?;
@@ -116,16 +102,16 @@ impl Engine {
         Ok(compiled)
     }
 
-    fn check(&self, component: &Component, hash: String) -> Result<Compiled, LoadError> {
+    fn check(&self, component: &Component, hash: String) -> Result<CompiledPolicy, LoadError> {
         contract::check_names(component)?;
-        let policy = self.link(component).map_err(|error| LoadError::WrongShape(format!("{error:#}")))?;
-        let mut guest = Guest::new(self, &policy).map_err(|error| match error {
+        let code = self.link(component).map_err(|error| LoadError::WrongShape(format!("{error:#}")))?;
+        let mut guest = Guest::new(&self.inner.runtime, &code).map_err(|error| match error {
             // There is no answer yet: it is the types of the exports that do not fit.
             PolicyError::Malformed(reason) => LoadError::WrongShape(reason),
             other => LoadError::Describe(other),
         })?;
         let description = guest.describe()?;
-        Ok(Compiled { policy, hash, description })
+        Ok(CompiledPolicy { code, hash, description })
     }
 
     fn link(&self, component: &Component) -> wasmtime::Result<SchedulerPre<Host>> {
@@ -134,14 +120,14 @@ impl Engine {
 
     /// The component from the cache; `None` sends it to the compiler, whose code then replaces what is there.
     fn fetch(&self, hash: &str) -> Option<Component> {
-        let code = self.inner.cache.as_ref()?.fetch(&self.cached_name(hash))?;
+        let code = self.inner.disk_cache.as_ref()?.fetch(&self.cached_name(hash))?;
         // SAFETY: the bytes must be what wasmtime serialized. They lay in a file that only this user can write,
         // under this name and with a checksum of both, and `store` puts nothing else there.
         unsafe { Component::deserialize(self.wasmtime(), code) }.ok()
     }
 
     fn store(&self, hash: &str, component: &Component) {
-        let Some(cache) = &self.inner.cache else { return };
+        let Some(cache) = &self.inner.disk_cache else { return };
         let store = || cache.store(&self.cached_name(hash), &component.serialize()?);
         let trouble = store().err().map(|error: anyhow::Error| format!("{error:#}"));
         *self.inner.cache_trouble.lock().expect("nobody panics while writing it down") = trouble;
@@ -161,24 +147,17 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-fn config(limits: &Limits) -> Config {
-    let mut config = Config::new();
-    config.wasm_component_model(true);
-    config.consume_fuel(limits.metering.fuel());
-    config.epoch_interruption(limits.metering.time());
-    config.max_wasm_stack(limits.stack_bytes);
-    // Answers must not depend on the processor.
-    config.wasm_relaxed_simd(false);
-    // A trap is told by its name and by what the policy logged last. Where in the code it was nobody is told: to know it
-    // would cost bytes of compiled code, and time at every load and at every trap.
-    config.wasm_backtrace_max_frames(None);
-    config.generate_address_map(false);
-    config.native_unwind_info(false);
-    config
+fn linker(runtime: &Runtime) -> anyhow::Result<Linker<Host>> {
+    let mut linker = Linker::new(runtime.wasmtime());
+    Scheduler::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host).context("linking the host functions")?;
+    if runtime.limits().metering == Metering::Fuel {
+        count_time_in_fuel(&mut linker).context("linking the clock that goes by fuel")?;
+    }
+    Ok(linker)
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// A hasher that says the same tomorrow.
@@ -223,7 +202,7 @@ mod tests {
         let foreign = Component::from_binary(other.wasmtime(), COMPONENT).unwrap().serialize().unwrap();
         let own = Component::from_binary(engine.wasmtime(), COMPONENT).unwrap().serialize().unwrap();
         let found = |code: &[u8]| {
-            engine.inner.cache.as_ref().unwrap().store(&engine.cached_name("hash"), code).unwrap();
+            engine.inner.disk_cache.as_ref().unwrap().store(&engine.cached_name("hash"), code).unwrap();
             engine.fetch("hash").is_some()
         };
         assert_eq!([&own[..], b"", b"no code at all", &foreign, &own].map(found), [true, false, false, false, true]);

@@ -9,15 +9,16 @@ use crate::bindings::{Exports, Scheduler, SchedulerPre, types};
 use crate::host::Host;
 use crate::log::LogLine;
 use crate::meter::Meter;
+use crate::runtime::Runtime;
 use crate::stream::Stream;
-use crate::{Budget, Description, Engine, LoadError};
+use crate::{Budget, Description, LoadError};
 
 /// How much text and data a guest may hand over at once, apart from what each job of a snapshot allows it.
 const HANDED_OVER: usize = 1 << 20;
 
 /// A live component. After a call that failed with anything but the guest's own words it must not be used again.
 pub(crate) struct Guest {
-    engine: Engine,
+    runtime: Runtime,
     store: Store<Host>,
     scheduler: Scheduler,
 }
@@ -46,19 +47,19 @@ struct OutOfTime;
 
 impl Terms {
     /// For getting ready.
-    pub(crate) fn load(engine: &Engine) -> Terms {
-        Terms::new(engine.limits().load, Time::START)
+    pub(crate) fn load(runtime: &Runtime) -> Terms {
+        Terms::new(runtime.limits().load, Time::START)
     }
 
     /// For calls between decisions.
-    pub(crate) fn housekeeping(engine: &Engine, now: Time) -> Terms {
-        Terms::new(engine.limits().housekeeping, now)
+    pub(crate) fn housekeeping(runtime: &Runtime, now: Time) -> Terms {
+        Terms::new(runtime.limits().housekeeping, now)
     }
 
     /// The same for saving: a state may be as large as everything else that is handed over, and one that is a little
     /// larger is refused in our words, not in wasmtime's.
-    pub(crate) fn save(engine: &Engine) -> Terms {
-        Terms { answer_bytes: 2 * HANDED_OVER, ..Terms::housekeeping(engine, Time::START) }
+    pub(crate) fn save(runtime: &Runtime) -> Terms {
+        Terms { answer_bytes: 2 * HANDED_OVER, ..Terms::housekeeping(runtime, Time::START) }
     }
 
     fn new(budget: Budget, now: Time) -> Terms {
@@ -66,8 +67,8 @@ impl Terms {
     }
 
     /// For the decision of a snapshot.
-    pub(crate) fn decide(engine: &Engine, snapshot: &mosel_core::Snapshot, seed: u64) -> Terms {
-        let Budget { fuel, time } = engine.limits().decide;
+    pub(crate) fn decide(runtime: &Runtime, snapshot: &mosel_core::Snapshot, seed: u64) -> Terms {
+        let Budget { fuel, time } = runtime.limits().decide;
         Terms {
             budget: Budget { fuel, time: time.min(snapshot.budget) },
             now: snapshot.now,
@@ -79,13 +80,13 @@ impl Terms {
 
 impl Guest {
     /// Instantiates the component: its start functions run, if it has some, on the terms of loading.
-    pub(crate) fn new(engine: &Engine, policy: &SchedulerPre<Host>) -> Result<Guest, PolicyError> {
-        let terms = Terms::load(engine);
-        let mut store = new_store(engine, terms.budget);
-        begin(engine, &mut store, &terms);
-        let _ticking = engine.tick();
-        match policy.instantiate(&mut store) {
-            Ok(scheduler) => Ok(Guest { engine: engine.clone(), store, scheduler }),
+    pub(crate) fn new(runtime: &Runtime, code: &SchedulerPre<Host>) -> Result<Guest, PolicyError> {
+        let terms = Terms::load(runtime);
+        let mut store = new_store(runtime, terms.budget);
+        begin(runtime, &mut store, &terms);
+        let _ticking = runtime.tick();
+        match code.instantiate(&mut store) {
+            Ok(scheduler) => Ok(Guest { runtime: runtime.clone(), store, scheduler }),
             Err(error) => Err(explain(&error, &terms, store.data())),
         }
     }
@@ -96,8 +97,8 @@ impl Guest {
         terms: &Terms,
         call: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<Result<T, types::PolicyError>>,
     ) -> Call<T> {
-        begin(&self.engine, &mut self.store, terms);
-        let _ticking = self.engine.tick();
+        begin(&self.runtime, &mut self.store, terms);
+        let _ticking = self.runtime.tick();
         let result = call(self.scheduler.mosel_policy_policy(), &mut self.store);
         // An error says that fuel is not counted.
         let fuel_left = self.store.get_fuel().ok();
@@ -112,7 +113,7 @@ impl Guest {
 
     /// What the policy says of itself.
     pub(crate) fn describe(&mut self) -> Result<Description, LoadError> {
-        let terms = Terms::load(&self.engine);
+        let terms = Terms::load(&self.runtime);
         let call = self.call(&terms, |exports, store| exports.call_describe(store).map(Ok));
         Description::try_from(call.answer.map_err(LoadError::Describe)?)
     }
@@ -122,17 +123,17 @@ impl Guest {
         self.store.data_mut().take_log()
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 }
 
-fn new_store(engine: &Engine, budget: Budget) -> Store<Host> {
-    let meter = Meter::start(budget, engine.limits().metering);
-    let host = Host::new(meter, engine.limits().memory_bytes);
-    let mut store = Store::new(engine.wasmtime(), host);
+fn new_store(runtime: &Runtime, budget: Budget) -> Store<Host> {
+    let meter = Meter::start(budget, runtime.limits().metering);
+    let host = Host::new(meter, runtime.limits().memory_bytes);
+    let mut store = Store::new(runtime.wasmtime(), host);
     store.limiter(|host| &mut host.memory);
-    if !engine.limits().metering.time() {
+    if !runtime.limits().metering.time() {
         return store;
     }
     store.epoch_deadline_callback(|store| {
@@ -145,8 +146,8 @@ fn new_store(engine: &Engine, budget: Budget) -> Store<Host> {
     store
 }
 
-fn begin(engine: &Engine, store: &mut Store<Host>, terms: &Terms) {
-    let metering = engine.limits().metering;
+fn begin(runtime: &Runtime, store: &mut Store<Host>, terms: &Terms) {
+    let metering = runtime.limits().metering;
     store.data_mut().begin(Meter::start(terms.budget, metering), terms.now, terms.stream);
     if metering.fuel() {
         store.set_fuel(terms.budget.fuel).expect("the engine counts fuel");

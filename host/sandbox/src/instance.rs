@@ -10,14 +10,14 @@ use mosel_core::{
 
 use crate::bindings::types;
 use crate::guest::{Guest, Terms};
-use crate::{ConfigureError, Loaded, LogLine, Saved, convert};
+use crate::{ConfigureError, LoadedPolicy, LogLine, SavedState, convert};
 
 /// Outcomes that a guest is told at once; more are told in several calls.
 const OUTCOMES_A_CALL: usize = 4096;
 
 /// A configured policy. Dies with the first call that fails with anything but the policy's own words.
 pub struct Instance {
-    loaded: Loaded,
+    loaded: LoadedPolicy,
     /// `None` once it is dead.
     guest: Option<Guest>,
     seed: u64,
@@ -26,7 +26,7 @@ pub struct Instance {
 
 /// A policy's answer to a snapshot, and what it cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decided {
+pub struct MeteredReply {
     /// The answer, unchecked but bounded: it names at most as many jobs as the snapshot has.
     pub answer: Result<Proposal, PolicyError>,
     /// The same for the same snapshot. `None` where fuel is not counted, or nobody could be asked.
@@ -47,8 +47,9 @@ struct Sent {
 }
 
 impl Instance {
-    pub(crate) fn configured(
-        loaded: &Loaded,
+    /// Configures a fresh instance. `settings` is JSON text, `{}` for none; `seed` determines every number it draws.
+    pub fn start(
+        loaded: &LoadedPolicy,
         settings: &str,
         catalog: &Catalog,
         seed: u64,
@@ -56,7 +57,7 @@ impl Instance {
         let mut guest = loaded.guest().map_err(ConfigureError::Failed)?;
         let mut sent = Sent::default();
         let news = sent.news(catalog);
-        let configure = guest.call(&Terms::load(loaded.engine()), |exports, store| {
+        let configure = guest.call(&Terms::load(guest.runtime()), |exports, store| {
             let answer = exports.call_configure(store, settings, &news)?;
             // Wrong settings are the operator's to mend and so no failure of the policy.
             Ok(match answer {
@@ -69,16 +70,16 @@ impl Instance {
     }
 
     /// Asks the policy. The catalog it was given last has every table that the snapshot names.
-    pub fn decide(&mut self, snapshot: &Snapshot) -> Decided {
+    pub fn decide(&mut self, snapshot: &Snapshot) -> MeteredReply {
         let Ok(guest) = live(&mut self.guest) else {
-            return Decided::unavailable("its instance failed in an earlier call".into());
+            return MeteredReply::unavailable("its instance failed in an earlier call".into());
         };
-        let terms = Terms::decide(guest.engine(), snapshot, self.seed);
+        let terms = Terms::decide(guest.runtime(), snapshot, self.seed);
         let call = guest.call(&terms, |exports, store| exports.call_decide(store, &snapshot.into()));
         let answer = call.answer.and_then(|decision| convert::proposal(decision, snapshot.jobs.len()));
         let (log, log_left_out) = guest.take_log();
         let answer = self.bury(answer);
-        Decided { answer, fuel_used: call.fuel_used, wall: call.wall, log, log_left_out }
+        MeteredReply { answer, fuel_used: call.fuel_used, wall: call.wall, log, log_left_out }
     }
 
     /// Tells the policy what is new in the catalog; costs nothing if there is nothing new.
@@ -88,7 +89,7 @@ impl Instance {
         if news.models.is_empty() && news.tables.is_empty() {
             return Ok(());
         }
-        let terms = Terms::housekeeping(guest.engine(), Time::START);
+        let terms = Terms::housekeeping(guest.runtime(), Time::START);
         let call = guest.call(&terms, |exports, store| exports.call_update_catalog(store, &news));
         self.bury(call.answer)
     }
@@ -103,7 +104,7 @@ impl Instance {
         let served = outcomes.iter().filter(|outcome| outcome.end == End::Served);
         let now = served.clone().map(|outcome| outcome.finish).max().unwrap_or(Time::START);
         let served: Vec<types::Outcome> = served.map(types::Outcome::from).collect();
-        let terms = Terms::housekeeping(guest.engine(), now);
+        let terms = Terms::housekeeping(guest.runtime(), now);
         let mut calls = served.chunks(OUTCOMES_A_CALL);
         let told = calls.try_for_each(|outcomes| {
             guest.call(&terms, |exports, store| exports.call_observe(store, outcomes).map(Ok)).answer
@@ -112,28 +113,28 @@ impl Instance {
     }
 
     /// The policy's state for a successor; `None` if it keeps none.
-    pub fn save(&mut self) -> Result<Option<Saved>, PolicyError> {
+    pub fn save(&mut self) -> Result<Option<SavedState>, PolicyError> {
         let description = self.loaded.description();
         if !description.stateful {
             return Ok(None);
         }
         let guest = live(&mut self.guest)?;
-        let terms = Terms::save(guest.engine());
+        let terms = Terms::save(guest.runtime());
         let call = guest.call(&terms, |exports, store| exports.call_save(store).map(Ok));
-        let saved = call.answer.and_then(|state| Saved::new(description, state));
+        let saved = call.answer.and_then(|state| SavedState::new(description, state));
         self.bury(saved).map(Some)
     }
 
     /// Hands the policy a predecessor's state. A policy may decline, and then goes on without; so does one that keeps
     /// no state, without being asked.
-    pub fn restore(&mut self, saved: &Saved) -> Result<(), PolicyError> {
+    pub fn restore(&mut self, saved: &SavedState) -> Result<(), PolicyError> {
         if !self.loaded.description().stateful {
             return Err(PolicyError::Declined("it keeps no state, so there is nothing to restore".into()));
         }
         saved.check().map_err(PolicyError::Declined)?;
         let guest = live(&mut self.guest)?;
-        let Saved { name, version, state } = saved;
-        let terms = Terms::housekeeping(guest.engine(), Time::START);
+        let SavedState { name, version, state } = saved;
+        let terms = Terms::housekeeping(guest.runtime(), Time::START);
         let call = guest.call(&terms, |exports, store| exports.call_restore(store, name, version, state));
         self.bury(call.answer)
     }
@@ -156,10 +157,10 @@ fn live(guest: &mut Option<Guest>) -> Result<&mut Guest, PolicyError> {
     guest.as_mut().ok_or_else(|| PolicyError::Unavailable("its instance failed in an earlier call".into()))
 }
 
-impl Decided {
-    pub(crate) fn unavailable(reason: String) -> Decided {
+impl MeteredReply {
+    pub(crate) fn unavailable(reason: String) -> MeteredReply {
         let answer = Err(PolicyError::Unavailable(reason));
-        Decided { answer, fuel_used: None, wall: Duration::ZERO, log: Vec::new(), log_left_out: 0 }
+        MeteredReply { answer, fuel_used: None, wall: Duration::ZERO, log: Vec::new(), log_left_out: 0 }
     }
 }
 

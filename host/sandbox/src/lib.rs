@@ -1,8 +1,9 @@
 //! Runs scheduling policies as WebAssembly components, with limits on memory, fuel and time.
 //!
-//! The road of a policy: [`Engine`] (once a process) compiles and checks a component to a [`Loaded`], the same bytes
-//! once only, and that makes [`Instance`]s; a [`Policy`] is a `Loaded` with settings that replaces its instance whenever
-//! that one trapped. What a policy has learned goes to the next one as [`Saved`] state.
+//! The stages of a policy: [`Engine`] (once a process) compiles and checks a component to a [`LoadedPolicy`], the same
+//! bytes once only, which is configured to any number of [`Instance`]s; a [`RunningPolicy`] is a loaded policy with
+//! settings that replaces its instance whenever that one trapped. What it has learned goes to the next one as
+//! [`SavedState`].
 //!
 //! What a policy answers comes back as it was given: whether a proposal is legal is for the core to check. What this
 //! crate promises is that every call ends within its budget, that its answer is bounded, and that a guest reaches
@@ -11,31 +12,35 @@
 //! Where to start reading: [`Engine`], then `guest.rs`, the one place where guest code is entered.
 
 mod bindings;
-mod cache;
-mod compiled;
+mod compiled_policy;
 mod contract;
 mod convert;
+mod description;
+mod disk_cache;
 mod engine;
 mod error;
 mod guest;
 mod host;
 mod instance;
 mod limits;
-mod loaded;
+mod loaded_policy;
 mod log;
 mod log_limit;
+mod memory_cache;
 mod meter;
-mod policy;
-mod saved;
+mod running_policy;
+mod runtime;
+mod saved_state;
 mod stream;
 mod ticker;
 
-pub use contract::CONTRACT_VERSION;
+pub use bindings::CONTRACT_VERSION;
+pub use description::Description;
 pub use engine::Engine;
 pub use error::{ConfigureError, LoadError};
-pub use instance::{Decided, Instance};
+pub use instance::{Instance, MeteredReply};
 pub use limits::{Budget, Limits, Metering, fuel_time};
-pub use loaded::{Description, Loaded, Origin};
+pub use loaded_policy::{LoadedPolicy, Origin};
 pub use log::{Level, LogLine};
-pub use policy::Policy;
-pub use saved::Saved;
+pub use running_policy::RunningPolicy;
+pub use saved_state::SavedState;

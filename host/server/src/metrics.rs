@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use mosel_core::{End, Outcome, Refusal};
-use mosel_sandbox::Decided;
+use mosel_sandbox::MeteredReply;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -318,10 +318,10 @@ impl Metrics {
 
 impl PolicyMeters {
     /// It was asked.
-    pub fn asked(&self, decided: &Decided) {
+    pub fn asked(&self, reply: &MeteredReply) {
         self.calls.inc();
-        self.seconds.observe(decided.wall.as_secs_f64());
-        if let Some(used) = decided.fuel_used {
+        self.seconds.observe(reply.wall.as_secs_f64());
+        if let Some(used) = reply.fuel_used {
             self.fuel.observe(used as f64);
         }
     }

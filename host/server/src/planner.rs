@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
 use anyhow::Context;
 use mosel_core::{Event, PolicyError, Snapshot};
-use mosel_sandbox::{Policy, Saved};
+use mosel_sandbox::{RunningPolicy, SavedState};
 
 use crate::driver::Driver;
 use crate::feedback::Feedback;
@@ -40,9 +40,9 @@ pub struct Install {
     /// As what.
     pub place: Place,
     /// It.
-    pub policy: Policy,
+    pub policy: RunningPolicy,
     /// What it left when it was in place before; used if the one in place leaves nothing.
-    pub left: Option<Arc<Saved>>,
+    pub left: Option<Arc<SavedState>>,
     /// Is sent the one that it replaces once that is so.
     pub done: SyncSender<Installed>,
 }
@@ -60,11 +60,11 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Installed {
     /// The one before; whoever waits drops it, not the planner.
-    pub replaced: Policy,
+    pub replaced: RunningPolicy,
     /// What became of its state.
     pub carried: Carried,
     /// Its state.
-    pub left: Option<Saved>,
+    pub left: Option<SavedState>,
 }
 
 /// What became of a policy's state when another one took its place.
@@ -83,7 +83,7 @@ pub enum Carried {
 /// What the planner works with.
 pub struct Parts {
     /// The policy in place from the start.
-    pub policy: Policy,
+    pub policy: RunningPolicy,
     /// As what.
     pub place: Place,
     /// Where answers go.
@@ -154,18 +154,18 @@ impl Planner {
             self.keep_up();
         }
         let Parts { policy, place, driver, stage, .. } = &mut self.parts;
-        let decided = policy.decide(&snapshot);
-        for line in &decided.log {
+        let reply = policy.decide(&snapshot);
+        for line in &reply.log {
             tracing::debug!(plan = snapshot.plan.0, %line, "the policy says");
         }
-        place.stats.asked(&decided);
-        let failed = decided.answer.as_ref().is_err_and(|error| !matches!(error, PolicyError::Declined(_)));
-        let (plan, wall) = (snapshot.plan, decided.wall);
+        place.stats.asked(&reply);
+        let failed = reply.answer.as_ref().is_err_and(|error| !matches!(error, PolicyError::Declined(_)));
+        let (plan, wall) = (snapshot.plan, reply.wall);
         let exchange = stage.is_set().then(|| {
             let against = place.tag.generation;
-            Exchange { against, snapshot, answer: decided.answer.clone(), wall }
+            Exchange { against, snapshot, answer: reply.answer.clone(), wall }
         });
-        drop(driver.take(Event::Planned(plan, decided.answer)));
+        drop(driver.take(Event::Planned(plan, reply.answer)));
         // the answer is passed on: from here on nobody waits
         if let Some(exchange) = exchange {
             stage.show(exchange);
@@ -241,7 +241,11 @@ impl Planner {
 }
 
 /// Hands the old policy's state to the new one, or else what the new one left itself; and says what the old one left.
-fn carry_over(old: &mut Policy, new: &mut Policy, left: Option<&Saved>) -> (Carried, Option<Saved>) {
+fn carry_over(
+    old: &mut RunningPolicy,
+    new: &mut RunningPolicy,
+    left: Option<&SavedState>,
+) -> (Carried, Option<SavedState>) {
     let takes = new.loaded().description().stateful;
     let saved = match old.save() {
         Ok(saved) => saved,
@@ -258,7 +262,7 @@ fn carry_over(old: &mut Policy, new: &mut Policy, left: Option<&Saved>) -> (Carr
     (carried, saved)
 }
 
-fn give_back(new: &mut Policy, left: Option<&Saved>, why: &str) -> Carried {
+fn give_back(new: &mut RunningPolicy, left: Option<&SavedState>, why: &str) -> Carried {
     if !new.loaded().description().stateful {
         return Carried::None;
     }

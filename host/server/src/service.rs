@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use mosel_core::{Event, Scheduler, Time};
-use mosel_sandbox::{Budget, Engine, Limits, Policy};
+use mosel_sandbox::{Budget, Engine, Limits, RunningPolicy};
 
 use crate::chronicle::Chronicle;
 use crate::config::{self, Config};
@@ -134,7 +134,7 @@ impl Service {
 }
 
 /// The policy that is in place from the start.
-fn first(trial: Trial, rule: Rule, metrics: &Metrics) -> (Active, Policy) {
+fn first(trial: Trial, rule: Rule, metrics: &Metrics) -> (Active, RunningPolicy) {
     const GENERATION: u64 = 1;
     let Trial { name, source, loaded, settings, policy } = trial;
     let hash = loaded.hash().into();

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use mosel_core::{PlanError, PlanId, PolicyError, Proposal, Quality};
-use mosel_sandbox::{ConfigureError, Decided, LogLine};
+use mosel_sandbox::{ConfigureError, LogLine, MeteredReply};
 
 use crate::metrics::PolicyMeters;
 use crate::policies::rollback::{Record, Rule, is_failure, is_illegal};
@@ -64,22 +64,22 @@ impl PolicyStats {
     }
 
     /// It was asked, and this came of it.
-    pub fn asked(&self, decided: &Decided) {
-        self.meters.asked(decided);
+    pub fn asked(&self, reply: &MeteredReply) {
+        self.meters.asked(reply);
         let mut counts = self.lock();
         counts.calls += 1;
-        counts.traps += u64::from(matches!(decided.answer, Err(PolicyError::Trapped(_))));
+        counts.traps += u64::from(matches!(reply.answer, Err(PolicyError::Trapped(_))));
         // nobody was asked where there was no instance to ask
-        if !matches!(decided.answer, Err(PolicyError::Unavailable(_))) {
-            keep(&mut counts.costs, (decided.wall, decided.fuel_used), DECISIONS_KEPT);
+        if !matches!(reply.answer, Err(PolicyError::Unavailable(_))) {
+            keep(&mut counts.costs, (reply.wall, reply.fuel_used), DECISIONS_KEPT);
         }
-        if let Err(error) = &decided.answer {
+        if let Err(error) = &reply.answer {
             counts.last_error = Some(error.to_string());
         }
-        counts.log_suppressed += decided.log_left_out;
-        decided.log.iter().for_each(|line| keep(&mut counts.log, line.clone(), LINES_KEPT));
-        counts.record.answered(decided.answer.as_ref().is_err_and(is_failure));
-        let Ok(proposal) = &decided.answer else { return };
+        counts.log_suppressed += reply.log_left_out;
+        reply.log.iter().for_each(|line| keep(&mut counts.log, line.clone(), LINES_KEPT));
+        counts.record.answered(reply.answer.as_ref().is_err_and(is_failure));
+        let Ok(proposal) = &reply.answer else { return };
         *counts.qualities.entry(quality(proposal.quality)).or_default() += 1;
         if let Some(gap) = gap(proposal) {
             counts.gaps = (counts.gaps.0 + gap, counts.gaps.1 + 1);
@@ -237,12 +237,12 @@ mod tests {
         PolicyStats::new(Rule { failures: 2, window: 10 }, Metrics::default().of_policy("mine"))
     }
 
-    fn decided(micros: u64, answer: Result<Proposal, PolicyError>) -> Decided {
+    fn decided(micros: u64, answer: Result<Proposal, PolicyError>) -> MeteredReply {
         let (fuel_used, wall) = (Some(micros * 10), Duration::from_micros(micros));
-        Decided { answer, fuel_used, wall, log: Vec::new(), log_left_out: 0 }
+        MeteredReply { answer, fuel_used, wall, log: Vec::new(), log_left_out: 0 }
     }
 
-    fn claiming(objective: f64, bound: f64) -> Decided {
+    fn claiming(objective: f64, bound: f64) -> MeteredReply {
         let (objective, bound) = (Some(objective), Some(bound));
         decided(1, Ok(Proposal { objective, bound, quality: Quality::Bounded, ..Proposal::default() }))
     }

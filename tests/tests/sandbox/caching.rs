@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use mosel_core::Proposal;
-use mosel_sandbox::{Engine, LoadError, Loaded, Metering, Origin, Policy};
+use mosel_sandbox::{Engine, LoadError, LoadedPolicy, Metering, Origin, RunningPolicy};
 use tempfile::TempDir;
 
 use super::{catalog, guests, limits, snapshot};
@@ -14,9 +14,9 @@ fn engine(dir: &TempDir) -> Engine {
     Engine::with_cache(limits(), dir.path()).expect("the directory is ours alone")
 }
 
-fn load(engine: &Engine) -> Loaded {
+fn load(engine: &Engine) -> LoadedPolicy {
     let loaded = engine.load("hostile", guests::HOSTILE).expect("it behaves until it is configured");
-    let mut policy = Policy::start(loaded.clone(), "{}", &catalog(), 0).unwrap();
+    let mut policy = RunningPolicy::start(loaded.clone(), "{}", &catalog(), 0).unwrap();
     assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()));
     loaded
 }

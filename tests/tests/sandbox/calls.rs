@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mosel_core::{JobId, PolicyError, Proposal, Quality, Snapshot, TableId, Time};
-use mosel_sandbox::{Budget, Decided, Engine, Level, Limits, Policy};
+use mosel_sandbox::{Budget, Engine, Instance, Level, Limits, MeteredReply, RunningPolicy};
 use mosel_tests::queue;
 
 use super::{FUEL, MEMORY, catalog, guests, limits, settings, snapshot, start};
@@ -12,26 +12,26 @@ use super::{FUEL, MEMORY, catalog, guests, limits, settings, snapshot, start};
 const SOON: Duration = Duration::from_secs(20);
 
 /// The policy misbehaves, is asked once, and works again when it is asked on lane 0.
-fn misbehave(behaviour: &str, amount: u64) -> (Decided, Policy) {
+fn misbehave(behaviour: &str, amount: u64) -> (MeteredReply, RunningPolicy) {
     let mut policy = start(&settings(behaviour, amount)).expect("it behaves until it is asked");
-    let decided = policy.decide(&snapshot(1));
-    assert!(decided.wall < SOON, "it took {:?}", decided.wall);
+    let reply = policy.decide(&snapshot(1));
+    assert!(reply.wall < SOON, "it took {:?}", reply.wall);
     assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()), "it does not recover");
-    (decided, policy)
+    (reply, policy)
 }
 
 /// The reason why there is no answer; the instance was replaced.
 fn failure(behaviour: &str, amount: u64) -> PolicyError {
-    let (decided, policy) = misbehave(behaviour, amount);
+    let (reply, policy) = misbehave(behaviour, amount);
     assert_eq!(policy.replaced(), 1, "an instance that failed is replaced");
-    decided.answer.expect_err("there must be no answer")
+    reply.answer.expect_err("there must be no answer")
 }
 
 /// The answer, as it was given; the instance is still the first.
 fn proposal(behaviour: &str, amount: u64) -> Proposal {
-    let (decided, policy) = misbehave(behaviour, amount);
+    let (reply, policy) = misbehave(behaviour, amount);
     assert_eq!(policy.replaced(), 0);
-    decided.answer.expect("there must be an answer")
+    reply.answer.expect("there must be an answer")
 }
 
 fn trap(behaviour: &str, amount: u64) -> String {
@@ -50,9 +50,9 @@ fn malformed(behaviour: &str, amount: u64) -> String {
 
 #[test]
 fn fuel_kept() {
-    let (decided, _) = misbehave("work", 1_000_000);
-    assert_eq!(decided.answer, Ok(Proposal::default()));
-    let fuel_used = decided.fuel_used.expect("fuel is counted");
+    let (reply, _) = misbehave("work", 1_000_000);
+    assert_eq!(reply.answer, Ok(Proposal::default()));
+    let fuel_used = reply.fuel_used.expect("fuel is counted");
     assert!((1_000_000..FUEL).contains(&fuel_used), "{fuel_used} used");
 }
 
@@ -68,11 +68,11 @@ fn fuel_is_the_same_for_the_same_snapshot() {
     assert_eq!(used(), used());
 }
 
-fn impatient() -> Policy {
+fn impatient() -> RunningPolicy {
     let decide = Budget { fuel: u64::MAX, time: Duration::from_millis(50) };
     let engine = Engine::new(Limits { decide, ..limits() }).unwrap();
     let loaded = engine.load("hostile", guests::HOSTILE).unwrap();
-    Policy::start(loaded, &settings("loop-in-decide", 0), &catalog(), 0).unwrap()
+    RunningPolicy::start(loaded, &settings("loop-in-decide", 0), &catalog(), 0).unwrap()
 }
 
 #[test]
@@ -83,17 +83,17 @@ fn time_kept() {
 #[test]
 fn time_broken() {
     let mut policy = impatient();
-    let decided = policy.decide(&snapshot(1));
-    assert_eq!(decided.answer, Err(PolicyError::TimedOut(Duration::from_millis(50))));
-    assert!((Duration::from_millis(50)..SOON).contains(&decided.wall), "{:?}", decided.wall);
+    let reply = policy.decide(&snapshot(1));
+    assert_eq!(reply.answer, Err(PolicyError::TimedOut(Duration::from_millis(50))));
+    assert!((Duration::from_millis(50)..SOON).contains(&reply.wall), "{:?}", reply.wall);
     assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()));
 }
 
 #[test]
 fn the_snapshot_may_allow_less_time_than_the_engine() {
     let budget = Duration::from_millis(5);
-    let decided = impatient().decide(&Snapshot { budget, ..snapshot(1) });
-    assert_eq!(decided.answer, Err(PolicyError::TimedOut(budget)));
+    let reply = impatient().decide(&Snapshot { budget, ..snapshot(1) });
+    assert_eq!(reply.answer, Err(PolicyError::TimedOut(budget)));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_policy_that_traps_now_and_then_is_asked_again_each_time() {
 
 #[test]
 fn a_dead_instance_says_so() {
-    let mut instance = super::hostile().instantiate(&settings("panic", 0), &catalog(), 0).unwrap();
+    let mut instance = Instance::start(super::hostile(), &settings("panic", 0), &catalog(), 0).unwrap();
     assert!(instance.decide(&snapshot(1)).answer.is_err());
     assert!(!instance.alive());
     assert!(matches!(instance.decide(&snapshot(0)).answer, Err(PolicyError::Unavailable(_))));
@@ -209,17 +209,17 @@ fn answers_of_no_shape_are_malformed() {
 
 #[test]
 fn log_kept() {
-    let (decided, _) = misbehave("flood-log", 64);
-    assert_eq!(decided.log.len(), 64);
-    assert_eq!((decided.log[63].level, decided.log[63].message.as_str()), (Level::Info, "63"));
+    let (reply, _) = misbehave("flood-log", 64);
+    assert_eq!(reply.log.len(), 64);
+    assert_eq!((reply.log[63].level, reply.log[63].message.as_str()), (Level::Info, "63"));
     assert_eq!(misbehave("long-message", 1024).0.log[0].message.len(), 1024);
 }
 
 #[test]
 fn log_broken() {
-    let (decided, _) = misbehave("flood-log", 10_000);
-    assert_eq!((decided.log.len(), decided.log_left_out), (65, 9_936));
-    assert_eq!(decided.log[64].to_string(), "Warn: 9936 messages of the policy were left out: it logs too much");
+    let (reply, _) = misbehave("flood-log", 10_000);
+    assert_eq!((reply.log.len(), reply.log_left_out), (65, 9_936));
+    assert_eq!(reply.log[64].to_string(), "Warn: 9936 messages of the policy were left out: it logs too much");
     assert_eq!(misbehave("long-message", 1025).0.log[0].message.len(), 1024);
     malformed("long-message", 2 << 20);
 }
@@ -245,7 +245,7 @@ fn a_catalog_that_grows_is_told_once() {
 }
 
 /// What the host tells: random numbers, the time, what is left of it.
-fn echo(policy: &mut Policy, snapshot: &Snapshot) -> Vec<u64> {
+fn echo(policy: &mut RunningPolicy, snapshot: &Snapshot) -> Vec<u64> {
     policy.decide(snapshot).answer.unwrap().order.iter().map(|job| job.0).collect()
 }
 
@@ -261,7 +261,8 @@ fn the_host_tells_the_time_of_the_snapshot() {
 #[test]
 fn chance_is_the_seed_and_the_snapshot() {
     let numbers = |seed: u64, plan: u64| {
-        let mut policy = Policy::start(super::hostile().clone(), &settings("echo", 1), &catalog(), seed).unwrap();
+        let mut policy =
+            RunningPolicy::start(super::hostile().clone(), &settings("echo", 1), &catalog(), seed).unwrap();
         let asked = Snapshot { plan: mosel_core::PlanId(plan), ..snapshot(1) };
         (echo(&mut policy, &asked)[0], echo(&mut policy, &asked)[0])
     };

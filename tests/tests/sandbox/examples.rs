@@ -1,7 +1,7 @@
 //! The examples, in the sandbox: they load as they are shipped to be read, and answer what they answer natively.
 
 use mosel_core::JobId;
-use mosel_sandbox::{Engine, Limits, Policy};
+use mosel_sandbox::{Engine, Limits, RunningPolicy};
 use mosel_sdk::test;
 use mosel_tests::queue;
 use policy_cheapest::Cheapest;
@@ -16,7 +16,8 @@ fn compare<P: mosel_sdk::Policy>(name: &str, settings: &str) -> (usize, usize) {
     let (mut orders, mut strategies) = (0, 0);
     for seed in 0..100 {
         let (catalog, snapshot) = queue::random(seed, 1 + seed % 40, 5, 8);
-        let answer = Policy::start(loaded.clone(), settings, &catalog, 0).unwrap().decide(&snapshot).answer.unwrap();
+        let answer =
+            RunningPolicy::start(loaded.clone(), settings, &catalog, 0).unwrap().decide(&snapshot).answer.unwrap();
         let native = test::decide::<P>(settings, &queue::native(&catalog, &snapshot).snapshot()).unwrap();
         let order: Vec<u64> = answer.order.iter().map(|&JobId(job)| job).collect();
         let chosen: Vec<(u64, u32)> =

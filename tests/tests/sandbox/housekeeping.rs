@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use mosel_core::{End, JobId, Outcome, PolicyError, Proposal, TableId, Time};
-use mosel_sandbox::{Budget, Engine, Limits, Policy, Saved};
+use mosel_sandbox::{Budget, Engine, Limits, RunningPolicy, SavedState};
 use mosel_tests::queue;
 
 use super::{FUEL, catalog, guests, limits, settings, snapshot, start};
 
 const MIB: u64 = 1 << 20;
 
-fn hostile(behaviour: &str, amount: u64) -> Policy {
+fn hostile(behaviour: &str, amount: u64) -> RunningPolicy {
     start(&settings(behaviour, amount)).expect("it behaves until it is asked")
 }
 
@@ -32,15 +32,15 @@ fn outcome(job: u64, end: End) -> Outcome {
 }
 
 /// What the policy logged since it was last asked.
-fn logged(policy: &mut Policy) -> Vec<String> {
-    let decided = policy.decide(&snapshot(0));
-    assert_eq!(decided.answer, Ok(Proposal::default()));
-    decided.log.into_iter().map(|line| line.message).collect()
+fn logged(policy: &mut RunningPolicy) -> Vec<String> {
+    let reply = policy.decide(&snapshot(0));
+    assert_eq!(reply.answer, Ok(Proposal::default()));
+    reply.log.into_iter().map(|line| line.message).collect()
 }
 
 /// The policy failed for this reason, and is replaced for the next decision.
 #[track_caller]
-fn check_failed<T: std::fmt::Debug>(mut policy: Policy, answer: Result<T, PolicyError>, expected: PolicyError) {
+fn check_failed<T: std::fmt::Debug>(mut policy: RunningPolicy, answer: Result<T, PolicyError>, expected: PolicyError) {
     assert_eq!(answer.expect_err("it must fail"), expected);
     assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()), "it does not recover");
     assert_eq!(policy.replaced(), 1);
@@ -120,7 +120,7 @@ fn state_outlives_the_policy_that_saved_it() {
 fn a_replaced_instance_starts_without_state() {
     let mut policy = hostile("panic-later", 5);
     let state = b"4".to_vec();
-    policy.restore(&Saved { name: "hostile".into(), version: "0".into(), state }).unwrap();
+    policy.restore(&SavedState { name: "hostile".into(), version: "0".into(), state }).unwrap();
     assert!(policy.decide(&snapshot(1)).answer.is_ok());
     assert!(policy.decide(&snapshot(1)).answer.is_err());
     assert_eq!(policy.save(), Err(PolicyError::Unavailable("its instance failed in an earlier call".into())));
@@ -145,7 +145,7 @@ fn state_broken() {
 
     let state = vec![0; (1 << 20) + 1];
     let mut policy = hostile("loop-in-restore", 0);
-    let declined = policy.restore(&Saved { name: "hostile".into(), version: "0".into(), state });
+    let declined = policy.restore(&SavedState { name: "hostile".into(), version: "0".into(), state });
     assert!(matches!(declined, Err(PolicyError::Declined(_))), "not even asked: {declined:?}");
 }
 
@@ -185,10 +185,10 @@ fn to_refuse_a_state_is_no_failure() {
 fn a_policy_without_state_and_feedback_is_not_asked() {
     let greedy = mosel_policies::shipped("greedy").unwrap();
     let greedy = super::engine().load("greedy", greedy).unwrap();
-    let mut policy = Policy::start(greedy, "{}", &catalog(), 0).unwrap();
+    let mut policy = RunningPolicy::start(greedy, "{}", &catalog(), 0).unwrap();
     assert_eq!(policy.save(), Ok(None));
     assert_eq!(policy.observe(&[outcome(1, End::Served)]), Ok(()));
-    let saved = Saved { name: "greedy".into(), version: "0".into(), state: Vec::new() };
+    let saved = SavedState { name: "greedy".into(), version: "0".into(), state: Vec::new() };
     assert!(matches!(policy.restore(&saved), Err(PolicyError::Declined(_))));
     assert_eq!(policy.replaced(), 0);
 }
@@ -199,7 +199,7 @@ fn housekeeping_has_a_budget_of_its_own() {
     let engine = Engine::new(Limits { housekeeping, ..limits() }).unwrap();
     let loaded = engine.load("hostile", guests::HOSTILE).unwrap();
     let grown = queue::catalog(&[vec![(10_000, 0.6)], vec![(5_000, 0.5)]]);
-    let hostile = |behaviour| Policy::start(loaded.clone(), &settings(behaviour, 0), &catalog(), 0).unwrap();
+    let hostile = |behaviour| RunningPolicy::start(loaded.clone(), &settings(behaviour, 0), &catalog(), 0).unwrap();
     let out_of_fuel = PolicyError::OutOfFuel(FUEL / 2);
     assert_eq!(hostile("loop-in-observe").observe(&[outcome(1, End::Served)]), Err(out_of_fuel.clone()));
     assert_eq!(hostile("loop-in-save").save(), Err(out_of_fuel.clone()));
@@ -212,6 +212,6 @@ fn housekeeping_has_a_time_limit_of_its_own() {
     let housekeeping = Budget { fuel: u64::MAX, time: Duration::from_millis(20) };
     let engine = Engine::new(Limits { housekeeping, ..limits() }).unwrap();
     let loaded = engine.load("hostile", guests::HOSTILE).unwrap();
-    let mut policy = Policy::start(loaded, &settings("loop-in-save", 0), &catalog(), 0).unwrap();
+    let mut policy = RunningPolicy::start(loaded, &settings("loop-in-save", 0), &catalog(), 0).unwrap();
     assert_eq!(policy.save(), Err(PolicyError::TimedOut(housekeeping.time)));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mosel_core::{Catalog, JobId, PolicyError, Proposal, Snapshot};
-use mosel_sandbox::{Budget, Engine, Limits, Loaded, Policy};
+use mosel_sandbox::{Budget, Engine, Limits, LoadedPolicy, RunningPolicy};
 use mosel_sdk::test;
 use mosel_tests::queue;
 use policy_ilp::Ilp;
@@ -13,13 +13,17 @@ const SEED: u64 = 42;
 /// So much that the solver never has to look at the clock: what is left is the same on every machine.
 const AMPLE: Budget = Budget { fuel: 20_000_000_000, time: Duration::from_secs(600) };
 
-fn loaded(decide: Budget) -> Loaded {
+fn loaded(decide: Budget) -> LoadedPolicy {
     let engine = Engine::new(Limits { decide, ..Limits::default() }).unwrap();
     engine.load("ilp", mosel_policies::shipped("ilp").unwrap()).unwrap()
 }
 
-fn ask(loaded: &Loaded, settings: &str, (catalog, snapshot): &(Catalog, Snapshot)) -> Result<Proposal, PolicyError> {
-    Policy::start(loaded.clone(), settings, catalog, SEED).unwrap().decide(snapshot).answer
+fn ask(
+    loaded: &LoadedPolicy,
+    settings: &str,
+    (catalog, snapshot): &(Catalog, Snapshot),
+) -> Result<Proposal, PolicyError> {
+    RunningPolicy::start(loaded.clone(), settings, catalog, SEED).unwrap().decide(snapshot).answer
 }
 
 fn natively(settings: &str, (catalog, snapshot): &(Catalog, Snapshot)) -> mosel_sdk::Decision {

@@ -3,30 +3,30 @@
 use std::time::Duration;
 
 use mosel_core::{JobId, PolicyError, Proposal};
-use mosel_sandbox::{Budget, Decided, Engine, Limits, Metering, Policy, fuel_time};
+use mosel_sandbox::{Budget, Engine, Limits, MeteredReply, Metering, RunningPolicy, fuel_time};
 
 use super::{FUEL, catalog, guests, limits, settings, snapshot};
 
 const NO_TIME: Duration = Duration::ZERO;
 const SOME_TIME: Duration = Duration::from_millis(20);
 
-fn policy(metering: Metering, decide: Budget, behaviour: &str) -> Policy {
+fn policy(metering: Metering, decide: Budget, behaviour: &str) -> RunningPolicy {
     let engine = Engine::new(Limits { metering, decide, ..limits() }).unwrap();
     let loaded = engine.load("hostile", guests::HOSTILE).unwrap();
-    Policy::start(loaded, &settings(behaviour, 1_000_000), &catalog(), 0).unwrap()
+    RunningPolicy::start(loaded, &settings(behaviour, 1_000_000), &catalog(), 0).unwrap()
 }
 
 #[test]
 fn fuel_alone_does_not_look_at_the_clock() {
-    let decided = policy(Metering::Fuel, Budget { fuel: FUEL, time: NO_TIME }, "work").decide(&snapshot(1));
-    assert_eq!(decided.answer, Ok(Proposal::default()));
-    assert!(decided.fuel_used.is_some_and(|fuel| fuel > 1_000_000), "{:?}", decided.fuel_used);
+    let reply = policy(Metering::Fuel, Budget { fuel: FUEL, time: NO_TIME }, "work").decide(&snapshot(1));
+    assert_eq!(reply.answer, Ok(Proposal::default()));
+    assert!(reply.fuel_used.is_some_and(|fuel| fuel > 1_000_000), "{:?}", reply.fuel_used);
 }
 
 #[test]
 fn fuel_alone_ends_an_endless_loop() {
-    let decided = policy(Metering::Fuel, Budget { fuel: FUEL, time: NO_TIME }, "loop-in-decide").decide(&snapshot(1));
-    assert_eq!(decided.answer, Err(PolicyError::OutOfFuel(FUEL)));
+    let reply = policy(Metering::Fuel, Budget { fuel: FUEL, time: NO_TIME }, "loop-in-decide").decide(&snapshot(1));
+    assert_eq!(reply.answer, Err(PolicyError::OutOfFuel(FUEL)));
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn fuel_alone_is_what_a_policy_sees_of_time() {
     let budget = Budget { fuel: FUEL, time: SOME_TIME };
     let engine = Engine::new(Limits { metering: Metering::Fuel, decide: budget, ..limits() }).unwrap();
     let loaded = engine.load("hostile", guests::HOSTILE).unwrap();
-    let policy = || Policy::start(loaded.clone(), &settings("echo", 0), &catalog(), 0).unwrap();
+    let policy = || RunningPolicy::start(loaded.clone(), &settings("echo", 0), &catalog(), 0).unwrap();
     let clock = || match policy().decide(&snapshot(1)) {
-        Decided { answer: Ok(proposal), fuel_used: Some(used), .. } => (proposal.order, used),
+        MeteredReply { answer: Ok(proposal), fuel_used: Some(used), .. } => (proposal.order, used),
         other => panic!("expected a clock's words, got {other:?}"),
     };
     let (words, used) = clock();
@@ -51,14 +51,14 @@ fn fuel_alone_is_what_a_policy_sees_of_time() {
 #[test]
 fn time_alone_does_not_count_fuel() {
     let time = Duration::from_secs(10);
-    let decided = policy(Metering::Time, Budget { fuel: 1, time }, "work").decide(&snapshot(1));
-    assert_eq!((decided.answer, decided.fuel_used), (Ok(Proposal::default()), None));
+    let reply = policy(Metering::Time, Budget { fuel: 1, time }, "work").decide(&snapshot(1));
+    assert_eq!((reply.answer, reply.fuel_used), (Ok(Proposal::default()), None));
 }
 
 #[test]
 fn time_alone_ends_an_endless_loop() {
     let mut policy = policy(Metering::Time, Budget { fuel: 1, time: SOME_TIME }, "loop-in-decide");
-    let decided = policy.decide(&snapshot(1));
-    assert_eq!((decided.answer, decided.fuel_used), (Err(PolicyError::TimedOut(SOME_TIME)), None));
+    let reply = policy.decide(&snapshot(1));
+    assert_eq!((reply.answer, reply.fuel_used), (Err(PolicyError::TimedOut(SOME_TIME)), None));
     assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()));
 }

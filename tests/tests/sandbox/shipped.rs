@@ -1,7 +1,7 @@
 //! The shipped policies: the same snapshot gives the same answer, in the sandbox and natively.
 
 use mosel_core::{JobId, Proposal};
-use mosel_sandbox::{Engine, Limits, Policy};
+use mosel_sandbox::{Engine, Limits, RunningPolicy};
 use mosel_sdk::Decision;
 use mosel_tests::queue;
 use policy_exact::Exact;
@@ -27,7 +27,7 @@ fn compare<P: mosel_sdk::Policy>(name: &str) -> usize {
     let mut changed = 0;
     for seed in 0..100 {
         let (catalog, snapshot) = queue::random(seed, 1 + seed % 40, 5, 8);
-        let mut policy = Policy::start(loaded.clone(), "{}", &catalog, SEED).unwrap();
+        let mut policy = RunningPolicy::start(loaded.clone(), "{}", &catalog, SEED).unwrap();
         let answer = policy.decide(&snapshot).answer.unwrap();
         assert_eq!(policy.decide(&snapshot).answer, Ok(answer.clone()), "queue {seed}: two answers");
         let mut native = queue::native(&catalog, &snapshot).snapshot();
@@ -62,6 +62,6 @@ fn every_shipped_policy_loads_within_the_default_limits() {
     for (name, bytes) in mosel_policies::SHIPPED {
         let loaded = engine.load(name, bytes).unwrap();
         assert_eq!(loaded.description().name, *name);
-        Policy::start(loaded, "{}", &mosel_core::Catalog::default(), 0).unwrap();
+        RunningPolicy::start(loaded, "{}", &mosel_core::Catalog::default(), 0).unwrap();
     }
 }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use mosel_conformance::queues::{self, Pressure, Shape};
 use mosel_core::{Catalog, Forecast, Plan, PlanId, Proposal, Snapshot};
-use mosel_sandbox::{Budget, Engine, Limits, Loaded, Metering, Policy};
+use mosel_sandbox::{Budget, Engine, Limits, LoadedPolicy, Metering, RunningPolicy};
 
 use super::native::{self, Native};
 use row::{Row, Samples};
@@ -105,7 +105,7 @@ struct Size {
 struct Contestant {
     name: String,
     component: Vec<u8>,
-    loaded: Loaded,
+    loaded: LoadedPolicy,
     native: Option<native::Start>,
 }
 
@@ -132,7 +132,7 @@ fn contestants(args: &PolicyBenchArgs, engine: &Engine) -> Result<Vec<Contestant
     policies.iter().map(contestant).collect()
 }
 
-fn measured_by(engine: &Engine) -> Result<Option<Loaded>> {
+fn measured_by(engine: &Engine) -> Result<Option<LoadedPolicy>> {
     let loaded = mosel_policies::shipped(BOUND).map(|bytes| engine.load(BOUND, bytes)).transpose();
     loaded.with_context(|| format!("loading {BOUND}"))
 }
@@ -143,7 +143,7 @@ fn measure(
     size: Size,
     contestants: &[Contestant],
     settings: &str,
-    measured_by: Option<&Loaded>,
+    measured_by: Option<&LoadedPolicy>,
 ) -> Result<Vec<Row>> {
     let mut samples: Vec<Samples> = contestants.iter().map(|_| Samples::default()).collect();
     for instance in 0..args.instances {
@@ -176,7 +176,7 @@ struct Day {
 }
 
 impl Day {
-    fn draw(args: &PolicyBenchArgs, size: Size, instance: u32, measured_by: Option<&Loaded>) -> Result<Day> {
+    fn draw(args: &PolicyBenchArgs, size: Size, instance: u32, measured_by: Option<&LoadedPolicy>) -> Result<Day> {
         let shape = Shape {
             jobs: size.jobs as usize,
             tables: args.tables as usize,
@@ -188,7 +188,7 @@ impl Day {
         let lost = Forecast::squeezed(&snapshot, &catalog).violators().count();
         let mut day = Day { catalog, snapshot, bound: None, lost };
         if let Some(loaded) = measured_by {
-            let mut policy = Policy::start(loaded.clone(), UNRESERVED, &day.catalog, args.seed)
+            let mut policy = RunningPolicy::start(loaded.clone(), UNRESERVED, &day.catalog, args.seed)
                 .with_context(|| format!("starting {BOUND}"))?;
             day.bound = policy.decide(&day.snapshot).answer.ok().and_then(|proposal| proposal.bound);
         }
@@ -198,7 +198,7 @@ impl Day {
 
 /// A policy on one queue, in both forms.
 struct Engines {
-    wasm: Policy,
+    wasm: RunningPolicy,
     native: Option<Box<dyn Native>>,
     seed: u64,
 }
@@ -206,7 +206,8 @@ struct Engines {
 impl Engines {
     fn start(contestant: &Contestant, settings: &str, day: &Day, seed: u64) -> Result<Engines> {
         let starting = || format!("starting {}", contestant.name);
-        let wasm = Policy::start(contestant.loaded.clone(), settings, &day.catalog, seed).with_context(starting)?;
+        let wasm =
+            RunningPolicy::start(contestant.loaded.clone(), settings, &day.catalog, seed).with_context(starting)?;
         let native = contestant.native.map(|start| {
             native::begin(0, &native::queue(&day.snapshot));
             start(settings, native::catalog(&day.catalog))
@@ -216,7 +217,7 @@ impl Engines {
     }
 
     /// What it answers, from caches that are warm afterwards.
-    fn warm_up(&mut self, day: &Day) -> mosel_sandbox::Decided {
+    fn warm_up(&mut self, day: &Day) -> mosel_sandbox::MeteredReply {
         if let Some(native) = &mut self.native {
             time_native(native.as_mut(), day, self.seed);
         }
@@ -225,9 +226,9 @@ impl Engines {
 
     fn take_turns(&mut self, day: &Day, samples: &mut Samples) {
         let start = Instant::now();
-        let decided = self.wasm.decide(&day.snapshot);
+        let reply = self.wasm.decide(&day.snapshot);
         samples.wasm_us.push(start.elapsed().as_secs_f64() * 1e6);
-        samples.fuel.extend(decided.fuel_used.map(|fuel| fuel as f64));
+        samples.fuel.extend(reply.fuel_used.map(|fuel| fuel as f64));
         if let Some(native) = &mut self.native {
             samples.native_us.push(time_native(native.as_mut(), day, self.seed));
         }

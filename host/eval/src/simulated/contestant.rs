@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use mosel_core::{Catalog, Outcome, Snapshot};
 use mosel_journal::InPlace;
-use mosel_sandbox::{Budget, Engine, Limits, Loaded, Metering, Policy, fuel_time};
+use mosel_sandbox::{Budget, Engine, Limits, LoadedPolicy, Metering, RunningPolicy, fuel_time};
 use mosel_sim::{PolicyDriver, PolicyReply};
 
 /// A policy with its settings.
@@ -17,7 +17,7 @@ pub(crate) struct Contestant {
     pub(crate) settings: String,
     /// How long it may think, in virtual time.
     pub(crate) budget: Duration,
-    loaded: Loaded,
+    loaded: LoadedPolicy,
 }
 
 /// What compiles contestants.
@@ -56,7 +56,7 @@ impl Contestant {
 
     /// The policy, configured for these models.
     pub(crate) fn start(&self, catalog: &Catalog, seed: u64) -> Result<Sandboxed> {
-        let policy = Policy::start(self.loaded.clone(), &self.settings, catalog, seed);
+        let policy = RunningPolicy::start(self.loaded.clone(), &self.settings, catalog, seed);
         Ok(Sandboxed { policy: policy.with_context(|| format!("configuring {}", self.label))? })
     }
 
@@ -69,18 +69,18 @@ impl Contestant {
 
 /// A policy in the sandbox whose time is its fuel.
 pub(crate) struct Sandboxed {
-    policy: Policy,
+    policy: RunningPolicy,
 }
 
 impl PolicyDriver for Sandboxed {
     fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
-        let decided = self.policy.decide(snapshot);
-        let took = decided.fuel_used.map_or(Duration::ZERO, fuel_time);
-        if decided.answer.is_err() {
+        let reply = self.policy.decide(snapshot);
+        let took = reply.fuel_used.map_or(Duration::ZERO, fuel_time);
+        if reply.answer.is_err() {
             // the server too has a fresh instance up before the next question
             let _ = self.policy.revive();
         }
-        PolicyReply { answer: decided.answer, took }
+        PolicyReply { answer: reply.answer, took }
     }
 
     fn eager(&self) -> bool {

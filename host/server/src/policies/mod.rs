@@ -15,7 +15,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use mosel_sandbox::{Description, Loaded};
+use mosel_sandbox::{Description, LoadedPolicy};
 
 use crate::driver::Driver;
 use crate::feedback::Feedback;
@@ -74,7 +74,7 @@ pub type Known = (Listed, Option<Description>);
 #[derive(Clone, Debug)]
 pub struct Pushed {
     /// It, compiled.
-    pub loaded: Loaded,
+    pub loaded: LoadedPolicy,
     /// Another one of its name made place for it.
     pub replaced: bool,
     /// That other one is in place, and stays there until it is changed.

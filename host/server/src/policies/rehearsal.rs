@@ -2,7 +2,7 @@
 //! since the queues may be empty.
 
 use mosel_core::{Catalog, JobId, JobRow, Plan, Snapshot, StrategyTable, Tenant, Time, Trigger};
-use mosel_sandbox::Policy;
+use mosel_sandbox::RunningPolicy;
 
 use super::swap::SwapError;
 use super::{Policies, Trial};
@@ -40,7 +40,7 @@ impl Policies {
     }
 }
 
-fn answer(policy: &mut Policy, snapshot: &Snapshot, catalog: &Catalog) -> Result<(), (&'static str, String)> {
+fn answer(policy: &mut RunningPolicy, snapshot: &Snapshot, catalog: &Catalog) -> Result<(), (&'static str, String)> {
     let answer = policy.decide(snapshot).answer.map_err(mosel_core::PlanError::Policy);
     let plan = answer.and_then(|proposal| Plan::check(snapshot, catalog, &proposal));
     plan.map(drop).map_err(|error| (error.kind(), error.to_string()))

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mosel_core::{Catalog, Forecast, Outcome, Plan, PlanError, PolicyError, Proposal, Snapshot};
-use mosel_sandbox::{Description, Loaded, Policy};
+use mosel_sandbox::{Description, LoadedPolicy, RunningPolicy};
 
 use super::{Policies, SwapError, Trial};
 use crate::known::Known;
@@ -49,7 +49,7 @@ pub struct Shadow {
     /// What it was asked for by.
     pub name: String,
     /// What it runs.
-    pub loaded: Loaded,
+    pub loaded: LoadedPolicy,
     /// JSON text it was configured with.
     pub settings: String,
     seen: SyncSender<Seen>,
@@ -155,7 +155,7 @@ impl Policies {
 
 /// Owns the watching policy, on a thread of its own.
 struct Watcher {
-    policy: Policy,
+    policy: RunningPolicy,
     catalog: Arc<Catalog>,
     known: Arc<Known>,
     tally: Arc<Mutex<Tally>>,
@@ -185,13 +185,13 @@ impl Watcher {
     fn watch(&mut self, exchange: Exchange) {
         let Exchange { against, snapshot, answer, wall } = exchange;
         self.keep_up(&snapshot);
-        let decided = self.policy.decide(&snapshot);
+        let reply = self.policy.decide(&snapshot);
         let forecast = |answer: Result<Proposal, PolicyError>| {
             let proposal = answer.map_err(PlanError::Policy)?;
             let plan = Plan::check(&snapshot, &self.catalog, &proposal)?;
             Forecast::under(&snapshot, &self.catalog, &plan)
         };
-        let (active, shadow) = (forecast(answer), forecast(decided.answer));
+        let (active, shadow) = (forecast(answer), forecast(reply.answer));
         if let Err(error) = &shadow {
             self.meters.failed(error.kind());
         }
@@ -200,7 +200,7 @@ impl Watcher {
         if tally.against != against {
             return;
         }
-        tally.times(wall, decided.wall);
+        tally.times(wall, reply.wall);
         match (active, shadow) {
             (Ok(active), Ok(shadow)) => {
                 let differed = tally.compare(&self.catalog, &active, &shadow);

@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, MutexGuard};
 
-use mosel_sandbox::{Loaded, Saved};
+use mosel_sandbox::{LoadedPolicy, SavedState};
 use thiserror::Error;
 
 use super::rollback::Alarm;
@@ -21,7 +21,7 @@ pub struct Active {
     /// How its component came onto the shelf.
     pub source: Source,
     /// What it runs.
-    pub loaded: Loaded,
+    pub loaded: LoadedPolicy,
     /// JSON text it was configured with.
     pub settings: String,
     /// How it does.
@@ -53,7 +53,7 @@ pub struct Previous {
     pub active: Active,
     /// It was taken out since it failed too often.
     pub failed: bool,
-    left: Option<Arc<Saved>>,
+    left: Option<Arc<SavedState>>,
 }
 
 /// A return to the policy before.
@@ -180,7 +180,7 @@ impl Policies {
         Ok(changed)
     }
 
-    fn install(&self, trial: Trial, left: Option<Arc<Saved>>, _: &Changing) -> Result<Changed, SwapError> {
+    fn install(&self, trial: Trial, left: Option<Arc<SavedState>>, _: &Changing) -> Result<Changed, SwapError> {
         let Trial { name, source, loaded, settings, policy } = trial;
         let generation = self.active().tag.generation + 1;
         let hash = loaded.hash().into();

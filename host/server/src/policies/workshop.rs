@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use mosel_sandbox::{Engine, Loaded, Policy};
+use mosel_sandbox::{Engine, LoadedPolicy, RunningPolicy};
 
 use super::shelf::{Component, Shelf, Source};
 use super::swap::SwapError;
@@ -19,7 +19,7 @@ pub struct Workshop {
     pub catalog: Arc<Known>,
     /// What their random numbers are drawn from.
     pub seed: u64,
-    compiled: Mutex<VecDeque<Loaded>>,
+    compiled: Mutex<VecDeque<LoadedPolicy>>,
     /// Held while compiling: one core at a time is enough to take from jobs.
     bench: Mutex<()>,
 }
@@ -32,11 +32,11 @@ pub struct Trial {
     /// How its component came onto the shelf.
     pub source: Source,
     /// What it runs.
-    pub loaded: Loaded,
+    pub loaded: LoadedPolicy,
     /// JSON text it was configured with.
     pub settings: String,
     /// It.
-    pub policy: Policy,
+    pub policy: RunningPolicy,
 }
 
 /// Compiled components that are kept. The engine keeps code too; but to come back to one of these waits for nobody
@@ -58,14 +58,20 @@ impl Workshop {
     }
 
     /// Configures a compiled policy.
-    pub fn try_out(&self, name: &str, source: Source, loaded: Loaded, settings: &str) -> Result<Trial, SwapError> {
-        let policy = Policy::start(loaded.clone(), settings, &self.catalog.now(), self.seed);
+    pub fn try_out(
+        &self,
+        name: &str,
+        source: Source,
+        loaded: LoadedPolicy,
+        settings: &str,
+    ) -> Result<Trial, SwapError> {
+        let policy = RunningPolicy::start(loaded.clone(), settings, &self.catalog.now(), self.seed);
         let policy = policy.map_err(|error| SwapError::Configure(name.into(), error.to_string()))?;
         Ok(Trial { name: name.into(), source, loaded, settings: settings.into(), policy })
     }
 
     /// Compiles and checks a component, unless it was compiled lately.
-    pub fn load(&self, name: &str, component: &Component) -> Result<Loaded, SwapError> {
+    pub fn load(&self, name: &str, component: &Component) -> Result<LoadedPolicy, SwapError> {
         if let Some(loaded) = self.compiled(&component.hash) {
             return Ok(loaded);
         }
@@ -81,7 +87,7 @@ impl Workshop {
     }
 
     /// A component of this content, if it was compiled lately.
-    pub fn compiled(&self, hash: &str) -> Option<Loaded> {
+    pub fn compiled(&self, hash: &str) -> Option<LoadedPolicy> {
         let mut compiled = self.lock();
         let at = compiled.iter().position(|loaded| loaded.hash() == hash)?;
         let loaded = compiled.remove(at)?;
@@ -89,7 +95,7 @@ impl Workshop {
         Some(loaded)
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Loaded>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<LoadedPolicy>> {
         self.compiled.lock().expect("nobody panics while holding what was compiled")
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
 use mosel_conformance::Spread;
 use mosel_conformance::queues::{self, Pressure, Shape};
-use mosel_sandbox::{Engine, Policy};
+use mosel_sandbox::{Engine, RunningPolicy};
 use serde_json::json;
 
 use super::{Contestant, PolicyBenchArgs, limits};
@@ -67,7 +67,7 @@ fn loads(args: &PolicyBenchArgs, contestant: &Contestant, settings: &str) -> Res
     let fresh = repeat(args, || {
         let loaded = loaded.clone();
         let start = Instant::now();
-        Policy::start(loaded, settings, &catalog, args.seed).with_context(|| format!("starting {name}"))?;
+        RunningPolicy::start(loaded, settings, &catalog, args.seed).with_context(|| format!("starting {name}"))?;
         Ok(start)
     })?;
     let tables = format!("{} tables of {} strategies", args.tables, args.strategies[0]);
@@ -84,7 +84,7 @@ fn border(args: &PolicyBenchArgs) -> Result<Cost> {
     let loaded = Engine::new(limits(args.metering))?.load(NO_OP, component)?;
     let shape = Shape { jobs: JOBS, tables: args.tables as usize, strategies: 12, pressure: Pressure::Tight };
     let (catalog, snapshot) = queues::random(args.seed, shape);
-    let mut policy = Policy::start(loaded, "{}", &catalog, args.seed)?;
+    let mut policy = RunningPolicy::start(loaded, "{}", &catalog, args.seed)?;
     let mut micros = Vec::new();
     for _ in 0..args.repeats.saturating_mul(100) {
         let start = Instant::now();

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use mosel_conformance::Spread;
-use mosel_sandbox::Decided;
+use mosel_sandbox::MeteredReply;
 use serde_json::{Value, json};
 
 use super::{BOUND, Day, PolicyBenchArgs, Size, Worth};
@@ -40,12 +40,12 @@ pub(super) struct Row {
 
 impl Samples {
     /// What the answer is worth; the same at every repetition.
-    pub(super) fn judge(&mut self, day: &Day, decided: Decided) {
+    pub(super) fn judge(&mut self, day: &Day, reply: MeteredReply) {
         let silence = Default::default();
-        let proposal = decided.answer.as_ref().unwrap_or(&silence);
+        let proposal = reply.answer.as_ref().unwrap_or(&silence);
         let Worth { feasible, late, gap, own } = Worth::of(day, proposal);
         self.answers += 1;
-        self.feasible += usize::from(feasible && decided.answer.is_ok());
+        self.feasible += usize::from(feasible && reply.answer.is_ok());
         self.late += late;
         self.gaps.extend(gap);
         self.own_bound |= own;

@@ -9,7 +9,7 @@ const MOST_BYTES: usize = 1 << 20;
 
 /// State of a policy, and whose it is: a successor decides by that whether it can read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saved {
+pub struct SavedState {
     /// [`Description::name`] of the policy that saved it.
     pub name: String,
     /// [`Description::version`] of the policy that saved it.
@@ -18,9 +18,9 @@ pub struct Saved {
     pub state: Vec<u8>,
 }
 
-impl Saved {
-    pub(crate) fn new(description: &Description, state: Vec<u8>) -> Result<Saved, PolicyError> {
-        let saved = Saved { name: description.name.clone(), version: description.version.clone(), state };
+impl SavedState {
+    pub(crate) fn new(description: &Description, state: Vec<u8>) -> Result<SavedState, PolicyError> {
+        let saved = SavedState { name: description.name.clone(), version: description.version.clone(), state };
         saved.check().map_err(PolicyError::Malformed)?;
         Ok(saved)
     }
@@ -38,8 +38,8 @@ impl Saved {
 mod tests {
     use super::*;
 
-    fn saved(bytes: usize) -> Saved {
-        Saved { name: "n".into(), version: "1".into(), state: vec![0; bytes] }
+    fn saved(bytes: usize) -> SavedState {
+        SavedState { name: "n".into(), version: "1".into(), state: vec![0; bytes] }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use mosel_core::{Catalog, Outcome, PolicyError, Snapshot};
 
 use crate::log_limit::LogLimit;
-use crate::{ConfigureError, Decided, Instance, Loaded, Saved};
+use crate::{ConfigureError, Instance, LoadedPolicy, MeteredReply, SavedState};
 
 /// A loaded policy with its settings, ready to be asked again and again.
 ///
@@ -12,8 +12,8 @@ use crate::{ConfigureError, Decided, Instance, Loaded, Saved};
 ///
 /// Of its messages 1,000 are kept in any 10 s; what is left out is told in one line of the log.
 #[derive(Debug)]
-pub struct Policy {
-    loaded: Loaded,
+pub struct RunningPolicy {
+    loaded: LoadedPolicy,
     settings: String,
     seed: u64,
     catalog: Catalog,
@@ -22,12 +22,17 @@ pub struct Policy {
     log_limit: LogLimit,
 }
 
-impl Policy {
+impl RunningPolicy {
     /// Configures a first instance. `settings` is JSON text, `{}` for none.
-    pub fn start(loaded: Loaded, settings: &str, catalog: &Catalog, seed: u64) -> Result<Policy, ConfigureError> {
-        let instance = loaded.instantiate(settings, catalog, seed)?;
+    pub fn start(
+        loaded: LoadedPolicy,
+        settings: &str,
+        catalog: &Catalog,
+        seed: u64,
+    ) -> Result<RunningPolicy, ConfigureError> {
+        let instance = Instance::start(&loaded, settings, catalog, seed)?;
         let log_limit = LogLimit::default();
-        Ok(Policy {
+        Ok(RunningPolicy {
             loaded,
             settings: settings.into(),
             seed,
@@ -39,13 +44,13 @@ impl Policy {
     }
 
     /// Asks the policy.
-    pub fn decide(&mut self, snapshot: &Snapshot) -> Decided {
-        let mut decided = match self.live_instance() {
+    pub fn decide(&mut self, snapshot: &Snapshot) -> MeteredReply {
+        let mut reply = match self.live_instance() {
             Ok(instance) => instance.decide(snapshot),
-            Err(error) => return Decided::unavailable(error.to_string()),
+            Err(error) => return MeteredReply::unavailable(error.to_string()),
         };
-        decided.log = self.log_limit.admit(decided.log, decided.log_left_out, snapshot.now);
-        decided
+        reply.log = self.log_limit.admit(reply.log, reply.log_left_out, snapshot.now);
+        reply
     }
 
     /// Tells the policy what is new in the catalog.
@@ -61,12 +66,12 @@ impl Policy {
 
     /// The policy's state for a successor, `None` if it keeps none. An instance that failed has left nothing, and is
     /// not replaced to be asked.
-    pub fn save(&mut self) -> Result<Option<Saved>, PolicyError> {
+    pub fn save(&mut self) -> Result<Option<SavedState>, PolicyError> {
         self.instance.save()
     }
 
     /// Hands the policy a predecessor's state: [`Instance::restore`].
-    pub fn restore(&mut self, saved: &Saved) -> Result<(), PolicyError> {
+    pub fn restore(&mut self, saved: &SavedState) -> Result<(), PolicyError> {
         self.available_instance()?.restore(saved)
     }
 
@@ -82,7 +87,7 @@ impl Policy {
     }
 
     /// What it runs.
-    pub fn loaded(&self) -> &Loaded {
+    pub fn loaded(&self) -> &LoadedPolicy {
         &self.loaded
     }
 
@@ -97,7 +102,7 @@ impl Policy {
 
     fn live_instance(&mut self) -> Result<&mut Instance, ConfigureError> {
         if !self.instance.alive() {
-            self.instance = self.loaded.instantiate(&self.settings, &self.catalog, self.seed)?;
+            self.instance = Instance::start(&self.loaded, &self.settings, &self.catalog, self.seed)?;
             self.replaced += 1;
         }
         Ok(&mut self.instance)

@@ -24,7 +24,7 @@ const CHECKSUM_BYTES: usize = 32;
 
 /// A directory of compiled code by name. Holds so many files and bytes at most: those that were used last.
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub(crate) struct DiskCache {
     dir: PathBuf,
     most: Bounds,
 }
@@ -42,12 +42,12 @@ struct Entry {
     used: SystemTime,
 }
 
-impl Cache {
+impl DiskCache {
     /// The cache in this directory, which is made if need be. Where it cannot be made there is nothing to find, and
     /// storing fails; one that others can write to is refused.
-    pub(crate) fn open(dir: &Path) -> anyhow::Result<Cache> {
+    pub(crate) fn open(dir: &Path) -> anyhow::Result<DiskCache> {
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        let cache = Cache { dir: dir.into(), most: MOST };
+        let cache = DiskCache { dir: dir.into(), most: MOST };
         match fs::metadata(dir) {
             Ok(metadata) => check_dir(&metadata).with_context(|| format!("the cache {}", dir.display()))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -180,19 +180,19 @@ mod tests {
 
     use super::*;
 
-    fn cache(most: Bounds) -> (Cache, TempDir) {
+    fn cache(most: Bounds) -> (DiskCache, TempDir) {
         let home = tempfile::tempdir().unwrap();
-        let cache = Cache::open(&home.path().join("below/policies")).unwrap();
-        (Cache { most, ..cache }, home)
+        let cache = DiskCache::open(&home.path().join("below/policies")).unwrap();
+        (DiskCache { most, ..cache }, home)
     }
 
     /// Long ago, but later than those of smaller `age`.
-    fn age(cache: &Cache, name: &str, age: u64) {
+    fn age(cache: &DiskCache, name: &str, age: u64) {
         let file = File::open(cache.path(name)).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(age)).unwrap();
     }
 
-    fn kept(cache: &Cache, names: &[&str]) -> Vec<bool> {
+    fn kept(cache: &DiskCache, names: &[&str]) -> Vec<bool> {
         names.iter().map(|name| cache.path(name).exists()).collect()
     }
 
@@ -308,7 +308,7 @@ mod tests {
         cache.store("a", b"code").unwrap();
         for mode in [0o720, 0o702, 0o777] {
             fs::set_permissions(&cache.dir, fs::Permissions::from_mode(mode)).unwrap();
-            let reason = format!("{:#}", Cache::open(&cache.dir).unwrap_err());
+            let reason = format!("{:#}", DiskCache::open(&cache.dir).unwrap_err());
             assert!(
                 reason.ends_with(&format!("can be written to by others (mode {mode:o}), expected 700")),
                 "{reason}"
@@ -317,7 +317,7 @@ mod tests {
             assert!(cache.store("b", b"code").is_err());
         }
         fs::set_permissions(&cache.dir, fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(Cache::open(&cache.dir).is_ok(), "others may look");
+        assert!(DiskCache::open(&cache.dir).is_ok(), "others may look");
         fs::set_permissions(cache.path("a"), fs::Permissions::from_mode(0o666)).unwrap();
         assert_eq!(cache.fetch("a"), None, "nor is such a file");
     }
@@ -332,14 +332,14 @@ mod tests {
     #[test]
     fn a_file_in_the_place_of_the_directory_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let reason = format!("{:#}", Cache::open(file.path()).unwrap_err());
+        let reason = format!("{:#}", DiskCache::open(file.path()).unwrap_err());
         assert!(reason.ends_with("expected a directory"), "{reason}");
-        assert!(Cache::open(&file.path().join("below")).is_err());
+        assert!(DiskCache::open(&file.path().join("below")).is_err());
     }
 
     #[test]
     fn a_directory_that_cannot_be_made_costs_the_cache_only() {
-        let cache = Cache::open(Path::new("/proc/nowhere/policies")).unwrap();
+        let cache = DiskCache::open(Path::new("/proc/nowhere/policies")).unwrap();
         assert_eq!(cache.fetch("a"), None);
         assert!(cache.store("a", b"code").is_err());
     }
