@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{explain, policy, serve, submit};
+use crate::{bench, explain, policy, serve, submit};
 
 /// Serves multimodal models under deadlines, dropping modalities by policy.
 #[derive(Debug, Parser)]
@@ -28,7 +28,7 @@ enum Command {
     #[cfg(feature = "torch")]
     Profile(crate::profile::ProfileArgs),
     /// Measure the server.
-    Bench(mosel_eval::bench::BenchArgs),
+    Bench(bench::BenchArgs),
     /// Simulate a server under a workload, in virtual time.
     Simulate(mosel_eval::simulate::SimulateArgs),
     /// Run a journal through the scheduler once more, or its traffic under other conditions.
@@ -54,7 +54,7 @@ impl Cli {
             Command::Train(train) => crate::train::run(&train),
             #[cfg(feature = "torch")]
             Command::Profile(profile) => crate::profile::run(&profile),
-            Command::Bench(bench) => mosel_eval::bench::run(bench),
+            Command::Bench(bench) => bench::run(bench),
             Command::Simulate(simulate) => mosel_eval::simulate::run(&simulate),
             Command::Replay(replay) => mosel_eval::replay::run(&replay),
             Command::Explain(explain) => explain::run(&explain),

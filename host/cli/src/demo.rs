@@ -280,14 +280,14 @@ impl Report {
             (503, Some(_), _) | (429, Some(_), _) => self.refused += 1,
             (200, _, Some("served")) => self.count_served(day, job, &answer.body)?,
             (200, _, Some(_)) => self.failed += 1,
-            (status, ..) => anyhow::bail!("expected a job or a refusal, status {status} came: {}", answer.body),
+            (status, ..) => anyhow::bail!("expected a job or a refusal, got status {status}: {}", answer.body),
         }
         Ok(())
     }
 
     fn count_served(&mut self, day: &Day, job: &Offer, body: &Value) -> Result<()> {
         let outputs = body["outputs"].as_array().context("a served job has outputs")?;
-        ensure!(outputs.len() == job.chosen.len(), "expected {} outputs, {} came", job.chosen.len(), outputs.len());
+        ensure!(outputs.len() == job.chosen.len(), "expected {} outputs, got {}", job.chosen.len(), outputs.len());
         let mut accuracy = 0.0;
         for (output, &chosen) in outputs.iter().zip(&job.chosen) {
             let mode = inputs::mode(output, &day.fitting.profile.modalities)?;

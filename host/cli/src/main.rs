@@ -2,6 +2,7 @@
 //!
 //! Where to start reading: [`cli`] (one command a file).
 
+mod bench;
 mod cli;
 #[cfg(feature = "torch")]
 mod demo;

@@ -11,7 +11,7 @@ use mosel_models::profiler::Settings;
 use mosel_models::zoo;
 use mosel_models::{DeviceChoice, ProfileFile};
 
-use mosel_eval::{figure, profiling};
+use mosel_eval::{figures, profiling};
 
 /// Measures every selection of a model's modalities in every precision at every batch size, on held-out inputs.
 #[derive(Debug, clap::Args)]
@@ -81,7 +81,7 @@ fn profile(model: &Known, args: &ProfileArgs) -> Result<()> {
     println!("memory: {}", file.memory.method);
     println!("profile {} in {}", file.id(), path.display());
     if let Some(plot) = &args.plot {
-        std::fs::write(plot, figure::svg(&file)).with_context(|| format!("writing {}", plot.display()))?;
+        std::fs::write(plot, figures::figure_1([&file])).with_context(|| format!("writing {}", plot.display()))?;
         println!("figure in {}", plot.display());
     }
     Ok(())

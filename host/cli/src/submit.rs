@@ -64,8 +64,8 @@ fn job(args: &SubmitArgs) -> Result<Value> {
 fn requests(inputs: &[String]) -> Result<Vec<Map<String, Value>>> {
     let mut requests: Vec<Map<String, Value>> = Vec::new();
     for input in inputs {
-        let (name, value) = input.split_once('=').with_context(|| format!("expected NAME=VALUE, {input:?} came"))?;
-        ensure!(!name.is_empty(), "expected NAME=VALUE, {input:?} came");
+        let (name, value) = input.split_once('=').with_context(|| format!("expected NAME=VALUE, got {input:?}"))?;
+        ensure!(!name.is_empty(), "expected NAME=VALUE, got {input:?}");
         let value = value_of(value).with_context(|| format!("the input {name}"))?;
         match requests.iter_mut().find(|request| !request.contains_key(name)) {
             Some(request) => request.insert(name.into(), value),
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn an_input_without_a_name_is_refused() {
         let message = requests(&["smile.png".into()]).unwrap_err().to_string();
-        assert_eq!(message, r#"expected NAME=VALUE, "smile.png" came"#);
+        assert_eq!(message, r#"expected NAME=VALUE, got "smile.png""#);
         let message = format!("{:#}", requests(&["image=@/nowhere/smile.png".into()]).unwrap_err());
         assert!(message.starts_with("the input image: reading /nowhere/smile.png: "), "{message}");
     }

@@ -104,7 +104,7 @@ fn the_table_names_what_was_offered_and_what_the_client_saw() {
 fn what_cannot_be_done_is_said_before_anything_is_offered() {
     let small = ("MOSEL_QUEUE__MAX_REQUESTS", "8");
     let cases = [
-        (refusal(&mut bench(&["--timed", "--policy", "nobody"])), "\"nobody\" came"),
+        (refusal(&mut bench(&["--timed", "--policy", "nobody"])), "got \"nobody\""),
         (
             refusal(&mut bench(&["--model", "nobody"])),
             "expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn) or a profile's file",

@@ -105,7 +105,7 @@ fn what_is_asked_for_wrongly_is_told() {
         complaint(&["simulate", "--model", "cat"])
             .contains("expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn)")
     );
-    assert!(complaint(&["simulate", "--policy", "lazy"]).contains("\"lazy\" came"));
+    assert!(complaint(&["simulate", "--policy", "lazy"]).contains("got \"lazy\""));
     assert!(complaint(&["simulate", "--settings", "{\"gap\": 2}"]).contains("gap is 2"));
     assert!(complaint(&["simulate", "--load=-1"]).contains("arrivals.load is -1"));
     let two = ["simulate", "--policy", "exact", "--policy", "greedy", "--journal", "nowhere.jsonl"];

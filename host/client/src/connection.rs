@@ -48,8 +48,8 @@ impl Connection {
     pub fn new(base: &str) -> Result<Connection> {
         let base = base.trim_end_matches('/').to_owned();
         let uri: Uri =
-            base.parse().with_context(|| format!("expected a URL such as http://127.0.0.1:7070, {base:?} came"))?;
-        ensure!(uri.scheme_str() == Some("http"), "expected a URL that begins with http://, {base:?} came");
+            base.parse().with_context(|| format!("expected a URL such as http://127.0.0.1:7070, got {base:?}"))?;
+        ensure!(uri.scheme_str() == Some("http"), "expected a URL that begins with http://, got {base:?}");
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(5)));

@@ -52,13 +52,13 @@ const SEPARATOR: &str = "--9c1f4e0b7a2d48d5b6e3f0a1c2d4e587";
 
 /// How the server says that it ran a request; a server that names no precision computed with the full one.
 pub fn mode(output: &Value, names: &[String]) -> Result<Mode> {
-    let label = output["modalities"].as_str().context("an output without modalities came")?;
+    let label = output["modalities"].as_str().context("expected an output with modalities, got one without")?;
     mode_of(label, output["precision"].as_str(), names)
 }
 
 /// The mode of a label such as `image+text` and the name of a precision.
 pub fn mode_of(label: &str, precision: Option<&str>, names: &[String]) -> Result<Mode> {
-    let unknown = |name| anyhow!("expected modalities among {}, {name:?} came", names.join(", "));
+    let unknown = |name| anyhow!("expected modalities among {}, got {name:?}", names.join(", "));
     let modalities = ModalitySet::parse(label, names).map_err(unknown)?;
     Ok(Mode { modalities, precision: precision.map_or(Ok(Precision::Fp32), str::parse)? })
 }
@@ -190,8 +190,8 @@ fn least(kind: &InputKind) -> Result<Input> {
             let count = shape.iter().try_fold(1usize, |count, &side| count.checked_mul(side));
             let count = count.filter(|count| *count <= MOST_SAMPLES);
             let count =
-                count.with_context(|| format!("expected at most {MOST_SAMPLES} numbers, a shape of {shape:?} came"))?;
-            ensure!(count > 0, "expected a shape that holds at least one number, {shape:?} came");
+                count.with_context(|| format!("expected at most {MOST_SAMPLES} numbers, got a shape of {shape:?}"))?;
+            ensure!(count > 0, "expected a shape that holds at least one number, got {shape:?}");
             Ok(Input::Samples(vec![0.0; count].into()))
         }
     }
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_shape_that_no_memory_holds_is_refused() {
         let refusal = |shape: Vec<usize>| least(&InputKind::Samples { shape }).unwrap_err().to_string();
-        assert_eq!(refusal(vec![1 << 20, 2]), "expected at most 1048576 numbers, a shape of [1048576, 2] came");
+        assert_eq!(refusal(vec![1 << 20, 2]), "expected at most 1048576 numbers, a shape of [1048576, got 2]");
         assert!(refusal(vec![usize::MAX, 2]).starts_with("expected at most"));
         assert!(refusal(vec![3, 0]).starts_with("expected a shape that holds at least one number"));
     }

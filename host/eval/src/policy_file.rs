@@ -12,7 +12,7 @@ pub fn component(policy: &str) -> Result<(String, Vec<u8>)> {
     let path = Path::new(policy);
     if !path.exists() {
         let shipped: Vec<&str> = mosel_policies::SHIPPED.iter().map(|(name, _)| *name).collect();
-        bail!("expected a component's file or one of the shipped policies {}, {policy:?} came", shipped.join(", "));
+        bail!("expected a component's file or one of the shipped policies {}, got {policy:?}", shipped.join(", "));
     }
     Ok((name_of(path), read(path)?))
 }
@@ -37,7 +37,7 @@ pub fn settings(text: Option<&str>) -> Result<serde_json::Map<String, serde_json
         Some(file) => std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?,
         None => text.to_owned(),
     };
-    serde_json::from_str(&text).with_context(|| format!("expected settings as a JSON object, {text:?} came"))
+    serde_json::from_str(&text).with_context(|| format!("expected settings as a JSON object, got {text:?}"))
 }
 
 #[cfg(test)]
@@ -62,6 +62,6 @@ mod tests {
     fn a_policy_is_shipped_or_a_file() {
         assert_eq!(component("greedy").unwrap().0, "greedy");
         let message = component("lazy").unwrap_err().to_string();
-        assert!(message.contains("greedy") && message.contains("\"lazy\" came"), "{message}");
+        assert!(message.contains("greedy") && message.contains("got \"lazy\""), "{message}");
     }
 }

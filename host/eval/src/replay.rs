@@ -13,7 +13,9 @@ use mosel_journal::{Header, Reader, Replayed, replay};
 use mosel_sim::Tally;
 use serde_json::json;
 
-use crate::simulated::{Column, Past, Whatif, Workbench, comparison, row};
+use crate::policy_under_test::PolicyCompiler;
+use crate::summary::{Column, comparison, row};
+use crate::what_if::{RecordedRun, WhatIf};
 
 /// Replays journals.
 #[derive(Debug, Args)]
@@ -55,11 +57,11 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
             "{name} is {factor:?}, expected 0.01 to 100"
         );
     }
-    if args.whatif() { compare(args) } else { verify(args) }
+    if args.what_if() { compare(args) } else { verify(args) }
 }
 
 impl ReplayArgs {
-    fn whatif(&self) -> bool {
+    fn what_if(&self) -> bool {
         let numbers = self.deadline_scale.or(self.device_speed).is_some();
         self.policy.is_some() || numbers || self.lanes.is_some() || self.on_late.is_some()
     }
@@ -115,46 +117,52 @@ fn compare(args: &ReplayArgs) -> Result<()> {
         bail!("expected one journal to compare with, {} has several: name one of them", args.journal.display());
     };
     let (header, mut reader) = open(path)?;
-    let past = Past::read(header, &mut reader).with_context(|| path.display().to_string())?;
-    ensure!(past.happened.arrived > 0, "no job came while {} was written", path.display());
-    let workbench = Workbench::new()?;
-    let as_it_was = past.contestant(&workbench);
+    let recorded_run = RecordedRun::read(header, &mut reader).with_context(|| path.display().to_string())?;
+    ensure!(recorded_run.happened.arrived > 0, "no job came while {} was written", path.display());
+    let compiler = PolicyCompiler::new()?;
+    let as_it_was = recorded_run.policy(&compiler);
     if let Err(error) = &as_it_was {
         eprintln!("mosel: what happened is not simulated beside: {error:#}");
     }
-    let again = as_it_was.as_ref().ok().map(|policy| past.live(policy, &Whatif::default())).transpose()?;
+    let again = as_it_was.as_ref().ok().map(|policy| recorded_run.run(policy, &WhatIf::default())).transpose()?;
     let policy = match &args.policy {
         None => as_it_was?,
         Some(policy) => {
             let settings = serde_json::to_string(&crate::policy_file::settings(args.settings.as_deref())?)?;
-            workbench.contestant(policy, &settings, past.header.config.policy_budget)?
+            compiler.policy(policy, &settings, recorded_run.header.config.policy_budget)?
         }
     };
-    let Whatif { deadline_scale, device_speed, .. } = Whatif::default();
-    let whatif = Whatif {
+    let WhatIf { deadline_scale, device_speed, .. } = WhatIf::default();
+    let what_if = WhatIf {
         deadline_scale: args.deadline_scale.unwrap_or(deadline_scale),
         device_speed: args.device_speed.unwrap_or(device_speed),
         lanes: args.lanes,
         on_late: args.on_late,
     };
-    let otherwise = past.live(&policy, &whatif)?;
-    let recorded = past.header.policy.name.clone();
-    let column = |label, tally| column(&past, label, tally);
-    let mut columns = vec![column(format!("as it happened: {recorded}"), &past.happened)];
+    let otherwise = recorded_run.run(&policy, &what_if)?;
+    let recorded = recorded_run.header.policy.name.clone();
+    let column = |label, tally| column(&recorded_run, label, tally);
+    let mut columns = vec![column(format!("as it happened: {recorded}"), &recorded_run.happened)];
     columns.extend(again.as_ref().map(|again| column(format!("simulated: {recorded}"), again)));
-    columns.push(column(whatif.describe(&policy.label), &otherwise));
+    columns.push(column(what_if.describe(&policy.label), &otherwise));
     if args.json {
-        eprintln!("{}", past.describe(&whatif));
+        eprintln!("{}", recorded_run.describe(&what_if));
         columns.iter().for_each(|column| println!("{}", row(column)));
         return Ok(());
     }
-    println!("{}", past.describe(&whatif));
+    println!("{}", recorded_run.describe(&what_if));
     println!("{}", comparison(&columns));
     Ok(())
 }
 
-fn column<'a>(past: &'a Past, label: String, tally: &'a Tally) -> Column<'a> {
-    Column { label, tally, window: past.window, from: past.first, profile: past.header.models[0].profile() }
+fn column<'a>(recorded_run: &'a RecordedRun, label: String, tally: &'a Tally) -> Column<'a> {
+    Column {
+        label,
+        tally,
+        window: recorded_run.window,
+        from: recorded_run.first,
+        profile: recorded_run.header.models[0].profile(),
+    }
 }
 
 /// A journal, and what it begins with.

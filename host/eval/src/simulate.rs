@@ -5,16 +5,17 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use mosel_core::{Action, Event, Scheduler, Time};
 use mosel_journal::Recorder;
-use mosel_models::{ProfileFile, zoo::Task};
-use mosel_sim::workload::Rate;
 use mosel_sim::{Observer, Tally, Workload};
 use serde_json::json;
 
-use crate::simulated::{Column, Contestant, Workbench, World, comparison, row};
+use crate::arguments;
+use crate::policy_under_test::{PolicyCompiler, PolicyUnderTest};
+use crate::sim_setup::SimSetup;
+use crate::summary::{Column, comparison, row};
 
 /// Simulates a server under a workload.
 #[derive(Debug, Args)]
@@ -73,27 +74,28 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         args.journal.is_none() || args.policies.len() == 1,
         "expected one --policy with --journal, as a journal is of one run"
     );
-    let workload = workload(args.workload.as_deref(), args.load, args.seconds)?;
-    let profile = profile(&args.model)?.to_core()?;
-    let world = World { factor: args.device_factor, failures: args.failures, ..World::new(profile, MAX_REQUESTS)? };
-    let world = World { config: mosel_core::Config { lanes: args.lanes, ..world.config }, ..world };
-    let arrivals = workload.draw(&world.offered(), args.seed)?;
+    let workload = arguments::workload(args.workload.as_deref(), args.load, args.seconds)?;
+    let profile = arguments::profile(&args.model)?.to_core()?;
+    let setup =
+        SimSetup { factor: args.device_factor, failures: args.failures, ..SimSetup::new(profile, MAX_REQUESTS)? };
+    let setup = SimSetup { config: mosel_core::Config { lanes: args.lanes, ..setup.config }, ..setup };
+    let arrivals = workload.draw(&setup.offered(), args.seed)?;
     ensure!(!arrivals.is_empty(), "no job arrives in {} s: try more --seconds or a higher --load", workload.duration_s);
-    let workbench = Workbench::new()?;
+    let compiler = PolicyCompiler::new()?;
     let settings = serde_json::to_string(&crate::policy_file::settings(args.settings.as_deref())?)?;
     let budget = Duration::from_millis(args.budget_ms);
     let mut runs = Vec::new();
     for policy in &args.policies {
-        let contestant = workbench.contestant(policy, &settings, budget)?;
+        let policy = compiler.policy(policy, &settings, budget)?;
         let mut end = End(Time::START);
         let start = Instant::now();
         let tally = match &args.journal {
-            Some(path) => journaled(&world, &contestant, &arrivals, args.seed, path, &mut end)?,
-            None => world.run(&contestant, &arrivals, args.seed, &mut end)?,
+            Some(path) => journaled(&setup, &policy, &arrivals, args.seed, path, &mut end)?,
+            None => setup.run(&policy, &arrivals, args.seed, &mut end)?,
         };
-        runs.push(Run { label: contestant.label, tally, end: end.0, took: start.elapsed() });
+        runs.push(Run { label: policy.label, tally, end: end.0, took: start.elapsed() });
     }
-    print(args, &workload, &world, &runs)
+    print(args, &workload, &setup, &runs)
 }
 
 /// The largest jobs, as on a server with the shipped configuration.
@@ -107,38 +109,9 @@ struct Run {
     took: Duration,
 }
 
-/// The workload of the file, or the standard one, with what the command line says otherwise.
-pub(crate) fn workload(file: Option<&Path>, load: Option<f64>, seconds: Option<f64>) -> Result<Workload> {
-    let mut workload = match file {
-        Some(path) => Workload::read(path).with_context(|| format!("reading the workload {}", path.display()))?,
-        None => Workload::default(),
-    };
-    if let Some(load) = load {
-        workload.arrivals.rate = Rate::Load(load);
-    }
-    if let Some(seconds) = seconds {
-        workload.duration_s = seconds;
-    }
-    workload.check()?;
-    Ok(workload)
-}
-
-/// The profile that a model of the zoo is shipped with, or the one in this file.
-pub(crate) fn profile(model: &str) -> Result<ProfileFile> {
-    if let Ok(task) = model.parse::<Task>() {
-        return task.profile();
-    }
-    let path = Path::new(model);
-    if !path.exists() {
-        let zoo: Vec<&str> = mosel_models::zoo::ALL.iter().map(|task| task.name()).collect();
-        bail!("expected a model of the zoo ({}) or a profile's file, {model:?} came", zoo.join(", "));
-    }
-    ProfileFile::read(path)
-}
-
 fn journaled(
-    world: &World,
-    contestant: &Contestant,
+    setup: &SimSetup,
+    policy: &PolicyUnderTest,
     arrivals: &[mosel_sim::Arrival],
     seed: u64,
     path: &Path,
@@ -146,10 +119,10 @@ fn journaled(
 ) -> Result<Tally> {
     let writing = || format!("writing the journal {}", path.display());
     let file = BufWriter::new(File::create(path).with_context(writing)?);
-    let scheduler = world.scheduler(contestant);
-    let journal = Recorder::begin(file, &scheduler, contestant.in_place(), env!("CARGO_PKG_VERSION"));
+    let scheduler = setup.scheduler(policy);
+    let journal = Recorder::begin(file, &scheduler, policy.in_place(), env!("CARGO_PKG_VERSION"));
     let mut writer = Writer(journal.with_context(writing)?);
-    let tally = world.run(contestant, arrivals, seed, (&mut writer, end))?;
+    let tally = setup.run(policy, arrivals, seed, (&mut writer, end))?;
     writer.0.finish().with_context(writing)?;
     Ok(tally)
 }
@@ -173,9 +146,9 @@ impl Observer for End {
     }
 }
 
-fn print(args: &SimulateArgs, workload: &Workload, world: &World, runs: &[Run]) -> Result<()> {
+fn print(args: &SimulateArgs, workload: &Workload, setup: &SimSetup, runs: &[Run]) -> Result<()> {
     let window = Duration::from_secs_f64(workload.duration_s);
-    let profile = world.matrix.profile();
+    let profile = setup.matrix.profile();
     let column = |run| {
         let Run { label, tally, .. }: &Run = run;
         Column { label: label.clone(), tally, from: Time::START, window, profile }
@@ -185,7 +158,7 @@ fn print(args: &SimulateArgs, workload: &Workload, world: &World, runs: &[Run]) 
             let mut row = row(&column(run));
             row["model"] = json!(profile.model);
             row["seed"] = json!(args.seed);
-            row["load"] = json!(workload.load(&world.offered())?);
+            row["load"] = json!(workload.load(&setup.offered())?);
             row["simulated_s"] = json!(run.end.since(Time::START).as_secs_f64());
             row["real_s"] = json!(run.took.as_secs_f64());
             println!("{row}");
@@ -195,13 +168,13 @@ fn print(args: &SimulateArgs, workload: &Workload, world: &World, runs: &[Run]) 
     println!(
         "Simulated: {} on {} lane{}, profile {}, seed {}. {}",
         profile.model,
-        world.config.lanes,
-        if world.config.lanes == 1 { "" } else { "s" },
+        setup.config.lanes,
+        if setup.config.lanes == 1 { "" } else { "s" },
         profile.id,
         args.seed,
         workload.describe()
     );
-    println!("Load {:.2} of the all-modalities capacity.", workload.load(&world.offered())?);
+    println!("Load {:.2} of the all-modalities capacity.", workload.load(&setup.offered())?);
     println!("{}", comparison(&runs.iter().map(column).collect::<Vec<_>>()));
     for Run { label, end, took, .. } in runs {
         let simulated = end.since(Time::START).as_secs_f64();

@@ -160,7 +160,7 @@ impl ServerArgs {
         let Some(file) = &self.token_file else { return Ok(connection) };
         let reading = || format!("reading the token in {}", file.display());
         let length = std::fs::metadata(file).with_context(reading)?.len();
-        ensure!(length <= MAX_TOKEN_BYTES, "expected a token of at most {MAX_TOKEN_BYTES} bytes, {length} came");
+        ensure!(length <= MAX_TOKEN_BYTES, "expected a token of at most {MAX_TOKEN_BYTES} bytes, got {length}");
         let token = std::fs::read_to_string(file).with_context(reading)?;
         ensure!(!token.trim().is_empty(), "expected a token in {}, it is empty", file.display());
         Ok(connection.with_token(token.trim()))

@@ -60,7 +60,7 @@ fn check_name(name: &str) -> Result<()> {
     if !sound {
         bail!(
             "expected a name of small letters, digits and single dashes that begins with a letter, of at most \
-             {LONGEST_NAME} characters; {name:?} came"
+             {LONGEST_NAME} characters; got {name:?}"
         );
     }
     ensure!(!TAKEN.contains(&name), "expected a name that a crate can have, {name:?} is taken");

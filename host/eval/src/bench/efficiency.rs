@@ -20,7 +20,7 @@ use mosel_client::spawned::{first_core, pin};
 
 /// What `mosel bench efficiency` takes.
 #[derive(Clone, Debug, Args)]
-pub(super) struct EfficiencyArgs {
+pub struct EfficiencyArgs {
     /// Which models; without any, all of the zoo
     models: Vec<Task>,
     /// Requests a job
@@ -41,10 +41,10 @@ pub(super) struct EfficiencyArgs {
 }
 
 /// `mosel bench efficiency`.
-pub(super) fn run(args: &EfficiencyArgs) -> Result<()> {
+pub fn run(args: &EfficiencyArgs) -> Result<()> {
     ensure!((0.1..=600.0).contains(&args.seconds), "--seconds is {}, expected 0.1 to 600", args.seconds);
     let models = if args.models.is_empty() { zoo::ALL.to_vec() } else { args.models.clone() };
-    let runtime = super::runtime()?;
+    let runtime = mosel_client::runtime()?;
     if !args.json {
         println!("{} rounds of {} s each, in turn, one thread; medians", args.rounds, args.seconds);
         println!(
@@ -143,9 +143,11 @@ impl Direct {
         let names: Vec<String> = task.spec()?.modality_names().into_iter().map(String::from).collect();
         let mut batches = Vec::new();
         for step in served.steps(task.name()).await? {
-            let label = step["modalities"].as_str().context("a step without modalities came")?;
+            let label = step["modalities"].as_str().context("expected a step with modalities, got one without")?;
             let mode = inputs::mode_of(label, step["precision"].as_str(), &names)?;
-            let number = |field: &str| step[field].as_u64().with_context(|| format!("a step without {field} came"));
+            let number = |field: &str| {
+                step[field].as_u64().with_context(|| format!("expected a step with {field}, got one without"))
+            };
             let (size, mut left) = (number("batch_size")?, number("requests")?);
             while left > 0 {
                 batches.push((mode, size.min(left) as usize));

@@ -20,7 +20,7 @@ use mosel_client::spawned::Spawned;
 
 /// What `mosel bench http` takes.
 #[derive(Clone, Debug, Args)]
-pub(super) struct HttpArgs {
+pub struct HttpArgs {
     /// Keep-alive connections, each with one request under way
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
@@ -42,9 +42,9 @@ impl Default for HttpArgs {
 }
 
 /// `mosel bench http`.
-pub(super) fn run(args: &HttpArgs) -> Result<()> {
+pub fn run(args: &HttpArgs) -> Result<()> {
     ensure!((0.1..=600.0).contains(&args.seconds), "--seconds is {}, expected 0.1 to 600", args.seconds);
-    super::runtime()?.block_on(http(args))
+    mosel_client::runtime()?.block_on(http(args))
 }
 
 /// A server under measurement, and what it is asked.
@@ -158,14 +158,14 @@ async fn drive(address: String, call: Call, end: Instant) -> Result<u64> {
         let response = sender.send_request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        ensure!(status == 200, "expected status 200, {status} came: {}", String::from_utf8_lossy(&body));
+        ensure!(status == 200, "expected status 200, got {status}: {}", String::from_utf8_lossy(&body));
         answered += 1;
     }
     Ok(answered)
 }
 
 /// The least an HTTP server can do with hyper.
-pub(super) async fn bare_hyper() -> Result<()> {
+pub async fn bare_hyper() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on http://{}", listener.local_addr()?);
     loop {

@@ -14,7 +14,7 @@ use mosel_client::inputs::Pool;
 
 /// What `mosel bench lanes` takes.
 #[derive(Clone, Debug, Args)]
-pub(super) struct LanesArgs {
+pub struct LanesArgs {
     /// Which model
     #[arg(default_value = "emoji")]
     model: Task,
@@ -36,9 +36,9 @@ pub(super) struct LanesArgs {
 }
 
 /// `mosel bench lanes`.
-pub(super) fn run(args: &LanesArgs) -> Result<()> {
+pub fn run(args: &LanesArgs) -> Result<()> {
     ensure!((0.1..=600.0).contains(&args.seconds), "--seconds is {}, expected 0.1 to 600", args.seconds);
-    super::runtime()?.block_on(measure(args))
+    mosel_client::runtime()?.block_on(measure(args))
 }
 
 async fn measure(args: &LanesArgs) -> Result<()> {

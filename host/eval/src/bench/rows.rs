@@ -53,8 +53,9 @@ impl Loop {
     pub(super) async fn steps(&self, model: &str) -> Result<Vec<Value>> {
         let path = format!("/v1/models/{model}/strategies?requests={}", self.requests);
         let answer = self.connection.get(&path).await?;
-        let best = answer.body["strategies"].as_array().and_then(|all| all.last()).context("no strategies came")?;
-        Ok(best["steps"].as_array().context("no steps came")?.clone())
+        let best =
+            answer.body["strategies"].as_array().and_then(|all| all.last()).context("expected strategies, got none")?;
+        Ok(best["steps"].as_array().context("expected steps, got none")?.clone())
     }
 
     /// Drives it for so long.
@@ -84,7 +85,7 @@ impl Loop {
                 let answer = connection.submit(job, true).await?;
                 match answer.body["state"].as_str() {
                     Some("served") => rows += requests,
-                    _ => bail!("expected a served job, status {} came: {}", answer.status, answer.body),
+                    _ => bail!("expected a served job, got status {}: {}", answer.status, answer.body),
                 }
             }
             Ok(rows)

@@ -5,90 +5,45 @@
 //! simulator's own (`Tally`), filled from what the server answers: a job is late by the server's clock, and its
 //! completion counts from when it was *due*, so that a client or a wire that falls behind shows as latency.
 //!
-//! Where to start reading: [`drive`]; then `offers.rs` (what is sent), `generator.rs` (when), `client.rs` (how each job
-//! is seen through), `fate.rs` and `account.rs` (what became of it). `subject.rs` is the model, `server.rs` the server.
+//! Where to start reading: [`drive`]; then `offered_jobs.rs` (what is sent), `load_generator.rs` (when), `client.rs` (how each job
+//! is seen through), `job_result.rs` and `load_results.rs` (what became of it). `target_model.rs` is the model, `server.rs`
+//! the server.
 
-mod account;
+mod args;
 mod client;
-mod fate;
-mod generator;
-mod meters;
-mod offers;
+mod job_result;
+mod load_generator;
+mod load_results;
+mod offered_jobs;
 mod progress;
 mod report;
 mod server;
-mod subject;
+mod server_metrics;
+mod target_model;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
 use mosel_sim::Workload;
 
-use crate::simulate;
-use account::Account;
-use meters::Meters;
-use offers::Offers;
+use crate::arguments;
+use load_results::LoadResults;
+use offered_jobs::OfferedJobs;
 use progress::Progress;
 use report::Run;
 use server::Server;
-use subject::{Model, Subject};
+use server_metrics::ServerMetrics;
+use target_model::{Model, TargetModel};
 
-/// What `mosel bench serve` takes.
-#[derive(Debug, Args)]
-pub(super) struct ServeArgs {
-    /// What is offered, as TOML (see docs/results/workloads.md); without it Poisson arrivals at --load
-    #[arg(long, value_name = "FILE")]
-    workload: Option<PathBuf>,
-    /// A model of the zoo, served with real held-out inputs; or a profile's file, served by sleeping as long as it says.
-    /// With --url: a model of that server
-    #[arg(long, default_value = "emoji", value_name = "NAME|PROFILE.json")]
-    model: String,
-    /// A shipped policy, an example, or a component's file; may be given more than once: each gets a server of its own
-    /// and the same jobs
-    #[arg(long = "policy", value_name = "NAME|FILE", default_value = "exact", conflicts_with = "url")]
-    policies: Vec<String>,
-    /// Offered load, as a multiple of what the lanes can serve on all modalities; instead of the workload's
-    #[arg(long)]
-    load: Option<f64>,
-    /// Seconds of arrivals, for each policy; instead of the workload's
-    #[arg(long)]
-    seconds: Option<f64>,
-    /// What arrivals and inputs are drawn with
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Lanes of the server: a queue and a device each. With --url: how many that server has
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    lanes: u32,
-    /// Offer the jobs to the server there, as it is and with the policy it has, instead of starting one
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// Serve a model of the zoo by sleeping as long as its shipped profile says: no libtorch, repeatable. With --url:
-    /// that server's model needs no real inputs
-    #[arg(long)]
-    timed: bool,
-    /// Have the server write its journal into this directory, for `mosel replay` and `mosel explain`; with several
-    /// policies, into one of its own for each
-    #[arg(long, value_name = "DIR", conflicts_with = "url")]
-    journal: Option<PathBuf>,
-    /// A line of JSON for each policy instead of a table
-    #[arg(long)]
-    json: bool,
-    /// Nothing but the results and what goes wrong
-    #[arg(long)]
-    quiet: bool,
-}
+pub use args::ServeArgs;
 
 /// The most jobs of one run.
 const MOST_JOBS: usize = 1_000_000;
-/// How far behind its schedule sending may be, at p99, before it is warned of.
-const MOST_LAG_MS: f64 = 5.0;
 
 /// `mosel bench serve`.
-pub(super) fn run(args: &ServeArgs) -> Result<()> {
-    let workload = simulate::workload(args.workload.as_deref(), args.load, args.seconds)?;
+pub fn run(args: &ServeArgs) -> Result<()> {
+    let workload = arguments::workload(args.workload.as_deref(), args.load, args.seconds)?;
     let mut runs = Vec::new();
     let done = match &args.url {
         Some(url) => theirs(args, url, &workload, &mut runs),
@@ -116,15 +71,15 @@ fn ours(args: &ServeArgs, workload: &Workload, runs: &mut Vec<Run>) -> Result<()
             1 => folder.clone(),
             _ => folder.join(policy.name()),
         });
-        let orders = server::Orders { policy, model: &model, lanes: args.lanes, journal };
-        finish(args, runs, on(Server::start(&orders)?, args, &model, workload)?);
+        let options = server::ServerOptions { policy, model: &model, lanes: args.lanes, journal };
+        finish(args, runs, on(Server::start(&options)?, args, &model, workload)?);
     }
     Ok(())
 }
 
 /// Everything on one server, which is stopped afterwards if it is ours.
 fn on(mut server: Server, args: &ServeArgs, model: &Model, workload: &Workload) -> Result<Run> {
-    match super::runtime()?.block_on(drive(&mut server, args, model, workload)) {
+    match mosel_client::runtime()?.block_on(drive(&mut server, args, model, workload)) {
         Ok(run) => server.close(args.quiet).map(|()| run),
         Err(error) => Err(server.explain(error)),
     }
@@ -134,8 +89,8 @@ fn on(mut server: Server, args: &ServeArgs, model: &Model, workload: &Workload) 
 async fn drive(server: &mut Server, args: &ServeArgs, model: &Model, workload: &Workload) -> Result<Run> {
     let label = server.settle().await?;
     args.say(&format!("{label} decides at {}", server.url()));
-    let subject = Arc::new(Subject::ask(&server.connection, model.name()).await?);
-    let offered = subject.offered(args.lanes);
+    let target = Arc::new(TargetModel::ask(&server.connection, model.name()).await?);
+    let offered = target.offered(args.lanes);
     let misfit = || format!("the workload and the model {} at {}", model.name(), server.url());
     let load = workload.load(&offered).with_context(misfit)?;
     let arrivals = workload.draw(&offered, args.seed).with_context(misfit)?;
@@ -145,18 +100,18 @@ async fn drive(server: &mut Server, args: &ServeArgs, model: &Model, workload: &
         "{} jobs arrive, expected at most {MOST_JOBS}: try fewer --seconds or a lower --load",
         arrivals.len()
     );
-    let inputs = model.inputs(&subject)?;
-    let offers = Arc::new(Offers::new(model.name(), &arrivals, workload, inputs, args.seed));
-    let mut account = Account::new(offers.clone(), subject.clone());
-    client::warm_up(&server.connection, &offers, account.longest_job()).await?;
-    let before = Meters::read(&server.connection).await?;
+    let inputs = model.inputs(&target)?;
+    let offers = Arc::new(OfferedJobs::new(model.name(), &arrivals, workload, inputs, args.seed));
+    let mut results = LoadResults::new(offers.clone(), target.clone());
+    client::warm_up(&server.connection, &offers, results.longest_job()).await?;
+    let before = ServerMetrics::read(&server.connection).await?;
     let mut progress = Progress::new(&label, offers.len(), args.quiet);
-    let offered = generator::offer(server, &mut account, &mut progress).await;
+    let offered = load_generator::offer(server, &mut results, &mut progress).await;
     progress.finish();
     offered?;
-    let during = Meters::read(&server.connection).await?.since(&before);
+    let during = ServerMetrics::read(&server.connection).await?.since(&before);
     let window = Duration::from_secs_f64(workload.duration_s);
-    Run::new(label, subject, (load, window), &account, &during)
+    Run::new(label, target, (load, window), &results, &during)
 }
 
 /// Keeps a run, warns of what makes its figures doubtful, and prints its line if lines are wanted.
@@ -166,13 +121,4 @@ fn finish(args: &ServeArgs, runs: &mut Vec<Run>, run: Run) {
         println!("{}", report::row(args, &run));
     }
     runs.push(run);
-}
-
-impl ServeArgs {
-    /// For whoever watches.
-    fn say(&self, words: &str) {
-        if !self.quiet {
-            eprintln!("{words}");
-        }
-    }
 }

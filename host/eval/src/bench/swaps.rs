@@ -24,7 +24,7 @@ use mosel_client::spawned::Spawned;
 
 /// What `mosel bench swaps` takes.
 #[derive(Debug, Args)]
-pub(super) struct SwapsArgs {
+pub struct SwapsArgs {
     /// Swaps, over all phases that have some
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     swaps: u32,
@@ -58,15 +58,16 @@ const PROFILE: &str = include_str!("../../../../models/zoo/emoji/profile.json");
 /// The most jobs that one phase offers.
 const MOST_JOBS: usize = 1_000_000;
 
-pub(super) fn run(args: &SwapsArgs) -> Result<()> {
+/// `mosel bench swaps`.
+pub fn run(args: &SwapsArgs) -> Result<()> {
     ensure!((0.01..=100.0).contains(&args.load), "--load is {}, expected 0.01 to 100", args.load);
     ensure!((0.5..=600.0).contains(&args.seconds), "--seconds is {}, expected 0.5 to 600", args.seconds);
     ensure!((1.0..=1000.0).contains(&args.slack), "--slack is {}, expected 1 to 1000", args.slack);
     let policies = policies(args)?;
     let profile = ProfileOnDisk::write()?;
-    let day = Day::draw(args, &profile)?;
-    let (kinds, plans) = super::runtime()?.block_on(live(args, &day, &profile, &policies))?;
-    print(args, &day, &policies, &kinds, plans.as_ref());
+    let load = OfferedLoad::draw(args, &profile)?;
+    let (kinds, plans) = mosel_client::runtime()?.block_on(run_phases(args, &load, &profile, &policies))?;
+    print(args, &load, &policies, &kinds, plans.as_ref());
     Ok(())
 }
 
@@ -98,14 +99,14 @@ impl Drop for ProfileOnDisk {
 }
 
 /// What every phase offers.
-struct Day {
+struct OfferedLoad {
     arrivals: Vec<Duration>,
     job: Submission,
     deadline: Duration,
 }
 
-impl Day {
-    fn draw(args: &SwapsArgs, profile: &ProfileOnDisk) -> Result<Day> {
+impl OfferedLoad {
+    fn draw(args: &SwapsArgs, profile: &ProfileOnDisk) -> Result<OfferedLoad> {
         let file = ProfileFile::read(&profile.0)?;
         let matrix = StrategyMatrix::new(ModelId(0), Arc::new(file.to_core()?), args.requests)?;
         let menu = matrix.table(args.requests).context("the matrix reaches to this size")?;
@@ -129,13 +130,13 @@ impl Day {
         let fields = [("model", json!("emoji")), ("deadline_ms", json!(deadline.as_secs_f64() * 1e3))];
         let fields = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
         let job = pool.job(&fields, &vec![0; args.requests as usize]);
-        Ok(Day { arrivals, job, deadline })
+        Ok(OfferedLoad { arrivals, job, deadline })
     }
 }
 
 /// What the phases of one kind, with or without swaps, have seen.
 #[derive(Default)]
-struct Kind {
+struct PhaseResults {
     offered: usize,
     /// Answered with anything but a served job: refused, failed, an error of the server.
     failed: usize,
@@ -150,35 +151,35 @@ struct Kind {
 }
 
 /// Questions that policies were asked, as the server counts them.
-struct Plans {
+struct DecisionCounts {
     asked: f64,
     /// Neither adopted nor refused: no answer ever came.
     lost: f64,
 }
 
 /// Phases without and with swaps in turn, and what became of the questions; `None` if the server does not count them.
-async fn live(
+async fn run_phases(
     args: &SwapsArgs,
-    day: &Day,
+    load: &OfferedLoad,
     profile: &ProfileOnDisk,
     policies: &[String; 2],
-) -> Result<([Kind; 2], Option<Plans>)> {
+) -> Result<([PhaseResults; 2], Option<DecisionCounts>)> {
     let profile = profile.0.display().to_string();
     let words = ["serve", "--listen", "127.0.0.1:0", "--timed", &profile, "--policy", &policies[0]];
     let server = Spawned::start(&words.map(String::from))?;
     let connection = Connection::new(&server.url)?;
     connection.ready().await?;
     for _ in 0..3 {
-        connection.submit(day.job.clone(), true).await?.success()?;
+        connection.submit(load.job.clone(), true).await?.success()?;
     }
-    let mut kinds = [Kind::default(), Kind::default()];
+    let mut kinds = [PhaseResults::default(), PhaseResults::default()];
     let each = args.swaps.div_ceil(args.rounds);
     for _ in 0..args.rounds {
-        phase(day, &connection, &mut kinds[0]).await?;
+        phase(load, &connection, &mut kinds[0]).await?;
         let offered = Arc::new(AtomicBool::new(false));
         let pace = Duration::from_secs_f64(args.seconds / f64::from(each));
         let swapping = tokio::spawn(swap(connection.clone(), policies.clone(), each, pace, offered.clone()));
-        phase(day, &connection, &mut kinds[1]).await?;
+        phase(load, &connection, &mut kinds[1]).await?;
         offered.store(true, Ordering::Relaxed);
         let swaps = swapping.await.context("the task that swaps")??;
         kinds[1].swap_ms.extend(swaps.millis);
@@ -191,22 +192,22 @@ async fn live(
 }
 
 /// Offers every job at its time, whatever became of the ones before.
-async fn phase(day: &Day, connection: &Connection, kind: &mut Kind) -> Result<()> {
+async fn phase(load: &OfferedLoad, connection: &Connection, kind: &mut PhaseResults) -> Result<()> {
     let start = Instant::now();
-    let mut answers = Vec::with_capacity(day.arrivals.len());
-    for &at in &day.arrivals {
+    let mut answers = Vec::with_capacity(load.arrivals.len());
+    for &at in &load.arrivals {
         sleep_until(start + at).await;
-        let (connection, job) = (connection.clone(), day.job.clone());
+        let (connection, job) = (connection.clone(), load.job.clone());
         answers.push(tokio::spawn(async move { connection.submit(job, true).await }));
     }
     for answer in answers {
-        kind.count(day, answer.await.context("a client task")?.ok());
+        kind.count(load, answer.await.context("a client task")?.ok());
     }
     Ok(())
 }
 
-impl Kind {
-    fn count(&mut self, day: &Day, answer: Option<Answer>) {
+impl PhaseResults {
+    fn count(&mut self, load: &OfferedLoad, answer: Option<Answer>) {
         self.offered += 1;
         let Some(answer) = answer else {
             self.lost += 1;
@@ -215,7 +216,7 @@ impl Kind {
         let finished = answer.body["timings"]["finished_ms"].as_f64();
         match (answer.status.as_u16(), answer.body["state"].as_str(), finished) {
             (200, Some("served"), Some(finished)) => {
-                self.late += usize::from(finished > day.deadline.as_secs_f64() * 1e3);
+                self.late += usize::from(finished > load.deadline.as_secs_f64() * 1e3);
                 self.completion_ms.push(finished);
             }
             _ => self.failed += 1,
@@ -260,7 +261,7 @@ async fn swap(
     Ok(swaps)
 }
 
-async fn plans(connection: &Connection) -> Option<Plans> {
+async fn plans(connection: &Connection) -> Option<DecisionCounts> {
     let answer = connection.get("/metrics").await.ok()?;
     let Value::String(text) = answer.body else { return None };
     let sum = |name: &str| {
@@ -274,16 +275,22 @@ async fn plans(connection: &Connection) -> Option<Plans> {
     let timed_out = text.lines().filter(timed_out).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
     let refused = sum("mosel_policy_refused_total").unwrap_or(0.0) - timed_out.sum::<f64>();
     let answered = sum("mosel_policy_adopted_total").unwrap_or(0.0) + refused;
-    Some(Plans { asked, lost: asked - answered })
+    Some(DecisionCounts { asked, lost: asked - answered })
 }
 
-fn print(args: &SwapsArgs, day: &Day, policies: &[String; 2], kinds: &[Kind; 2], plans: Option<&Plans>) {
+fn print(
+    args: &SwapsArgs,
+    load: &OfferedLoad,
+    policies: &[String; 2],
+    kinds: &[PhaseResults; 2],
+    plans: Option<&DecisionCounts>,
+) {
     let spreads = kinds.each_ref().map(|kind| Spread::of(kind.completion_ms.clone()));
     let [without, with] = kinds;
     let swaps = Spread::of(with.swap_ms.clone());
     let ratio = spreads[1].p99 / spreads[0].p99;
     if args.json {
-        let side = |kind: &Kind, spread: Spread| {
+        let side = |kind: &PhaseResults, spread: Spread| {
             json!({
                 "jobs": kind.offered, "failed": kind.failed, "lost": kind.lost, "late": kind.late,
                 "p50_ms": spread.p50, "p99_ms": spread.p99,
@@ -303,12 +310,12 @@ fn print(args: &SwapsArgs, day: &Day, policies: &[String; 2], kinds: &[Kind; 2],
     println!(
         "{} jobs of {} requests in {} s (Poisson, seed {}), {} times the device's capacity on all modalities, deadline \
          {:.0} ms; {} phases of each kind in turn",
-        day.arrivals.len(),
+        load.arrivals.len(),
         args.requests,
         args.seconds,
         args.seed,
         args.load,
-        day.deadline.as_secs_f64() * 1e3,
+        load.deadline.as_secs_f64() * 1e3,
         args.rounds,
     );
     println!("{}", table(kinds, spreads));
@@ -324,16 +331,16 @@ fn print(args: &SwapsArgs, day: &Day, policies: &[String; 2], kinds: &[Kind; 2],
         with.refusal.as_ref().map_or(String::new(), |words| format!(" ({words})")),
     );
     match plans {
-        Some(Plans { asked, lost }) => println!("policies were asked {asked} times, {lost} answers were lost"),
+        Some(DecisionCounts { asked, lost }) => println!("policies were asked {asked} times, {lost} answers were lost"),
         None => println!("this server does not count what policies are asked"),
     }
 }
 
-fn table(kinds: &[Kind; 2], spreads: [Spread; 2]) -> Table {
+fn table(kinds: &[PhaseResults; 2], spreads: [Spread; 2]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["", "without swaps", "with swaps"]);
-    let mut row = |name: &str, count: &dyn Fn(&Kind) -> usize| {
+    let mut row = |name: &str, count: &dyn Fn(&PhaseResults) -> usize| {
         table.add_row([name.to_owned(), count(&kinds[0]).to_string(), count(&kinds[1]).to_string()]);
     };
     row("jobs", &|kind| kind.offered);

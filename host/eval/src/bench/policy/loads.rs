@@ -10,7 +10,8 @@ use mosel_conformance::queues::{self, Pressure, Shape};
 use mosel_sandbox::{Engine, RunningPolicy};
 use serde_json::json;
 
-use super::{Contestant, PolicyBenchArgs, limits};
+use super::args::{PolicyBenchArgs, limits};
+use super::candidate::Candidate;
 
 /// The policy that answers without looking: what is left is the border.
 const NO_OP: &str = "highest-accuracy";
@@ -22,10 +23,10 @@ struct Cost {
     micros: Spread,
 }
 
-pub(super) fn run(args: &PolicyBenchArgs, contestants: &[Contestant], settings: &str) -> Result<()> {
+pub(super) fn run(args: &PolicyBenchArgs, candidates: &[Candidate], settings: &str) -> Result<()> {
     let mut costs = Vec::new();
-    for contestant in contestants {
-        costs.extend(loads(args, contestant, settings)?);
+    for candidate in candidates {
+        costs.extend(loads(args, candidate, settings)?);
     }
     costs.push(border(args)?);
     if args.json {
@@ -45,8 +46,8 @@ pub(super) fn run(args: &PolicyBenchArgs, contestants: &[Contestant], settings: 
     Ok(())
 }
 
-fn loads(args: &PolicyBenchArgs, contestant: &Contestant, settings: &str) -> Result<[Cost; 3]> {
-    let Contestant { name, component, loaded, .. } = contestant;
+fn loads(args: &PolicyBenchArgs, candidate: &Candidate, settings: &str) -> Result<[Cost; 3]> {
+    let Candidate { name, component, loaded, .. } = candidate;
     let loading = || format!("loading {name}");
     let folder = Folder::new()?;
     let cold = repeat(args, || {

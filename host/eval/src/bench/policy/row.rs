@@ -5,7 +5,8 @@ use mosel_conformance::Spread;
 use mosel_sandbox::MeteredReply;
 use serde_json::{Value, json};
 
-use super::{BOUND, Day, PolicyBenchArgs, Size, Worth};
+use super::args::PolicyBenchArgs;
+use super::queue_case::{BOUND, PlanQuality, QueueCase, Size};
 
 /// What was measured of a policy on queues of one size.
 #[derive(Default)]
@@ -40,10 +41,10 @@ pub(super) struct Row {
 
 impl Samples {
     /// What the answer is worth; the same at every repetition.
-    pub(super) fn judge(&mut self, day: &Day, reply: MeteredReply) {
+    pub(super) fn judge(&mut self, case: &QueueCase, reply: MeteredReply) {
         let silence = Default::default();
         let proposal = reply.answer.as_ref().unwrap_or(&silence);
-        let Worth { feasible, late, gap, own } = Worth::of(day, proposal);
+        let PlanQuality { feasible, late, gap, own } = PlanQuality::of(case, proposal);
         self.answers += 1;
         self.feasible += usize::from(feasible && reply.answer.is_ok());
         self.late += late;

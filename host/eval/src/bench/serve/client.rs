@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::offers::Offers;
+use super::offered_jobs::OfferedJobs;
 use mosel_client::connection::{Answer, Connection, Submission};
 
 /// Submits jobs and stays with each to its end.
@@ -67,7 +67,7 @@ impl Client {
 }
 
 /// A few jobs with time to spare, so that the first that counts meets a warm model. None takes longer than `longest`.
-pub(super) async fn warm_up(connection: &Connection, offers: &Offers, longest: Duration) -> Result<()> {
+pub(super) async fn warm_up(connection: &Connection, offers: &OfferedJobs, longest: Duration) -> Result<()> {
     for index in 0..offers.len().min(WARM_UPS) {
         let job = offers.patient_body(index, PATIENCE + longest * 2);
         connection.submit(job, true).await?.success().context("warming up")?;

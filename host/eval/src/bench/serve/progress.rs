@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use mosel_sim::Tally;
 
-use super::account::Account;
-use super::meters::Meters;
+use super::load_results::LoadResults;
 use super::server::Server;
-use crate::simulated::percentile;
+use super::server_metrics::ServerMetrics;
+use crate::summary::percentile;
 
 /// A line that is written over again and again; nothing without a terminal.
 pub(super) struct Progress {
@@ -29,15 +29,15 @@ impl Progress {
     }
 
     /// Writes the line anew.
-    pub(super) async fn show(&mut self, server: &Server, account: &Account, start: Instant) {
+    pub(super) async fn show(&mut self, server: &Server, results: &LoadResults, start: Instant) {
         if self.bar.is_hidden() {
             return;
         }
-        let tally = account.so_far(start.elapsed());
-        let meters = tokio::time::timeout(SOON, Meters::read(&server.connection)).await;
-        let waiting = meters.ok().and_then(Result::ok).map(|meters| meters.waiting);
+        let tally = results.so_far(start.elapsed());
+        let metrics = tokio::time::timeout(SOON, ServerMetrics::read(&server.connection)).await;
+        let waiting = metrics.ok().and_then(Result::ok).map(|metrics| metrics.waiting);
         self.bar.set_message(words(&tally, waiting));
-        self.bar.set_position(account.heard() as u64);
+        self.bar.set_position(results.heard() as u64);
     }
 
     /// Takes the line away.

@@ -8,45 +8,48 @@ use mosel_core::Accuracy;
 use mosel_sim::{Tally, Workload};
 use serde_json::{Value, json};
 
-use super::account::{Account, Seen};
-use super::meters::Meters;
-use super::subject::Subject;
-use super::{MOST_LAG_MS, ServeArgs};
-use crate::simulated::{self, Column, comparison, percentile};
+use super::args::ServeArgs;
+use super::load_results::{ClientView, LoadResults};
+use super::server_metrics::ServerMetrics;
+use super::target_model::TargetModel;
+use crate::summary::{self, Column, comparison, percentile};
+
+/// How far behind its schedule sending may be, at p99, before it is warned of.
+const MOST_LAG_MS: f64 = 5.0;
 
 /// One run.
 pub(super) struct Run {
     /// The policy's name.
     pub(super) label: String,
-    subject: Arc<Subject>,
+    target: Arc<TargetModel>,
     /// Offered, of what the lanes serve on all modalities.
     load: f64,
     /// How long jobs were due.
     window: Duration,
     tally: Tally,
-    seen: Seen,
+    seen: ClientView,
 }
 
 impl Run {
-    /// Closes the account; no job may be missing from it.
+    /// Closes the count; no job may be missing from it.
     pub(super) fn new(
         label: String,
-        subject: Arc<Subject>,
+        target: Arc<TargetModel>,
         (load, window): (f64, Duration),
-        account: &Account,
-        meters: &Meters,
+        results: &LoadResults,
+        metrics: &ServerMetrics,
     ) -> Result<Run> {
-        let mut tally = account.tally();
-        meters.enter(&mut tally);
+        let mut tally = results.tally();
+        metrics.enter(&mut tally);
         let ended = tally.served.len() + tally.refused + tally.dropped + tally.cancelled + tally.failed;
-        let offered = account.offers().len();
+        let offered = results.offers().len();
         ensure!(ended == offered, "{offered} jobs were offered, but {ended} are accounted for");
-        Ok(Run { label, subject, load, window, tally, seen: account.seen() })
+        Ok(Run { label, target, load, window, tally, seen: results.seen() })
     }
 
     /// What makes the figures doubtful.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let Seen { lags, unanswered, failure, silence, fault, .. } = &self.seen;
+        let ClientView { lags, unanswered, failure, silence, fault, .. } = &self.seen;
         let mut warnings = Vec::new();
         let lag = percentile(lags, 0.99) * 1e3;
         if lag > MOST_LAG_MS {
@@ -65,13 +68,13 @@ impl Run {
     }
 
     fn column(&self) -> Column<'_> {
-        let Run { label, subject, window, tally, .. } = self;
+        let Run { label, target, window, tally, .. } = self;
         Column {
             label: label.clone(),
             tally,
             from: mosel_core::Time::START,
             window: *window,
-            profile: subject.profile(),
+            profile: target.profile(),
         }
     }
 }
@@ -79,7 +82,7 @@ impl Run {
 /// Runs side by side, with what they were about above and what the client saw below.
 pub(super) fn table(args: &ServeArgs, workload: &Workload, runs: &[Run]) -> String {
     let Some(first) = runs.first() else { return String::new() };
-    let profile = first.subject.profile();
+    let profile = first.target.profile();
     let lanes = if args.lanes == 1 { "1 lane".into() } else { format!("{} lanes", args.lanes) };
     let mut text = format!(
         "Live: {} on {lanes}, profile {}, seed {}. {}\nLoad {:.2} of the all-modalities capacity.\n{}",
@@ -98,15 +101,15 @@ pub(super) fn table(args: &ServeArgs, workload: &Workload, runs: &[Run]) -> Stri
 
 /// One run as JSON: every field of `mosel simulate --json`, and more.
 pub(super) fn row(args: &ServeArgs, run: &Run) -> Value {
-    let Seen { lags, answers, measured, refusals, unanswered, .. } = &run.seen;
-    let mut row = simulated::row(&run.column());
+    let ClientView { lags, answers, measured, refusals, unanswered, .. } = &run.seen;
+    let mut row = summary::row(&run.column());
     let mut put = |name: &str, value: Value| row[name] = value;
-    put("model", json!(run.subject.profile().model));
+    put("model", json!(run.target.profile().model));
     put("seed", json!(args.seed));
     put("load", json!(run.load));
     put("live", json!(true));
     put("lanes", json!(args.lanes));
-    put("profile", json!(run.subject.profile().id));
+    put("profile", json!(run.target.profile().id));
     put("served", json!(run.tally.served.len()));
     put("no_answer", json!(unanswered));
     put("refusals", json!(refusals));
@@ -119,7 +122,7 @@ pub(super) fn row(args: &ServeArgs, run: &Run) -> Value {
     row
 }
 
-impl Seen {
+impl ClientView {
     fn words(&self) -> String {
         let millis = |values: &[f64], share| percentile(values, share) * 1e3;
         let mut words = format!(

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use tempfile::TempDir;
 
-use super::account::Account;
-use super::subject::Model;
+use super::load_results::LoadResults;
+use super::target_model::Model;
 use crate::policy_file;
 use mosel_client::connection::Connection;
 use mosel_client::spawned::Spawned;
@@ -22,7 +22,7 @@ pub(super) struct Server {
 }
 
 /// How a server is to be started.
-pub(super) struct Orders<'a> {
+pub(super) struct ServerOptions<'a> {
     /// The policy in place.
     pub(super) policy: &'a Policy,
     /// What it serves.
@@ -45,12 +45,12 @@ const ENDING: Duration = Duration::from_secs(1);
 
 impl Server {
     /// A server of our own, which listens; its models may still be loading.
-    pub(super) fn start(orders: &Orders<'_>) -> Result<Server> {
-        let mut variables = vec![("MOSEL_QUEUE__LANES", orders.lanes.to_string())];
+    pub(super) fn start(options: &ServerOptions<'_>) -> Result<Server> {
+        let mut variables = vec![("MOSEL_QUEUE__LANES", options.lanes.to_string())];
         if std::env::var_os("MOSEL_LOG").is_none() {
             variables.push(("MOSEL_LOG", "warn".into()));
         }
-        let spawned = Spawned::start_muted(&orders.flags(), &variables)?;
+        let spawned = Spawned::start_muted(&options.flags(), &variables)?;
         let url = spawned.url.clone();
         Ok(Server { connection: Connection::new(&url)?, url, spawned: Some(spawned) })
     }
@@ -73,10 +73,10 @@ impl Server {
     }
 
     /// It has not ended, if it is our own.
-    pub(super) fn check(&mut self, account: &Account) -> Result<()> {
+    pub(super) fn check(&mut self, results: &LoadResults) -> Result<()> {
         let Some(spawned) = &mut self.spawned else { return Ok(()) };
         let Some(status) = spawned.ended()? else { return Ok(()) };
-        let (heard, jobs) = (account.heard(), account.offers().len());
+        let (heard, jobs) = (results.heard(), results.offers().len());
         bail!("the server ended ({status}) when {heard} of {jobs} jobs had been answered{}", spawned.last_words())
     }
 
@@ -105,7 +105,7 @@ impl Server {
     }
 }
 
-impl Orders<'_> {
+impl ServerOptions<'_> {
     fn flags(&self) -> Vec<String> {
         let mut flags: Vec<String> = ["serve", "--listen", "127.0.0.1:0"].map(String::from).into();
         flags.extend(self.model.flags());
