@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, explain, policy, serve, submit};
+use crate::{bench, explain, policy, reference, serve, submit};
 
 /// Serves multimodal models under deadlines, dropping modalities by policy.
 #[derive(Debug, Parser)]
@@ -40,6 +40,9 @@ enum Command {
     /// List the models of this machine, add and remove one's own.
     #[cfg(feature = "torch")]
     Models(crate::models::ModelsArgs),
+    /// Print a page of the documentation that is made from the code.
+    #[command(hide = true)]
+    Reference(reference::ReferenceArgs),
 }
 
 impl Cli {
@@ -61,6 +64,10 @@ impl Cli {
             Command::Policy(policy) => policy::run(policy),
             #[cfg(feature = "torch")]
             Command::Models(models) => crate::models::run(&models),
+            Command::Reference(reference) => {
+                reference::run(&reference, &<Cli as clap::CommandFactory>::command());
+                Ok(())
+            }
         }
     }
 }

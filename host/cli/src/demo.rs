@@ -64,19 +64,19 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     ensure!((0.1..=100.0).contains(&args.load), "--load is {}, expected 0.1 to 100", args.load);
     ensure!((1.0..=600.0).contains(&args.seconds), "--seconds is {}, expected 1 to 600", args.seconds);
     ensure!((1.0..=1000.0).contains(&args.slack), "--slack is {}, expected 1 to 1000", args.slack);
-    let day = Day::draw(args)?;
-    println!("{}", day.describe(args));
+    let load = DemoLoad::draw(args)?;
+    println!("{}", load.describe(args));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (mut reports, mut last) = (Vec::new(), Vec::new());
     for policy in POLICIES {
-        let answers = runtime.block_on(day.live(policy, args))?;
-        reports.push(Report::new(&day, &answers)?);
+        let answers = runtime.block_on(load.serve(policy, args))?;
+        reports.push(Report::new(&load, &answers)?);
         last = answers;
     }
-    println!("{}", table(&reports, &day));
+    println!("{}", table(&reports, &load));
     println!("{}", last_line(&reports));
     if let Some(path) = &args.page {
-        let page = day.page(args, &last)?;
+        let page = load.page(args, &last)?;
         files::write_whole(path, page.as_bytes())?;
         println!("page: {}", path.display());
     }
@@ -84,16 +84,16 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
 }
 
 /// What is offered: the same for every policy.
-struct Day {
+struct DemoLoad {
     fitting: Fitting,
-    menu: Arc<StrategyTable>,
+    table: Arc<StrategyTable>,
     pool: Pool,
-    jobs: Vec<Offer>,
+    jobs: Vec<DemoJob>,
     deadline: Duration,
 }
 
 /// One job that will be submitted.
-struct Offer {
+struct DemoJob {
     at: Duration,
     floor: f64,
     /// What is said of the job, but for its requests.
@@ -102,15 +102,15 @@ struct Offer {
     chosen: Vec<u32>,
 }
 
-impl Day {
-    fn draw(args: &DemoArgs) -> Result<Day> {
+impl DemoLoad {
+    fn draw(args: &DemoArgs) -> Result<DemoLoad> {
         let assets = Assets::standard();
         let task: Task = args.model.parse()?;
         let pool = Pool::held_out(task, &assets)?;
         let fitting = Fitting::find(task, &assets, |words| println!("{words}"))?;
         let matrix = StrategyMatrix::new(ModelId(0), fitting.profile.clone(), args.requests)?;
-        let menu = matrix.table(args.requests).context("the matrix reaches to this size")?.clone();
-        let slowest = menu.strategy(menu.most_accurate()).latency;
+        let table = matrix.table(args.requests).context("the matrix reaches to this size")?.clone();
+        let slowest = table.strategy(table.most_accurate()).latency;
         let deadline = slowest.mul_f64(args.slack);
         let mut random = StdRng::seed_from_u64(args.seed);
         let rate = args.load / slowest.as_secs_f64();
@@ -123,7 +123,7 @@ impl Day {
             }
             let chosen = pool.choose(args.requests, &mut random);
             let share = FLOORS[random.random_range(0..FLOORS.len())];
-            let (low, high) = (menu.strategies[0].accuracy, menu.strategy(menu.most_accurate()).accuracy);
+            let (low, high) = (table.strategies[0].accuracy, table.strategy(table.most_accurate()).accuracy);
             let floor = ((low + share * (high - low)) * 1e4).floor() / 1e4;
             let fields = [
                 ("model", json!(args.model)),
@@ -132,14 +132,14 @@ impl Day {
                 ("on_late", json!("run")),
             ];
             let fields = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-            jobs.push(Offer { at: Duration::from_secs_f64(at), floor, fields, chosen });
+            jobs.push(DemoJob { at: Duration::from_secs_f64(at), floor, fields, chosen });
         }
         ensure!(!jobs.is_empty(), "no job arrives in {} s at this load: try more --seconds", args.seconds);
-        Ok(Day { fitting, menu, pool, jobs, deadline })
+        Ok(DemoLoad { fitting, table, pool, jobs, deadline })
     }
 
     fn describe(&self, args: &DemoArgs) -> String {
-        let (fast, slow) = (&self.menu.strategies[0], self.menu.strategy(self.menu.most_accurate()));
+        let (fast, slow) = (&self.table.strategies[0], self.table.strategy(self.table.most_accurate()));
         format!(
             "\n{} jobs of {} real held-out requests each arrive in {} s (Poisson, seed {}): {:.1} times what the device\n\
              can serve on its best modalities. A job takes {:.0} ms at accuracy {:.3}, or {:.0} ms at {:.3}; it has to be\n\
@@ -161,7 +161,7 @@ impl Day {
     }
 
     /// Offers every job at its time, whatever became of the ones before, and collects the answers.
-    async fn live(&self, policy: &str, args: &DemoArgs) -> Result<Vec<Answer>> {
+    async fn serve(&self, policy: &str, args: &DemoArgs) -> Result<Vec<Answer>> {
         let profile = format!("{}={}", args.model, self.fitting.file.display());
         let words = [
             "serve",
@@ -229,7 +229,7 @@ impl Day {
     }
 }
 
-/// What one policy made of the day.
+/// What one policy made of the load.
 struct Report {
     jobs: usize,
     late: usize,
@@ -251,7 +251,7 @@ struct Report {
 }
 
 impl Report {
-    fn new(day: &Day, answers: &[Answer]) -> Result<Report> {
+    fn new(load: &DemoLoad, answers: &[Answer]) -> Result<Report> {
         let mut report = Report {
             jobs: answers.len(),
             late: 0,
@@ -265,38 +265,38 @@ impl Report {
             bounds: (0.0, 0.0),
             measured: Accuracy { correct: 0, samples: 0 },
             mix: Vec::new(),
-            seconds: day.jobs.last().map_or(0.0, |job| job.at.as_secs_f64()),
+            seconds: load.jobs.last().map_or(0.0, |job| job.at.as_secs_f64()),
         };
-        for (job, answer) in day.jobs.iter().zip(answers) {
-            report.count(day, job, answer)?;
+        for (job, answer) in load.jobs.iter().zip(answers) {
+            report.count(load, job, answer)?;
         }
         report.completion_ms.sort_by(f64::total_cmp);
         Ok(report)
     }
 
-    fn count(&mut self, day: &Day, job: &Offer, answer: &Answer) -> Result<()> {
+    fn count(&mut self, load: &DemoLoad, job: &DemoJob, answer: &Answer) -> Result<()> {
         let code = answer.body["error"]["code"].as_str();
         match (answer.status.as_u16(), code, answer.body["state"].as_str()) {
             (503, Some(_), _) | (429, Some(_), _) => self.refused += 1,
-            (200, _, Some("served")) => self.count_served(day, job, &answer.body)?,
+            (200, _, Some("served")) => self.count_served(load, job, &answer.body)?,
             (200, _, Some(_)) => self.failed += 1,
             (status, ..) => anyhow::bail!("expected a job or a refusal, got status {status}: {}", answer.body),
         }
         Ok(())
     }
 
-    fn count_served(&mut self, day: &Day, job: &Offer, body: &Value) -> Result<()> {
+    fn count_served(&mut self, load: &DemoLoad, job: &DemoJob, body: &Value) -> Result<()> {
         let outputs = body["outputs"].as_array().context("a served job has outputs")?;
         ensure!(outputs.len() == job.chosen.len(), "expected {} outputs, got {}", job.chosen.len(), outputs.len());
         let mut accuracy = 0.0;
         for (output, &chosen) in outputs.iter().zip(&job.chosen) {
-            let mode = inputs::mode(output, &day.fitting.profile.modalities)?;
-            let profiled = day.fitting.profile.accuracy(mode).context("the server used a mode the profile lacks")?;
+            let mode = inputs::mode(output, &load.fitting.profile.modalities)?;
+            let profiled = load.fitting.profile.accuracy(mode).context("the server used a mode the profile lacks")?;
             accuracy += profiled.mean();
             self.bounds.0 += profiled.interval().0;
             self.bounds.1 += profiled.interval().1;
             self.measured.samples += 1;
-            let label = day.pool.label(chosen).map(|label| label as u64);
+            let label = load.pool.label(chosen).map(|label| label as u64);
             self.measured.correct += u32::from(label.is_some() && output["class"].as_u64() == label);
             match self.mix.iter_mut().find(|(known, _)| *known == mode) {
                 Some((_, count)) => *count += 1,
@@ -304,7 +304,7 @@ impl Report {
             }
         }
         let finished = body["timings"]["finished_ms"].as_f64().context("a served job has a finish")?;
-        let in_time = finished <= day.deadline.as_secs_f64() * 1e3;
+        let in_time = finished <= load.deadline.as_secs_f64() * 1e3;
         let floor_kept = accuracy / outputs.len() as f64 >= job.floor - 1e-6;
         self.profiled += accuracy;
         self.completion_ms.push(finished);
@@ -345,7 +345,7 @@ impl Report {
     }
 }
 
-type Row = (&'static str, fn(&Report, &Day) -> String);
+type Row = (&'static str, fn(&Report, &DemoLoad) -> String);
 
 const ROWS: [Row; 11] = [
     ("jobs that arrived", |r, _| r.jobs.to_string()),
@@ -358,15 +358,15 @@ const ROWS: [Row; 11] = [
     ("accuracy, profiled", |r, _| format!("{:.3}", r.profiled_accuracy())),
     ("  its 95 % bounds", |r, _| format!("{:.3} to {:.3}", r.bounds().0, r.bounds().1)),
     ("accuracy, measured", |r, _| format!("{:.3}", r.measured.mean())),
-    ("requests by modalities", |r, day| r.mix(&day.fitting.profile.modalities)),
+    ("requests by modalities", |r, load| r.mix(&load.fitting.profile.modalities)),
 ];
 
-fn table(reports: &[Report], day: &Day) -> Table {
+fn table(reports: &[Report], load: &DemoLoad) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([""].into_iter().chain(POLICIES));
     for (name, cell) in ROWS {
-        table.add_row(std::iter::once(name.to_owned()).chain(reports.iter().map(|report| cell(report, day))));
+        table.add_row(std::iter::once(name.to_owned()).chain(reports.iter().map(|report| cell(report, load))));
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mosel_chart::escape;
 use mosel_models::{Example, Input, Spec};
 use serde_json::Value;
 
@@ -129,10 +130,6 @@ fn picture(file: &[u8]) -> String {
     format!("<img alt=\"\" src=\"data:image/{kind};base64,{}\">", STANDARD.encode(file))
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 #[cfg(test)]
 mod tests {
     use mosel_models::{InputKind, Modality, Request};
@@ -159,7 +156,7 @@ mod tests {
             "outputs": [{ "modalities": "audio", "precision": "fp32", "label": "demon", "probability": 0.5 }],
         });
         let job = Served { examples: vec![&example], body: &body };
-        let html = page(&spec, "A day", "Synthetic.", &[job]);
+        let html = page(&spec, "A run", "Synthetic.", &[job]);
         for part in [
             "<div class=\"input dropped\"><span>video</span>",
             "<div class=\"input\"><span>audio</span><audio controls src=\"data:audio/wav;base64,UklGRg==\">",

@@ -52,7 +52,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<()> {
 }
 
 fn print(name: &str, seed: u64, report: &Report) {
-    let mut table = super::table();
+    let mut table = crate::table::ruled();
     table.set_content_arrangement(ContentArrangement::Dynamic);
     if table.width().is_none() {
         table.set_width(WIDTH);

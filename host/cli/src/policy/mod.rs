@@ -2,12 +2,11 @@
 
 mod build;
 mod check;
-mod live;
 mod new;
+mod on_server;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use comfy_table::{Table, presets};
 
 use mosel_eval::bench;
 
@@ -29,17 +28,17 @@ enum What {
     /// Measure a policy: `mosel bench policy`
     Bench(bench::policy::PolicyBenchArgs),
     /// Send a component to a server, under a name
-    Push(live::PushArgs),
+    Push(on_server::PushArgs),
     /// Let a policy decide, from now on
-    Use(live::UseArgs),
+    Use(on_server::UseArgs),
     /// Ask a policy beside the one in place, without obeying it; without a name: what was seen so far
-    Shadow(live::ShadowArgs),
+    Shadow(on_server::ShadowArgs),
     /// Go back to the policy that was in place before
-    Rollback(live::ServerArgs),
+    Rollback(on_server::ServerArgs),
     /// List the policies of a server
-    List(live::ServerArgs),
+    List(on_server::ServerArgs),
     /// Show which policy decides, and how well
-    Show(live::ServerArgs),
+    Show(on_server::ServerArgs),
 }
 
 /// `mosel policy`.
@@ -49,18 +48,11 @@ pub(crate) fn run(args: PolicyArgs) -> Result<()> {
         What::Build(args) => build::run(&args),
         What::Check(args) => check::run(&args),
         What::Bench(args) => bench::policy::run(&args),
-        What::Push(args) => live::push(&args),
-        What::Use(args) => live::put_in_place(&args),
-        What::Shadow(args) => live::shadow(&args),
-        What::Rollback(args) => live::roll_back(&args),
-        What::List(args) => live::list(&args),
-        What::Show(args) => live::show(&args),
+        What::Push(args) => on_server::push(&args),
+        What::Use(args) => on_server::put_in_place(&args),
+        What::Shadow(args) => on_server::shadow(&args),
+        What::Rollback(args) => on_server::roll_back(&args),
+        What::List(args) => on_server::list(&args),
+        What::Show(args) => on_server::show(&args),
     }
-}
-
-/// An empty table in the house's style.
-fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table
 }

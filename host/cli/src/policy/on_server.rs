@@ -181,7 +181,7 @@ fn in_place(said: &Value) -> String {
 fn standing(said: &Value) -> Table {
     let stats = &said["stats"];
     let previous = &said["previous"];
-    let mut table = super::table();
+    let mut table = crate::table::ruled();
     let rows = [
         ("policy", format!("{} {}", text(&said["name"]), text(&said["version"]))),
         ("", text(&said["summary"])),
@@ -208,7 +208,7 @@ fn standing(said: &Value) -> Table {
 }
 
 fn shelf(said: &Value) -> Table {
-    let mut table = super::table();
+    let mut table = crate::table::ruled();
     table.set_header(["", "name", "version", "source", "bytes", "sha256", ""]);
     for policy in said["policies"].as_array().into_iter().flatten() {
         let role = match (policy["active"] == true, policy["shadow"] == true) {
@@ -225,7 +225,7 @@ fn shelf(said: &Value) -> Table {
 }
 
 fn beside(said: &Value) -> String {
-    let mut table = super::table();
+    let mut table = crate::table::ruled();
     table.set_header(["".to_owned(), format!("{}, in place", text(&said["against"]["name"])), text(&said["name"])]);
     let sides = [&said["active"], &said["shadow"]];
     let mut row = |name: &str, cell: &dyn Fn(&Value) -> String| {

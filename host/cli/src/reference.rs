@@ -1,0 +1,102 @@
+//! `mosel reference`: the pages of the documentation that are made from the code. `tests/all/reference.rs` holds the
+//! files to them.
+
+use std::fmt::Write as _;
+
+use clap::builder::StyledStr;
+use clap::{Arg, Args, Command, ValueEnum};
+
+/// Prints a page, as Markdown.
+#[derive(Debug, Args)]
+pub(crate) struct ReferenceArgs {
+    /// Which
+    page: Page,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Page {
+    /// docs/reference/cli.md
+    Cli,
+}
+
+/// `mosel reference`; the program's own definition is given.
+pub(crate) fn run(args: &ReferenceArgs, program: &Command) {
+    let page = match args.page {
+        Page::Cli => cli(program),
+    };
+    let name = args.page.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    print!(
+        "<!-- Made from the code by `mosel reference {name}`; `UPDATE_EXPECT=1 cargo test --release -p mosel reference` \
+         writes it anew. -->\n{page}"
+    );
+}
+
+/// Every command with its arguments.
+fn cli(program: &Command) -> String {
+    let mut program = program.clone().bin_name("mosel");
+    program.build();
+    let mut page = String::from(
+        "# Command line\n\n`mosel COMMAND --help` says the same. Every command takes `--help`; `mosel --version` says which \
+         version it is.\nSentences about what happened go to standard error, results to standard output. The exit status is 0 \
+         if all went well, 1 if not, 2 if the command line is not understood.\n",
+    );
+    let mut contents = String::new();
+    let mut commands = String::new();
+    describe(&program, &mut contents, &mut commands);
+    let _ = write!(page, "\n| command | |\n|---|---|\n{contents}{commands}");
+    page
+}
+
+/// A command's children, each with an entry in the contents and a section of its own.
+fn describe(parent: &Command, contents: &mut String, sections: &mut String) {
+    for command in parent.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
+        let name = command.get_bin_name().unwrap_or_default();
+        let about = one_line(command.get_about());
+        let _ = writeln!(contents, "| [`{name}`](#{}) | {} |", name.replace(' ', "-"), cell(&about));
+        let _ = write!(sections, "\n## {name}\n\n{}\n", sentence(&about));
+        let usage = command.clone().render_usage().to_string();
+        let _ = write!(sections, "\n```text\n{}\n```\n", usage.trim_start_matches("Usage: "));
+        let arguments: Vec<&Arg> = command.get_arguments().filter(|argument| is_shown(argument)).collect();
+        if !arguments.is_empty() {
+            let _ = write!(sections, "\n| argument | |\n|---|---|\n");
+            arguments.iter().for_each(|argument| sections.push_str(&row(argument)));
+        }
+        describe(command, contents, sections);
+    }
+}
+
+fn is_shown(argument: &Arg) -> bool {
+    !argument.is_hide_set() && !matches!(argument.get_id().as_str(), "help" | "version")
+}
+
+fn row(argument: &Arg) -> String {
+    let mut words = sentence(&one_line(argument.get_long_help().or(argument.get_help())));
+    if argument.get_action().takes_values() {
+        let possible = argument.get_possible_values();
+        let possible: Vec<String> = possible.iter().map(|value| format!("`{}`", value.get_name())).collect();
+        if !possible.is_empty() {
+            let _ = write!(words, " One of {}.", possible.join(", "));
+        }
+        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        if !defaults.is_empty() {
+            let _ = write!(words, " Default: `{}`.", defaults.join(","));
+        }
+    }
+    if let Some(variable) = argument.get_env() {
+        let _ = write!(words, " Environment: `{}`.", variable.to_string_lossy());
+    }
+    format!("| `{}` | {} |\n", cell(&argument.to_string()), cell(&words))
+}
+
+fn one_line(text: Option<&StyledStr>) -> String {
+    text.map_or_else(String::new, |text| text.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn sentence(text: &str) -> String {
+    if text.is_empty() || text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
+}
+
+/// What stands in a table may hold no bar.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}

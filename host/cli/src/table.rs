@@ -1,0 +1,10 @@
+//! Tables on a terminal, in the house's style.
+
+use comfy_table::{Table, presets};
+
+/// An empty table with lines between its rows.
+pub(crate) fn ruled() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table
+}
