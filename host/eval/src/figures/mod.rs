@@ -6,7 +6,7 @@
 
 mod all;
 mod experiment;
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
+#[cfg_attr(not(feature = "torch"), allow(unreachable_pub))]
 mod figure_1;
 mod figure_2;
 mod figure_5;
