@@ -5,9 +5,10 @@ use std::time::Duration;
 use mosel_core::{Catalog, Forecast, JobRow, Snapshot, Time};
 use mosel_sandbox::RunningPolicy;
 
+use crate::check_run::CheckRun;
+use crate::judgment::{JudgedReply, Judgment};
 use crate::queues::{self, Pressure, Shape};
 use crate::report::{Finding, Spread};
-use crate::suite::{Asked, Came, Suite};
 use crate::tally::Tally;
 use crate::{Check, Outcome};
 
@@ -24,11 +25,11 @@ const ENDURANCE: u64 = 1000;
 /// Of a limit: who needs more has no room for a slower machine.
 const COMFORT: f64 = 0.5;
 
-pub(crate) fn simple(suite: &mut Suite) {
-    let catalog = queues::catalog(suite.options.seed, 1, 4);
+pub(crate) fn simple(run: &mut CheckRun) {
+    let catalog = queues::catalog(run.options.seed, 1, 4);
     let empty = Snapshot { jobs: Vec::new(), ..queue(&catalog, |_| {}) };
-    let finding = ask_all(suite, Check::EmptyQueue, &catalog, vec![empty]);
-    suite.find(finding);
+    let finding = ask_all(run, Check::EmptyQueue, &catalog, vec![empty]);
+    run.find(finding);
     let table = &catalog.tables[0];
     let (fastest, slowest) = (table.strategies[0].latency, table.strategy(table.most_accurate()).latency);
     let best = table.strategy(table.most_accurate()).accuracy;
@@ -53,8 +54,8 @@ pub(crate) fn simple(suite: &mut Suite) {
             row.deadline = Time::START;
         }),
     ];
-    let finding = ask_all(suite, Check::OneJob, &catalog, one);
-    suite.find(finding);
+    let finding = ask_all(run, Check::OneJob, &catalog, one);
+    run.find(finding);
 }
 
 /// One job of the first table on its most accurate strategy, due at once if it is not changed.
@@ -69,14 +70,14 @@ fn queue(catalog: &Catalog, change: impl Fn(&mut JobRow)) -> Snapshot {
 }
 
 /// Puts these to a fresh instance.
-fn ask_all(suite: &mut Suite, check: Check, catalog: &Catalog, snapshots: Vec<Snapshot>) -> Finding {
+fn ask_all(run: &mut CheckRun, check: Check, catalog: &Catalog, snapshots: Vec<Snapshot>) -> Finding {
     let mut tally = Tally::new(check);
     let what = if snapshots.len() == 1 { "question" } else { "questions" };
-    match suite.start(catalog) {
+    match run.start(catalog) {
         Err(error) => tally.count(Outcome::Fail, || error.to_string()),
         Ok(mut policy) => {
             for mut snapshot in snapshots {
-                let (outcome, words) = suite.ask(&mut policy, catalog, &mut snapshot).came.verdict();
+                let (outcome, words) = run.ask(&mut policy, catalog, &mut snapshot).judgment.verdict();
                 tally.count(outcome, || words);
             }
         }
@@ -85,13 +86,13 @@ fn ask_all(suite: &mut Suite, check: Check, catalog: &Catalog, snapshots: Vec<Sn
 }
 
 /// Two instances that are asked the same.
-struct Twins {
+struct InstancePair {
     first: RunningPolicy,
     second: RunningPolicy,
 }
 
 /// One of many queues.
-struct Question<'a> {
+struct DrawnQueue<'a> {
     /// For whoever wants to draw it again.
     name: String,
     catalog: &'a Catalog,
@@ -101,7 +102,7 @@ struct Question<'a> {
 }
 
 /// What many queues show.
-struct Days {
+struct QueueResults {
     answers: Tally,
     legal: Tally,
     promises: Tally,
@@ -114,21 +115,21 @@ struct Days {
     values: (f64, f64),
 }
 
-pub(crate) fn random(suite: &mut Suite) {
-    let mut days = Days::new();
-    let catalogs = suite.options.queues.div_ceil(QUEUES_A_CATALOG);
+pub(crate) fn random(run: &mut CheckRun) {
+    let mut results = QueueResults::new();
+    let catalogs = run.options.queues.div_ceil(QUEUES_A_CATALOG);
     for number in 0..catalogs {
-        if suite.out_of_time() || days.answers.wrong() >= FAILURES {
+        if run.out_of_time() || results.answers.wrong() >= FAILURES {
             break;
         }
-        days.live(suite, suite.options.seed.wrapping_add(1000 * number as u64), number);
+        results.ask_about(run, run.options.seed.wrapping_add(1000 * number as u64), number);
     }
-    days.report(suite);
+    results.report(run);
 }
 
-impl Days {
-    fn new() -> Days {
-        Days {
+impl QueueResults {
+    fn new() -> QueueResults {
+        QueueResults {
             answers: Tally::new(Check::Answers),
             legal: Tally::new(Check::Legal),
             promises: Tally::new(Check::Promises),
@@ -142,53 +143,53 @@ impl Days {
     }
 
     /// A fresh instance, a catalog, and queues that refer to it.
-    fn live(&mut self, suite: &mut Suite, seed: u64, number: usize) {
+    fn ask_about(&mut self, run: &mut CheckRun, seed: u64, number: usize) {
         let catalog = match number % 2 {
             0 => queues::solved_catalog(seed),
             _ => queues::catalog(seed, 1 + number % 7, 1 + (number * 5) % 24),
         };
-        let twins = suite.start(&catalog).and_then(|first| Ok(Twins { first, second: suite.start(&catalog)? }));
-        let mut twins = match twins {
-            Ok(twins) => twins,
+        let pair = run.start(&catalog).and_then(|first| Ok(InstancePair { first, second: run.start(&catalog)? }));
+        let mut pair = match pair {
+            Ok(pair) => pair,
             Err(error) => return self.answers.count(Outcome::Fail, || format!("catalog {seed}: {error}")),
         };
         for round in 0..QUEUES_A_CATALOG {
-            if suite.out_of_time() || self.answers.wrong() >= FAILURES {
+            if run.out_of_time() || self.answers.wrong() >= FAILURES {
                 return;
             }
             let pressure = PRESSURES[round % PRESSURES.len()];
             let jobs = [2, 3, 5, 8, 13, 21, 34, 60, 100][(round + number) % 9];
             let mut snapshot = queues::snapshot(seed + round as u64, &catalog, jobs, pressure);
-            let asked = suite.ask(&mut twins.first, &catalog, &mut snapshot);
+            let asked = run.ask(&mut pair.first, &catalog, &mut snapshot);
             let name = format!("queue {} of catalog {seed}, {jobs} jobs", seed + round as u64);
-            let question = Question { name, catalog: &catalog, snapshot, again: round % ASKED_AGAIN == 0 };
-            self.judge(&asked, &question.name);
-            self.weigh(&asked.came, &question);
-            self.compare(suite, &mut twins, &asked, &question);
+            let queue = DrawnQueue { name, catalog: &catalog, snapshot, again: round % ASKED_AGAIN == 0 };
+            self.judge(&asked, &queue.name);
+            self.compare_with_fallback(&asked.judgment, &queue);
+            self.compare_pair(run, &mut pair, &asked, &queue);
         }
     }
 
-    fn judge(&mut self, asked: &Asked, name: &str) {
+    fn judge(&mut self, asked: &JudgedReply, name: &str) {
         self.micros.push(asked.reply.wall.as_secs_f64() * 1e6);
         self.fuel.extend(asked.reply.fuel_used.map(|fuel| fuel as f64));
-        let (outcome, words) = asked.came.verdict();
+        let (outcome, words) = asked.judgment.verdict();
         let words = || format!("{name}: {words}");
-        match asked.came {
-            Came::None(_) => return self.answers.count(outcome, words),
-            Came::Illegal(_) => self.legal.count(outcome, words),
-            Came::Harmful(_) => self.promises.count(outcome, words),
-            Came::Good(..) => self.promises.pass(),
+        match asked.judgment {
+            Judgment::NoAnswer(_) => return self.answers.count(outcome, words),
+            Judgment::Illegal(_) => self.legal.count(outcome, words),
+            Judgment::Harmful(_) => self.promises.count(outcome, words),
+            Judgment::Good(..) => self.promises.pass(),
         }
         self.answers.pass();
-        if !matches!(asked.came, Came::Illegal(_)) {
+        if !matches!(asked.judgment, Judgment::Illegal(_)) {
             self.legal.pass();
         }
     }
 
     /// How good the answer is, beside the built-in squeeze's.
-    fn weigh(&mut self, came: &Came, question: &Question) {
-        let Came::Good(_, forecast) = came else { return };
-        let Question { catalog, snapshot, .. } = question;
+    fn compare_with_fallback(&mut self, judgment: &Judgment, queue: &DrawnQueue) {
+        let Judgment::Good(_, forecast) = judgment else { return };
+        let DrawnQueue { catalog, snapshot, .. } = queue;
         let (before, squeezed) = (Forecast::as_it_is(snapshot, catalog), Forecast::squeezed(snapshot, catalog));
         let late = |forecast: &Forecast| forecast.violators().count();
         // the squeeze saves whoever can be saved without changing the order
@@ -203,13 +204,13 @@ impl Days {
     }
 
     /// The same to the other instance, and now and then to both again.
-    fn compare(&mut self, suite: &mut Suite, twins: &mut Twins, asked: &Asked, question: &Question) {
+    fn compare_pair(&mut self, run: &mut CheckRun, pair: &mut InstancePair, asked: &JudgedReply, queue: &DrawnQueue) {
         let first = &asked.reply;
         if first.answer.is_err() {
             return;
         }
-        let Question { name, catalog, snapshot, again } = question;
-        let second = suite.ask_again(&mut twins.second, catalog, snapshot).reply;
+        let DrawnQueue { name, catalog, snapshot, again } = queue;
+        let second = run.ask_again(&mut pair.second, catalog, snapshot).reply;
         if first.answer != second.answer {
             self.repeatable.count(Outcome::Warn, || format!("{name}: two instances that were asked the same differ"));
         } else if first.fuel_used != second.fuel_used {
@@ -219,29 +220,29 @@ impl Days {
         } else {
             self.repeatable.pass();
         }
-        if *again && !suite.loaded.description().stateful {
-            let repeated = suite.ask_again(&mut twins.first, catalog, snapshot).reply;
-            suite.ask_again(&mut twins.second, catalog, snapshot);
+        if *again && !run.loaded.description().stateful {
+            let repeated = run.ask_again(&mut pair.first, catalog, snapshot).reply;
+            run.ask_again(&mut pair.second, catalog, snapshot);
             let outcome = if repeated.answer == first.answer { Outcome::Pass } else { Outcome::Warn };
             let words = || format!("{name}: asked again it differs, though it does not say that it keeps a state");
             self.repeatable.count(outcome, words);
         }
     }
 
-    fn report(self, suite: &mut Suite) {
+    fn report(self, run: &mut CheckRun) {
         let stopped = self.answers.wrong() >= FAILURES;
         let mut answers = self.answers.finding("questions", "every one answered");
         if stopped {
             answers.words += "; after that it was not asked further";
-        } else if suite.out_of_time() {
+        } else if run.out_of_time() {
             answers.outcome = answers.outcome.max(Outcome::Warn);
-            answers.words += &format!("; that is all there was time for in {:?}", suite.options.time);
+            answers.words += &format!("; that is all there was time for in {:?}", run.options.time);
         }
-        suite.find(answers);
-        suite.find(self.legal.finding("answers", "every one legal"));
-        suite.find(self.promises.finding("legal answers", "none makes a job late"));
-        suite.find(self.repeatable.finding("repetitions", "all the same"));
-        let figures = &mut suite.figures;
+        run.find(answers);
+        run.find(self.legal.finding("answers", "every one legal"));
+        run.find(self.promises.finding("legal answers", "none makes a job late"));
+        run.find(self.repeatable.finding("repetitions", "all the same"));
+        let figures = &mut run.figures;
         (figures.decide_us, figures.decide_fuel) = (Spread::of(self.micros), Spread::of(self.fuel));
         (figures.savable, figures.left) = (self.savable, self.left);
         figures.value_to_squeeze = if self.values.1 > 0.0 { self.values.0 / self.values.1 } else { 0.0 };
@@ -250,58 +251,58 @@ impl Days {
              saves all it keeps {:.3} of the value that the squeeze keeps",
             figures.left, figures.savable, figures.value_to_squeeze
         );
-        suite.say(Check::Saves, Outcome::Pass, words);
+        run.say(Check::Saves, Outcome::Pass, words);
     }
 }
 
-pub(crate) fn long(suite: &mut Suite) {
+pub(crate) fn long(run: &mut CheckRun) {
     let mut tally = Tally::new(Check::LongQueues);
     let (mut micros, mut fuel) = (Vec::new(), Vec::new());
     for pressure in PRESSURES {
-        if suite.out_of_time() {
+        if run.out_of_time() {
             tally.count(Outcome::Warn, || "there was no time for the rest".into());
             break;
         }
         let (catalog, mut snapshot) =
-            queues::random(suite.options.seed, Shape { jobs: LONG, tables: 12, strategies: 12, pressure });
-        let mut policy = match suite.start(&catalog) {
+            queues::random(run.options.seed, Shape { jobs: LONG, tables: 12, strategies: 12, pressure });
+        let mut policy = match run.start(&catalog) {
             Ok(policy) => policy,
             Err(error) => {
                 tally.count(Outcome::Fail, || error.to_string());
                 break;
             }
         };
-        let asked = suite.ask(&mut policy, &catalog, &mut snapshot);
+        let asked = run.ask(&mut policy, &catalog, &mut snapshot);
         micros.push(asked.reply.wall.as_secs_f64() * 1e6);
         fuel.extend(asked.reply.fuel_used.map(|fuel| fuel as f64));
-        let (outcome, words) = asked.came.verdict();
+        let (outcome, words) = asked.judgment.verdict();
         tally.count(outcome, || format!("{pressure:?}: {words}"));
     }
-    (suite.figures.long_us, suite.figures.long_fuel) = (Spread::of(micros), Spread::of(fuel));
-    suite.find(tally.finding("queues of 1,000 jobs", "answered legally"));
+    (run.figures.long_us, run.figures.long_fuel) = (Spread::of(micros), Spread::of(fuel));
+    run.find(tally.finding("queues of 1,000 jobs", "answered legally"));
 }
 
-pub(crate) fn endurance(suite: &mut Suite) {
+pub(crate) fn endurance(run: &mut CheckRun) {
     let mut tally = Tally::new(Check::Endurance);
-    let catalog = queues::catalog(suite.options.seed, 4, 6);
-    match suite.start(&catalog) {
+    let catalog = queues::catalog(run.options.seed, 4, 6);
+    match run.start(&catalog) {
         Err(error) => tally.count(Outcome::Fail, || error.to_string()),
         Ok(mut policy) => {
             for round in 0..ENDURANCE {
-                if suite.out_of_time() || tally.wrong() >= FAILURES {
+                if run.out_of_time() || tally.wrong() >= FAILURES {
                     break;
                 }
                 let mut snapshot = queues::snapshot(round, &catalog, 6, Pressure::Tight);
-                let (outcome, words) = suite.ask(&mut policy, &catalog, &mut snapshot).came.verdict();
+                let (outcome, words) = run.ask(&mut policy, &catalog, &mut snapshot).judgment.verdict();
                 tally.count(outcome, || format!("question {round}: {words}"));
             }
         }
     }
-    suite.find(tally.finding("questions to one instance", "answered legally"));
+    run.find(tally.finding("questions to one instance", "answered legally"));
 }
 
-pub(crate) fn budget(suite: &mut Suite) {
-    let figures = &suite.figures;
+pub(crate) fn budget(run: &mut CheckRun) {
+    let figures = &run.figures;
     let (time, most_fuel) = figures.limits;
     let share = |most: f64, limit: f64| if limit > 0.0 { most / limit } else { 0.0 };
     let of_fuel = share(figures.decide_fuel.max.max(figures.long_fuel.max), most_fuel as f64);
@@ -316,5 +317,5 @@ pub(crate) fn budget(suite: &mut Suite) {
         figures.decide_us.p99,
         figures.long_us.p50,
     );
-    suite.say(Check::Budget, outcome, words);
+    run.say(Check::Budget, outcome, words);
 }

@@ -2,8 +2,9 @@
 
 use mosel_core::{Catalog, Forecast, JobRow, Proposal, Quality, Snapshot, at_least};
 
+use crate::check_run::CheckRun;
+use crate::judgment::Judgment;
 use crate::queues::{self, Pressure, Shape};
-use crate::suite::{Came, Suite};
 use crate::tally::Tally;
 use crate::{Check, Finding, Outcome};
 
@@ -24,22 +25,24 @@ struct Claim {
     in_time: bool,
 }
 
-pub(crate) fn claims(suite: &mut Suite) {
+pub(crate) fn claims(run: &mut CheckRun) {
     let mut claims = Vec::new();
     for number in 0..QUEUES {
-        if suite.out_of_time() {
+        if run.out_of_time() {
             break;
         }
-        claims.extend(claim(suite, suite.options.seed.wrapping_add(number)));
+        claims.extend(claim(run, run.options.seed.wrapping_add(number)));
     }
-    suite.find(finding(&claims));
+    run.find(finding(&claims));
 }
 
-fn claim(suite: &mut Suite, seed: u64) -> Option<Claim> {
+fn claim(run: &mut CheckRun, seed: u64) -> Option<Claim> {
     let shape = Shape { jobs: 2 + seed as usize % 4, tables: 3, strategies: 4, pressure: Pressure::Tight };
     let (catalog, mut snapshot) = queues::random(seed, shape);
-    let mut policy = suite.start(&catalog).ok()?;
-    let Came::Good(proposal, forecast) = suite.ask(&mut policy, &catalog, &mut snapshot).came else { return None };
+    let mut policy = run.start(&catalog).ok()?;
+    let Judgment::Good(proposal, forecast) = run.ask(&mut policy, &catalog, &mut snapshot).judgment else {
+        return None;
+    };
     let Proposal { quality, objective, bound, .. } = proposal;
     let in_time = forecast.violators().next().is_none();
     Some(Claim { quality, objective, bound, value: forecast.value(&catalog), best: best(&snapshot, &catalog), in_time })

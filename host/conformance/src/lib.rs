@@ -9,42 +9,24 @@
 #![forbid(unsafe_code)]
 
 mod answers;
-mod chance;
 mod check;
+mod check_run;
 mod claims;
+mod housekeeping;
+mod judgment;
+mod options;
 pub mod queues;
+mod random;
 mod report;
 mod settings;
 mod suite;
 mod tally;
-mod upkeep;
 
-use std::time::Duration;
+use mosel_sandbox::Engine;
 
-use mosel_sandbox::{Engine, Limits};
-
-pub use chance::Chance;
 pub use check::Check;
+pub use options::Options;
 pub use report::{Figures, Finding, Outcome, Report, Spread, Verdict};
-
-/// How a policy is checked.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What the random queues are drawn with.
-    pub seed: u64,
-    /// How many random queues there are, apart from a few very long ones.
-    pub queues: usize,
-    /// What the policy may use up in a call: as on the server it is meant for.
-    pub limits: Limits,
-    /// How long the checks may take together, loading not counted; what is not done by then is reported.
-    pub time: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { seed: 1, queues: 120, limits: Limits::default(), time: Duration::from_secs(60) }
-    }
-}
 
 /// Checks a component with these settings (JSON text, `{}` for none).
 ///

@@ -8,7 +8,7 @@ use mosel_core::{
     Step, Strategy, StrategyMatrix, StrategyTable, TableId, Tenant, Time, Trigger,
 };
 
-use crate::Chance;
+use crate::random::SeededRandom;
 
 /// What a random queue is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +52,12 @@ pub fn random(seed: u64, shape: Shape) -> (Catalog, Snapshot) {
 
 /// A catalog of one model with so many tables, ids from 0, of so many strategies each.
 pub fn catalog(seed: u64, tables: usize, strategies: usize) -> Catalog {
-    let mut chance = Chance::new(seed);
-    let profile = Arc::new(random_profile(&mut chance, 0));
+    let mut random = SeededRandom::new(seed);
+    let profile = Arc::new(random_profile(&mut random, 0));
     let table = |id: usize| {
-        let requests = 1 + chance.below(32) as u32;
-        let menu = random_menu(&mut chance, strategies);
-        let strategies = menu.into_iter().map(|(micros, accuracy)| one_step(micros, accuracy, requests)).collect();
+        let requests = 1 + random.below(32) as u32;
+        let drawn = random_strategies(&mut random, strategies);
+        let strategies = drawn.into_iter().map(|(micros, accuracy)| one_step(micros, accuracy, requests)).collect();
         Arc::new(StrategyTable { id: TableId(id as u32), model: ModelId(0), requests, strategies })
     };
     Catalog { revision: 1, models: vec![(ModelId(0), profile)], tables: (0..tables).map(table).collect() }
@@ -65,9 +65,9 @@ pub fn catalog(seed: u64, tables: usize, strategies: usize) -> Catalog {
 
 /// A catalog as servers make them: two models, every job size up to 16, strategies solved from profiles.
 pub fn solved_catalog(seed: u64) -> Catalog {
-    let mut chance = Chance::new(seed);
+    let mut random = SeededRandom::new(seed);
     let matrices = [0, 1].map(|model| {
-        let profile = Arc::new(random_profile(&mut chance, model));
+        let profile = Arc::new(random_profile(&mut random, model));
         StrategyMatrix::new(ModelId(model), profile, 16).expect("random profiles are sound")
     });
     Catalog {
@@ -79,15 +79,15 @@ pub fn solved_catalog(seed: u64) -> Catalog {
 
 /// A queue of `jobs` jobs on tables of this catalog, which are not none.
 pub fn snapshot(seed: u64, catalog: &Catalog, jobs: usize, pressure: Pressure) -> Snapshot {
-    let mut chance = Chance::new(seed ^ 0x5eed);
-    let now = chance.below(1 << 40);
-    let start = Time::from_micros(now + chance.below(20_000));
-    let time_factor = *chance.pick(&[1.0, 1.1, chance.clone().between(0.5, 2.0)]);
+    let mut random = SeededRandom::new(seed ^ 0x5eed);
+    let now = random.below(1 << 40);
+    let start = Time::from_micros(now + random.below(20_000));
+    let time_factor = *random.pick(&[1.0, 1.1, random.clone().between(0.5, 2.0)]);
     let triggers = [Trigger::Violation, Trigger::Violation, Trigger::Arrival, Trigger::Completion, Trigger::Rehearsal];
     let mut snapshot = Snapshot {
         plan: PlanId(1),
-        lane: chance.below(4) as u32,
-        trigger: *chance.pick(&triggers),
+        lane: random.below(4) as u32,
+        trigger: *random.pick(&triggers),
         now: Time::from_micros(now),
         start,
         budget: BUDGET,
@@ -95,13 +95,13 @@ pub fn snapshot(seed: u64, catalog: &Catalog, jobs: usize, pressure: Pressure) -
         catalog_revision: catalog.revision,
         jobs: Vec::with_capacity(jobs),
     };
-    Rows::new(chance, catalog, pressure, jobs).fill(&mut snapshot);
+    Rows::new(random, catalog, pressure, jobs).fill(&mut snapshot);
     snapshot
 }
 
 /// The rows of a queue, one after another.
 struct Rows<'a> {
-    chance: Chance,
+    random: SeededRandom,
     catalog: &'a Catalog,
     pressure: Pressure,
     jobs: usize,
@@ -116,51 +116,51 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn new(mut chance: Chance, catalog: &Catalog, pressure: Pressure, jobs: usize) -> Rows<'_> {
-        let ease = if chance.one_in(16) { 0.0 } else { chance.between(0.1, 0.9) };
-        let first_id = if pressure == Pressure::Wild && chance.one_in(4) { u64::MAX << 17 } else { 1 };
-        let weighted = chance.one_in(2);
+    fn new(mut random: SeededRandom, catalog: &Catalog, pressure: Pressure, jobs: usize) -> Rows<'_> {
+        let ease = if random.one_in(16) { 0.0 } else { random.between(0.1, 0.9) };
+        let first_id = if pressure == Pressure::Wild && random.one_in(4) { u64::MAX << 17 } else { 1 };
+        let weighted = random.one_in(2);
         let (work, least_work) = (Duration::ZERO, Duration::ZERO);
-        Rows { chance, catalog, pressure, jobs, first_id, weighted, ease, work, least_work }
+        Rows { random, catalog, pressure, jobs, first_id, weighted, ease, work, least_work }
     }
 
     fn fill(mut self, snapshot: &mut Snapshot) {
         let wild = self.pressure == Pressure::Wild;
-        let started = wild && self.chance.one_in(2);
-        let late = if wild && self.chance.one_in(3) { self.chance.below(self.jobs as u64 / 4 + 1) } else { 0 };
+        let started = wild && self.random.one_in(2);
+        let late = if wild && self.random.one_in(3) { self.random.below(self.jobs as u64 / 4 + 1) } else { 0 };
         let first_late = self.jobs - late as usize;
         for place in 0..self.jobs {
             let mut row = self.row(snapshot, place as u64);
             if place == 0 && started {
-                // what it has left need not be on its menu's legal side
-                row.current = self.chance.below(u64::from(row.current) + 1) as u32;
+                // what it has left need not be a legal row of its table
+                row.current = self.random.below(u64::from(row.current) + 1) as u32;
                 row.arrival = row.arrival - Duration::from_secs(1);
             }
             self.take_in(&row);
             row.deadline = self.deadline(snapshot);
             if place >= first_late {
                 row.late = true;
-                row.deadline = snapshot.now - Duration::from_micros(self.chance.below(1000));
+                row.deadline = snapshot.now - Duration::from_micros(self.random.below(1000));
             }
             snapshot.jobs.push(row);
         }
     }
 
     fn row(&mut self, snapshot: &Snapshot, place: u64) -> JobRow {
-        let table = self.chance.pick(&self.catalog.tables);
+        let table = self.random.pick(&self.catalog.tables);
         let min_accuracy = self.floor(table);
         let best = u64::from(table.most_accurate());
         let fastest = table.fastest_legal(min_accuracy).map_or(best, u64::from);
-        let current = if self.chance.one_in(4) { fastest + self.chance.below(best - fastest + 1) } else { best };
+        let current = if self.random.one_in(4) { fastest + self.random.below(best - fastest + 1) } else { best };
         JobRow {
-            id: JobId(self.first_id + 3 * place + self.chance.below(3)),
+            id: JobId(self.first_id + 3 * place + self.random.below(3)),
             table: table.id,
             requests: table.requests,
-            arrival: snapshot.now - Duration::from_micros(self.chance.below(50_000)),
+            arrival: snapshot.now - Duration::from_micros(self.random.below(50_000)),
             deadline: Time::NEVER,
             min_accuracy,
             weight: self.weight(),
-            tenant: Tenant::named(self.chance.pick::<&str>(&TENANTS)),
+            tenant: Tenant::named(self.random.pick::<&str>(&TENANTS)),
             current: current as u32,
             late: false,
         }
@@ -169,21 +169,21 @@ impl Rows<'_> {
     /// None, or exactly a strategy's accuracy, or something up to the best.
     fn floor(&mut self, table: &StrategyTable) -> f64 {
         let best = table.strategy(table.most_accurate()).accuracy;
-        if self.pressure == Pressure::Wild && self.chance.one_in(10) {
-            return *self.chance.pick(&[-0.5, best + 1e-10, best + 0.01]);
+        if self.pressure == Pressure::Wild && self.random.one_in(10) {
+            return *self.random.pick(&[-0.5, best + 1e-10, best + 0.01]);
         }
-        match self.chance.below(3) {
+        match self.random.below(3) {
             0 => 0.0,
-            1 => self.chance.pick(&table.strategies).accuracy,
-            _ => self.chance.between(0.0, best),
+            1 => self.random.pick(&table.strategies).accuracy,
+            _ => self.random.between(0.0, best),
         }
     }
 
     fn weight(&mut self) -> f64 {
-        if self.pressure == Pressure::Wild && self.chance.one_in(20) {
-            return *self.chance.pick(&[1e-6, 1e6]);
+        if self.pressure == Pressure::Wild && self.random.one_in(20) {
+            return *self.random.pick(&[1e-6, 1e6]);
         }
-        if self.weighted { self.chance.between(0.1, 10.0) } else { 1.0 }
+        if self.weighted { self.random.between(0.1, 10.0) } else { 1.0 }
     }
 
     fn take_in(&mut self, row: &JobRow) {
@@ -195,26 +195,27 @@ impl Rows<'_> {
     }
 
     fn deadline(&mut self, snapshot: &Snapshot) -> Time {
-        let hopeless = matches!(self.pressure, Pressure::Hopeless | Pressure::Wild) && self.chance.one_in(8);
+        let hopeless = matches!(self.pressure, Pressure::Hopeless | Pressure::Wild) && self.random.one_in(8);
         if hopeless {
-            let missed = self.least_work.mul_f64(self.chance.between(0.2, 0.95));
+            let missed = self.least_work.mul_f64(self.random.between(0.2, 0.95));
             return snapshot.start.after(missed, snapshot.time_factor);
         }
         let ease = match self.pressure {
-            Pressure::Slack => 1.0 + self.chance.share(),
-            _ if self.chance.one_in(16) => 1.0,
-            _ => (self.ease + self.chance.between(-0.1, 0.3)).max(0.0),
+            Pressure::Slack => 1.0 + self.random.share(),
+            _ if self.random.one_in(16) => 1.0,
+            _ => (self.ease + self.random.between(-0.1, 0.3)).max(0.0),
         };
         let spare = (self.work - self.least_work).mul_f64(ease);
         snapshot.start.after(self.least_work + spare, snapshot.time_factor)
     }
 }
 
-/// (Microseconds, accuracy), both rising; of every other menu the gains diminish, as they do on profiled ones.
-fn random_menu(chance: &mut Chance, strategies: usize) -> Vec<(u64, f64)> {
-    let gain = |chance: &mut Chance| (1 + chance.below(2000), (1 + chance.below(10)) as f64 / (15 * strategies) as f64);
-    let mut gains: Vec<(u64, f64)> = (0..strategies).map(|_| gain(chance)).collect();
-    if chance.one_in(2) {
+/// (Microseconds, accuracy), both rising; in every other table the gains diminish, as they do in profiled ones.
+fn random_strategies(random: &mut SeededRandom, strategies: usize) -> Vec<(u64, f64)> {
+    let gain =
+        |random: &mut SeededRandom| (1 + random.below(2000), (1 + random.below(10)) as f64 / (15 * strategies) as f64);
+    let mut gains: Vec<(u64, f64)> = (0..strategies).map(|_| gain(random)).collect();
+    if random.one_in(2) {
         gains.sort_by(|a, b| (b.1 / b.0 as f64).total_cmp(&(a.1 / a.0 as f64)));
     }
     let (mut micros, mut accuracy) = (100, 0.3);
@@ -240,11 +241,11 @@ fn one_step(micros: u64, accuracy: f64, requests: u32) -> Strategy {
 }
 
 /// Three selections of two modalities, each measured alone and in batches of 4: the dearer, the better, most times.
-fn random_profile(chance: &mut Chance, model: u32) -> Profile {
+fn random_profile(random: &mut SeededRandom, model: u32) -> Profile {
     let mut measurements = Vec::new();
     for bits in 1..=3 {
-        let single = 500 + u64::from(bits) * 1500 + chance.below(1500);
-        let correct = 500 + bits * 100 + chance.below(150) as u32;
+        let single = 500 + u64::from(bits) * 1500 + random.below(1500);
+        let correct = 500 + bits * 100 + random.below(150) as u32;
         for (batch_size, micros) in [(1, single), (4, single * 5 / 2)] {
             measurements.push(Measurement {
                 mode: Mode::full(ModalitySet::from_bits(bits)),
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn menus_rise() {
+    fn tables_rise() {
         let catalog = catalog(1, 50, 12);
         for table in &catalog.tables {
             let rises = |pair: &[Strategy]| pair[0].latency < pair[1].latency && pair[0].accuracy < pair[1].accuracy;

@@ -4,7 +4,7 @@ use mosel_core::PolicyError;
 use mosel_sandbox::{ConfigureError, RunningPolicy};
 use serde_json::{Map, Value};
 
-use crate::suite::Suite;
+use crate::check_run::CheckRun;
 use crate::{Check, Outcome, queues};
 
 /// No policy has a setting of this name.
@@ -12,8 +12,8 @@ const UNKNOWN: &str = "no-policy-has-this-setting";
 /// Texts that are not settings.
 const BROKEN: [&str; 5] = ["{", "{]", "settings", "[1, 2]", "{\"a\": \u{1}}"];
 
-pub(crate) fn description(suite: &mut Suite) {
-    let description = suite.loaded.description();
+pub(crate) fn description(run: &mut CheckRun) {
+    let description = run.loaded.description();
     let mut wrong = Vec::new();
     if description.name.trim().is_empty() {
         wrong.push("it has no name".to_owned());
@@ -26,41 +26,41 @@ pub(crate) fn description(suite: &mut Suite) {
     }
     let words = format!("{} {}: {}", description.name, description.version, description.summary);
     match wrong[..] {
-        [] => suite.say(Check::Description, Outcome::Pass, words),
-        _ => suite.say(Check::Description, Outcome::Fail, wrong.join("; ")),
+        [] => run.say(Check::Description, Outcome::Pass, words),
+        _ => run.say(Check::Description, Outcome::Fail, wrong.join("; ")),
     }
 }
 
 /// Starts the policy as the operator would; without that there is nothing more to check.
-pub(crate) fn given(suite: &mut Suite) -> bool {
-    match start(suite, suite.settings) {
-        Ok(_) => suite.say(Check::Settings, Outcome::Pass, format!("it starts with {}", suite.settings)),
+pub(crate) fn given(run: &mut CheckRun) -> bool {
+    match start(run, run.settings) {
+        Ok(_) => run.say(Check::Settings, Outcome::Pass, format!("it starts with {}", run.settings)),
         Err(error) => {
-            suite.say(Check::Settings, Outcome::Fail, format!("it does not start with {}: {error}", suite.settings));
+            run.say(Check::Settings, Outcome::Fail, format!("it does not start with {}: {error}", run.settings));
             return false;
         }
     }
     true
 }
 
-pub(crate) fn others(suite: &mut Suite) {
-    defaults(suite);
-    unknown(suite);
-    broken(suite);
+pub(crate) fn others(run: &mut CheckRun) {
+    defaults(run);
+    unknown(run);
+    broken(run);
 }
 
-fn defaults(suite: &mut Suite) {
-    let schema = schema(&suite.loaded.description().settings_schema).unwrap_or_default();
+fn defaults(run: &mut CheckRun) {
+    let schema = schema(&run.loaded.description().settings_schema).unwrap_or_default();
     let stated = stated_defaults(&schema);
     for settings in ["{}".to_owned(), Value::Object(stated.clone()).to_string()] {
-        match start(suite, &settings) {
+        match start(run, &settings) {
             Ok(_) => {}
             Err(ConfigureError::BadSettings(reason)) => {
                 let words = format!("it cannot be used without settings; of {settings} it says: {reason}");
-                return suite.say(Check::Defaults, Outcome::Warn, words);
+                return run.say(Check::Defaults, Outcome::Warn, words);
             }
             Err(ConfigureError::Failed(error)) => {
-                return suite.say(Check::Defaults, Outcome::Fail, format!("with {settings}: {error}"));
+                return run.say(Check::Defaults, Outcome::Fail, format!("with {settings}: {error}"));
             }
         }
     }
@@ -68,13 +68,13 @@ fn defaults(suite: &mut Suite) {
         0 => "it starts with {}".to_owned(),
         count => format!("it starts with {{}} and with the {count} defaults of its schema"),
     };
-    suite.say(Check::Defaults, Outcome::Pass, words);
+    run.say(Check::Defaults, Outcome::Pass, words);
 }
 
-fn unknown(suite: &mut Suite) {
-    let mut settings: Map<String, Value> = serde_json::from_str(suite.settings).unwrap_or_default();
+fn unknown(run: &mut CheckRun) {
+    let mut settings: Map<String, Value> = serde_json::from_str(run.settings).unwrap_or_default();
     settings.insert(UNKNOWN.into(), Value::Bool(true));
-    let (outcome, words) = match start(suite, &Value::Object(settings).to_string()) {
+    let (outcome, words) = match start(run, &Value::Object(settings).to_string()) {
         Err(ConfigureError::BadSettings(reason)) => (Outcome::Pass, format!("refused: {reason}")),
         Err(ConfigureError::Failed(PolicyError::Declined(reason))) => (
             Outcome::Warn,
@@ -83,27 +83,27 @@ fn unknown(suite: &mut Suite) {
         Err(ConfigureError::Failed(error)) => (Outcome::Fail, format!("with the setting {UNKNOWN}: {error}")),
         Ok(_) => (Outcome::Warn, format!("it takes a setting {UNKNOWN} without a word")),
     };
-    suite.say(Check::UnknownSettings, outcome, words);
+    run.say(Check::UnknownSettings, outcome, words);
 }
 
-fn broken(suite: &mut Suite) {
+fn broken(run: &mut CheckRun) {
     for text in BROKEN {
-        match start(suite, text) {
+        match start(run, text) {
             Err(ConfigureError::BadSettings(_) | ConfigureError::Failed(PolicyError::Declined(_))) => {}
             Err(ConfigureError::Failed(error)) => {
-                return suite.say(Check::BrokenSettings, Outcome::Fail, format!("with the settings {text:?}: {error}"));
+                return run.say(Check::BrokenSettings, Outcome::Fail, format!("with the settings {text:?}: {error}"));
             }
             Ok(_) => {
-                return suite.say(Check::BrokenSettings, Outcome::Fail, format!("it takes {text:?} for settings"));
+                return run.say(Check::BrokenSettings, Outcome::Fail, format!("it takes {text:?} for settings"));
             }
         }
     }
-    suite.say(Check::BrokenSettings, Outcome::Pass, format!("{} texts refused", BROKEN.len()));
+    run.say(Check::BrokenSettings, Outcome::Pass, format!("{} texts refused", BROKEN.len()));
 }
 
-fn start(suite: &Suite, settings: &str) -> Result<RunningPolicy, ConfigureError> {
-    let catalog = queues::catalog(suite.options.seed, 3, 4);
-    RunningPolicy::start(suite.loaded.clone(), settings, &catalog, suite.options.seed)
+fn start(run: &CheckRun, settings: &str) -> Result<RunningPolicy, ConfigureError> {
+    let catalog = queues::catalog(run.options.seed, 3, 4);
+    RunningPolicy::start(run.loaded.clone(), settings, &catalog, run.options.seed)
 }
 
 fn schema(text: &str) -> Result<Map<String, Value>, serde_json::Error> {

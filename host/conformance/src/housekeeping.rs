@@ -6,8 +6,9 @@ use std::time::Duration;
 use mosel_core::{Catalog, End, Forecast, JobRow, Outcome as JobOutcome, PolicyError, Snapshot, StrategyTable};
 use mosel_sandbox::{RunningPolicy, SavedState};
 
+use crate::check_run::CheckRun;
+use crate::judgment::Judgment;
 use crate::queues::{self, Pressure};
-use crate::suite::{Came, Suite};
 use crate::tally::Tally;
 use crate::{Check, Outcome};
 
@@ -15,12 +16,12 @@ const ROUNDS: u64 = 8;
 const JOBS: usize = 12;
 
 /// Starts with a part of a catalog; more tables come, then others in place of them.
-pub(crate) fn catalog(suite: &mut Suite) {
+pub(crate) fn catalog(run: &mut CheckRun) {
     let mut tally = Tally::new(Check::CatalogUpdates);
-    let all = queues::catalog(suite.options.seed, 12, 5);
+    let all = queues::catalog(run.options.seed, 12, 5);
     let part = Catalog { tables: all.tables[..3].to_vec(), ..all.clone() };
     let changed = Catalog { revision: 3, ..shortened(&all) };
-    match suite.start(&part) {
+    match run.start(&part) {
         Err(error) => tally.count(Outcome::Fail, || error.to_string()),
         Ok(mut policy) => {
             for (step, catalog) in [part, Catalog { revision: 2, ..all }, changed].iter().enumerate() {
@@ -30,13 +31,13 @@ pub(crate) fn catalog(suite: &mut Suite) {
                 }
                 for round in 0..ROUNDS {
                     let mut snapshot = queues::snapshot(round, catalog, JOBS, Pressure::Wild);
-                    let (outcome, words) = suite.ask(&mut policy, catalog, &mut snapshot).came.verdict();
+                    let (outcome, words) = run.ask(&mut policy, catalog, &mut snapshot).judgment.verdict();
                     tally.count(outcome, || format!("after update {step}: {words}"));
                 }
             }
         }
     }
-    suite.find(tally.finding("questions between changes", "answered legally"));
+    run.find(tally.finding("questions between changes", "answered legally"));
 }
 
 /// The same tables without their most accurate strategies: who remembers the old ones names what is not there.
@@ -48,17 +49,17 @@ fn shortened(catalog: &Catalog) -> Catalog {
     Catalog { tables: catalog.tables.iter().map(shorten).collect(), ..catalog.clone() }
 }
 
-pub(crate) fn feedback(suite: &mut Suite) {
-    if !suite.loaded.description().feedback {
-        return suite.say(Check::Feedback, Outcome::Pass, "it does not ask for outcomes");
+pub(crate) fn feedback(run: &mut CheckRun) {
+    if !run.loaded.description().feedback {
+        return run.say(Check::Feedback, Outcome::Pass, "it does not ask for outcomes");
     }
     let mut tally = Tally::new(Check::Feedback);
-    let catalog = queues::catalog(suite.options.seed, 4, 5);
-    match suite.start(&catalog) {
+    let catalog = queues::catalog(run.options.seed, 4, 5);
+    match run.start(&catalog) {
         Err(error) => tally.count(Outcome::Fail, || error.to_string()),
         Ok(mut policy) => {
             for round in 0..ROUNDS {
-                live(suite, &mut policy, &catalog, round, &mut tally);
+                ask_and_tell(run, &mut policy, &catalog, round, &mut tally);
             }
             // an answered queue, and outcomes of jobs it never saw
             let strangers = queues::snapshot(99, &catalog, JOBS, Pressure::Wild);
@@ -66,16 +67,16 @@ pub(crate) fn feedback(suite: &mut Suite) {
             tally.count(severity(&told), || format!("outcomes of jobs it was never asked about: {}", words(&told)));
         }
     }
-    suite.find(tally.finding("calls", "outcomes taken in, questions answered legally"));
+    run.find(tally.finding("calls", "outcomes taken in, questions answered legally"));
 }
 
 /// A question, then what became of its jobs.
-fn live(suite: &mut Suite, policy: &mut RunningPolicy, catalog: &Catalog, round: u64, tally: &mut Tally) {
+fn ask_and_tell(run: &mut CheckRun, policy: &mut RunningPolicy, catalog: &Catalog, round: u64, tally: &mut Tally) {
     let mut snapshot = queues::snapshot(round, catalog, JOBS, Pressure::Wild);
-    let came = suite.ask(policy, catalog, &mut snapshot).came;
-    let (outcome, reason) = came.verdict();
+    let judgment = run.ask(policy, catalog, &mut snapshot).judgment;
+    let (outcome, reason) = judgment.verdict();
     tally.count(outcome, || reason);
-    let jobs = if let Came::Good(_, forecast) = came { forecast.jobs } else { snapshot.jobs.clone() };
+    let jobs = if let Judgment::Good(_, forecast) = judgment { forecast.jobs } else { snapshot.jobs.clone() };
     let told = policy.observe(&outcomes(&jobs, catalog, &snapshot));
     tally.count(severity(&told), || format!("told outcomes: {}", words(&told)));
 }
@@ -106,32 +107,32 @@ fn outcomes(jobs: &[JobRow], catalog: &Catalog, snapshot: &Snapshot) -> Vec<JobO
     queue.jobs.iter().zip(finishes).enumerate().map(outcome).collect()
 }
 
-pub(crate) fn state(suite: &mut Suite) {
-    if !suite.loaded.description().stateful {
-        return suite.say(Check::State, Outcome::Pass, "it keeps no state");
+pub(crate) fn state(run: &mut CheckRun) {
+    if !run.loaded.description().stateful {
+        return run.say(Check::State, Outcome::Pass, "it keeps no state");
     }
-    let catalog = queues::catalog(suite.options.seed, 4, 5);
-    let (outcome, words) = hand_on(suite, &catalog).unwrap_or_else(|words| (Outcome::Fail, words));
-    suite.say(Check::State, outcome, words);
+    let catalog = queues::catalog(run.options.seed, 4, 5);
+    let (outcome, words) = hand_on(run, &catalog).unwrap_or_else(|words| (Outcome::Fail, words));
+    run.say(Check::State, outcome, words);
 }
 
 /// Saves after some decisions, restores into a successor, then tries to restore garbage.
-fn hand_on(suite: &mut Suite, catalog: &Catalog) -> Result<(Outcome, String), String> {
+fn hand_on(run: &mut CheckRun, catalog: &Catalog) -> Result<(Outcome, String), String> {
     let mut ignored = Tally::new(Check::State);
-    let mut policy = suite.start(catalog).map_err(|error| error.to_string())?;
+    let mut policy = run.start(catalog).map_err(|error| error.to_string())?;
     for round in 0..ROUNDS {
-        live(suite, &mut policy, catalog, round, &mut ignored);
+        ask_and_tell(run, &mut policy, catalog, round, &mut ignored);
     }
     let saved = policy.save().map_err(|error| format!("it does not save: {error}"))?;
     let saved = saved.ok_or("it says that it keeps a state and saves none")?;
-    let mut successor = suite.start(catalog).map_err(|error| error.to_string())?;
+    let mut successor = run.start(catalog).map_err(|error| error.to_string())?;
     let restored = successor.restore(&saved);
     let mut snapshot = queues::snapshot(1, catalog, JOBS, Pressure::Wild);
-    let (outcome, words) = suite.ask(&mut successor, catalog, &mut snapshot).came.verdict();
+    let (outcome, words) = run.ask(&mut successor, catalog, &mut snapshot).judgment.verdict();
     if outcome == Outcome::Fail {
         return Err(format!("after a state was restored: {words}"));
     }
-    garbage(suite, catalog, &saved)?;
+    garbage(run, catalog, &saved)?;
     let bytes = saved.state.len();
     match restored {
         Ok(()) => Ok((Outcome::Pass, format!("{bytes} bytes saved and restored, garbage does it no harm"))),
@@ -143,19 +144,19 @@ fn hand_on(suite: &mut Suite, catalog: &Catalog) -> Result<(Outcome, String), St
 }
 
 /// Garbage may be refused or taken, if the policy then works; it must not crash it.
-fn garbage(suite: &mut Suite, catalog: &Catalog, saved: &SavedState) -> Result<(), String> {
+fn garbage(run: &mut CheckRun, catalog: &Catalog, saved: &SavedState) -> Result<(), String> {
     let half = saved.state[..saved.state.len() / 2].to_vec();
     let mut flipped = saved.state.clone();
     flipped.iter_mut().for_each(|byte| *byte ^= 0xa5);
     for state in [Vec::new(), half, flipped, vec![0xff; 1000]] {
         let bytes = state.len();
-        let mut policy = suite.start(catalog).map_err(|error| error.to_string())?;
+        let mut policy = run.start(catalog).map_err(|error| error.to_string())?;
         let taken = policy.restore(&SavedState { state, ..saved.clone() });
         if severity(&taken) == Outcome::Fail {
             return Err(format!("{bytes} bytes of garbage in place of its state: {}", words(&taken)));
         }
         let mut snapshot = queues::snapshot(1, catalog, JOBS, Pressure::Wild);
-        let (outcome, words) = suite.ask(&mut policy, catalog, &mut snapshot).came.verdict();
+        let (outcome, words) = run.ask(&mut policy, catalog, &mut snapshot).judgment.verdict();
         if outcome == Outcome::Fail {
             return Err(format!("after {bytes} bytes of garbage in place of its state: {words}"));
         }

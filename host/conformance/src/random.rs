@@ -2,42 +2,42 @@
 
 /// A stream of numbers; the same seed gives the same ones everywhere.
 #[derive(Clone, Debug)]
-pub struct Chance(u64);
+pub(crate) struct SeededRandom(u64);
 
-impl Chance {
+impl SeededRandom {
     /// The stream of this seed.
-    pub fn new(seed: u64) -> Chance {
-        let mut chance = Chance(seed);
+    pub(crate) fn new(seed: u64) -> SeededRandom {
+        let mut random = SeededRandom(seed);
         // neighbouring seeds begin alike
-        chance.below(2);
-        chance.0 ^= chance.0 >> 29;
-        chance
+        random.below(2);
+        random.0 ^= random.0 >> 29;
+        random
     }
 
     /// A number below `end`; 0 if that is 0.
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         // Knuth's linear congruential generator; its upper bits are good enough to make up queues.
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end.max(1)
     }
 
     /// A number in 0..1, a multiple of a millionth.
-    pub fn share(&mut self) -> f64 {
+    pub(crate) fn share(&mut self) -> f64 {
         self.below(1_000_000) as f64 / 1e6
     }
 
     /// A number between these.
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.share()
     }
 
     /// True once in `times` on average.
-    pub fn one_in(&mut self, times: u64) -> bool {
+    pub(crate) fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
     /// One of these, which are not none.
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len() as u64) as usize]
     }
 }
@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn the_seed_says_it_all() {
         let draw = |seed| {
-            let mut chance = Chance::new(seed);
-            [(); 8].map(|()| chance.below(1000))
+            let mut random = SeededRandom::new(seed);
+            [(); 8].map(|()| random.below(1000))
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
@@ -58,12 +58,12 @@ mod tests {
 
     #[test]
     fn numbers_stay_within_their_bounds() {
-        let mut chance = Chance::new(1);
+        let mut random = SeededRandom::new(1);
         for _ in 0..1000 {
-            assert!(chance.below(3) < 3);
-            assert!((0.0..1.0).contains(&chance.share()));
-            assert!((2.0..4.0).contains(&chance.between(2.0, 4.0)));
+            assert!(random.below(3) < 3);
+            assert!((0.0..1.0).contains(&random.share()));
+            assert!((2.0..4.0).contains(&random.between(2.0, 4.0)));
         }
-        assert_eq!(chance.below(0), 0);
+        assert_eq!(random.below(0), 0);
     }
 }
