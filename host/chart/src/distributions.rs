@@ -13,7 +13,7 @@ use crate::strip::Strip;
 use crate::titles::Titles;
 use crate::{Axis, WIDTH};
 
-/// Panels of distributions, given as samples. The same name has the same colour in all of them.
+/// Panels of distributions, given as samples. The same name has the same color in all of them.
 ///
 /// A row shows how many samples lie where: as a histogram, every row's highest bin as high as the others', or sample by
 /// sample where they are few. On the bar below it, from the 5th to the 95th percentile, a diamond is the mean; all

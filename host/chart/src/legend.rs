@@ -70,7 +70,7 @@ fn sample(canvas: &mut Canvas, swatch: Swatch, x: f64, y: f64) {
 }
 
 /// A bar from one value to another, at the height `y`.
-pub(crate) fn range(canvas: &mut Canvas, (start, end): (f64, f64), y: f64, colour: &str) {
+pub(crate) fn range(canvas: &mut Canvas, (start, end): (f64, f64), y: f64, color: &str) {
     let area = Area { left: start, top: y - 2.0, width: (end - start).max(1.0), height: 4.0 };
-    canvas.rect(area, &format!("fill=\"{colour}\""), "");
+    canvas.rect(area, &format!("fill=\"{color}\""), "");
 }

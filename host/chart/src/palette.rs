@@ -1,10 +1,10 @@
-//! Colours, shapes and dashes: by any two of them series are told apart, with any colour vision.
+//! Colors, shapes and dashes: by any two of them series are told apart, with any color vision.
 
 /// How a series looks, in every panel of a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Style {
     /// Of lines and marks.
-    pub(crate) colour: &'static str,
+    pub(crate) color: &'static str,
     /// Of text: the same, dark enough to be read on white.
     pub(crate) ink: &'static str,
     /// Of areas that text stands on.
@@ -16,7 +16,7 @@ pub(crate) struct Style {
 }
 
 /// Okabe and Ito (2008) without yellow, which is lost on white; with inks and tints of the same hues.
-const COLOURS: [[&str; 3]; 7] = [
+const COLORS: [[&str; 3]; 7] = [
     ["#0072b2", "#0072b2", "#b2d5e8"],
     ["#d55e00", "#be5400", "#f2cfb2"],
     ["#009e73", "#00835f", "#b2e2d5"],
@@ -38,13 +38,13 @@ const MARKS: [&str; 7] = [
 const DASHES: [&str; 4] = ["", "6 3", "2 2.5", "9 3 2 3"];
 
 impl Style {
-    /// The style of the series with this number; after the colours are used up, dashes tell them apart.
+    /// The style of the series with this number; after the colors are used up, dashes tell them apart.
     pub(crate) fn of(number: usize) -> Style {
-        let round = number / COLOURS.len();
-        let [colour, ink, tint] = COLOURS[number % COLOURS.len()];
-        // a colour that comes again gets another mark
+        let round = number / COLORS.len();
+        let [color, ink, tint] = COLORS[number % COLORS.len()];
+        // a color that comes again gets another mark
         let mark = MARKS[(number + 3 * round) % MARKS.len()];
-        Style { colour, ink, tint, mark, dash: DASHES[round % DASHES.len()] }
+        Style { color, ink, tint, mark, dash: DASHES[round % DASHES.len()] }
     }
 
     /// The same with lines that are not solid.
@@ -55,17 +55,17 @@ impl Style {
     /// How its lines are drawn.
     pub(crate) fn stroke(self, width: f64) -> String {
         let dash = if self.dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{}\"", self.dash) };
-        format!("stroke=\"{}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"{dash}", self.colour)
+        format!("stroke=\"{}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"{dash}", self.color)
     }
 
     /// How its bars are drawn, text on them included.
     pub(crate) fn filled(self) -> String {
-        format!("fill=\"{}\" stroke=\"{}\" stroke-width=\"1\"", self.tint, self.colour)
+        format!("fill=\"{}\" stroke=\"{}\" stroke-width=\"1\"", self.tint, self.color)
     }
 
     /// How its marks are drawn.
     pub(crate) fn fill(self) -> String {
-        format!("fill=\"{}\" stroke=\"#fff\" stroke-width=\"0.8\"", self.colour)
+        format!("fill=\"{}\" stroke=\"#fff\" stroke-width=\"0.8\"", self.color)
     }
 }
 
@@ -103,9 +103,9 @@ mod tests {
     use super::*;
 
     /// WCAG 2: relative luminance.
-    fn luminance(colour: &str) -> f64 {
+    fn luminance(color: &str) -> f64 {
         let channel = |at: usize| {
-            let share = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).expect("two hexadecimal digits")) / 255.0;
+            let share = f64::from(u8::from_str_radix(&color[at..at + 2], 16).expect("two hexadecimal digits")) / 255.0;
             if share <= 0.03928 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
         };
         0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
@@ -113,19 +113,19 @@ mod tests {
 
     #[test]
     fn every_ink_can_be_read_on_white_and_dark_text_on_every_tint() {
-        for [_, ink, tint] in COLOURS {
+        for [_, ink, tint] in COLORS {
             assert!(1.05 / (luminance(ink) + 0.05) >= 4.5, "{ink}");
             assert!((luminance(tint) + 0.05) / (luminance("#222222") + 0.05) >= 7.0, "{tint}");
         }
     }
 
     #[test]
-    fn twenty_eight_series_all_look_different_and_those_of_one_colour_differ_twice() {
+    fn twenty_eight_series_all_look_different_and_those_of_one_color_differ_twice() {
         let styles: Vec<Style> = (0..28).map(Style::of).collect();
         for (number, one) in styles.iter().enumerate() {
             for other in &styles[..number] {
-                let same_colour = one.colour == other.colour;
-                assert!(!same_colour || one.dash != other.dash && one.mark != other.mark, "{one:?} and {other:?}");
+                let same_color = one.color == other.color;
+                assert!(!same_color || one.dash != other.dash && one.mark != other.mark, "{one:?} and {other:?}");
             }
         }
     }

@@ -12,7 +12,7 @@ pub(crate) fn apart(wanted: &[f64], sizes: &[f64], low: f64, high: f64) -> Vec<f
     placed.zip(offsets).map(|(placed, offset)| placed + offset).collect()
 }
 
-/// Where each centre is when labels stand side by side from 0.
+/// Where each center is when labels stand side by side from 0.
 fn offsets(sizes: &[f64]) -> Vec<f64> {
     let mut start = 0.0;
     let mut offset = |size: &f64| {
@@ -22,7 +22,7 @@ fn offsets(sizes: &[f64]) -> Vec<f64> {
     sizes.iter().map(&mut offset).collect()
 }
 
-/// The ascending sequence nearest to this one: neighbours in the wrong order are pooled at their mean.
+/// The ascending sequence nearest to this one: neighbors in the wrong order are pooled at their mean.
 fn ascending(values: &[f64]) -> Vec<f64> {
     let mut pools: Vec<(f64, usize)> = Vec::new();
     for &value in values {

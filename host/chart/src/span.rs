@@ -141,7 +141,7 @@ impl Span {
 
     /// The number at a power of the base, which has its own digits.
     fn alone(&self, value: f64) -> String {
-        // four digits are enough to tell 0.0625 from its neighbours
+        // four digits are enough to tell 0.0625 from its neighbors
         let step = 10f64.powf(value.abs().log10().floor());
         let exact = (0..4).map(|finer| step / 10f64.powi(finer));
         let whole = |step: &f64| ((value / step).round() - value / step).abs() < 1e-9;

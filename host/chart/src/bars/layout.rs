@@ -1,6 +1,6 @@
 //! How wide the bars of a panel are, and whether there is room to write across or only along them.
 
-use super::{Bar, Group, Panel};
+use super::chart::{Bar, Group, Panel};
 use crate::text::{PLAIN, SMALL};
 
 /// The places of a panel's bars and texts.
@@ -22,6 +22,8 @@ pub(super) struct Layout {
     pub(super) foot: f64,
 }
 
+/// How high a panel is, in pixels.
+pub(super) const HEIGHT: f64 = 190.0;
 /// Slots left free between groups.
 pub(super) const BETWEEN: f64 = 0.7;
 /// The least and the largest slot, in pixels.

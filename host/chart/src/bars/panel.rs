@@ -1,7 +1,7 @@
 //! The bars of one panel.
 
-use super::layout::{BETWEEN, CLEAR, Layout, across_name, bar_slots, group_name, turned_name};
-use super::{Bar, Group, Panel};
+use super::chart::{Bar, Group, Panel};
+use super::layout::{BETWEEN, CLEAR, HEIGHT, Layout, across_name, bar_slots, group_name, turned_name};
 use crate::Axis;
 use crate::canvas::{Anchor, Area, Canvas, INK, Label};
 use crate::frame::{self, rung_count};
@@ -24,7 +24,7 @@ pub(super) fn span(panel: &Panel) -> Span {
         let (low, high) = bar.interval.unwrap_or((bar.value, bar.value));
         [bar.value, low, high]
     });
-    Span::of(&axis, values).snapped(rung_count(super::HEIGHT))
+    Span::of(&axis, values).snapped(rung_count(HEIGHT))
 }
 
 pub(super) fn draw(canvas: &mut Canvas, area: Area, panel: &Panel, layout: &Layout, names: &Names) {

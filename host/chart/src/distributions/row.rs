@@ -105,7 +105,7 @@ impl Row<'_> {
 
     /// Every sample as a line; where they are many, they are darker.
     fn dots(&self, canvas: &mut Canvas) {
-        let paint = format!("stroke=\"{}\" stroke-width=\"2\" stroke-opacity=\"0.55\"", self.style.colour);
+        let paint = format!("stroke=\"{}\" stroke-width=\"2\" stroke-opacity=\"0.55\"", self.style.color);
         let (top, base) = (self.base() - HEIGHT / 2.0, self.base());
         for share in self.sample.values().iter().filter_map(|value| self.span.share(*value)) {
             let x = frame::across(self.area, share);

@@ -1,25 +1,14 @@
 //! One plan: its title, what is to be said of it, its rows.
 
-use super::{BESIDE, EDGE, NAME, Plan, row};
+use super::chart::Plan;
+use super::place::{BESIDE, EDGE, NAME, Place};
+use super::row;
 use crate::WIDTH;
 use crate::canvas::{Anchor, Area, Canvas, FAINT, Label};
 use crate::frame::{self, BELOW};
-use crate::palette::Names;
-use crate::span::Span;
 use crate::strip::Strip;
 use crate::text::{PLAIN, SMALL, TITLE};
 use crate::titles;
-
-/// What all plans have in common.
-pub(super) struct Place<'a> {
-    /// Where plots begin and end.
-    pub(super) left: f64,
-    pub(super) right: f64,
-    /// How wide notes are.
-    pub(super) note: f64,
-    pub(super) span: Span,
-    pub(super) kinds: Names<'a>,
-}
 
 const GOOD: &str = "#00704f";
 const BAD: &str = "#b34700";

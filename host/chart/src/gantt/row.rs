@@ -1,6 +1,6 @@
 //! One row: its bars, and where their texts have room.
 
-use super::{Bar, Row};
+use super::chart::{Bar, Row};
 use crate::canvas::{Anchor, Area, Canvas, Label};
 use crate::frame;
 use crate::legend::{DEADLINE, LATE};

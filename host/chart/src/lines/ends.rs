@@ -1,7 +1,7 @@
 //! The names at the right ends of lines, clear of each other, in the order in which the lines end.
 
-use super::panel::Plot;
-use super::{Panel, Position};
+use super::chart::{Panel, Position};
+use super::plot::Plot;
 use crate::canvas::{Canvas, FAINT, Label};
 use crate::palette::Style;
 use crate::place::apart;
@@ -60,10 +60,10 @@ fn ends(plot: &Plot, panel: &Panel) -> Vec<End> {
 
 fn label(canvas: &mut Canvas, end: &End, plot: &Plot, y: f64) {
     let right = plot.area.right();
-    let (colour, ink) = end.style.map_or((FAINT, FAINT), |style| (style.colour, style.ink));
+    let (color, ink) = end.style.map_or((FAINT, FAINT), |style| (style.color, style.ink));
     let level = (right.max(end.at.0), end.at.1);
     let leader = [end.at, level, (right + LEADER, y)];
-    canvas.polyline(&leader, &format!("stroke=\"{colour}\" stroke-width=\"0.8\" stroke-opacity=\"0.75\""));
+    canvas.polyline(&leader, &format!("stroke=\"{color}\" stroke-width=\"0.8\" stroke-opacity=\"0.75\""));
     if let Some(style) = end.style {
         canvas.mark(style.mark, (right + MARK, y), &style.fill(), "");
     }

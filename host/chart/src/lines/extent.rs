@@ -1,6 +1,6 @@
 //! From where to where the axes of a figure of lines run.
 
-use super::{Lines, Panel, Position, Row, Sharing};
+use super::chart::{Lines, Panel, Position, Row, Sharing};
 use crate::span::Span;
 
 /// The horizontal axis, which all panels have in common.

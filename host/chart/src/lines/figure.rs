@@ -1,7 +1,8 @@
 //! Where the panels of a figure of lines are, and what stands round them.
 
-use super::panel::{self, Plot};
-use super::{Lines, Panel, Position, Row, Sharing, ends, extent};
+use super::chart::{Lines, Panel, Position, Row, Sharing};
+use super::plot::Plot;
+use super::{ends, extent, panel};
 use crate::WIDTH;
 use crate::canvas::{Area, Canvas};
 use crate::frame::{self, BELOW, BESIDE, NAME_LINES, rung_count};
@@ -22,7 +23,14 @@ const BETWEEN_COLUMNS: f64 = 14.0;
 /// A panel is never narrower than this.
 const NARROWEST: f64 = 130.0;
 
-pub(super) fn draw(lines: &Lines) -> String {
+impl Lines {
+    /// The figure as an SVG document.
+    pub fn svg(&self) -> String {
+        draw(self)
+    }
+}
+
+fn draw(lines: &Lines) -> String {
     let figure = Figure::of(lines);
     let mut canvas = Canvas::default();
     let mut top = EDGE;
@@ -115,7 +123,7 @@ impl<'a> Figure<'a> {
     /// The name of the horizontal axis under the panels from this one on; returns where it ends.
     fn names_below(&self, canvas: &mut Canvas, row: &Row, first: usize, top: f64) -> f64 {
         let (width, height) = self.plot;
-        // the name may be longer than the panel is wide, as far as its neighbours are not
+        // the name may be longer than the panel is wide, as far as its neighbors are not
         let beyond = (self.left - EDGE).min(self.margin).min((self.pitch - width) / 2.0 - EDGE).max(0.0);
         let mut end = top;
         for column in first..row.panels.len() {

@@ -1,23 +1,11 @@
 //! The lines of one panel, with their intervals and marks.
 
-use super::{Panel, Point, Position, Series, Spread, ends};
-use crate::canvas::{Area, Canvas};
-use crate::frame;
+use super::chart::{Panel, Point, Position, Series, Spread};
+use super::ends;
+use super::plot::Plot;
+use crate::canvas::Canvas;
 use crate::palette::Style;
-use crate::span::Span;
 use crate::strip::REFERENCE;
-
-/// The frame that the lines are drawn in.
-pub(super) struct Plot<'a> {
-    pub(super) area: Area,
-    pub(super) x: Span,
-    pub(super) y: Span,
-    pub(super) spread: Spread,
-    /// Pixels at the right of the area for the names of lines.
-    pub(super) margin: f64,
-    /// How every name looks.
-    pub(super) keys: &'a [(&'a str, Style)],
-}
 
 /// A point that has a place in the plot.
 #[derive(Clone, Copy)]
@@ -45,7 +33,7 @@ pub(super) fn draw(canvas: &mut Canvas, plot: &Plot, panel: &Panel) {
         }
     }
     let runs: Vec<(usize, &Series, Vec<Vec<Spot>>)> =
-        panel.series.iter().enumerate().map(|(number, series)| (number, series, plot.runs(series))).collect();
+        panel.series.iter().enumerate().map(|(number, series)| (number, series, runs(plot, series))).collect();
     for (_, series, runs) in &runs {
         runs.iter().for_each(|run| spread(canvas, plot.spread, plot.style(series), run));
     }
@@ -58,31 +46,15 @@ pub(super) fn draw(canvas: &mut Canvas, plot: &Plot, panel: &Panel) {
     ends::draw(canvas, plot, panel);
 }
 
-impl Plot<'_> {
-    /// Where a point is, if it has a place.
-    pub(super) fn at(&self, point: &Point) -> Option<(f64, f64)> {
-        Some((frame::across(self.area, self.x.share(point.x)?), self.up(point.y)?))
-    }
+/// The points of a series in pieces without gaps.
+fn runs(plot: &Plot, series: &Series) -> Vec<Vec<Spot>> {
+    let spots: Vec<Option<Spot>> = series.points.iter().map(|point| spot(plot, *point)).collect();
+    pieces(&spots)
+}
 
-    pub(super) fn up(&self, y: f64) -> Option<f64> {
-        Some(frame::up(self.area, self.y.share(y)?))
-    }
-
-    pub(super) fn style(&self, series: &Series) -> Style {
-        let key = self.keys.iter().find(|(name, _)| *name == series.name);
-        key.map_or(Style::of(0), |(_, style)| *style)
-    }
-
-    /// The points of a series in pieces without gaps.
-    fn runs(&self, series: &Series) -> Vec<Vec<Spot>> {
-        let spots: Vec<Option<Spot>> = series.points.iter().map(|point| self.spot(*point)).collect();
-        pieces(&spots)
-    }
-
-    fn spot(&self, point: Point) -> Option<Spot> {
-        let interval = point.interval.and_then(|(low, high)| Some((self.up(low)?, self.up(high)?)));
-        Some(Spot { point, at: self.at(&point)?, interval })
-    }
+fn spot(plot: &Plot, point: Point) -> Option<Spot> {
+    let interval = point.interval.and_then(|(low, high)| Some((plot.up(low)?, plot.up(high)?)));
+    Some(Spot { point, at: plot.at(&point)?, interval })
 }
 
 /// What is there, in pieces between what is not.
@@ -109,11 +81,11 @@ fn band(canvas: &mut Canvas, style: Style, bounds: &[(f64, f64, f64)]) {
     let there = bounds.iter().map(|&(x, _, high)| (x, high));
     let back = bounds.iter().rev().map(|&(x, low, _)| (x, low));
     let outline: Vec<(f64, f64)> = there.chain(back).collect();
-    canvas.polygon(&outline, &format!("fill=\"{}\" fill-opacity=\"0.13\"", style.colour));
+    canvas.polygon(&outline, &format!("fill=\"{}\" fill-opacity=\"0.13\"", style.color));
 }
 
 fn whisker(canvas: &mut Canvas, style: Style, (x, low, high): (f64, f64, f64)) {
-    let paint = format!("stroke=\"{}\" stroke-width=\"1\"", style.colour);
+    let paint = format!("stroke=\"{}\" stroke-width=\"1\"", style.color);
     canvas.line((x, low), (x, high), &paint);
     for y in [low, high] {
         canvas.line((x - WHISKER, y), (x + WHISKER, y), &paint);
