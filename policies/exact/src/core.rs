@@ -4,9 +4,9 @@
 //! takes it loses that much against the bound. A strategy that loses more than the best known choice can be left out
 //! (reduced-cost fixing); rows with one strategy left are decided. The rest, the core, is a knapsack of the same form.
 
-use crate::menu::Menus;
 use crate::queue::Queue;
 use crate::relaxation::Relaxation;
+use crate::tables::Tables;
 
 /// The core is reduced again while that tightens the gap by this share, and not more often than that.
 const WORTHWHILE: f64 = 0.1;
@@ -88,20 +88,20 @@ struct Step {
 
 impl Core {
     /// Begins with all strategies that can be part of a choice that is worth more than `known`.
-    pub(crate) fn open(&mut self, queue: &Queue, menus: &Menus, relaxation: &Relaxation, known: f64) {
+    pub(crate) fn open(&mut self, queue: &Queue, tables: &Tables, relaxation: &Relaxation, known: f64) {
         self.candidates.clear();
         self.ends.clear();
         self.relaxed_bound = relaxation.bound;
         let room = relaxation.bound - known;
         for (at, row) in queue.rows.iter().enumerate() {
-            let menu = row.menu(menus);
+            let table = row.table(tables);
             let price = relaxation.prices[at];
             // Where time is for nothing, only the best will do.
             let room = if queue.slack[at] == f64::INFINITY { f64::MIN_POSITIVE } else { room };
-            let net = |strategy: usize| row.value(menu, strategy) - price * row.time(menu, strategy);
+            let net = |strategy: usize| row.value(table, strategy) - price * row.time(table, strategy);
             let best = net(relaxation.chosen[at] as usize).max(net(row.present));
             let mut offer = |strategy: usize| {
-                let (value, time) = (row.value(menu, strategy), row.time(menu, strategy));
+                let (value, time) = (row.value(table, strategy), row.time(table, strategy));
                 let loss = best - (value - price * time);
                 if loss < room {
                     self.candidates.push(Candidate { strategy: strategy as u32, time, value, loss });
@@ -110,7 +110,7 @@ impl Core {
             if row.present < row.floor {
                 offer(row.present);
             }
-            (row.floor..menu.len()).for_each(offer);
+            (row.floor..table.len()).for_each(offer);
             self.ends.push(self.candidates.len() as u32);
         }
     }

@@ -2,20 +2,20 @@
 
 use mosel_sdk::{Micros, Snapshot};
 
-use crate::menu::Menus;
-use crate::queue::Row;
+use crate::row::Row;
+use crate::tables::Tables;
 
 /// Writes what rows up to each one may take together beyond their fastest strategies, and says how many rows are
 /// hopeless: late even if every row up to them is as fast as it may be. Their deadlines are dropped, and no others:
 /// with everything at its fastest all other rows are in time, so this makes the fewest jobs late.
-pub(crate) fn slack(snapshot: &Snapshot, menus: &Menus, rows: &[Row], slack: &mut Vec<f64>) -> usize {
+pub(crate) fn slack(snapshot: &Snapshot, tables: &Tables, rows: &[Row], slack: &mut Vec<f64>) -> usize {
     slack.clear();
     let (mut fastest, mut slowest) = (0.0, 0.0);
     let mut hopeless = 0;
     for (row, job) in rows.iter().zip(&snapshot.jobs) {
-        let menu = row.menu(menus);
-        fastest += menu[row.fastest()].latency;
-        slowest += menu[row.slowest()].latency;
+        let table = row.table(tables);
+        fastest += table[row.fastest()].latency;
+        slowest += table[row.slowest()].latency;
         slack.push(f64::INFINITY);
         if job.late || in_time(snapshot, slowest, job.deadline) {
             continue;

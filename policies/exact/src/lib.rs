@@ -9,23 +9,25 @@ mod core;
 mod deadlines;
 mod fill;
 mod hull;
-mod menu;
+mod point;
 mod queue;
 mod relaxation;
+mod row;
 mod search;
+mod tables;
 
 use mosel_sdk::{Capabilities, Catalog, Decision, Description, Policy, PolicyError, Quality, Snapshot};
 use serde::Deserialize;
 
-use crate::menu::Menus;
 use crate::queue::Queue;
 use crate::search::{Effort, Search};
+use crate::tables::Tables;
 
 /// The policy.
 #[derive(Debug)]
 pub struct Exact {
     settings: Settings,
-    menus: Menus,
+    tables: Tables,
     queue: Queue,
     search: Search,
 }
@@ -101,38 +103,38 @@ impl Policy for Exact {
 
     fn configure(settings: Settings, catalog: &Catalog) -> Result<Exact, PolicyError> {
         check(settings).map_err(PolicyError::BadConfig)?;
-        let menus = Menus::new(catalog)?;
-        Ok(Exact { settings, menus, queue: Queue::default(), search: Search::default() })
+        let tables = Tables::new(catalog)?;
+        Ok(Exact { settings, tables, queue: Queue::default(), search: Search::default() })
     }
 
     fn update_catalog(&mut self, catalog: &Catalog) -> Result<(), PolicyError> {
-        self.menus = Menus::new(catalog)?;
+        self.tables = Tables::new(catalog)?;
         Ok(())
     }
 
     fn decide(&mut self, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
-        if self.menus.revision() != snapshot.catalog.revision() {
+        if self.tables.revision() != snapshot.catalog.revision() {
             self.update_catalog(&snapshot.catalog)?;
         }
-        let Exact { settings, ref menus, ref mut queue, ref mut search } = *self;
+        let Exact { settings, ref tables, ref mut queue, ref mut search } = *self;
         let Settings { gap, work, reserve, horizon } = settings;
-        queue.read(snapshot, menus)?;
+        queue.read(snapshot, tables)?;
         // What is proven is proven of all plans, not only of those that keep the reserve.
         let limit = (reserve > 0.0 && queue.presses()).then(|| {
-            let limit = search.limit(queue, menus);
-            queue.keep(reserve, horizon, snapshot, menus);
+            let limit = search.limit(queue, tables);
+            queue.keep(reserve, horizon, snapshot, tables);
             limit
         });
         // Work is what bounds a search; the clock only stops one on a machine that is far too slow for it.
         let effort = Effort { gap, work, reserve: mosel_sdk::remaining() / 4 };
-        let best = search.run(queue, menus, effort);
+        let best = search.run(queue, tables, effort);
         let optimal = best.optimal && limit.is_none();
         let quality = match optimal {
             _ if queue.hopeless > 0 => Quality::BestEffort,
             true => Quality::Optimal,
             false => Quality::Bounded,
         };
-        let objective = queue.objective(menus, best.chosen);
+        let objective = queue.objective(tables, best.chosen);
         let bound = if optimal { objective } else { limit.unwrap_or(best.bound).max(objective) };
         let decision = Decision::choosing(snapshot, best.chosen, quality);
         Ok(Decision { objective: Some(objective), bound: Some(bound), ..decision })

@@ -10,8 +10,10 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
 use crate::hull;
-use crate::menu::{Menus, Point};
-use crate::queue::{Queue, Row};
+use crate::point::Point;
+use crate::queue::Queue;
+use crate::row::Row;
+use crate::tables::Tables;
 
 /// The optimum of the relaxation. Empty between decisions; its memory is kept.
 #[derive(Debug, Default)]
@@ -54,14 +56,14 @@ type Slope = u64;
 
 impl Relaxation {
     /// Solves the relaxation of a queue.
-    pub(crate) fn solve(&mut self, queue: &Queue, menus: &Menus) {
+    pub(crate) fn solve(&mut self, queue: &Queue, tables: &Tables) {
         self.steps.clear();
         self.climbs.clear();
         self.flattest.clear();
         self.prices.clear();
         let mut used = 0.0;
         for (at, (row, &slack)) in queue.rows.iter().zip(&queue.slack).enumerate() {
-            used += self.climb(at, row, row.menu(menus));
+            used += self.climb(at, row, row.table(tables));
             let price = if used > slack { self.give_back(&mut used, slack) } else { 0.0 };
             self.prices.push(price);
         }
@@ -71,21 +73,21 @@ impl Relaxation {
             *own = price;
         }
         self.round_down(queue);
-        self.bound = self.value(queue, menus);
+        self.bound = self.value(queue, tables);
     }
 
     /// Takes every step of the next row; says how long they are.
-    fn climb(&mut self, at: usize, row: &Row, menu: &[Point]) -> f64 {
+    fn climb(&mut self, at: usize, row: &Row, table: &[Point]) -> f64 {
         let first = self.steps.len() as u32;
         let mut from = row.fastest();
-        let (mut to, mut slope) = first_step(row, menu);
+        let (mut to, mut slope) = first_step(row, table);
         let mut time = 0.0;
         while to != from {
-            let step = menu[to].latency - menu[from].latency;
+            let step = table[to].latency - table[from].latency;
             self.steps.push(Step { to: to as u32, time: step, slope: row.worth * slope });
             time += step;
             from = to;
-            (to, slope) = (menu[from].next as usize, menu[from].slope);
+            (to, slope) = (table[from].next as usize, table[from].slope);
         }
         let end = self.steps.len() as u32;
         self.climbs.push(Climb { first, end, given_back: 0.0 });
@@ -133,12 +135,12 @@ impl Relaxation {
     }
 
     /// By duality: each row gets what is best at its price, and the time that is there is paid for.
-    fn value(&self, queue: &Queue, menus: &Menus) -> f64 {
+    fn value(&self, queue: &Queue, tables: &Tables) -> f64 {
         let mut value = 0.0;
         for (at, row) in queue.rows.iter().enumerate() {
-            let menu = row.menu(menus);
+            let table = row.table(tables);
             let price = self.prices[at];
-            let net = |strategy: usize| row.value(menu, strategy) - price * row.time(menu, strategy);
+            let net = |strategy: usize| row.value(table, strategy) - price * row.time(table, strategy);
             value += net(self.chosen[at] as usize).max(net(row.present));
             let next_price = self.prices.get(at + 1).copied().unwrap_or(0.0);
             if price > next_price {
@@ -149,14 +151,14 @@ impl Relaxation {
     }
 }
 
-/// The first step up a row's hull; its present strategy may lie before the part of the menu that keeps the floor.
-fn first_step(row: &Row, menu: &[Point]) -> (usize, f64) {
+/// The first step up a row's hull; its present strategy may lie before the part of the table that keeps the floor.
+fn first_step(row: &Row, table: &[Point]) -> (usize, f64) {
     let from = row.fastest();
     if row.present >= row.floor {
-        (menu[from].next as usize, menu[from].slope)
-    } else if row.floor == menu.len() {
+        (table[from].next as usize, table[from].slope)
+    } else if row.floor == table.len() {
         (from, 0.0)
     } else {
-        hull::tangent(menu, from, row.floor)
+        hull::tangent(table, from, row.floor)
     }
 }

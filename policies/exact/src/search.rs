@@ -5,9 +5,9 @@ use mosel_sdk::Micros;
 use crate::beam::Beam;
 use crate::core::Core;
 use crate::fill::Fill;
-use crate::menu::Menus;
 use crate::queue::Queue;
 use crate::relaxation::Relaxation;
+use crate::tables::Tables;
 
 /// The passes of a search, each tried again for as long as it finds something better.
 ///
@@ -69,22 +69,22 @@ pub(crate) struct Best<'a> {
 
 impl Search {
     /// What no choice for a queue is worth more than, by the relaxation alone.
-    pub(crate) fn limit(&mut self, queue: &Queue, menus: &Menus) -> f64 {
-        self.relaxation.solve(queue, menus);
+    pub(crate) fn limit(&mut self, queue: &Queue, tables: &Tables) -> f64 {
+        self.relaxation.solve(queue, tables);
         self.relaxation.bound
     }
 
     /// The best choice for a queue that can be found with this effort.
-    pub(crate) fn run(&mut self, queue: &Queue, menus: &Menus, effort: Effort) -> Best<'_> {
-        self.relaxation.solve(queue, menus);
+    pub(crate) fn run(&mut self, queue: &Queue, tables: &Tables, effort: Effort) -> Best<'_> {
+        self.relaxation.solve(queue, tables);
         let mut bound = self.relaxation.bound;
         let tolerance = TOLERANCE * bound.abs();
-        let mut value = self.first_choice(queue, menus);
+        let mut value = self.first_choice(queue, tables);
         let open = |bound: f64, value: f64| bound - value > tolerance.max(effort.gap * bound.abs());
         self.beam.work = 0;
         let mut passes = PASSES.iter().peekable();
         if open(bound, value) {
-            self.core.open(queue, menus, &self.relaxation, value + tolerance);
+            self.core.open(queue, tables, &self.relaxation, value + tolerance);
         }
         while open(bound, value)
             && let Some(&&Pass { ambition, width }) = passes.peek()
@@ -117,17 +117,17 @@ impl Search {
     }
 
     /// The relaxation rounded down or the present choice, whichever is worth more once time left over is used.
-    fn first_choice(&mut self, queue: &Queue, menus: &Menus) -> f64 {
+    fn first_choice(&mut self, queue: &Queue, tables: &Tables) -> f64 {
         self.chosen.clone_from(&self.relaxation.chosen);
-        self.fill.fill(queue, menus, &mut self.chosen);
-        let value = queue.value(menus, &self.chosen);
+        self.fill.fill(queue, tables, &mut self.chosen);
+        let value = queue.value(tables, &self.chosen);
         self.present.clear();
         self.present.extend(queue.rows.iter().map(|row| row.present as u32));
-        if !queue.fits(menus, &self.present) {
+        if !queue.fits(tables, &self.present) {
             return value;
         }
-        self.fill.fill(queue, menus, &mut self.present);
-        let present_value = queue.value(menus, &self.present);
+        self.fill.fill(queue, tables, &mut self.present);
+        let present_value = queue.value(tables, &self.present);
         if present_value >= value {
             std::mem::swap(&mut self.chosen, &mut self.present);
         }

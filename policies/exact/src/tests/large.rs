@@ -4,9 +4,9 @@ use mosel_sdk::Policy;
 
 use super::{Exact, check, decide, decide_with, host, random_queue};
 use crate::Settings;
-use crate::menu::Menus;
 use crate::queue::Queue;
 use crate::search::{Effort, Search};
+use crate::tables::Tables;
 
 #[test]
 fn queues_of_a_hundred_jobs_are_solved_nearly_to_the_end() {
@@ -54,13 +54,13 @@ fn with_no_time_left_the_answer_is_the_filled_relaxation() {
     let before = random_queue(3, 100, 12).snapshot();
     let (relaxed, _) = decide_with(r#"{"gap": 0, "work": 0}"#, &before);
     let mut queue = Queue::default();
-    let menus = Menus::new(&before.catalog).unwrap();
-    queue.read(&before, &menus).unwrap();
+    let tables = Tables::new(&before.catalog).unwrap();
+    queue.read(&before, &tables).unwrap();
     let objective = |reserve| {
         host::begin(0, 1, 0, 1000);
         let effort = Effort { gap: 0.0, work: 100_000, reserve };
         let mut search = Search::default();
-        queue.objective(&menus, search.run(&queue, &menus, effort).chosen)
+        queue.objective(&tables, search.run(&queue, &tables, effort).chosen)
     };
     assert_eq!(Some(objective(1001)), relaxed.objective);
     assert!(Some(objective(1000)) > relaxed.objective);
