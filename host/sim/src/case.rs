@@ -1,26 +1,31 @@
 //! A case: all that a simulation begins with, as plain data, so that it can be drawn, kept, shrunk and run again.
 
+mod action_log;
 mod answers;
+mod check;
 mod coverage;
 mod draw;
 mod faulty_policy;
 mod lines;
 mod log;
+mod parse;
 mod text;
+mod words;
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::{Config, Latency, ModelId, Profile, Scheduler, StrategyMatrix, Time, scale};
+use mosel_core::{
+    Action, Config, Event, Job, Latency, ModelId, Profile, Scheduler, Snapshot, StrategyMatrix, Time, scale,
+};
 
+pub use self::check::CaseFailure;
 pub use self::faulty_policy::{FaultMode, FaultyPolicy};
 pub use self::log::Log;
-use crate::{Devices, ExternalEvent, Invariant, Invariants, Observer, PolicyReply, SimError, Simulation};
+use crate::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyFn, PolicyReply, SimError, Simulation};
 
-/// The most requests that a job of a case may have; larger ones are refused.
-pub const MOST_REQUESTS: u32 = 16;
+/// The most requests that a job may have where a case does not say; larger jobs are refused.
+pub const LARGEST_JOB: u32 = 64;
 
 /// A random case, or one from a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +34,8 @@ pub struct SimCase {
     pub profile: Profile,
     /// The scheduler's configuration.
     pub config: Config,
+    /// The most requests that a job may have; larger jobs are refused.
+    pub max_requests: u32,
     /// True time of a batch over its profiled time.
     pub factor: f64,
     /// How far p95 lies above the mean of a batch's time, as a share of it; p99 lies twice as far.
@@ -43,121 +50,53 @@ pub struct SimCase {
     pub eager: bool,
     /// What it answers to the first questions, whatever its modes.
     pub answers: Vec<PolicyReply>,
+    /// What it answers to all others, in place of having modes.
+    pub always: Option<PolicyReply>,
     /// What happens from outside, by ascending time.
     pub events: Vec<(Time, ExternalEvent)>,
 }
 
-/// A case that broke an invariant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseFailure {
-    /// The invariant.
-    pub invariant: Invariant,
-    /// When; [`Time::NEVER`] if nobody knows.
-    pub at: Time,
-    /// Which job, which numbers.
-    pub words: String,
-    /// What had happened until then.
-    pub log: Log,
-}
-
 impl SimCase {
-    /// Runs it under the invariants.
-    pub fn run(&self) -> Result<Log, CaseFailure> {
-        let (mut log, mut invariants) = (Log::default(), Invariants::new(self.nobody_may_be_late()));
-        let scheduler = self.scheduler();
-        let mut faulty_policy = self.faulty_policy(&scheduler);
-        let ran = catch_unwind(AssertUnwindSafe(|| {
-            self.run_with(scheduler, &mut faulty_policy, (&mut log, &mut invariants))
-        }));
-        let ended = match ran {
-            Err(panic) => Err((Invariant::Panic, Time::NEVER, panic_words(panic.as_ref()))),
-            Ok(Err(error)) => Err(broken_by(&error, &invariants)),
-            Ok(Ok(_)) => invariants
-                .check_end()
-                .map_err(|words| (invariants.broken().unwrap_or(Invariant::End), Time::NEVER, words)),
-        };
-        match ended {
-            Ok(()) => {
-                self.count(faulty_policy.counts(), &mut log);
-                Ok(log)
-            }
-            Err((invariant, at, words)) => Err(CaseFailure { invariant, at, words, log }),
-        }
-    }
-
-    /// Runs it under the invariants, then once more without: both runs must be the same.
-    pub fn check_deterministic(&self) -> Result<Log, CaseFailure> {
-        let log = self.run()?;
-        let again = self.run_unchecked().map_err(|error| error.to_string());
-        if again.as_ref() == Ok(&log) {
-            return Ok(log);
-        }
-        let other = again.map_or_else(|error| error, |again| first_difference(&log.text, &again.text));
-        Err(CaseFailure {
-            invariant: Invariant::Repeatable,
-            at: Time::NEVER,
-            words: format!("{}: {other}", Invariant::Repeatable),
-            log,
+    /// The jobs that come, with their times.
+    pub fn jobs(&self) -> impl Iterator<Item = (Time, &Job)> {
+        self.events.iter().filter_map(|(at, external)| match external {
+            ExternalEvent::Submit(job) => Some((*at, job)),
+            _ => None,
         })
     }
 
-    /// Runs it without looking; only the log is kept.
-    pub fn run_unchecked(&self) -> Result<Log, SimError> {
-        let mut log = Log::default();
-        let scheduler = self.scheduler();
-        let mut faulty_policy = self.faulty_policy(&scheduler);
-        self.run_with(scheduler, &mut faulty_policy, &mut log)?;
-        self.count(faulty_policy.counts(), &mut log);
-        Ok(log)
+    /// The scheduler that it begins with.
+    pub fn scheduler(&self) -> Scheduler {
+        let profile = Arc::new(self.profile.clone());
+        let matrix = StrategyMatrix::new(ModelId(0), profile, self.max_requests).expect("a case's profile is sound");
+        Scheduler::new(self.config.clone(), vec![Arc::new(matrix)])
     }
 
-    /// The same case, with every answer that the policy gives written out: it stays the same when modes are drawn in
-    /// another way.
-    pub fn written_out(&self) -> SimCase {
-        let mut invariants = Invariants::new(self.nobody_may_be_late());
-        let scheduler = self.scheduler();
-        let mut faulty_policy = self.faulty_policy(&scheduler);
-        // a case that ends early has its answers until then
-        let _ = catch_unwind(AssertUnwindSafe(|| self.run_with(scheduler, &mut faulty_policy, &mut invariants)));
-        SimCase { answers: faulty_policy.into_given(), ..self.clone() }
+    /// Runs it with another policy than its own. Returns the time of the last event.
+    pub fn run_with(&self, policy: impl PolicyDriver, observer: impl Observer) -> Result<Time, SimError> {
+        self.run_from(self.scheduler(), policy, observer)
     }
 
-    /// Nothing is in the way of keeping every promise: estimates are exact, nothing is in reserve that could be used
-    /// up, devices do not fail, and the policy leaves everything to the squeeze and takes no time.
-    pub fn nobody_may_be_late(&self) -> bool {
-        let exact = self.factor == 1.0 && self.spread == 0.0 && self.failures == 0.0 && self.config.margin == 0.0;
-        let fault = |external: &ExternalEvent| {
-            matches!(
-                external,
-                ExternalEvent::Fail(_) | ExternalEvent::Slowdown(..) | ExternalEvent::Lose(_) | ExternalEvent::Jump(_)
-            )
-        };
-        exact
-            && self.config.policy_budget.is_zero()
-            && self.modes.iter().all(|(mode, weight)| mode.never_helps() || *weight == 0)
-            && self.modes.iter().any(|(_, weight)| *weight > 0)
-            && self.answers.iter().all(|reply| reply.answer.is_err())
-            && !self.events.iter().any(|(_, external)| fault(external))
+    /// Every action with its time, where this answers; it is asked after every change if the case says so.
+    pub fn trace(&self, decide: impl FnMut(&Snapshot) -> PolicyReply) -> Result<Vec<(Time, Action)>, SimError> {
+        let mut trace = Trace::default();
+        self.run_with(PolicyFn { decide, eager: self.eager }, &mut trace)?;
+        Ok(trace.0)
     }
 
-    pub(crate) fn run_with(
+    pub(crate) fn run_from(
         &self,
         scheduler: Scheduler,
-        faulty_policy: &mut FaultyPolicy,
+        policy: impl PolicyDriver,
         observer: impl Observer,
     ) -> Result<Time, SimError> {
-        Simulation::new(scheduler, self.devices(), faulty_policy, self.events.iter().cloned()).run(observer)
+        Simulation::new(scheduler, self.devices(), policy, self.events.iter().cloned()).run(observer)
     }
 
     pub(crate) fn faulty_policy(&self, scheduler: &Scheduler) -> FaultyPolicy {
         let script = self.answers.iter().cloned();
-        FaultyPolicy::new(&self.modes, self.eager, scheduler.catalog().clone(), self.seed).with_script(script)
-    }
-
-    pub(crate) fn scheduler(&self) -> Scheduler {
-        let profile = Arc::new(self.profile.clone());
-        let matrix = StrategyMatrix::new(ModelId(0), profile, MOST_REQUESTS).expect("a case's profile is sound");
-        Scheduler::new(self.config.clone(), vec![Arc::new(matrix)])
+        let policy = FaultyPolicy::new(&self.modes, self.eager, scheduler.catalog().clone(), self.seed);
+        policy.with_script(script, self.always.clone())
     }
 
     fn devices(&self) -> Devices {
@@ -176,27 +115,13 @@ fn spread(mean: Duration, share: f64) -> Latency {
     Latency { mean, median: mean, p95: above(1.0), p99: above(2.0) }
 }
 
-fn broken_by(error: &SimError, invariants: &Invariants) -> (Invariant, Time, String) {
-    match error {
-        SimError::Observer(at, words) => (invariants.broken().unwrap_or(Invariant::End), *at, words.clone()),
-        SimError::Spinning(at) | SimError::Stalled(at) => (Invariant::End, *at, error.to_string()),
+/// Keeps every action with its time.
+#[derive(Default)]
+struct Trace(Vec<(Time, Action)>);
+
+impl Observer for Trace {
+    fn after(&mut self, _: &Scheduler, now: Time, _: &Event, actions: &[Action]) -> Result<(), String> {
+        self.0.extend(actions.iter().map(|action| (now, action.clone())));
+        Ok(())
     }
 }
-
-fn first_difference(one: &str, other: &str) -> String {
-    let lines = one.lines().zip(other.lines()).find(|(one, other)| one != other);
-    lines.map_or_else(|| "one run is longer".into(), |(one, other)| format!("{one:?} or {other:?}"))
-}
-
-fn panic_words(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
-}
-
-impl fmt::Display for CaseFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at {}: {}", self.at, self.words)
-    }
-}
-
-impl std::error::Error for CaseFailure {}

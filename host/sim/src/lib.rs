@@ -4,7 +4,8 @@
 //! what devices do ([`Devices`], with latencies drawn from profiles), and what a policy answers ([`PolicyDriver`]) are events
 //! on one agenda. The same seed gives the same events, to the byte.
 //!
-//! What is offered is described by a [`Workload`], in a file, and drawn from a seed.
+//! What is offered is described by a [`Workload`](workload::Workload), in a file, and drawn from a seed (feature
+//! `workload`, on by default).
 //!
 //! For tests, a [`SimCase`] is all that a simulation begins with, faults included, as data; the [`Invariants`] hold in every case,
 //! and a case in which one does not is [`shrink`]ed to what is needed for it.
@@ -21,14 +22,16 @@ mod shrink;
 mod simulation;
 mod stream;
 mod tally;
+#[cfg(feature = "workload")]
 pub mod workload;
 
-pub use case::{CaseFailure, FaultMode, FaultyPolicy, Log, MOST_REQUESTS, SimCase};
+pub use case::{CaseFailure, FaultMode, FaultyPolicy, LARGEST_JOB, Log, SimCase};
 pub use devices::{Devices, Recorded, Slowdown};
 pub use invariants::{Invariant, Invariants};
-pub use policy_driver::{PolicyDriver, PolicyReply, Unmoved};
+pub use policy_driver::{PolicyDriver, PolicyFn, PolicyReply, Unmoved};
 pub use shrink::shrink;
 pub use simulation::{ExternalEvent, Observer, SimError, Simulation};
 pub use stream::stream;
 pub use tally::{Served, Tally};
+#[cfg(feature = "workload")]
 pub use workload::{Arrival, Offered, Workload, WorkloadError};

@@ -49,8 +49,44 @@ impl<M: PolicyDriver> PolicyDriver for &mut M {
 pub struct PolicyReply {
     /// The answer.
     pub answer: Result<Proposal, PolicyError>,
-    /// How long it took, in virtual time.
+    /// How long it took, in virtual time; [`Duration::MAX`] if it never comes.
     pub took: Duration,
+}
+
+impl PolicyReply {
+    /// An answer that takes no time.
+    pub fn at_once(answer: Result<Proposal, PolicyError>) -> PolicyReply {
+        PolicyReply { answer, took: Duration::ZERO }
+    }
+
+    /// No answer ever; the policy takes the next question all the same.
+    pub fn never() -> PolicyReply {
+        PolicyReply { answer: Ok(Proposal::default()), took: Duration::MAX }
+    }
+
+    /// Whether no answer comes.
+    pub fn is_never(&self) -> bool {
+        self.took == Duration::MAX
+    }
+}
+
+/// A function that answers.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyFn<F> {
+    /// What it answers.
+    pub decide: F,
+    /// It wants to be asked after every change.
+    pub eager: bool,
+}
+
+impl<F: FnMut(&Snapshot) -> PolicyReply> PolicyDriver for PolicyFn<F> {
+    fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
+        (self.decide)(snapshot)
+    }
+
+    fn eager(&self) -> bool {
+        self.eager
+    }
 }
 
 /// Answers at once that nothing should change.
@@ -59,6 +95,6 @@ pub struct Unmoved;
 
 impl PolicyDriver for Unmoved {
     fn decide(&mut self, _: &Snapshot) -> PolicyReply {
-        PolicyReply { answer: Ok(Proposal::default()), took: Duration::ZERO }
+        PolicyReply::at_once(Ok(Proposal::default()))
     }
 }

@@ -13,7 +13,7 @@ use mosel_core::{
 };
 
 use crate::devices::BatchResult;
-use crate::{Devices, PolicyDriver, PolicyReply, Slowdown};
+use crate::{Devices, PolicyDriver, Slowdown};
 
 /// What comes from outside, beside what devices and the policy do.
 #[derive(Clone, Debug, PartialEq)]
@@ -274,8 +274,11 @@ impl<'a, M: PolicyDriver> Simulation<'a, M> {
             if !self.scheduler.awaits(snapshot.plan) {
                 continue;
             }
-            let PolicyReply { answer, took } = self.policy.decide(&snapshot);
-            self.enter(now + took, Due::Answer(snapshot.plan, answer));
+            let reply = self.policy.decide(&snapshot);
+            if reply.is_never() {
+                continue;
+            }
+            self.enter(now + reply.took, Due::Answer(snapshot.plan, reply.answer));
             self.deciding = true;
         }
         if !self.deciding && !self.outcomes.is_empty() {

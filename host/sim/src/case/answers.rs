@@ -3,32 +3,55 @@
 //! ```text
 //! answer 3ms 1@2 7@0 order 7 1 objective 2 bound 2.5    strategies by job; the order of jobs
 //! answer 0ms                                            nothing changes
-//! answer 1ms fails
+//! answer 1ms fails                                      or fails with a reason: fails unreachable
+//! answer never
 //! ```
 
-use std::fmt::Write as _;
+use std::fmt;
 
-use mosel_core::scenario::{number, span};
 use mosel_core::{JobId, PolicyError, Proposal, Time};
 
+use super::words::{number, span};
 use crate::PolicyReply;
 
-pub(super) fn write_answer(text: &mut String, reply: &PolicyReply) -> std::fmt::Result {
-    write!(text, "answer {}", Time::START + reply.took)?;
-    let Ok(proposal) = &reply.answer else { return write!(text, " fails") };
-    proposal.assignments.iter().try_for_each(|(job, choice)| write!(text, " {job}@{choice}"))?;
-    if !proposal.order.is_empty() {
-        write!(text, " order")?;
+/// Why a policy fails, where a case does not say.
+const REASON: &str = "as written";
+
+/// An answer as it is written behind `answer` or `always`.
+pub(super) struct Answer<'a>(pub(super) &'a PolicyReply);
+
+impl fmt::Display for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_never() {
+            return f.write_str("never");
+        }
+        write!(f, "{}", Time::START + self.0.took)?;
+        match &self.0.answer {
+            Ok(proposal) => write_proposal(f, proposal),
+            Err(PolicyError::Trapped(reason)) if reason != REASON => write!(f, " fails {reason}"),
+            Err(_) => write!(f, " fails"),
+        }
     }
-    proposal.order.iter().try_for_each(|job| write!(text, " {job}"))?;
+}
+
+fn write_proposal(f: &mut fmt::Formatter<'_>, proposal: &Proposal) -> fmt::Result {
+    proposal.assignments.iter().try_for_each(|(job, choice)| write!(f, " {job}@{choice}"))?;
+    if !proposal.order.is_empty() {
+        write!(f, " order")?;
+    }
+    proposal.order.iter().try_for_each(|job| write!(f, " {job}"))?;
     let claims = [("objective", proposal.objective), ("bound", proposal.bound)];
-    claims.into_iter().try_for_each(|(name, claim)| claim.map_or(Ok(()), |claim| write!(text, " {name} {claim}")))
+    claims.into_iter().try_for_each(|(name, claim)| claim.map_or(Ok(()), |claim| write!(f, " {name} {claim}")))
 }
 
 pub(super) fn read_answer(took: &str, words: &[&str]) -> Result<PolicyReply, String> {
+    if took == "never" && words.is_empty() {
+        return Ok(PolicyReply::never());
+    }
     let took = span(took)?;
-    if words == ["fails"] {
-        return Ok(PolicyReply { answer: Err(PolicyError::Trapped("as written".into())), took });
+    if let ["fails", reason @ ..] = words {
+        let reason = if reason.is_empty() { REASON.into() } else { reason.join(" ") };
+        return Ok(PolicyReply { answer: Err(PolicyError::Trapped(reason)), took });
     }
     let mut proposal = Proposal::default();
     let strategies = words.iter().take_while(|word| word.contains('@')).count();

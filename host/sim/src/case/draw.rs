@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use mosel_core::scenario::Scenario;
 use mosel_core::{Config, Job, JobId, ModelId, OnLate, Profile, Tenant, Time, scale};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::{FaultMode, MOST_REQUESTS, SimCase};
+use super::{FaultMode, SimCase};
 use crate::{ExternalEvent, Slowdown, stream};
+
+/// The most requests of a drawn job that is not refused.
+const MOST_REQUESTS: u32 = 16;
 
 /// Models with two and three modalities; the times of the last two are so short that rounding matters.
 const MODELS: [&str; 5] = [
@@ -45,9 +47,9 @@ const MODELS: [&str; 5] = [
 impl SimCase {
     /// The case of this seed: the same on every machine.
     pub fn draw(seed: u64) -> SimCase {
-        let mut random = stream(seed, "case");
-        let profile = Scenario::parse(MODELS[random.random_range(0..MODELS.len())]).expect("the model reads").profile;
-        let profile = Profile { id: "case".into(), ..profile };
+        // the purpose is part of what a seed means, whatever a case is called today
+        let mut random = stream(seed, "day");
+        let profile = SimCase::parse(MODELS[random.random_range(0..MODELS.len())]).expect("the model reads").profile;
         let mut generator = Generator { unit: unit(&profile), random, lanes: 1 };
         let mut case = generator.machine(profile, seed);
         generator.lanes = case.config.lanes;
@@ -79,6 +81,7 @@ impl Generator {
         SimCase {
             profile,
             config,
+            max_requests: MOST_REQUESTS,
             factor: if calm || self.chance(0.5) { 1.0 } else { self.share(0.4, 3.0) },
             spread: if calm || self.chance(0.6) { 0.0 } else { self.share(0.05, 0.5) },
             failures: if calm || self.chance(0.7) { 0.0 } else { self.share(0.01, 0.3) },
@@ -86,6 +89,7 @@ impl Generator {
             modes,
             eager: self.chance(0.4),
             answers: Vec::new(),
+            always: None,
             events: Vec::new(),
         }
     }

@@ -45,6 +45,8 @@ pub struct FaultyPolicy {
     counts: BTreeMap<FaultMode, u64>,
     /// What it answers before it has modes.
     script: VecDeque<PolicyReply>,
+    /// What it answers in place of having modes.
+    always: Option<PolicyReply>,
     /// What it answered so far.
     given: Vec<PolicyReply>,
 }
@@ -70,14 +72,19 @@ impl FaultMode {
 impl FaultyPolicy {
     /// A policy with these modes, each as often as its weight says; unmoved if there is none of a positive weight.
     pub fn new(modes: &[(FaultMode, u32)], eager: bool, catalog: Catalog, seed: u64) -> FaultyPolicy {
-        let (modes, random) = (modes.to_vec(), stream(seed, "faulty_policy"));
+        // the purpose is part of what a seed means, whatever the policy is called today
+        let (modes, random) = (modes.to_vec(), stream(seed, "whims"));
         let (counts, script, given) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        FaultyPolicy { modes, eager, catalog, seed, random, counts, script, given }
+        FaultyPolicy { modes, eager, catalog, seed, random, counts, script, always: None, given }
     }
 
-    /// The same policy, which answers this first.
-    pub fn with_script(self, script: impl IntoIterator<Item = PolicyReply>) -> FaultyPolicy {
-        FaultyPolicy { script: script.into_iter().collect(), ..self }
+    /// The same policy, which answers these first, then always this if it is given.
+    pub fn with_script(
+        self,
+        script: impl IntoIterator<Item = PolicyReply>,
+        always: Option<PolicyReply>,
+    ) -> FaultyPolicy {
+        FaultyPolicy { script: script.into_iter().collect(), always, ..self }
     }
 
     /// How often it was in which mode.
@@ -91,7 +98,7 @@ impl FaultyPolicy {
     }
 
     fn think(&mut self, snapshot: &Snapshot) -> PolicyReply {
-        self.random = stream(self.seed ^ fingerprint(snapshot), "faulty_policy");
+        self.random = stream(self.seed ^ fingerprint(snapshot), "whims");
         let (mode, budget) = (self.mode(), snapshot.budget);
         *self.counts.entry(mode).or_insert(0) += 1;
         match mode {
@@ -229,7 +236,8 @@ impl FaultyPolicy {
 
 impl PolicyDriver for FaultyPolicy {
     fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
-        let reply = self.script.pop_front().unwrap_or_else(|| self.think(snapshot));
+        let written = self.script.pop_front().or_else(|| self.always.clone());
+        let reply = written.unwrap_or_else(|| self.think(snapshot));
         self.given.push(reply.clone());
         reply
     }
@@ -268,7 +276,7 @@ impl std::str::FromStr for FaultMode {
         let named = FaultMode::ALL.into_iter().find(|mode| mode.to_string() == word);
         named.ok_or_else(|| {
             let modes: Vec<String> = FaultMode::ALL.iter().map(ToString::to_string).collect();
-            format!("expected one of {}, found {word:?}", modes.join(", "))
+            format!("expected one of {}, got {word:?}", modes.join(", "))
         })
     }
 }

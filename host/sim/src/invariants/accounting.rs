@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use mosel_core::{Accepted, Action, Batch, End, Event, Job, JobId, Mode, OnLate, Outcome, Scheduler, Time, at_least};
 
+use super::invariant::{Breach, Invariant};
 use super::queue::correct;
 use super::transition::Transition;
-use super::{Breach, Invariant};
 
 /// Two sums of the same floats in another order differ by less than that.
 const ROUNDING: f64 = 1e-9;

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use mosel_core::{Event, scale};
 
+use super::invariant::{Breach, Invariant};
 use super::transition::LaneChange;
-use super::{Breach, Invariant};
 
 /// A correction stays within these bounds, whatever is measured.
 const CORRECTIONS: RangeInclusive<f64> = 0.05..=20.0;

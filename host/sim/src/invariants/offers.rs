@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mosel_core::{Accepted, Action, Event, Job, JobId, ModelId, Refusal, Scheduler, StrategyMatrix, Time, at_least};
 
+use super::invariant::{Breach, Invariant};
 use super::queue::Queue;
 use super::transition::Transition;
-use super::{Breach, Invariant};
 
 /// The least by which a floor can be above another and still be told apart from it.
 const ABOVE: f64 = 1e-6;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use mosel_core::{Event, JobId, Time};
 
+use super::invariant::{Breach, Invariant};
 use super::plans::order_under;
 use super::queue::Waiting;
 use super::transition::LaneChange;
-use super::{Breach, Invariant};
 
 /// Times that were added up in another way differ by no more than that.
 const MICROS: Duration = Duration::from_micros(3);

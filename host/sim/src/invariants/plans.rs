@@ -8,9 +8,9 @@ use mosel_core::{
     at_least,
 };
 
+use super::invariant::{Breach, Invariant};
 use super::queue::{Queue, Waiting};
 use super::transition::{LaneChange, Transition};
-use super::{Breach, Invariant};
 
 /// The share of an objective by which a bound may be below it.
 const ROUNDING: f64 = 1e-9;

@@ -2,9 +2,9 @@
 
 use mosel_core::{Event, JobRow, PlanId, Snapshot, Time, Trigger};
 
+use super::invariant::{Breach, Invariant};
 use super::queue::{Queue, Waiting};
 use super::transition::{LaneChange, Transition};
-use super::{Breach, Invariant};
 
 /// What was asked so far.
 #[derive(Debug, Default)]

@@ -2,9 +2,9 @@
 
 use mosel_core::{Action, JobId, Outcome, at_least};
 
+use super::invariant::{Breach, Invariant};
 use super::queue::Waiting;
 use super::transition::LaneChange;
-use super::{Breach, Invariant};
 
 /// Sums of the same floats in another order differ by less than that.
 const ROUNDING: f64 = 1e-12;

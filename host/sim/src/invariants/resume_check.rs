@@ -2,8 +2,8 @@
 
 use mosel_core::Scheduler;
 
+use super::invariant::{Breach, Invariant};
 use super::transition::Transition;
-use super::{Breach, Invariant};
 
 /// Every so many events the resumed is replaced by one that was resumed from a new checkpoint.
 const PERIOD: u32 = 16;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use mosel_core::{Action, Decider, Event, JobId, PlanError, StrategyTable};
 
+use super::invariant::{Breach, Invariant};
 use super::queue::{Queue, Waiting};
 use super::transition::LaneChange;
-use super::{Breach, Invariant};
 
 pub(super) fn check(change: &LaneChange<'_>) -> Result<(), Breach> {
     check_occasion(change)?;

@@ -45,7 +45,7 @@ fn check(invariant: Invariant, forge: fn(&mut Vec<Action>)) {
         let mut forger = Forger { invariants: Invariants::new(false), forge, forged: None, events: 0 };
         let case = SimCase::draw(seed);
         let scheduler = case.scheduler();
-        let ended = case.run_with(case.scheduler(), &mut case.faulty_policy(&scheduler), &mut forger);
+        let ended = case.run_from(case.scheduler(), &mut case.faulty_policy(&scheduler), &mut forger);
         assert_eq!(ended.is_err(), forger.forged.is_some(), "seed {seed}: {:?}", ended.err());
         if forger.forged.is_some() {
             assert_eq!(forger.invariants.broken(), Some(invariant), "seed {seed}: {:?}", ended.err());

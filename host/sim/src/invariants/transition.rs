@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mosel_core::{Action, Batch, Checkpoint, Event, JobId, PlanId, Scheduler, Snapshot, Time};
 
+use super::invariant::{Breach, Invariant};
 use super::queue::Queue;
-use super::{Breach, Invariant};
 
 /// One step.
 pub(super) struct Transition<'a> {

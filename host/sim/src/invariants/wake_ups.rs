@@ -2,8 +2,8 @@
 
 use mosel_core::{Action, Checkpoint, Event, LaneState, Time};
 
+use super::invariant::{Breach, Invariant};
 use super::transition::Transition;
-use super::{Breach, Invariant};
 
 /// The wake-up that the driver knows of.
 #[derive(Debug, Default)]

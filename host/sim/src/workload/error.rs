@@ -3,6 +3,9 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+/// The most jobs that are drawn at once.
+pub const MOST_JOBS: usize = 5_000_000;
+
 /// Why a workload cannot be read or drawn.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum WorkloadError {
@@ -46,7 +49,7 @@ pub enum WorkloadError {
     /// Nothing can be offered to no lane.
     #[error("there are 0 lanes, expected at least 1")]
     NoLanes,
-    /// More jobs than [`MOST_JOBS`](super::MOST_JOBS).
+    /// More jobs than [`MOST_JOBS`].
     #[error("about {jobs:.0} jobs would arrive, expected at most {most}: try less load or a shorter duration")]
     TooManyJobs {
         /// How many are expected.

@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 pub use arrivals::{Arrivals, Kind, Rate};
 pub use distribution::Distribution;
 pub use draw::{Arrival, Offered};
-pub use error::WorkloadError;
+pub use error::{MOST_JOBS, WorkloadError};
 pub use jobs::{Deadline, Floor, Jobs};
 pub use trace::{Form, TraceFile};
 
@@ -58,8 +58,6 @@ pub struct Workload {
     pub jobs: Jobs,
 }
 
-/// The most jobs that are drawn at once.
-pub const MOST_JOBS: usize = 5_000_000;
 /// The longest file, in bytes.
 const MOST_BYTES: u64 = 1 << 20;
 

@@ -1,6 +1,6 @@
 //! Rows of a trace: single arrivals with their own gaps, copied or thinned to fit a rate.
 
-use super::MOST_JOBS;
+use super::error::MOST_JOBS;
 use super::stream::Stream;
 
 /// Arrivals as they were recorded, again and again.

@@ -3,10 +3,10 @@
 use std::f64::consts::TAU;
 
 use super::arrivals::Kind;
+use super::error::{MOST_JOBS, WorkloadError};
 use super::pieces::{Piece, Pieces};
 use super::stream::Stream;
 use super::trace::Trace;
-use super::{MOST_JOBS, WorkloadError};
 
 /// Pieces that stand for one period of a wave.
 const PIECES_A_PERIOD: f64 = 256.0;

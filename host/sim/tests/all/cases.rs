@@ -81,7 +81,7 @@ const ENOUGH_CASES: u64 = 2000;
 const ENOUGH_BROKEN: usize = 4;
 
 #[test]
-fn all_invariant_hold_on_every_case() {
+fn all_invariants_hold_in_every_case() {
     let (first, cases) = (number("MOSEL_FIRST_CASE", 0), number("MOSEL_CASES", 10_000));
     let Results { log, broken } = run_all(first, cases);
     assert!(broken.is_empty(), "{}", explain(&broken));
@@ -91,7 +91,7 @@ fn all_invariant_hold_on_every_case() {
 }
 
 #[test]
-fn all_invariant_hold_on_cases_that_broke_one_once() {
+fn all_invariants_hold_in_cases_that_broke_one_once() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/regressions");
     let files = std::fs::read_dir(&folder).expect("the folder of regressions is there");
     let mut ran = 0;
