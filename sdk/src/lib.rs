@@ -38,8 +38,8 @@
 //!     modalities video audio
 //!     measure audio 1 4ms 137/200
 //!     measure video+audio 1 10ms 157/200
-//!     at 0ms submit 1 requests 4 deadline 60ms floor 0.65
-//!     at 0ms submit 2 requests 4 deadline 70ms floor 0.7
+//!     at 0ms submit 1 requests 4 deadline 60ms min_accuracy 0.65
+//!     at 0ms submit 2 requests 4 deadline 70ms min_accuracy 0.7
 //! ");
 //! assert_eq!(question.violators(), [1]);
 //!

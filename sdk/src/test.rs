@@ -7,8 +7,8 @@
 //! modalities video audio
 //! measure audio 1 4ms 137/200          selection, batch size, time of a batch, right answers of samples
 //! measure video+audio 1 10ms 157/200
-//! at 0ms submit 1 requests 10 deadline 200ms floor 0.7
-//! at 5ms submit 2 requests 8 deadline 120ms floor 0.6 weight 2 tenant acme
+//! at 0ms submit 1 requests 10 deadline 200ms min_accuracy 0.7
+//! at 5ms submit 2 requests 8 deadline 120ms min_accuracy 0.6 priority 2 tenant acme
 //! ```
 //!
 //! [`scenario()`] gives the first question that such a day puts to a policy, [`questions`] all of them, and [`run`]

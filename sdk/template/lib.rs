@@ -58,9 +58,9 @@ mod tests {
         modalities video audio
         measure audio 1 4ms 137/200
         measure video+audio 1 10ms 157/200
-        at 0ms submit 1 requests 4 deadline 200ms weight 3
+        at 0ms submit 1 requests 4 deadline 200ms priority 3
         at 0ms submit 2 requests 4 deadline 200ms
-        at 0ms submit 3 requests 4 deadline 110ms floor 0.785
+        at 0ms submit 3 requests 4 deadline 110ms min_accuracy 0.785
     ";
 
     #[test]

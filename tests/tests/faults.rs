@@ -6,11 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use mosel_core::scenario::{External, Scenario};
-use mosel_core::{
-    Action, Catalog, End, JobId, ModelId, Outcome, PlanError, PolicyError, Proposal, Snapshot, StrategyMatrix, Time,
-};
+use mosel_core::{Action, Catalog, End, JobId, Outcome, PlanError, PolicyError, Proposal, Snapshot, Time};
 use mosel_sandbox::{Budget, Engine, Limits, LoadedPolicy, Metering, RunningPolicy};
+use mosel_sim::{PolicyReply, SimCase};
 
 const MEMORY: u64 = 16 << 20;
 const FUEL: u64 = 20_000_000;
@@ -23,13 +21,13 @@ const OVERLOAD: &str = "
     measure audio 1 4ms 137/200
     measure video+audio 1 10ms 157/200
     budget 10000ms
-    at 0ms  submit 1 requests 4 deadline 60ms floor 0.6
-    at 1ms  submit 2 requests 10 deadline 500ms floor 0.71
-    at 2ms  submit 3 requests 4 deadline 150ms floor 0.685
-    at 3ms  submit 4 requests 8 deadline 200ms floor 0.75
-    at 40ms submit 5 requests 6 deadline 230ms floor 0.685 weight 3
-    at 41ms submit 6 requests 1 deadline 235ms floor 0.785
-    at 90ms submit 7 requests 12 deadline 350ms floor 0.7 drop
+    at 0ms  submit 1 requests 4 deadline 60ms min_accuracy 0.6
+    at 1ms  submit 2 requests 10 deadline 500ms min_accuracy 0.71
+    at 2ms  submit 3 requests 4 deadline 150ms min_accuracy 0.685
+    at 3ms  submit 4 requests 8 deadline 200ms min_accuracy 0.75
+    at 40ms submit 5 requests 6 deadline 230ms min_accuracy 0.685 priority 3
+    at 41ms submit 6 requests 1 deadline 235ms min_accuracy 0.785
+    at 90ms submit 7 requests 12 deadline 350ms min_accuracy 0.7 drop
     at 95ms submit 8 requests 9 deadline 370ms
 ";
 
@@ -93,18 +91,17 @@ fn hostile() -> &'static LoadedPolicy {
     HOSTILE.get_or_init(|| load(limits()))
 }
 
-fn overload() -> Scenario {
-    Scenario::parse(OVERLOAD).expect("the scenario reads")
+fn overload() -> SimCase {
+    SimCase::parse(OVERLOAD).expect("the case reads")
 }
 
-/// A policy that misbehaves on every lane, started for the scenario's model.
+/// A policy that misbehaves on every lane, started for the case's model.
 fn start(behaviour: &str, amount: u64) -> RunningPolicy {
     start_loaded(hostile().clone(), behaviour, amount)
 }
 
 fn start_loaded(loaded: LoadedPolicy, behaviour: &str, amount: u64) -> RunningPolicy {
-    let matrix = StrategyMatrix::new(ModelId(0), overload().profile.into(), 64).expect("parsing checked the profile");
-    let catalog = mosel_core::Scheduler::new(overload().config, vec![matrix.into()]).catalog().clone();
+    let catalog = overload().scheduler().catalog().clone();
     let settings = format!(r#"{{"behaviour": "{behaviour}", "amount": {amount}, "spare_lane_0": false}}"#);
     RunningPolicy::start(loaded, &settings, &catalog, 0).expect("it behaves until it is asked")
 }
@@ -120,7 +117,7 @@ fn trace_with(policy: &mut RunningPolicy) -> Vec<(Time, Action)> {
 }
 
 fn trace(mut policy: impl FnMut(&Snapshot) -> Result<Proposal, PolicyError>) -> Vec<(Time, Action)> {
-    overload().trace(|snapshot| Some(policy(snapshot)))
+    overload().trace(|snapshot| PolicyReply::at_once(policy(snapshot))).expect("the case ends")
 }
 
 fn without_a_policy() -> Vec<(Time, Action)> {
@@ -147,7 +144,7 @@ fn refusals(trace: &[(Time, Action)]) -> Vec<&PlanError> {
 
 /// All that were submitted were accepted and served to their end, none below its floor.
 fn check_served(trace: &[(Time, Action)], label: &str) {
-    let submitted = overload().events.iter().filter(|(_, event)| matches!(event, External::Submit(_))).count();
+    let submitted = overload().jobs().count();
     let accepted = trace.iter().filter(|(_, action)| matches!(action, Action::Accept(_))).count();
     assert_eq!(accepted, submitted, "{label}: the lane refuses jobs");
     let outcomes = outcomes(trace);
@@ -182,7 +179,7 @@ fn the_lane_is_overloaded_and_the_squeeze_saves_all() {
     check_squeezed(&trace, "no policy");
     assert!(refusals(&trace).len() >= 3, "only {} questions", refusals(&trace).len());
     assert!(outcomes(&trace).values().all(Outcome::good));
-    let idle = overload().trace(|_| Some(Ok(Proposal::default())));
+    let idle = trace(|_| Ok(Proposal::default()));
     assert!(outcomes(&idle).values().any(|outcome| !outcome.good()), "without changes jobs are late");
 }
 

@@ -21,7 +21,6 @@ mod mode;
 mod plan;
 mod precision;
 mod profile;
-pub mod scenario;
 mod scheduler;
 mod snapshot;
 mod squeeze;

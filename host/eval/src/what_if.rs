@@ -229,15 +229,15 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use mosel_core::scenario::Scenario;
     use mosel_core::{Config, JobId, ModelId, Tenant};
     use mosel_journal::{InPlace, Recorder};
+    use mosel_sim::SimCase;
 
     use super::*;
 
     #[test]
     fn what_was_lost_when_a_journal_begins_is_there_in_a_what_if() {
-        let profile = Scenario::parse("modalities a\nmeasure a 1 4ms 9/10").expect("it reads").profile;
+        let profile = SimCase::parse("modalities a\nmeasure a 1 4ms 9/10").expect("it reads").profile;
         let matrix = StrategyMatrix::new(ModelId(0), Arc::new(profile), 8).expect("it is sound");
         let mut scheduler = Scheduler::new(Config::default(), vec![Arc::new(matrix)]);
         let lost = Event::ModelLost(0, ModelId(0));

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::scenario::Scenario;
 use mosel_core::{
     Action, Config, Event, Job, JobId, Latency, Measurement, Mode, ModelId, OnLate, PolicyError, Precision, Profile,
     Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
 use mosel_journal::{Header, InPlace, JournalError, Reader, Recorder, Replayed, replay, step_line};
-use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, Simulation};
+use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, SimCase, Simulation};
 use proptest::prelude::*;
 
 const MODEL: &str = "
@@ -111,7 +110,7 @@ fn day() -> impl Strategy<Value = Day> {
 
 /// The journals of a day: the first from its beginning.
 fn journals(day: &Day) -> Vec<Vec<u8>> {
-    let profile = Arc::new(Scenario::parse(MODEL).expect("it reads").profile);
+    let profile = Arc::new(SimCase::parse(MODEL).expect("it reads").profile);
     let matrix = Arc::new(StrategyMatrix::new(ModelId(0), profile.clone(), 16).expect("it is sound"));
     let config = Config { lanes: day.lanes, max_jobs: 9, ..Config::default() };
     let scheduler = Scheduler::new(config, vec![matrix]);
@@ -257,7 +256,7 @@ fn a_header_has_no_checkpoint_of_an_empty_server() {
 /// Two kinds of devices, a model with a reduced precision that comes later, one that goes.
 #[test]
 fn models_that_come_and_go_and_devices_of_two_kinds_replay() {
-    let profile = Scenario::parse(MODEL).expect("it reads").profile;
+    let profile = SimCase::parse(MODEL).expect("it reads").profile;
     let mut reduced = profile.clone();
     let faster: Vec<Measurement> = profile.measurements.iter().map(faster).collect();
     reduced.measurements.extend(faster);

@@ -1,17 +1,16 @@
-//! Whole stories, as they are told: a case is a scenario of the core's, lived through in a simulation.
+//! Whole stories, as they are told of simulation cases.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use mosel_core::scenario::{External, Scenario, Scripted};
 use mosel_core::{
     Action, Event, JobId, ModelId, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix, Time, Trigger,
 };
 use mosel_journal::{
     Chapter, Header, InPlace, Naming, Otherwise, Reader, Recorder, Seen, Stories, Story, replay, tell,
 };
-use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, Simulation};
+use mosel_sim::{ExternalEvent, FaultMode, Observer, PolicyFn, PolicyReply, SimCase};
 
 /// Audio takes 4 ms a request and is right in 0.685 of the cases, both take 10 ms and are right in 0.785.
 const TOY: &str = "
@@ -22,27 +21,17 @@ const TOY: &str = "
 
 /// Job 1 runs until 40, job 2 comes at 10, job 3 comes at 20 and would be late if job 2 stayed as it is.
 const QUEUE: &str = "
-    at 0ms  submit 1 requests 4 deadline 500ms floor 0.785
-    at 10ms submit 2 requests 10 deadline 500ms floor 0.71
-    at 20ms submit 3 requests 4 deadline 150ms floor 0.785
+    at 0ms  submit 1 requests 4 deadline 500ms min_accuracy 0.785
+    at 10ms submit 2 requests 10 deadline 500ms min_accuracy 0.71
+    at 20ms submit 3 requests 4 deadline 150ms min_accuracy 0.785
 ";
 
 /// A day: the scheduler, what happens to it, and the policy `exact` in words.
 struct Day<D> {
-    scenario: Scenario,
+    case: SimCase,
     decide: D,
     /// Put in place of `exact` when policies are swapped.
     next_policy: &'static str,
-}
-
-impl<D: FnMut(&Snapshot) -> PolicyReply> PolicyDriver for Day<D> {
-    fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
-        (self.decide)(snapshot)
-    }
-
-    fn eager(&self) -> bool {
-        self.scenario.eager
-    }
 }
 
 /// Listens to a day, until a time.
@@ -70,8 +59,8 @@ impl Observer for &mut Listener {
 
 impl<D: FnMut(&Snapshot) -> PolicyReply> Day<D> {
     fn new(case: &str, decide: D) -> Day<D> {
-        let scenario = Scenario::parse(&format!("{TOY}{case}")).expect("the scenario reads");
-        Day { scenario, decide, next_policy: "greedy" }
+        let case = SimCase::parse(&format!("{TOY}{case}")).expect("the case reads");
+        Day { case, decide, next_policy: "greedy" }
     }
 
     fn stories_until(self, until: Time, swap_at: Option<Time>) -> Stories {
@@ -81,30 +70,20 @@ impl<D: FnMut(&Snapshot) -> PolicyReply> Day<D> {
     }
 
     fn live(self, observer: impl Observer, swap_at: Option<Time>) {
-        let external = |(at, event): (Time, External)| match event {
-            External::Submit(job) => (at, ExternalEvent::Submit(job)),
-            External::Cancel(job) => (at, ExternalEvent::Cancel(job)),
-            External::Fail(lane) => (at, ExternalEvent::Fail(lane)),
-        };
-        let mut external: Vec<(Time, ExternalEvent)> = self.scenario.events.iter().cloned().map(external).collect();
-        external.extend(swap_at.map(|at| (at, ExternalEvent::Install)));
-        external.sort_by_key(|(at, _)| *at);
-        let profile = Arc::new(self.scenario.profile.clone());
-        let matrix = StrategyMatrix::new(ModelId(0), profile.clone(), 64).expect("it is sound");
-        let scheduler = Scheduler::new(self.scenario.config.clone(), vec![Arc::new(matrix)]);
-        let mut devices = Devices::new([profile.as_ref()], 1);
-        (devices.spread, devices.factor) = (false, self.scenario.device);
-        Simulation::new(scheduler, devices, self, external).run(observer).expect("the day ends");
+        let Day { mut case, decide, .. } = self;
+        case.events.extend(swap_at.map(|at| (at, ExternalEvent::Install)));
+        case.events.sort_by_key(|(at, _)| *at);
+        case.run_with(PolicyFn { decide, eager: case.eager }, observer).expect("the day ends");
     }
 }
 
-/// What the policy of a scenario answers.
+/// What the policy of a case answers.
 fn scripted(case: &str) -> impl FnMut(&Snapshot) -> PolicyReply {
-    let policy = Scenario::parse(&format!("{TOY}{case}")).expect("the scenario reads").policy;
-    move |_| match policy {
-        Scripted::None => reply(Ok(Proposal::default())),
-        Scripted::Silent => PolicyReply { took: Duration::from_secs(1), ..reply(Ok(Proposal::default())) },
-        Scripted::Traps => reply(Err(PolicyError::Trapped("unreachable".into()))),
+    let modes = SimCase::parse(&format!("{TOY}{case}")).expect("the case reads").modes;
+    move |_| match modes[..] {
+        [(FaultMode::Silent, _)] => PolicyReply { took: Duration::from_secs(1), ..reply(Ok(Proposal::default())) },
+        [(FaultMode::Traps, _)] => reply(Err(PolicyError::Trapped("unreachable".into()))),
+        _ => reply(Ok(Proposal::default())),
     }
 }
 
@@ -119,7 +98,7 @@ fn assign(assignments: &[(u64, u32)]) -> PolicyReply {
 }
 
 fn naming() -> Naming {
-    let profile = Arc::new(Scenario::parse(TOY).expect("the scenario reads").profile);
+    let profile = Arc::new(SimCase::parse(TOY).expect("the case reads").profile);
     Naming::new("j-", &[Arc::new(StrategyMatrix::new(ModelId(0), profile, 1).expect("it is sound"))])
 }
 
@@ -128,7 +107,7 @@ fn told(story: Option<&Story>) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// The story of a job under the scenario's own policy.
+/// The story of a job under the case's own policy.
 fn check(case: &str, job: u64, expected: Expect) {
     check_with(case, job, scripted(case), expected);
 }
@@ -151,7 +130,7 @@ fn a_job_that_nothing_happens_to() {
         "#]],
     );
     check(
-        "at 20000ms submit 1 weight 2 drop floor 0.6",
+        "at 20000ms submit 1 priority 2 drop min_accuracy 0.6",
         1,
         expect![[r#"
         Job j-1 came 20 s after the server's start: 1 request for toy, to be done at any time, at an accuracy of at least 0.6, with a weight of 2, to be dropped once it cannot be on time.
@@ -217,7 +196,7 @@ fn an_illegal_plan_is_told_in_the_names_of_jobs() {
         reply(Ok(Proposal { order, ..Proposal::default() }))
     };
     let tight = "
-        at 0ms submit 1 requests 4 deadline 75ms floor 0.785
+        at 0ms submit 1 requests 4 deadline 75ms min_accuracy 0.785
         at 1ms submit 2 requests 2 deadline 65ms
         at 2ms submit 3 requests 2 deadline 71ms
     ";
@@ -281,7 +260,7 @@ fn more_than_what_was_needed_is_said_to_be_kept_for_jobs_to_come() {
         _ => assign(&[]),
     };
     check_with(
-        &QUEUE.replace("150ms floor 0.785", "150ms"),
+        &QUEUE.replace("150ms min_accuracy 0.785", "150ms"),
         3,
         generous,
         expect![[r#"
@@ -359,9 +338,9 @@ fn many_late_jobs_are_counted_and_some_stay_late() {
 
 #[test]
 fn a_refusal_has_its_counter_offers() {
-    let busy = "at 0ms submit 1 requests 10 deadline 60ms floor 0.7";
+    let busy = "at 0ms submit 1 requests 10 deadline 60ms min_accuracy 0.7";
     check(
-        &format!("{busy} \n at 5ms submit 2 requests 2 deadline 67ms floor 0.785"),
+        &format!("{busy} \n at 5ms submit 2 requests 2 deadline 67ms min_accuracy 0.785"),
         2,
         expect![[r#"
             Job j-2 came 5 ms after the server's start: 2 requests for toy, to be done within 62 ms, at an accuracy of at least 0.785.
@@ -369,7 +348,7 @@ fn a_refusal_has_its_counter_offers() {
         "#]],
     );
     check(
-        &format!("{busy} \n at 5ms submit 2 requests 2 deadline 20ms floor 0.785"),
+        &format!("{busy} \n at 5ms submit 2 requests 2 deadline 20ms min_accuracy 0.785"),
         2,
         expect![[r#"
             Job j-2 came 5 ms after the server's start: 2 requests for toy, to be done within 15 ms, at an accuracy of at least 0.785.
@@ -377,7 +356,7 @@ fn a_refusal_has_its_counter_offers() {
         "#]],
     );
     check(
-        "at 0ms submit 1 requests 2 deadline 11ms floor 0.785",
+        "at 0ms submit 1 requests 2 deadline 11ms min_accuracy 0.785",
         1,
         expect![[r#"
             Job j-1 came at the server's start: 2 requests for toy, to be done within 11 ms, at an accuracy of at least 0.785.
@@ -385,7 +364,7 @@ fn a_refusal_has_its_counter_offers() {
         "#]],
     );
     check(
-        "at 0ms submit 1 floor 0.8 deadline 50ms",
+        "at 0ms submit 1 min_accuracy 0.8 deadline 50ms",
         1,
         expect![[r#"
             Job j-1 came at the server's start: 1 request for toy, to be done within 50 ms, at an accuracy of at least 0.8.
@@ -453,8 +432,8 @@ fn a_job_that_cannot_make_it_is_given_up_and_late() {
     let slow = "
         device 2
         policy silent
-        at 0ms submit 1 requests 4 deadline 500ms floor 0.785
-        at 1ms submit 2 requests 4 deadline 76ms floor 0.735
+        at 0ms submit 1 requests 4 deadline 500ms min_accuracy 0.785
+        at 1ms submit 2 requests 4 deadline 76ms min_accuracy 0.735
     ";
     check(
         slow,
@@ -469,7 +448,7 @@ fn a_job_that_cannot_make_it_is_given_up_and_late() {
         "#]],
     );
     check(
-        &slow.replace("floor 0.735", "floor 0.735 drop"),
+        &slow.replace("min_accuracy 0.735", "min_accuracy 0.735 drop"),
         2,
         expect![[r#"
             Job j-2 came 1 ms after the server's start: 4 requests for toy, to be done within 75 ms, at an accuracy of at least 0.735, to be dropped once it cannot be on time.

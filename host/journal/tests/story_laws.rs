@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::scenario::Scenario;
 use mosel_core::{
     Action, Catalog, Checkpoint, Config, EntryState, Event, Forecast, Job, JobId, JobRow, ModelId, OnLate, Plan,
     PlanId, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
 use mosel_journal::{By, Change, Chapter, Choice, Header, InPlace, Naming, Otherwise, Stories, tell};
-use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, Simulation};
+use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, SimCase, Simulation};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -105,7 +104,7 @@ fn day() -> impl Strategy<Value = Day> {
 }
 
 fn matrix() -> Arc<StrategyMatrix> {
-    let profile = Arc::new(Scenario::parse(MODEL).expect("it reads").profile);
+    let profile = Arc::new(SimCase::parse(MODEL).expect("it reads").profile);
     Arc::new(StrategyMatrix::new(ModelId(0), profile, 16).expect("it is sound"))
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::scenario::Scenario;
 use mosel_core::{
     Accepted, Action, Batch, BatchId, Checkpoint, Config, Decider, End, EntryState, Event, Job, JobId, JobRow,
     LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PlanError, PlanId, PolicyError, Precision, Proposal,
     Quality, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time, Trigger,
 };
 use mosel_journal::{Header, InPlace, Naming, Stories, tell};
+use mosel_sim::SimCase;
 use proptest::prelude::*;
 
 const MODEL: &str = "
@@ -284,7 +284,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
 }
 
 fn header(checkpoint: Option<Checkpoint>) -> Header {
-    let profile = Arc::new(Scenario::parse(MODEL).expect("it reads").profile);
+    let profile = Arc::new(SimCase::parse(MODEL).expect("it reads").profile);
     let matrix = Arc::new(StrategyMatrix::new(ModelId(0), profile, 4).expect("it is sound"));
     let scheduler = Scheduler::new(Config::default(), vec![matrix]);
     Header { checkpoint, ..Header::of(&scheduler, InPlace { name: "odd".into(), ..InPlace::default() }, "0.1.0") }

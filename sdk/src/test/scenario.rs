@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use mosel_core as core;
-use mosel_core::scenario::Scenario;
+use mosel_sim::{PolicyReply, SimCase};
 
 use super::{convert, host};
 use crate::bindings::mosel::policy::types as wire;
 use crate::running::Running;
 use crate::{Capabilities, Catalog, Policy, Snapshot};
-
-/// The size of the largest jobs that scenarios have menus for.
-const MOST_REQUESTS: u32 = 64;
 
 /// The first question that a scenario puts to a policy.
 ///
@@ -21,7 +17,7 @@ const MOST_REQUESTS: u32 = 64;
 /// |---|---|
 /// | `modalities video audio` | the kinds of input of the one model there is |
 /// | `measure video+audio 1 10ms 157/200` | selection, batch size, time of such a batch, right answers of samples |
-/// | `at 5ms submit 2 requests 8 deadline 120ms floor 0.7 weight 2 tenant acme drop` | a job comes; all from `requests` on may be left out. Deadlines are points in time. `drop`: to be given up once it cannot be on time |
+/// | `at 5ms submit 2 requests 8 deadline 120ms min_accuracy 0.7 priority 2 tenant acme drop` | a job comes; all from `requests` on may be left out. Deadlines are points in time. `drop`: to be given up once it cannot be on time |
 /// | `at 7ms cancel 2` | a job is given up by its client |
 /// | `at 9ms fail` | the batch that runs fails |
 /// | `device 1.5` | batches really take 1.5 times as long as profiled; default 1 |
@@ -39,7 +35,7 @@ const MOST_REQUESTS: u32 = 64;
 ///     measure audio 1 4ms 137/200
 ///     measure video+audio 1 10ms 157/200
 ///     at 0ms submit 1 requests 4 deadline 500ms
-///     at 20ms submit 2 requests 5 deadline 60ms floor 0.7
+///     at 20ms submit 2 requests 5 deadline 60ms min_accuracy 0.7
 /// ");
 /// // Two batches of job 1 have run, the third runs now: one request is left of it, and job 2 ends at 90 ms.
 /// assert_eq!((question.now, question.start), (20_000, 30_000));
@@ -62,16 +58,17 @@ pub fn scenario(text: &str) -> Snapshot {
 /// If the text does not read.
 #[track_caller]
 pub fn questions(text: &str) -> Vec<Snapshot> {
-    let scenario = read(text);
+    let case = read(text);
     let mut catalog = Catalog::default();
-    catalog.merge(sent_catalog(&scenario));
+    catalog.merge(sent_catalog(&case));
     let catalog = Arc::new(catalog);
     let mut questions = Vec::new();
-    scenario.trace(|question| {
+    let ended = case.trace(|question| {
         let sent = Snapshot::new(convert::sent_snapshot(question), Arc::clone(&catalog));
         questions.push(sent.expect("a catalog has the tables of its server's jobs"));
-        Some(Ok(core::Proposal::default()))
+        PolicyReply::at_once(Ok(mosel_core::Proposal::default()))
     });
+    ended.expect("the day ends");
     questions
 }
 
@@ -98,7 +95,7 @@ pub fn questions(text: &str) -> Vec<Snapshot> {
 ///     measure audio 2 8ms 137/200
 ///     measure video+audio 2 20ms 157/200
 ///     at 0ms submit 1 requests 2 deadline 100ms
-///     at 0ms submit 2 requests 2 deadline 30ms floor 0.6
+///     at 0ms submit 2 requests 2 deadline 30ms min_accuracy 0.6
 /// ");
 /// assert_eq!(log, "\
 /// 0ms accept 1 until 20ms
@@ -125,36 +122,33 @@ pub fn run<P: Policy>(settings: &str, text: &str) -> String {
 /// As [`run`].
 #[track_caller]
 pub fn run_seeded<P: Policy>(settings: &str, text: &str, seed: u64) -> String {
-    let mut scenario = read(text);
-    scenario.eager |= P::describe().capabilities.contains(Capabilities::EAGER);
+    let mut case = read(text);
+    case.eager |= P::describe().capabilities.contains(Capabilities::EAGER);
     host::begin(0, 0, 0, 0);
-    let mut running = match Running::<P>::configure(settings, sent_catalog(&scenario)) {
+    let mut running = match Running::<P>::configure(settings, sent_catalog(&case)) {
         Ok(running) => running,
         Err(error) => panic!("the policy refuses its settings: {error:?}"),
     };
-    scenario.run_with(|question| {
+    let log = case.action_log_with(|question| {
         let sent = convert::sent_snapshot(question);
         host::begin(seed, sent.sequence, sent.now, sent.budget);
         let decision = running.decide(sent);
-        Some(decision.map(|decision| convert::proposal(&decision)).map_err(convert::error))
-    })
+        PolicyReply::at_once(decision.map(|decision| convert::proposal(&decision)).map_err(convert::error))
+    });
+    log.expect("the day ends")
 }
 
 #[track_caller]
-fn read(text: &str) -> Scenario {
-    match Scenario::parse(text) {
-        Ok(scenario) => scenario,
+fn read(text: &str) -> SimCase {
+    match SimCase::parse(text) {
+        Ok(case) => case,
         Err(error) => panic!("the scenario does not read: {error}"),
     }
 }
 
 /// What the scenario's server tells a policy of its model.
-fn sent_catalog(scenario: &Scenario) -> wire::Catalog {
-    let profile = Arc::new(scenario.profile.clone());
-    let matrix =
-        core::StrategyMatrix::new(core::ModelId(0), profile, MOST_REQUESTS).expect("reading checked the profile");
-    let server = core::Scheduler::new(scenario.config.clone(), vec![Arc::new(matrix)]);
-    convert::sent_catalog(server.catalog())
+fn sent_catalog(case: &SimCase) -> wire::Catalog {
+    convert::sent_catalog(case.scheduler().catalog())
 }
 
 #[cfg(test)]
@@ -208,8 +202,9 @@ mod tests {
 
     #[test]
     fn a_question_carries_what_the_scenario_says() {
-        let text =
-            format!("{TOY} margin 0.1 \n at 3ms submit 7 requests 3 deadline 32ms floor 0.6 weight 2 tenant acme");
+        let text = format!(
+            "{TOY} margin 0.1 \n at 3ms submit 7 requests 3 deadline 32ms min_accuracy 0.6 priority 2 tenant acme"
+        );
         let question = scenario(&format!("{text} \n at 3ms submit 8 deadline 90ms"));
         assert_eq!((question.trigger, question.now, question.start), (Trigger::Violation, 3_000, 13_000));
         assert_eq!(question.time_factor, 1.1);
@@ -240,7 +235,7 @@ mod tests {
     fn the_largest_job_has_a_menu() {
         let question =
             scenario(&format!("{TOY} \n at 0ms submit 1 deadline 20ms \n at 0ms submit 2 requests 64 deadline 400ms"));
-        assert_eq!(question.table(0).requests, MOST_REQUESTS);
+        assert_eq!(question.table(0).requests, mosel_sim::LARGEST_JOB);
         let log = run::<Calm>("{}", &format!("{TOY} \n at 0ms submit 1 requests 65 deadline 300ms"));
         assert!(log.contains("refuse 1: "), "{log}");
     }

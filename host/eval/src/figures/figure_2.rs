@@ -7,9 +7,8 @@ use anyhow::{Context, Result};
 use mosel_chart::gantt::{Bar, Deadline, Gantt, Plan, Row};
 use mosel_chart::report::{Figure, Section};
 use mosel_chart::{Axis, Numbers, Scale};
-use mosel_core::scenario::Scenario;
 use mosel_core::{Action, Config, Event, ModelId, Outcome, Scheduler, StrategyMatrix, Time};
-use mosel_sim::{Arrival, Observer};
+use mosel_sim::{Arrival, Observer, SimCase};
 
 use crate::policy_under_test::{PolicyCompiler, PolicyUnderTest};
 use crate::sim_setup::SimSetup;
@@ -19,9 +18,9 @@ const EXAMPLE: &str = "
     modalities video audio
     measure audio 1 4ms 137/200
     measure video+audio 1 10ms 157/200
-    at 0ms submit 1 requests 4 deadline 500ms floor 0.785
-    at 10ms submit 2 requests 10 deadline 500ms floor 0.71
-    at 20ms submit 3 requests 4 deadline 150ms floor 0.785
+    at 0ms submit 1 requests 4 deadline 500ms min_accuracy 0.785
+    at 10ms submit 2 requests 10 deadline 500ms min_accuracy 0.71
+    at 20ms submit 3 requests 4 deadline 150ms min_accuracy 0.785
 ";
 
 /// When job 3 has to be finished, in milliseconds.
@@ -87,16 +86,12 @@ struct Timeline {
 
 impl Timeline {
     fn run(policy: &PolicyUnderTest) -> Result<Timeline> {
-        let scenario = Scenario::parse(EXAMPLE).map_err(anyhow::Error::msg)?;
-        let names = scenario.profile.modalities.clone();
-        let matrix = StrategyMatrix::new(ModelId(0), Arc::new(scenario.profile.clone()), 10).context("the example")?;
-        let config = Config { margin: 0.0, ..scenario.config.clone() };
+        let case = SimCase::parse(EXAMPLE).map_err(anyhow::Error::msg)?;
+        let names = case.profile.modalities.clone();
+        let matrix = StrategyMatrix::new(ModelId(0), Arc::new(case.profile.clone()), 10).context("the example")?;
+        let config = Config { margin: 0.0, ..case.config.clone() };
         let setup = SimSetup { matrix: matrix.into(), config, factor: 1.0, failures: 0.0, dispatch: Duration::ZERO };
-        let submitted = |(at, event): &(Time, mosel_core::scenario::External)| match event {
-            mosel_core::scenario::External::Submit(job) => Some(Arrival { at: *at, job: *job }),
-            _ => None,
-        };
-        let arrivals: Vec<Arrival> = scenario.events.iter().filter_map(submitted).collect();
+        let arrivals: Vec<Arrival> = case.jobs().map(|(at, job)| Arrival { at, job: *job }).collect();
         let mut timeline = Timeline { names, ..Timeline::default() };
         setup.run(policy, &arrivals, 1, &mut timeline)?;
         Ok(timeline)

@@ -45,9 +45,9 @@ fn everybody_gives_way_where_one_would_do() {
 fn every_job_keeps_its_own_floor() {
     let answer = answer(
         "at 0ms submit 1 deadline 500ms
-         at 0ms submit 2 requests 4 deadline 500ms floor 0.7
-         at 0ms submit 3 requests 4 deadline 500ms floor 0.785
-         at 0ms submit 4 requests 4 deadline 100ms floor 0.6",
+         at 0ms submit 2 requests 4 deadline 500ms min_accuracy 0.7
+         at 0ms submit 3 requests 4 deadline 500ms min_accuracy 0.785
+         at 0ms submit 4 requests 4 deadline 100ms min_accuracy 0.6",
     );
     assert_eq!(
         answer.to_string(),
@@ -60,7 +60,7 @@ fn every_job_keeps_its_own_floor() {
 #[test]
 fn weights_and_tenants_count_for_nothing() {
     let question = "at 0ms submit 1 deadline 500ms
-         at 0ms submit 2 requests 2 deadline 500ms weight 100 tenant acme
+         at 0ms submit 2 requests 2 deadline 500ms priority 100 tenant acme
          at 0ms submit 3 requests 2 deadline 45ms";
     assert_eq!(answer(question).moved(), [(2, 2, 0), (3, 2, 0)]);
 }

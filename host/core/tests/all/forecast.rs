@@ -1,35 +1,27 @@
 //! A forecast says what the lane does: it was made for whoever has a snapshot and no lane.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use mosel_core::scenario::Scenario;
 use mosel_core::{
-    Action, Config, Event, Forecast, Job, JobId, JobRow, ModelId, OnLate, Plan, PolicyError, Proposal, Scheduler,
-    Snapshot, StrategyMatrix, Tenant, Time,
+    Action, Config, Event, Forecast, Job, JobId, JobRow, Plan, PolicyError, Proposal, Scheduler, Snapshot, Time,
 };
+use mosel_testkit::jobs::job;
+use mosel_testkit::toy;
 use proptest::prelude::*;
 
 fn scheduler() -> Scheduler {
-    let toy = "modalities video audio \n measure audio 1 4ms 137/200 \n measure video+audio 1 10ms 157/200";
-    let profile = Scenario::parse(toy).expect("the scenario reads").profile;
-    let matrix = StrategyMatrix::new(ModelId(0), Arc::new(profile), 16).expect("a sound profile");
-    Scheduler::new(Config { margin: 0.1, ..Config::default() }, vec![Arc::new(matrix)])
+    toy::scheduler(Config { margin: 0.1, ..Config::default() })
 }
 
 /// Submits these jobs until the policy is asked; its question. The device is busy with a job before them.
 fn ask(scheduler: &mut Scheduler, jobs: &[(u32, u64)]) -> Option<Snapshot> {
     for (id, &(requests, deadline_ms)) in [(2, 5000)].iter().chain(jobs).enumerate() {
         let job = Job {
-            id: JobId(id as u64),
-            model: ModelId(0),
             requests,
             deadline: Time::from_millis(deadline_ms),
-            min_accuracy: 0.0,
             // what a second costs differs from job to job by more than rounding
             weight: 1.0 + 0.37 * id as f64,
-            tenant: Tenant::default(),
-            on_late: OnLate::Run,
+            ..job(id as u64)
         };
         for action in scheduler.step(Time::START, Event::Submit(job)) {
             if let Action::Plan(snapshot) = action {

@@ -1,10 +1,10 @@
-//! Laws that hold whatever applications, devices and policies do: random days, each lived twice.
+//! What holds whatever applications, devices and policies do: random cases, each run twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mosel_core::scenario::{External, Scenario};
-use mosel_core::{Action, End, Job, JobId, ModelId, OnLate, PolicyError, Proposal, Snapshot, Tenant, Time};
+use mosel_core::{Action, End, Job, JobId, OnLate, PolicyError, Proposal, Snapshot, Time};
+use mosel_sim::{ExternalEvent, PolicyReply, SimCase};
 use proptest::prelude::*;
 
 const MODEL: &str = "
@@ -20,56 +20,53 @@ fn job() -> impl Strategy<Value = (u64, Job)> {
     (0u64..200, 1u32..12, 1u64..200, 0.0..0.8f64, 1u32..4, any::<bool>()).prop_map(
         |(arrival, requests, slack, floor, weight, drops)| {
             let job = Job {
-                id: JobId(0),
-                model: ModelId(0),
                 requests,
                 deadline: Time::from_millis(arrival + slack),
                 min_accuracy: if floor < 0.3 { 0.0 } else { floor },
                 weight: f64::from(weight),
-                tenant: Tenant::default(),
                 on_late: if drops { OnLate::Drop } else { OnLate::Run },
+                ..mosel_testkit::jobs::job(0)
             };
             (arrival, job)
         },
     )
 }
 
-fn day() -> impl Strategy<Value = Scenario> {
+fn case() -> impl Strategy<Value = SimCase> {
     let jobs = prop::collection::vec(job(), 1..25);
     let cancels = prop::collection::vec((0u64..250, 0u64..25), 0..4);
     let failures = prop::collection::vec((0u64..250, 0u32..2), 0..4);
     (jobs, cancels, failures, 1u32..3, 0.5..3.0f64, 0.0..0.2f64, any::<bool>()).prop_map(
         |(jobs, cancels, failures, lanes, device, margin, eager)| {
-            let mut scenario = Scenario::parse(MODEL).expect("the scenario reads");
-            scenario.config.lanes = lanes;
-            scenario.config.max_jobs = 12;
-            scenario.config.margin = margin;
-            scenario.device = device;
-            scenario.eager = eager;
+            let mut case = SimCase::parse(MODEL).expect("the case reads");
+            case.config.lanes = lanes;
+            case.config.max_jobs = 12;
+            case.config.margin = margin;
+            case.factor = device;
+            case.eager = eager;
             let submit = |(id, (at, job)): (usize, (u64, Job))| {
-                (Time::from_millis(at), External::Submit(Job { id: JobId(id as u64), ..job }))
+                (Time::from_millis(at), ExternalEvent::Submit(Job { id: JobId(id as u64), ..job }))
             };
-            scenario.events = jobs.into_iter().enumerate().map(submit).collect();
-            scenario
-                .events
-                .extend(cancels.iter().map(|&(at, id)| (Time::from_millis(at), External::Cancel(JobId(id)))));
-            scenario.events.extend(failures.iter().map(|&(at, lane)| (Time::from_millis(at), External::Fail(lane))));
-            scenario.events.sort_by_key(|(at, _)| *at);
-            scenario
+            case.events = jobs.into_iter().enumerate().map(submit).collect();
+            case.events
+                .extend(cancels.iter().map(|&(at, id)| (Time::from_millis(at), ExternalEvent::Cancel(JobId(id)))));
+            case.events.extend(failures.iter().map(|&(at, lane)| (Time::from_millis(at), ExternalEvent::Fail(lane))));
+            case.events.sort_by_key(|(at, _)| *at);
+            case
         },
     )
 }
 
 /// A policy with no good intentions: sensible, silent, dead, and wrong in every way, by a stream of bytes.
-fn whim(whims: &[u8]) -> impl FnMut(&Snapshot) -> Option<Result<Proposal, PolicyError>> {
+fn whim(whims: &[u8]) -> impl FnMut(&Snapshot) -> PolicyReply {
     let mut whims = whims.iter().copied().cycle();
     let mut next = move || whims.next().unwrap_or(0);
     move |snapshot| {
         let mut proposal = Proposal::default();
         match next() % 8 {
-            0 => return None,
-            1 => return Some(Err(PolicyError::Trapped("whim".into()))),
-            2 => return Some(Ok(proposal)),
+            0 => return PolicyReply::never(),
+            1 => return PolicyReply::at_once(Err(PolicyError::Trapped("whim".into()))),
+            2 => return PolicyReply::at_once(Ok(proposal)),
             3 => proposal.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
             _ => {}
         }
@@ -80,13 +77,13 @@ fn whim(whims: &[u8]) -> impl FnMut(&Snapshot) -> Option<Result<Proposal, Policy
                 _ => proposal.assignments.push((row.id, row.current.saturating_sub(u32::from(next() % 3)))),
             }
         }
-        Some(Ok(proposal))
+        PolicyReply::at_once(Ok(proposal))
     }
 }
 
-/// Checks the laws on a trace; returns what was broken.
-fn broken_law(scenario: &Scenario, trace: &[(Time, Action)]) -> Option<String> {
-    let submitted = scenario.events.iter().filter(|(_, event)| matches!(event, External::Submit(_))).count();
+/// Checks a trace; returns what was broken.
+fn what_is_broken(case: &SimCase, trace: &[(Time, Action)]) -> Option<String> {
+    let submitted = case.jobs().count();
     let (mut accepted, mut ended) = (BTreeSet::new(), BTreeSet::new());
     let mut served: BTreeMap<JobId, BTreeSet<u32>> = BTreeMap::new();
     let mut asked: BTreeSet<u64> = BTreeSet::new();
@@ -125,24 +122,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_no_floor_is_broken_and_the_same_day_is_the_same(
-        scenario in day(), whims in prop::collection::vec(any::<u8>(), 1..60),
+    fn nothing_is_lost_no_floor_is_broken_and_the_same_case_is_the_same(
+        case in case(), whims in prop::collection::vec(any::<u8>(), 1..60),
     ) {
-        let trace = scenario.trace(whim(&whims));
-        prop_assert_eq!(broken_law(&scenario, &trace), None);
-        prop_assert_eq!(&trace, &scenario.trace(whim(&whims)));
+        let trace = case.trace(whim(&whims)).expect("the case ends");
+        prop_assert_eq!(what_is_broken(&case, &trace), None);
+        prop_assert_eq!(Ok(trace), case.trace(whim(&whims)));
     }
 
     /// With exact estimates, a margin of nothing and no failures, what was promised at admission is kept by
     /// the built-in squeeze alone: the policy never answers, for no time at all.
     #[test]
-    fn a_promise_is_kept_without_any_policy(scenario in day()) {
-        let mut scenario = Scenario { device: 1.0, ..scenario };
-        scenario.config.margin = 0.0;
-        scenario.config.policy_budget = Duration::ZERO;
-        scenario.events.retain(|(_, event)| !matches!(event, External::Fail(_)));
-        let trace = scenario.trace(|_| Some(Err(PolicyError::Unavailable("none".into()))));
-        prop_assert_eq!(broken_law(&scenario, &trace), None);
+    fn a_promise_is_kept_without_any_policy(case in case()) {
+        let mut case = SimCase { factor: 1.0, ..case };
+        case.config.margin = 0.0;
+        case.config.policy_budget = Duration::ZERO;
+        case.events.retain(|(_, event)| !matches!(event, ExternalEvent::Fail(_)));
+        let trace = case.trace(|_| PolicyReply::at_once(Err(PolicyError::Unavailable("none".into())))).expect("the case ends");
+        prop_assert_eq!(what_is_broken(&case, &trace), None);
         for (_, action) in &trace {
             if let Action::Finish(outcome) = action {
                 prop_assert!(outcome.end != End::Dropped && outcome.finish <= outcome.deadline, "{:?}", outcome);

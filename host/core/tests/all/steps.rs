@@ -1,36 +1,22 @@
 //! Invariants that need an answer to come at a chosen moment: the core is stepped by hand.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::scenario::Scenario;
 use mosel_core::{
-    Action, BatchId, Config, Event, Job, JobId, ModelId, OnLate, PlanError, PlanId, PolicyError, Proposal, Scheduler,
-    Snapshot, StrategyMatrix, Tenant, Time, Trigger,
+    Action, BatchId, Config, Event, Job, JobId, ModelId, PlanError, PlanId, PolicyError, Proposal, Scheduler, Snapshot,
+    Time, Trigger,
 };
+use mosel_testkit::jobs::job;
+use mosel_testkit::toy;
 
 const MILLI: Duration = Duration::from_millis(1);
 
 fn scheduler() -> Scheduler {
-    let toy = "modalities video audio \n measure audio 1 4ms 137/200 \n measure video+audio 1 10ms 157/200";
-    let profile = Scenario::parse(toy).expect("the scenario reads").profile;
-    let matrix = StrategyMatrix::new(ModelId(0), Arc::new(profile), 16).expect("a sound profile");
-    Scheduler::new(Config { margin: 0.0, ..Config::default() }, vec![Arc::new(matrix)])
+    toy::scheduler(Config { margin: 0.0, ..Config::default() })
 }
 
 fn submit(id: u64, requests: u32, deadline_ms: u64) -> Event {
-    let deadline = Time::from_millis(deadline_ms);
-    let (model, on_late) = (ModelId(0), OnLate::Run);
-    Event::Submit(Job {
-        id: JobId(id),
-        model,
-        requests,
-        deadline,
-        min_accuracy: 0.0,
-        weight: 1.0,
-        tenant: Tenant::default(),
-        on_late,
-    })
+    Event::Submit(Job { requests, deadline: Time::from_millis(deadline_ms), ..job(id) })
 }
 
 fn question(actions: &[Action]) -> Option<&Snapshot> {
@@ -173,12 +159,7 @@ fn strange_events_are_harmless() {
     assert_eq!(scheduler.step(at(0), Event::BatchDone(BatchId(9), MILLI)), []);
     assert_eq!(scheduler.step(at(0), Event::BatchFailed(BatchId(9))), []);
     assert_eq!(scheduler.step(at(0), Event::Cancel(JobId(9))), []);
-    let unknown = Job { model: ModelId(3), ..job_of(submit(1, 1, 100)) };
+    let unknown = Job { model: ModelId(3), deadline: at(100), ..job(1) };
     let actions = scheduler.step(at(0), Event::Submit(unknown));
     assert_eq!(actions, [Action::Refuse(JobId(1), mosel_core::Refusal::UnknownModel(ModelId(3)))]);
-}
-
-fn job_of(event: Event) -> Job {
-    let Event::Submit(job) = event else { panic!("not a submission") };
-    job
 }
