@@ -3,7 +3,6 @@
 //! `MOSEL_CASES` says how many cases (10,000), `MOSEL_FIRST_CASE` with which seed they begin (0).
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{available_parallelism, scope};
@@ -92,19 +91,8 @@ fn all_invariants_hold_in_every_case() {
 
 #[test]
 fn all_invariants_hold_in_cases_that_broke_one_once() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/regressions");
-    let files = std::fs::read_dir(&folder).expect("the folder of regressions is there");
-    let mut ran = 0;
-    for file in files {
-        let path = file.expect("the folder can be read").path();
-        let text = std::fs::read_to_string(&path).expect("a regression is text");
-        let case = SimCase::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        if let Err(broken) = case.check_deterministic() {
-            panic!("{}: {broken}\n{}", path.display(), broken.log.text);
-        }
-        ran += 1;
-    }
-    assert!(ran >= 2, "{} has {ran} cases", folder.display());
+    let ran = mosel_testkit::cases::check("regressions");
+    assert!(ran >= 2, "there are {ran} cases");
 }
 
 #[test]
@@ -181,7 +169,7 @@ fn explain(seeds: &[u64]) -> String {
     let broken = case.check_deterministic().expect_err("a shrunk case breaks the same invariant");
     format!(
         "cases {seeds:?} break invariants. The case of seed {seed}, shrunk, {broken}\n\n{}\n\
-         Keep it as tests/cases/regressions/NAME.txt, named after what went wrong:\n\n{}",
+         Keep it as tests/cases/regressions/NAME.txt, named after what went wrong; UPDATE_EXPECT=1 adds its log:\n\n{}",
         broken.log.text,
         case.to_text()
     )
