@@ -179,7 +179,7 @@ fn the_lane_is_overloaded_and_the_squeeze_saves_all() {
     check_squeezed(&trace, "no policy");
     assert!(refusals(&trace).len() >= 3, "only {} questions", refusals(&trace).len());
     assert!(outcomes(&trace).values().all(Outcome::good));
-    let idle = trace(|_| Ok(Proposal::default()));
+    let idle = overload().trace(|_| PolicyReply::at_once(Ok(Proposal::default()))).expect("the case ends");
     assert!(outcomes(&idle).values().any(|outcome| !outcome.good()), "without changes jobs are late");
 }
 
