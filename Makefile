@@ -20,7 +20,7 @@ setup: ## Fetch libtorch, data and towers once a machine (0.8 GB to fetch, 0.7 G
 setup-cuda: ## The same with the libraries for NVIDIA GPUs (2 GB more); nothing needs to be rebuilt after it
 	@$(SETUP) --cuda
 
-build: setup ## Build target/release/mosel
+build: setup ## Build target/release/mosel, and mosel-torch beside it
 	$(banner) "build"
 	cargo build $(CARGO_FLAGS)
 

@@ -1,6 +1,6 @@
 //! What decoding costs a request: a modality that a job is not run on saves this much.
 //!
-//! `cargo bench -p mosel-models --features prepare --bench prepare`
+//! `cargo bench -p mosel-models`
 
 use std::io::Cursor;
 

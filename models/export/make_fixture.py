@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Made models/tests/fixtures/exported, once: a folder as `export` writes it, and what PyTorch answers to its examples.
+"""Made models/torch/tests/fixtures/exported, once: a folder as `export` writes it, and what PyTorch answers to its examples.
 
-`models/tests/exported.rs` asks the same in Rust. Run it with a Python that has torch; not needed to build or test.
+`models/torch/tests/all/exported.rs` asks the same in Rust. Run it with a Python that has torch; not needed to build or test.
 """
 import io
 import itertools
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import mosel_export
 
-FOLDER = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "exported"
+FOLDER = Path(__file__).resolve().parents[1] / "torch" / "tests" / "fixtures" / "exported"
 LABELS = ["cat", "dog", "bird"]
 MEAN, DEVIATION = [0.5, 0.4, 0.3], [0.25, 0.2, 0.1]
 HEIGHT, WIDTH, HERTZ, SAMPLES = 6, 8, 8000, 400

@@ -3,7 +3,7 @@
 
   parity.py            writes a checkpoint, inputs and the published answers for each network into target/parity
                        (a gigabyte, made anew each time), then runs the Rust test that reads them
-  parity.py --small    writes the small ones into models/tests/fixtures/paper, where every test run reads them;
+  parity.py --small    writes the small ones into models/torch/tests/fixtures/paper, where every test run reads them;
                        needed only when reference.py changes
 
 The published implementations run in a private Python (private.py): 0.56 GB to fetch once, 0.23 GB kept beside what
@@ -23,8 +23,8 @@ from folder import Trouble, cache_home
 from libtorch import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
-FIXTURES = ROOT / "models" / "tests" / "fixtures" / "paper"
-TEST = ["cargo", "test", "--release", "--locked", "-p", "mosel-models", "--features", "torch", "--lib", "--", "--ignored", "--nocapture", "full_size_networks_answer"]
+FIXTURES = ROOT / "models" / "torch" / "tests" / "fixtures" / "paper"
+TEST = ["cargo", "test", "--release", "--locked", "-p", "mosel-torch", "--lib", "--", "--ignored", "--nocapture", "full_size_networks_answer"]
 
 
 def main(arguments: List[str]) -> int:

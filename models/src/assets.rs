@@ -35,8 +35,7 @@ impl Assets {
     }
 
     /// Where something derived from the assets may be kept.
-    #[cfg(feature = "torch")]
-    pub(crate) fn cache(&self, name: &str) -> PathBuf {
+    pub fn cache(&self, name: &str) -> PathBuf {
         self.folder.join("derived").join(name)
     }
 

@@ -10,9 +10,7 @@ use crate::assets::Assets;
 use crate::data::Cut;
 use crate::own::{self, Own};
 use crate::zoo::{self, Task};
-#[cfg(feature = "torch")]
-use crate::{DeviceChoice, Model};
-use crate::{Example, Part, ProfileFile, Spec};
+use crate::{DeviceChoice, Example, Model, Part, ProfileFile, Spec, backend};
 
 /// A folder of added models, each in a folder of its name.
 #[derive(Clone, Debug)]
@@ -28,12 +26,10 @@ pub enum Known {
     /// Added by a user, with a `model.toml`.
     Own(Box<Own>),
     /// A published checkpoint of one of the paper's networks, added by a user.
-    #[cfg(feature = "torch")]
     Published(Box<Published>),
 }
 
-/// A checkpoint's folder, checked, not loaded: see [`paper`](crate::paper).
-#[cfg(feature = "torch")]
+/// A checkpoint's folder, checked, not loaded: see [`Backend::load_checkpoint`](crate::backend::Backend::load_checkpoint).
 #[derive(Clone, Debug)]
 pub struct Published {
     folder: PathBuf,
@@ -78,7 +74,6 @@ impl Catalogue {
         ensure!(name.parse::<Task>().is_err(), "expected a name that no model of the zoo has, {name:?} came");
         let place = self.folder.join(&name);
         ensure!(!place.exists(), "a model {name:?} is there already: remove it first, or add this one by another name");
-        #[cfg(feature = "torch")]
         added.load(DeviceChoice::Cpu)?;
         fs::create_dir_all(&self.folder).with_context(|| format!("making {}", self.folder.display()))?;
         let partial = self.folder.join(format!(".{name}.{}.partial", std::process::id()));
@@ -133,6 +128,12 @@ impl Catalogue {
         fs::rename(&place, &gone).and_then(|()| fs::remove_dir_all(&gone)).with_context(|| format!("removing {name}"))
     }
 
+    /// A published checkpoint is among them: to read one, a backend is needed.
+    pub fn has_checkpoints(&self) -> bool {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).any(|place| is_checkpoint(&place))
+    }
+
     fn has(&self, name: &str) -> bool {
         let place = self.folder.join(name);
         is_plain(name) && (place.join(own::DOCUMENT).exists() || place.join(CHECKPOINT).exists())
@@ -159,12 +160,15 @@ impl Catalogue {
 
 /// The model in a folder, by what it holds.
 fn read(folder: &Path) -> Result<Known> {
-    #[cfg(feature = "torch")]
-    if !folder.join(own::DOCUMENT).exists() && folder.join(CHECKPOINT).exists() {
-        let spec = crate::paper::spec(folder)?;
+    if is_checkpoint(folder) {
+        let spec = backend::installed()?.checkpoint_spec(folder)?;
         return Ok(Known::Published(Box::new(Published { folder: folder.into(), spec })));
     }
     Ok(Known::Own(Box::new(Own::read(folder)?)))
+}
+
+fn is_checkpoint(folder: &Path) -> bool {
+    !folder.join(own::DOCUMENT).exists() && folder.join(CHECKPOINT).exists()
 }
 
 /// The file that says which network a published checkpoint is of.
@@ -208,7 +212,6 @@ impl Known {
         match self {
             Known::Zoo(task) => task.name(),
             Known::Own(own) => &own.spec().name,
-            #[cfg(feature = "torch")]
             Known::Published(published) => &published.spec.name,
         }
     }
@@ -218,7 +221,6 @@ impl Known {
         match self {
             Known::Zoo(task) => task.spec(),
             Known::Own(own) => Ok(own.spec().clone()),
-            #[cfg(feature = "torch")]
             Known::Published(published) => Ok(published.spec.clone()),
         }
     }
@@ -228,7 +230,6 @@ impl Known {
         match self {
             Known::Zoo(task) => task.examples(assets, part),
             Known::Own(own) => own.examples(part),
-            #[cfg(feature = "torch")]
             Known::Published(published) => own::examples(&published.folder, &published.spec, part),
         }
     }
@@ -238,8 +239,7 @@ impl Known {
         match self {
             Known::Zoo(task) => task.parameters(assets),
             Known::Own(own) => bail!("{}: the parameters of TorchScript files are not counted", own.spec().name),
-            #[cfg(feature = "torch")]
-            Known::Published(published) => crate::paper::parameters(&published.folder),
+            Known::Published(published) => backend::installed()?.checkpoint_parameters(&published.folder),
         }
     }
 
@@ -248,7 +248,6 @@ impl Known {
         match self {
             Known::Zoo(task) => task.cut(),
             Known::Own(own) => own.cut(),
-            #[cfg(feature = "torch")]
             Known::Published(_) => own::cut(),
         }
     }
@@ -258,7 +257,6 @@ impl Known {
         let folder = match self {
             Known::Zoo(task) => zoo::folder().join(task.name()),
             Known::Own(own) => own.folder().to_owned(),
-            #[cfg(feature = "torch")]
             Known::Published(published) => published.folder.clone(),
         };
         folder.join(if kind == "cpu" { "profile.json".into() } else { format!("profile-{kind}.json") })
@@ -274,89 +272,12 @@ impl Known {
         Ok(profile)
     }
 
-    /// Loads it, a zoo model with the standard assets; see [`zoo::load`].
-    #[cfg(feature = "torch")]
+    /// Loads it, a zoo model with the standard assets; see [`backend::load_zoo`].
     pub fn load(&self, device: DeviceChoice) -> Result<Box<dyn Model>> {
         match self {
-            Known::Zoo(task) => zoo::load(task.name(), device),
-            Known::Own(own) => own.load(device),
-            Known::Published(published) => crate::paper::open(&published.folder, device),
+            Known::Zoo(task) => backend::load_zoo(*task, device),
+            Known::Own(own) => backend::installed()?.load_own(own, device),
+            Known::Published(published) => backend::installed()?.load_checkpoint(&published.folder, device),
         }
-    }
-}
-
-#[cfg(all(test, feature = "torch"))]
-mod tests {
-    use super::*;
-    use crate::torch::own_fixture;
-    use tempfile::TempDir;
-
-    fn prepared() -> (TempDir, Catalogue, PathBuf) {
-        let place = tempfile::tempdir().unwrap();
-        let source = place.path().join("source");
-        own_fixture::write(&source);
-        let catalogue = Catalogue::at(place.path().join("models"));
-        (place, catalogue, source)
-    }
-
-    fn names(catalogue: &Catalogue) -> Vec<String> {
-        catalogue.list().unwrap().into_iter().map(|(name, own)| own.map(|_| name).unwrap()).collect()
-    }
-
-    /// No model and nothing half there.
-    #[track_caller]
-    fn refused(catalogue: &Catalogue, source: &Path, expected: &str) {
-        let before = fs::read_dir(catalogue.folder()).map_or(0, Iterator::count);
-        let refusal = format!("{:#}", catalogue.add(source).unwrap_err());
-        assert!(refusal.contains(expected), "{refusal}");
-        assert_eq!(fs::read_dir(catalogue.folder()).map_or(0, Iterator::count), before);
-    }
-
-    #[test]
-    fn what_is_added_is_a_copy_and_is_found_until_it_is_removed() {
-        let (_place, catalogue, source) = prepared();
-        assert!(names(&catalogue).is_empty());
-        let Known::Own(own) = catalogue.add(&source).unwrap() else { panic!("it has a model.toml") };
-        fs::remove_dir_all(&source).unwrap();
-        assert_eq!((names(&catalogue), own.folder()), (vec!["things".to_owned()], &*catalogue.folder().join("things")));
-        let known = catalogue.find("things").unwrap();
-        assert_eq!(known.spec().unwrap(), *own.spec());
-        assert_eq!(known.examples(&Assets::standard(), Part::Served).unwrap().len(), 2);
-        assert!(known.load(DeviceChoice::Cpu).is_ok());
-        let missing = format!("{:#}", known.profile_on("cpu").unwrap_err());
-        assert!(missing.starts_with("things on cpu has no profile: `mosel profile things` measures it"), "{missing}");
-        assert!(known.profile_path_on("cuda").ends_with("things/profile-cuda.json"));
-        catalogue.remove("things").unwrap();
-        assert!(names(&catalogue).is_empty());
-        let gone = catalogue.find("things").unwrap_err().to_string();
-        assert!(gone.starts_with("expected one of the models emoji, ") && gone.ends_with("\"things\" came"), "{gone}");
-        assert_eq!(catalogue.remove("things").unwrap_err().to_string(), "expected an added model, \"things\" came");
-    }
-
-    #[test]
-    fn a_name_is_given_once_and_never_one_of_the_zoo() {
-        let (_place, catalogue, source) = prepared();
-        catalogue.add(&source).unwrap();
-        refused(&catalogue, &source, "a model \"things\" is there already");
-        let of_zoo = own_fixture::DOCUMENT.replace("\"things\"", "\"emoji\"");
-        fs::write(source.join("model.toml"), of_zoo).unwrap();
-        refused(&catalogue, &source, "expected a name that no model of the zoo has, \"emoji\" came");
-        assert!(matches!(catalogue.find("emoji").unwrap(), Known::Zoo(Task::Emoji)));
-        assert!(catalogue.remove("emoji").unwrap_err().to_string().contains("only added models"));
-        assert!(catalogue.find("../source").unwrap_err().to_string().ends_with("\"../source\" came"));
-    }
-
-    #[test]
-    fn what_cannot_be_served_is_not_taken_in() {
-        let (place, catalogue, source) = prepared();
-        refused(&catalogue, place.path(), "model.toml");
-        #[cfg(unix)]
-        {
-            std::os::unix::fs::symlink("/etc/hostname", source.join("link")).unwrap();
-            refused(&catalogue, &source, "link is something else");
-            fs::remove_file(source.join("link")).unwrap();
-        }
-        fs::write(source.join("both.pt"), "broken").unwrap();
-        refused(&catalogue, &source, "both.pt: expected a TorchScript file");
     }
 }

@@ -119,8 +119,7 @@ impl DeviceFacts {
 }
 
 /// The processor's name, as Linux tells it; `unknown` elsewhere.
-#[cfg(feature = "torch")]
-pub(crate) fn processor_name() -> String {
+pub fn processor_name() -> String {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
     let name = model.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim());

@@ -6,7 +6,6 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-#[cfg(feature = "prepare")]
 use sha2::{Digest, Sha256};
 
 /// Writes a file, its folder if need be, and renames it into place: an interruption leaves no half file.
@@ -21,7 +20,7 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
 }
 
 /// Floating-point numbers in a safetensors file; only its head is read.
-pub(crate) fn parameters(path: &Path) -> Result<u64> {
+pub fn parameters(path: &Path) -> Result<u64> {
     let read = || -> Result<u64> {
         let mut file = fs::File::open(path)?;
         let mut length = [0; 8];
@@ -46,8 +45,7 @@ pub(crate) fn parameters(path: &Path) -> Result<u64> {
 const MOST_HEAD_BYTES: usize = 100_000_000;
 
 /// SHA-256 of a file of any size.
-#[cfg(feature = "prepare")]
-pub(crate) fn sha256(path: &Path) -> Result<[u8; 32]> {
+pub fn sha256(path: &Path) -> Result<[u8; 32]> {
     let mut hash = Sha256::new();
     let mut file = fs::File::open(path).with_context(|| format!("reading {}", path.display()))?;
     let mut buffer = vec![0; 1 << 16];
@@ -60,6 +58,6 @@ pub(crate) fn sha256(path: &Path) -> Result<[u8; 32]> {
 }
 
 /// Bytes as hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

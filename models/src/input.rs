@@ -326,7 +326,8 @@ fn check_samples(samples: &[f32], shape: &[usize]) -> Result<(), InputFault> {
     }
 }
 
-pub(crate) fn check_range(samples: &[f32], least: f32, most: f32) -> Result<(), InputFault> {
+/// Numbers of an input that are all between two bounds; else which is not.
+pub fn check_range(samples: &[f32], least: f32, most: f32) -> Result<(), InputFault> {
     match samples.iter().position(|sample| !(least..=most).contains(sample)) {
         None => Ok(()),
         Some(position) => Err(InputFault::OutOfRange { least, most, position, value: samples[position] }),

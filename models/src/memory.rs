@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use crate::DeviceFacts;
-#[cfg(feature = "torch")]
-use crate::torch;
+use crate::{DeviceFacts, backend};
 
 /// Measures the peak of memory between [`Meter::start`] and [`Meter::peak_bytes`].
 ///
@@ -22,7 +20,6 @@ pub(crate) struct Meter {
 #[derive(Debug)]
 enum Source {
     Process,
-    #[cfg(feature = "torch")]
     Gpu(usize),
     Unknown,
 }
@@ -38,8 +35,7 @@ impl Meter {
     pub(crate) fn peak_bytes(&self) -> u64 {
         let peak = match self.source {
             Source::Process => status_bytes("VmHWM:"),
-            #[cfg(feature = "torch")]
-            Source::Gpu(gpu) => torch::memory(gpu).ok().map(|memory| memory.peak_bytes),
+            Source::Gpu(gpu) => backend::find().and_then(|backend| backend.peak_bytes(gpu).ok()),
             Source::Unknown => None,
         };
         peak.unwrap_or(0).saturating_sub(self.start_bytes)
@@ -56,7 +52,6 @@ impl Meter {
             Source::Process => {
                 "process peak resident memory (VmHWM, reset before the runs) above the loaded, idle model"
             }
-            #[cfg(feature = "torch")]
             Source::Gpu(_) => {
                 "peak of allocated bytes in libtorch's allocator for the GPU above the loaded, idle model"
             }
@@ -67,22 +62,18 @@ impl Meter {
 
 /// Gives memory that is free but kept back to the device: the allocator's cache of a GPU, freed pages of the CPU.
 pub(crate) fn give_back(device: &DeviceFacts) {
-    #[cfg(feature = "torch")]
-    if device.gpu().is_some() {
+    if let (Some(_), Some(backend)) = (device.gpu(), backend::find()) {
         // where even this fails the next batch will tell
-        let _ = torch::empty_cache();
+        let _ = backend.empty_cache();
         return;
     }
-    let _ = device;
     give_back_freed_pages();
 }
 
 /// Resets the peak; what is there now. `None` where nothing can be measured.
 fn begin(device: &DeviceFacts) -> Option<(Source, u64)> {
-    #[cfg(feature = "torch")]
     if let Some(gpu) = device.gpu() {
-        torch::synchronize(gpu).and_then(|()| torch::reset_peak(gpu)).ok()?;
-        return Some((Source::Gpu(gpu), torch::memory(gpu).ok()?.allocated_bytes));
+        return Some((Source::Gpu(gpu), backend::find()?.reset_peak(gpu).ok()?));
     }
     if device.name != "cpu" {
         return None;

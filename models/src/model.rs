@@ -8,7 +8,7 @@ use crate::{DeviceFacts, Input, InputError, InputFault, InputKind};
 
 /// A model that answers requests on any non-empty subset of their modalities.
 ///
-/// A model is built inside the thread that owns its device (see [`zoo::load`](crate::zoo::load)) and stays there.
+/// A model is built inside the thread that owns its device (see [`Backend`](crate::backend::Backend)) and stays there.
 pub trait Model: Send {
     /// What it expects and what it answers.
     fn spec(&self) -> &Spec;
@@ -130,7 +130,7 @@ impl Spec {
     }
 
     /// Checks that a batch can be run at all: called by every backend first.
-    pub(crate) fn check_batch(&self, requests: &[&Request], modalities: ModalitySet) -> Result<(), ModelError> {
+    pub fn check_batch(&self, requests: &[&Request], modalities: ModalitySet) -> Result<(), ModelError> {
         let expected = self.modalities.len();
         if modalities.is_empty() || !modalities.is_subset_of(ModalitySet::all(expected)) {
             return Err(ModelError::Selection { count: expected, came: modalities });
@@ -142,7 +142,7 @@ impl Spec {
     }
 
     /// The answer with this label.
-    pub(crate) fn output(&self, label: usize, probability: f32) -> Output {
+    pub fn output(&self, label: usize, probability: f32) -> Output {
         Output { label, name: self.labels[label].clone(), probability }
     }
 
@@ -158,8 +158,7 @@ impl Modality {
     }
 
     /// An error about this modality's input.
-    #[cfg(feature = "torch")]
-    pub(crate) fn error(&self, fault: InputFault) -> InputError {
+    pub fn error(&self, fault: InputFault) -> InputError {
         InputError { modality: self.name.clone(), fault }
     }
 

@@ -12,8 +12,6 @@ use crate::assets::Assets;
 use crate::data::doom::Recording;
 use crate::data::{Cut, doom, emoji, home_tasks, watch};
 use crate::files;
-#[cfg(feature = "torch")]
-use crate::{DeviceChoice, Model};
 use crate::{Example, InputKind, Modality, Part, ProfileFile, Spec};
 
 /// A model of the zoo.
@@ -38,15 +36,6 @@ pub struct UnknownModel(String);
 
 /// Every model of the zoo.
 pub const ALL: [Task; 5] = [Task::Emoji, Task::Watch, Task::HomeTasks, Task::DoomTvlt, Task::DoomTbn];
-
-/// Loads a model by its name, weights from the zoo and towers from the standard assets.
-///
-/// Call it in the thread that will own the model: libtorch keeps the number of threads by thread. Takes half a second.
-#[cfg(feature = "torch")]
-pub fn load(name: &str, device: DeviceChoice) -> Result<Box<dyn Model>> {
-    let task: Task = name.parse()?;
-    task.load(&Assets::standard(), &task.weights_path(), device)
-}
 
 /// The folder of weights and profiles: `$MOSEL_ZOO`, else the one in the source tree.
 pub fn folder() -> PathBuf {
@@ -120,19 +109,6 @@ impl Task {
         folder().join(self.name()).join(file)
     }
 
-    /// Loads the model with these weights; see [`load`].
-    #[cfg(feature = "torch")]
-    pub fn load(self, assets: &Assets, weights: &std::path::Path, device: DeviceChoice) -> Result<Box<dyn Model>> {
-        let model = match self {
-            Task::Emoji => crate::torch::load_emoji(assets, weights, device),
-            Task::Watch => crate::torch::load_watch(weights, device),
-            Task::HomeTasks => crate::torch::load_home_tasks(weights, device),
-            Task::DoomTvlt => crate::torch::load_doom_tvlt(assets, weights, device),
-            Task::DoomTbn => crate::torch::load_doom_tbn(assets, weights, device),
-        };
-        model.with_context(|| format!("loading model {self}"))
-    }
-
     /// Numbers in its weight file and in those of its pretrained towers.
     pub fn parameters(self, assets: &Assets) -> Result<u64> {
         let towers: &[&str] = match self {
@@ -161,7 +137,7 @@ impl Task {
     }
 
     /// What the model expects and answers, with weights of this hash.
-    pub(crate) fn spec_with(self, weights_sha256: &str) -> Spec {
+    pub fn spec_with(self, weights_sha256: &str) -> Spec {
         let samples = |shape: &[usize]| InputKind::Samples { shape: shape.into() };
         let frames = || InputKind::Video {
             frames: doom::FRAMES,

@@ -2,9 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-#[cfg(feature = "torch")]
-use mosel_eval::bench::{efficiency, lanes};
-use mosel_eval::bench::{http, policy, serve, swaps};
+use mosel_eval::bench::{efficiency, http, lanes, policy, serve, swaps};
 use mosel_eval::figures;
 
 /// Measures.
@@ -29,14 +27,23 @@ enum What {
     /// A live server under a workload, as `mosel simulate` takes it: each job at its time, whatever became of the others
     Serve(serve::ServeArgs),
     /// Rows a second and processor time a row through the whole server, beside the same network back to back
-    #[cfg(feature = "torch")]
     Efficiency(efficiency::EfficiencyArgs),
     /// Rows a second of two lanes on the CPU, beside one
-    #[cfg(feature = "torch")]
     Lanes(lanes::LanesArgs),
     /// A bare hyper server that answers "ok"; what `http` compares with
     #[command(hide = true)]
     Hyper,
+}
+
+impl BenchArgs {
+    /// It runs a model in this process; servers that it starts run theirs by themselves.
+    pub(crate) fn computes(&self) -> bool {
+        match &self.what {
+            Some(What::Efficiency(_)) => true,
+            Some(What::Serve(args)) => args.computes(),
+            _ => false,
+        }
+    }
 }
 
 /// `mosel bench`.
@@ -48,9 +55,7 @@ pub(crate) fn run(args: BenchArgs) -> Result<()> {
         What::Figures(args) => figures::draw_all(&args),
         What::Headline(args) => figures::headline(&args),
         What::Serve(args) => serve::run(&args),
-        #[cfg(feature = "torch")]
         What::Efficiency(args) => efficiency::run(&args),
-        #[cfg(feature = "torch")]
         What::Lanes(args) => lanes::run(&args),
         What::Hyper => mosel_client::runtime()?.block_on(http::bare_hyper()),
     }

@@ -2,11 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, explain, policy, reference, serve, submit};
+use crate::{bench, demo, explain, libtorch, models, policy, profile, reference, serve, submit, train};
 
 /// Serves multimodal models under deadlines, dropping modalities by policy.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "mosel", bin_name = "mosel", version, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -19,14 +19,11 @@ enum Command {
     /// Submit one job and print what came of it.
     Submit(submit::SubmitArgs),
     /// Serve real held-out inputs under overload, without and with modality selection.
-    #[cfg(feature = "torch")]
-    Demo(crate::demo::DemoArgs),
+    Demo(demo::DemoArgs),
     /// Train models of the zoo.
-    #[cfg(feature = "torch")]
-    Train(crate::train::TrainArgs),
+    Train(train::TrainArgs),
     /// Measure models on this machine.
-    #[cfg(feature = "torch")]
-    Profile(crate::profile::ProfileArgs),
+    Profile(profile::ProfileArgs),
     /// Measure the server.
     Bench(bench::BenchArgs),
     /// Simulate a server under a workload, in virtual time.
@@ -38,8 +35,7 @@ enum Command {
     /// Write, check, measure, push and use scheduling policies.
     Policy(policy::PolicyArgs),
     /// List the models of this machine, add and remove one's own.
-    #[cfg(feature = "torch")]
-    Models(crate::models::ModelsArgs),
+    Models(models::ModelsArgs),
     /// Print a page of the documentation that is made from the code.
     #[command(hide = true)]
     Reference(reference::ReferenceArgs),
@@ -48,26 +44,37 @@ enum Command {
 impl Cli {
     /// Does what the command line says.
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        if self.command.computes() {
+            libtorch::require()?;
+        }
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Submit(submit) => submit::run(&submit),
-            #[cfg(feature = "torch")]
-            Command::Demo(demo) => crate::demo::run(&demo),
-            #[cfg(feature = "torch")]
-            Command::Train(train) => crate::train::run(&train),
-            #[cfg(feature = "torch")]
-            Command::Profile(profile) => crate::profile::run(&profile),
+            Command::Demo(demo) => demo::run(&demo),
+            Command::Train(train) => train::run(&train),
+            Command::Profile(profile) => profile::run(&profile),
             Command::Bench(bench) => bench::run(bench),
             Command::Simulate(simulate) => mosel_eval::simulate::run(&simulate),
             Command::Replay(replay) => mosel_eval::replay::run(&replay),
             Command::Explain(explain) => explain::run(&explain),
             Command::Policy(policy) => policy::run(policy),
-            #[cfg(feature = "torch")]
-            Command::Models(models) => crate::models::run(&models),
+            Command::Models(models) => models::run(&models),
             Command::Reference(reference) => {
                 reference::run(&reference, &<Cli as clap::CommandFactory>::command());
                 Ok(())
             }
+        }
+    }
+}
+
+impl Command {
+    /// It runs models in this process, whatever its configuration says: it needs libtorch.
+    fn computes(&self) -> bool {
+        match self {
+            Command::Demo(_) | Command::Train(_) | Command::Profile(_) => true,
+            Command::Models(models) => models.computes(),
+            Command::Bench(bench) => bench.computes(),
+            _ => false,
         }
     }
 }

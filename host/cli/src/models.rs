@@ -41,6 +41,17 @@ struct AddArgs {
     from: Option<PathBuf>,
 }
 
+impl ModelsArgs {
+    /// It runs models: a model that is added is run once. So does reading a published checkpoint, when it is listed.
+    pub(crate) fn computes(&self) -> bool {
+        match self.what {
+            None => Catalogue::standard().has_checkpoints(),
+            Some(What::Add(_)) => true,
+            Some(What::Remove { .. }) => false,
+        }
+    }
+}
+
 /// `mosel models`.
 pub(crate) fn run(args: &ModelsArgs) -> Result<()> {
     let catalogue = Catalogue::standard();

@@ -10,6 +10,8 @@ use mosel_server::served;
 use mosel_server::server::Server;
 use serde_json::{Value, json};
 
+use crate::libtorch;
+
 /// Flags of `mosel serve`. Every value can also be set in the file and by MOSEL_SECTION__KEY.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
@@ -67,6 +69,9 @@ impl Serve {
         if self.print_config {
             print!("{}", config.to_toml());
             return Ok(());
+        }
+        if !config.models.zoo.is_empty() {
+            libtorch::require()?;
         }
         let server = Server::bind(config.clone())?;
         println!("listening on http://{}", server.address());

@@ -7,9 +7,9 @@ use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use mosel_models::assets::Assets;
 use mosel_models::profiler::Score;
-use mosel_models::training::{Progress, Recipe, scores};
+use mosel_models::recipe::{Progress, Recipe};
 use mosel_models::zoo::{self, Task};
-use mosel_models::{DeviceChoice, Model, files};
+use mosel_models::{DeviceChoice, backend, files, training};
 
 /// Trains models of the zoo from their data.
 #[derive(Debug, clap::Args)]
@@ -62,15 +62,15 @@ fn train(task: Task, args: &TrainArgs) -> Result<()> {
 fn make(recipe: &Recipe, assets: &Assets, path: &std::path::Path) -> Result<Vec<Score>> {
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{msg:9} {bar:40} {pos}/{len} {elapsed}")?);
-    let weights = recipe.train(assets, &mut |Progress { stage, done, total, .. }| {
+    let weights = training::train(recipe, assets, &mut |Progress { stage, done, total, .. }| {
         bar.set_message(stage);
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
     files::write_whole(path, &weights)?;
-    let mut model: Box<dyn Model> = recipe.task.load(assets, path, DeviceChoice::Cpu)?;
-    scores(model.as_mut(), recipe.task, assets)
+    let mut model = backend::installed()?.load_zoo(recipe.task, assets, path, DeviceChoice::Cpu)?;
+    training::scores(model.as_mut(), recipe.task, assets)
 }
 
 fn table(task: Task, dropout: &[Score], plain: Option<&[Score]>) -> Result<Table> {

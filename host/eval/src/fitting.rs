@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use mosel_core::{Precision, Profile};
 use mosel_models::catalogue::Known;
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, Part, assets::Assets, profiler, zoo};
+use mosel_models::{DeviceChoice, Part, assets::Assets, backend, profiler};
 use tempfile::TempPath;
 
 /// A profile that may be served by on this machine, in full precision: what is shown and compared is what dropping
@@ -31,7 +31,7 @@ impl Fitting {
     pub fn find(task: Task, assets: &Assets, say: impl FnOnce(&str)) -> Result<Fitting> {
         let shipped = task.profile()?.only(Precision::Fp32).context("a profile has the full precision")?;
         let examples = task.examples(assets, Part::Profile)?;
-        let mut model = zoo::load(task.name(), DeviceChoice::Cpu)?;
+        let mut model = backend::load_zoo(task, DeviceChoice::Cpu)?;
         let fit = profiler::fits_here(model.as_mut(), &shipped, &examples)?;
         let ratio = fit.ratio();
         if fit.is_within(PROFILE_FITS) {

@@ -7,11 +7,9 @@
 mod arguments;
 pub mod bench;
 pub mod figures;
-#[cfg(feature = "torch")]
 pub mod fitting;
 pub mod policy_file;
 mod policy_under_test;
-#[cfg(feature = "torch")]
 pub mod profiling;
 pub mod replay;
 mod sim_setup;

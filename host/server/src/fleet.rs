@@ -68,7 +68,7 @@ fn lanes_of(device: DeviceChoice, lanes: u64) -> Vec<DeviceChoice> {
 /// A GPU where there is one and the models were measured on one; else the CPU.
 fn auto(config: &Config) -> DeviceChoice {
     // several lanes would share one GPU, and no profile says how long that takes
-    if config.queue.lanes > 1 || !mosel_models::gpu_is_there() {
+    if config.queue.lanes > 1 || !mosel_models::backend::gpu_is_there() {
         return DeviceChoice::Cpu;
     }
     let catalogue = mosel_models::catalogue::Catalogue::standard();

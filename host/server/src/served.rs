@@ -1,8 +1,6 @@
 //! The models a server serves: what each expects, what was measured about it, how a device thread builds it.
 
-use std::path::Path;
-#[cfg(feature = "torch")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +8,9 @@ use anyhow::{Context, ensure};
 use mosel_core::{
     Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile, StrategyMatrix, TableId,
 };
-#[cfg(feature = "torch")]
 use mosel_models::catalogue::Catalogue;
 use mosel_models::zoo::Task;
-use mosel_models::{InputKind, Modality, Model, Null, ProfileFile, Spec, Timed};
+use mosel_models::{InputKind, Modality, Model, Null, ProfileFile, Spec, Timed, backend};
 
 use crate::config;
 use crate::device::Build;
@@ -129,9 +126,9 @@ fn allowed(profile: &Profile, precisions: &[Precision]) -> anyhow::Result<Profil
 }
 
 /// A model of this machine, with its profile for every kind of device.
-#[cfg(feature = "torch")]
 fn of_this_machine(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<Source> {
     let known = Catalogue::standard().find(name)?;
+    backend::installed().with_context(|| format!("serving {name} (--timed PROFILE.json serves its times alone)"))?;
     let spec = known.spec()?;
     let precisions = models.precisions()?;
     let named = models.profiles.get(name).map(PathBuf::as_path);
@@ -148,12 +145,6 @@ fn of_this_machine(name: &str, models: &config::Models, kinds: &[String]) -> any
     let profiles = kinds.iter().map(profile).collect::<anyhow::Result<Vec<Profile>>>()?;
     let build = move |device| known.load(device);
     Ok(Source { spec, profiles, build: Arc::new(build) })
-}
-
-/// Without libtorch there is nothing to run a model with.
-#[cfg(not(feature = "torch"))]
-fn of_this_machine(name: &str, _: &config::Models, _: &[String]) -> anyhow::Result<Source> {
-    anyhow::bail!("this build has no libtorch, so it cannot run {name}; --timed PROFILE.json serves its times alone")
 }
 
 fn timed(path: &Path, models: &config::Models) -> anyhow::Result<Source> {

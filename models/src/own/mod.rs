@@ -20,8 +20,6 @@ pub use declaration::{
 };
 
 use crate::data::Cut;
-#[cfg(feature = "torch")]
-use crate::{DeviceChoice, Model};
 use crate::{Example, Part, Spec, files};
 
 /// A folder that says what model it holds; checked, not loaded.
@@ -78,18 +76,9 @@ impl Own {
     pub fn cut(&self) -> Cut {
         cut()
     }
-
-    /// Loads it and runs every network once in every precision, so that one that cannot answer is refused here.
-    ///
-    /// Call it in the thread that will own the model, as [`zoo::load`](crate::zoo::load).
-    #[cfg(feature = "torch")]
-    pub fn load(&self, device: DeviceChoice) -> Result<Box<dyn Model>> {
-        crate::torch::load_own(self, device).with_context(|| format!("loading model {}", self.spec.name))
-    }
 }
 
 /// The labelled inputs in `examples/` of a model's folder.
-#[cfg(feature = "torch")]
 pub(crate) fn examples(folder: &Path, spec: &Spec, part: Part) -> Result<Vec<Example>> {
     examples::read(folder, spec, part)
 }

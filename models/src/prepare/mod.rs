@@ -26,6 +26,6 @@ pub use sound::{LONGEST_SOUND, SOUND_RATES, sound_of};
 pub use text::{Tokenizer, text_of};
 
 /// What a decoder makes of a file, in its words if nothing. A hostile file may bring the decoder down, not the server.
-pub(crate) fn contained<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub fn contained<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err("the decoder gave up".into()))
 }

@@ -32,6 +32,7 @@ impl Fixture {
 
     /// With a configuration that differs in this from the default.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Fixture {
+        mosel_torch::install();
         let mut config = Config::default();
         config.http.listen = "127.0.0.1:0".into();
         config.policy.name = "highest-accuracy".into();

@@ -11,7 +11,7 @@ use clap::Args;
 use mosel_core::Mode;
 use mosel_models::assets::Assets;
 use mosel_models::zoo::{self, Task};
-use mosel_models::{DeviceChoice, Example, Model, Part, Request};
+use mosel_models::{DeviceChoice, Example, Model, Part, Request, backend};
 use serde_json::json;
 
 use super::rows::{Loop, Rate, median};
@@ -155,7 +155,7 @@ impl Direct {
             }
         }
         let examples = task.examples(assets, Part::Served)?;
-        Ok(Direct { model: zoo::load(task.name(), DeviceChoice::Cpu)?, examples, batches, next: 0 })
+        Ok(Direct { model: backend::load_zoo(task, DeviceChoice::Cpu)?, examples, batches, next: 0 })
     }
 
     fn drive(&mut self, length: Duration) -> Result<Rate> {

@@ -6,7 +6,6 @@
 
 mod all;
 mod experiment;
-#[cfg_attr(not(feature = "torch"), allow(unreachable_pub))]
 mod figure_1;
 mod figure_2;
 mod figure_5;
@@ -20,6 +19,5 @@ mod sensitivity;
 mod sweep;
 
 pub use all::{FiguresArgs, run as draw_all};
-#[cfg(feature = "torch")]
 pub use figure_1::svg as figure_1;
 pub use headline::{HeadlineArgs, run as headline};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use mosel_models::zoo::Task;
 
 /// What `mosel bench serve` takes.
 #[derive(Debug, Args)]
@@ -50,6 +51,11 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// It runs a model in this process: whether the profile of a model of the zoo fits this machine is found out so.
+    pub fn computes(&self) -> bool {
+        self.url.is_none() && !self.timed && self.model.parse::<Task>().is_ok()
+    }
+
     /// For whoever watches.
     pub(super) fn say(&self, words: &str) {
         if !self.quiet {

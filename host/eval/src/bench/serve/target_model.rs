@@ -12,7 +12,6 @@ use mosel_sim::Offered;
 use serde::Deserialize;
 
 use crate::arguments;
-#[cfg(feature = "torch")]
 use crate::fitting::Fitting;
 use mosel_client::connection::{Connection, escaped};
 use mosel_client::inputs::{self, Pool};
@@ -20,7 +19,6 @@ use mosel_client::inputs::{self, Pool};
 /// A model to serve, or to ask for.
 pub(super) enum Model {
     /// Of the zoo, with this profile.
-    #[cfg(feature = "torch")]
     Real(Task, Fitting),
     /// Whose profile is served by sleeping.
     Timed(String, PathBuf),
@@ -47,20 +45,13 @@ impl Model {
         Ok(Model::Theirs(named.into(), named.parse().ok().filter(|_| !timed)))
     }
 
-    #[cfg(feature = "torch")]
     fn real(task: Task, say: impl Fn(&str)) -> Result<Model> {
         Ok(Model::Real(task, Fitting::find(task, &Assets::standard(), say)?))
-    }
-
-    #[cfg(not(feature = "torch"))]
-    fn real(task: Task, _: impl Fn(&str)) -> Result<Model> {
-        anyhow::bail!("this build has no libtorch, so it cannot run {task}; --timed serves its times alone")
     }
 
     /// As clients write it.
     pub(super) fn name(&self) -> &str {
         match self {
-            #[cfg(feature = "torch")]
             Model::Real(task, _) => task.name(),
             Model::Timed(name, _) | Model::Theirs(name, _) => name,
         }
@@ -69,7 +60,6 @@ impl Model {
     /// The flags that have a server serve it.
     pub(super) fn flags(&self) -> Vec<String> {
         match self {
-            #[cfg(feature = "torch")]
             Model::Real(task, fitting) => {
                 let profile = format!("{task}={}", fitting.file.display());
                 ["--model", task.name(), "--profile", &profile, "--precisions", "fp32"].map(String::from).into()
@@ -82,7 +72,6 @@ impl Model {
     /// What it is served with: real examples if it computes, else the least that it takes.
     pub(super) fn inputs(&self, target: &TargetModel) -> Result<Pool> {
         match self {
-            #[cfg(feature = "torch")]
             Model::Real(task, _) => Pool::held_out(*task, &Assets::standard()),
             Model::Theirs(_, Some(task)) => Pool::held_out(*task, &Assets::standard())
                 .context("--timed says that the server's model needs no real inputs"),

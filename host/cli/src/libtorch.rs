@@ -1,0 +1,32 @@
+//! Commands that compute with models need libtorch, which `mosel` does not load: it becomes `mosel-torch`.
+
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use mosel_models::backend;
+
+/// The program that lies beside this one and has libtorch.
+const PROGRAM: &str = "mosel-torch";
+
+/// Returns in a program with libtorch. One without replaces itself by the one beside it: the same process, arguments and
+/// environment, from the beginning. So call it before anything is done.
+pub(crate) fn require() -> Result<()> {
+    if backend::is_installed() {
+        return Ok(());
+    }
+    let this = env::current_exe().context("finding this program")?;
+    let program = this.with_file_name(PROGRAM);
+    ensure!(program.is_file(), "expected {} to compute with libtorch, there is no such program", program.display());
+    Err(replace_by(&program))
+}
+
+/// The error, if it comes back at all.
+fn replace_by(program: &Path) -> anyhow::Error {
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_else(|| program.into());
+    let error = Command::new(program).arg0(name).args(arguments).exec();
+    anyhow::Error::new(error).context(format!("starting {}", program.display()))
+}

@@ -1,0 +1,180 @@
+//! The `doom-tvlt` model, after TVLT (Tang and others, 2022): MobileNetV2 makes tokens of eight frames, convolutions
+//! make tokens of the sound's spectrogram, a joint transformer reads both. It knows no text.
+//!
+//! The tower is frozen. The convolutions and the joint part are trained; the frames' tokens are computed once and kept.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use mosel_core::ModalitySet;
+use tch::nn::VarStore;
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::batch::Tokens;
+use super::device;
+use super::fit::{fit, seeded, weights_of};
+use super::joint::{Joint, Shape, Stream};
+use super::kept_clips::KeptClips;
+use super::layers::Source;
+use super::mobilenet::{self, MobileNet};
+use super::model::{Inputs, NetworkModel, Selected};
+use super::picture;
+use super::precise::Precise;
+use super::spectrogram::{self, Patches};
+use super::weights::{self, Weights};
+use mosel_models::assets::Assets;
+use mosel_models::data::doom;
+use mosel_models::prepare::{LogMel, Picture, frames_of, sound_of};
+use mosel_models::recipe::{Progress, Recipe};
+use mosel_models::zoo::Task;
+use mosel_models::{DeviceChoice, Example, InputError, Model};
+
+/// Positions of the modalities.
+const VIDEO: usize = 0;
+const AUDIO: usize = 1;
+
+/// Height and width that frames are scaled to.
+const FRAME: [i64; 2] = [doom::HEIGHT as i64, doom::WIDTH as i64];
+/// Tokens of a video: the cells of the tower's last map, of every frame.
+pub(super) const PLACES: i64 = doom::FRAMES as i64 * mobilenet::cells(FRAME[0], FRAME[1]);
+/// The share of a video's tokens that a step of training looks at: neighbours say much the same, and a network that
+/// never sees all of them learns them less by heart.
+const TRAINED_SHARE: f64 = 1.0 / 3.0;
+
+/// Everything that computes, at one precision.
+pub(super) struct Network {
+    tower: Tower,
+    fusion: Fusion,
+}
+
+/// What decodes requests.
+pub(super) struct Intake {
+    device: Device,
+    log_mel: LogMel,
+}
+
+/// The frozen network.
+pub(super) struct Tower {
+    kind: Kind,
+    mobilenet: MobileNet,
+}
+
+/// What is trained.
+struct Fusion {
+    patches: Patches,
+    joint: Joint,
+}
+
+/// A request's selected inputs, decoded.
+pub(super) struct Decoded {
+    video: Option<Vec<Picture>>,
+    /// Row by row, a frequency a row.
+    spectrogram: Option<Vec<f32>>,
+}
+
+/// Reads the model: what is trained from `weights`, the tower from the assets.
+pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Result<Box<dyn Model>> {
+    let (device, facts) = device::open(device)?;
+    let weights = Weights::read(weights, device)?;
+    let spec = Task::DoomTvlt.spec_with(&weights.sha256);
+    let (labels, tower) = (spec.labels.len() as i64, mobilenet::weights(assets, device)?);
+    let networks = Precise::new(move |kind| {
+        let fusion = Fusion::new(&Source::Stored(&weights.at(kind)), labels)?;
+        Ok(Network { tower: Tower::new(&tower, kind)?, fusion })
+    })?;
+    Ok(Box::new(NetworkModel { spec, facts, inputs: Intake::new(device)?, networks }))
+}
+
+/// Trains what is not frozen and returns its weight file.
+pub(crate) fn train(
+    assets: &Assets,
+    examples: &[Example],
+    recipe: &Recipe,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<u8>> {
+    let (device, _) = device::open(DeviceChoice::Cpu)?;
+    let spec = Task::DoomTvlt.spec_with("");
+    let kept = KeptClips::of(assets, &spec, examples, progress)?;
+    let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
+    let _generator = seeded(recipe.seed);
+    let store = VarStore::new(device);
+    let fusion = Fusion::new(&Source::Fresh(&store), spec.labels.len() as i64)?;
+    let logits = |rows: &Tensor, selection: ModalitySet| {
+        let video = selection.contains(VIDEO).then(|| kept.video(rows)).transpose()?;
+        let sound = selection.contains(AUDIO).then(|| spectrogram::vary(&kept.spectrograms(rows)?)).transpose()?;
+        Ok(fusion.logits(video, sound, true)?)
+    };
+    fit(&store, &Tensor::f_from_slice(&labels)?, spec.modalities.len(), recipe, logits, progress)?;
+    weights::write(&weights_of(&store), &recipe.note())
+}
+
+impl Inputs for Intake {
+    type Network = Network;
+    type Decoded = Decoded;
+
+    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, InputError> {
+        let sound = selected.decoded(AUDIO, sound_of)?;
+        Ok(Decoded {
+            video: selected.decoded(VIDEO, frames_of)?,
+            spectrogram: sound.map(|sound| self.log_mel.of(&sound)),
+        })
+    }
+
+    fn logits(&self, network: &Network, requests: &[&Decoded]) -> Result<Tensor, TchError> {
+        let Network { tower, fusion } = network;
+        let spectrograms = spectrograms(requests, tower.kind, self.device)?;
+        fusion.logits(tower.video(requests, self.device)?, spectrograms, false)
+    }
+}
+
+impl Intake {
+    pub(super) fn new(device: Device) -> Result<Intake> {
+        Ok(Intake { device, log_mel: spectrogram::log_mel(doom::HERTZ)? })
+    }
+}
+
+impl Tower {
+    pub(super) fn new(weights: &Weights, kind: Kind) -> Result<Tower> {
+        Ok(Tower { kind, mobilenet: MobileNet::new(&weights.at(kind)).context("MobileNetV2")? })
+    }
+
+    /// The frames' tokens `[n, 96, 320]`, frame by frame; `None` if the requests have no video.
+    pub(super) fn video(&self, requests: &[&Decoded], device: Device) -> Result<Option<Tensor>, TchError> {
+        let frames: Vec<&Picture> = requests.iter().filter_map(|request| request.video.as_ref()).flatten().collect();
+        if frames.is_empty() {
+            return Ok(None);
+        }
+        let frames = picture::batch(&frames, FRAME, device)?.f_to_kind(self.kind)?;
+        let tokens = self.mobilenet.tokens(&frames)?;
+        Ok(Some(tokens.f_reshape([-1, PLACES, mobilenet::WIDTH])?))
+    }
+}
+
+/// The spectrograms `[n, 64, 96]`; `None` if the requests have no sound.
+pub(super) fn spectrograms(requests: &[&Decoded], kind: Kind, device: Device) -> Result<Option<Tensor>, TchError> {
+    spectrogram::batch(requests.iter().filter_map(|request| request.spectrogram.as_deref()), kind, device)
+}
+
+impl Fusion {
+    fn new(source: &Source<'_>, labels: i64) -> Result<Fusion> {
+        let shape = Shape {
+            streams: vec![
+                Stream { name: "video", width: mobilenet::WIDTH, places: Some(PLACES) },
+                Stream { name: "audio", width: spectrogram::WIDTH, places: Some(spectrogram::PATCHES) },
+            ],
+            width: 128,
+            layers: 3,
+            heads: 4,
+            labels,
+        };
+        let joint = Joint::new(source, &shape)?.trained_on_share(VIDEO, TRAINED_SHARE);
+        Ok(Fusion { patches: Patches::new(source, "spectrogram")?, joint })
+    }
+
+    /// Logits from the tokens of the frames and the spectrograms, of which at least one is there.
+    fn logits(&self, video: Option<Tensor>, sound: Option<Tensor>, train: bool) -> Result<Tensor, TchError> {
+        let sound = sound.map(|sound| self.patches.tokens(&sound)).transpose()?;
+        let tokens = [video, sound].map(|states| states.map(|states| Tokens { states, present: None }));
+        self.joint.logits(&tokens, train)
+    }
+}

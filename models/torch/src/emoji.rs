@@ -1,0 +1,172 @@
+//! The `emoji` model: MobileNetV2 and MiniLM make tokens of the picture and the name, a joint transformer reads both.
+//!
+//! The towers are frozen. Only the joint part is trained, on tokens that are computed once and kept.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tch::nn::VarStore;
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::batch::Tokens;
+use super::device;
+use super::fit::{fit, seeded, weights_of};
+use super::joint::{Joint, Shape, Stream};
+use super::layers::Source;
+use super::minilm::{self, MiniLm};
+use super::mobilenet::{self, MobileNet};
+use super::model::{Inputs, NetworkModel, Selected};
+use super::picture;
+use super::precise::Precise;
+use super::tokens::KeptTokens;
+use super::weights::{self, Weights};
+use mosel_models::assets::Assets;
+use mosel_models::prepare::{Picture, Tokenizer, picture_of, text_of};
+use mosel_models::recipe::{Progress, Recipe};
+use mosel_models::zoo::Task;
+use mosel_models::{DeviceChoice, Example, InputError, Model, Spec};
+
+/// Positions of the modalities.
+const IMAGE: usize = 0;
+const TEXT: usize = 1;
+
+/// What decodes requests.
+pub(super) struct Intake {
+    tokenizer: Arc<Tokenizer>,
+}
+
+/// Everything that computes, at one precision.
+pub(super) struct Network {
+    towers: Towers,
+    joint: Joint,
+}
+
+/// The frozen networks.
+pub(super) struct Towers {
+    device: Device,
+    kind: Kind,
+    mobilenet: MobileNet,
+    minilm: MiniLm,
+}
+
+/// A request's selected inputs, decoded.
+pub(super) struct Decoded {
+    picture: Option<Picture>,
+    text: Option<Vec<i64>>,
+}
+
+/// Reads the model: the joint part from `weights`, the towers from the assets.
+pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Result<Box<dyn Model>> {
+    let (device, facts) = device::open(device)?;
+    let weights = Weights::read(weights, device)?;
+    let spec = Task::Emoji.spec_with(&weights.sha256);
+    let (shape, towers) = (shape(&spec), TowerFiles::read(assets, device)?);
+    let networks = Precise::new(move |kind| {
+        let joint = Joint::new(&Source::Stored(&weights.at(kind)), &shape)?;
+        Ok(Network { towers: towers.at(kind)?, joint })
+    })?;
+    Ok(Box::new(NetworkModel { spec, facts, inputs: Intake::new(assets)?, networks }))
+}
+
+/// Trains the joint part and returns its weight file.
+pub(crate) fn train(
+    assets: &Assets,
+    examples: &[Example],
+    recipe: &Recipe,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<u8>> {
+    let (device, _) = device::open(DeviceChoice::Cpu)?;
+    let spec = Task::Emoji.spec_with("");
+    let kept = KeptTokens::of(assets, &spec, examples, progress)?;
+    let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
+    let _generator = seeded(recipe.seed);
+    let store = VarStore::new(device);
+    let joint = Joint::new(&Source::Fresh(&store), &shape(&spec))?;
+    let logits = |rows: &Tensor, selection| Ok(joint.logits(&kept.select(rows, selection)?, true)?);
+    fit(&store, &Tensor::f_from_slice(&labels)?, spec.modalities.len(), recipe, logits, progress)?;
+    weights::write(&weights_of(&store), &recipe.note())
+}
+
+fn shape(spec: &Spec) -> Shape {
+    Shape {
+        streams: vec![
+            Stream { name: "image", width: mobilenet::WIDTH, places: Some(mobilenet::CELLS) },
+            Stream { name: "text", width: minilm::WIDTH, places: None },
+        ],
+        width: 128,
+        layers: 2,
+        heads: 4,
+        labels: spec.labels.len() as i64,
+    }
+}
+
+impl Inputs for Intake {
+    type Network = Network;
+    type Decoded = Decoded;
+
+    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, InputError> {
+        let picture = selected.decoded(IMAGE, picture_of)?;
+        Ok(Decoded {
+            picture: picture.map(Picture::on_white_square),
+            text: selected.decoded(TEXT, |input, kind| self.tokenizer.tokenize(text_of(input, kind)?))?,
+        })
+    }
+
+    fn logits(&self, network: &Network, requests: &[&Decoded]) -> Result<Tensor, TchError> {
+        network.joint.logits(&network.towers.tokens(requests)?, false)
+    }
+}
+
+impl Intake {
+    pub(super) fn new(assets: &Assets) -> Result<Intake> {
+        Ok(Intake { tokenizer: minilm::tokenizer(&assets.path(minilm::TOKENIZER)?)? })
+    }
+}
+
+/// The towers' files, read once for every precision.
+struct TowerFiles {
+    device: Device,
+    pictures: Weights,
+    texts: Weights,
+}
+
+impl TowerFiles {
+    fn read(assets: &Assets, device: Device) -> Result<TowerFiles> {
+        Ok(TowerFiles {
+            device,
+            pictures: mobilenet::weights(assets, device)?,
+            texts: Weights::read_tower(&assets.path(minilm::FILE)?, device)?,
+        })
+    }
+
+    fn at(&self, kind: Kind) -> Result<Towers> {
+        Ok(Towers {
+            device: self.device,
+            kind,
+            mobilenet: MobileNet::new(&self.pictures.at(kind)).context("MobileNetV2")?,
+            minilm: MiniLm::new(&self.texts.at(kind)).context("MiniLM")?,
+        })
+    }
+}
+
+impl Towers {
+    /// Reads both towers, in full precision.
+    pub(super) fn new(assets: &Assets, device: Device) -> Result<Towers> {
+        TowerFiles::read(assets, device)?.at(Kind::Float)
+    }
+
+    /// The tokens of every modality; all requests have the same ones.
+    pub(super) fn tokens(&self, requests: &[&Decoded]) -> Result<Vec<Option<Tokens>>, TchError> {
+        let pictures: Vec<&Picture> = requests.iter().filter_map(|request| request.picture.as_ref()).collect();
+        let texts: Vec<&[i64]> = requests.iter().filter_map(|request| request.text.as_deref()).collect();
+        let image = (!pictures.is_empty()).then(|| self.image_tokens(&pictures)).transpose()?;
+        let text = (!texts.is_empty()).then(|| self.minilm.tokens(&texts, self.device)).transpose()?;
+        Ok(vec![image, text])
+    }
+
+    fn image_tokens(&self, pictures: &[&Picture]) -> Result<Tokens, TchError> {
+        let batch = picture::batch(pictures, [mobilenet::SIDE; 2], self.device)?.f_to_kind(self.kind)?;
+        Ok(Tokens { states: self.mobilenet.tokens(&batch)?, present: None })
+    }
+}
