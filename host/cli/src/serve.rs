@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use mosel_server::config::{Config, Overrides};
-use mosel_server::fleet::Fleet;
+use mosel_server::lane_devices::LaneDevices;
 use mosel_server::served;
 use mosel_server::server::Server;
 use serde_json::{Value, json};
@@ -76,9 +76,9 @@ impl Serve {
         let server = Server::bind(config.clone())?;
         println!("listening on http://{}", server.address());
         std::io::stdout().flush()?;
-        let fleet = Fleet::of(&config)?;
-        let models = served::load(&config.models, &fleet.kinds, config.queue.max_requests)?;
-        server.open(fleet, models)?;
+        let devices = LaneDevices::of(&config)?;
+        let models = served::load(&config.models, &devices.kinds, config.queue.max_requests)?;
+        server.open(devices, models)?;
         tracing::info!("ready");
         server.wait_for_signal()?;
         tracing::info!("draining");

@@ -3,8 +3,8 @@
 use mosel_core::{Accuracy, Decider, End, Mode, Outcome};
 use serde::Serialize;
 
-use crate::jobs::{Ending, PolicyTag};
-use crate::served::Served;
+use crate::jobs::{Completion, PolicyTag};
+use crate::served::ServedModel;
 
 /// The account of one ended job. Accuracies are the profile's, not measured on this job's requests.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -74,21 +74,21 @@ pub enum Decision {
         /// Which installation of a policy.
         generation: u64,
     },
-    /// The built-in squeeze.
+    /// The built-in fallback.
     Squeeze,
 }
 
 impl Certificate {
     /// The account of a job of this model.
-    pub fn new(ending: &Ending, model: &Served) -> Certificate {
-        let outcome = &ending.outcome;
+    pub fn new(completion: &Completion, model: &ServedModel) -> Certificate {
+        let outcome = &completion.outcome;
         let profile = model.profile_of(outcome.last_choice.0);
         let measured = |mode: Mode| profile.accuracy(mode).expect("only measured modes are run");
         let shares: Vec<(Mode, u32, Accuracy)> =
             outcome.mix.iter().map(|&(mode, requests)| (mode, requests, measured(mode))).collect();
         let all = profile.measurements.iter().map(|measurement| measurement.accuracy.samples);
         let samples = shares.iter().map(|(_, _, accuracy)| accuracy.samples).min().or(all.min());
-        let after = |time: mosel_core::Time| millis(time.since(ending.arrival));
+        let after = |time: mosel_core::Time| millis(time.since(completion.arrival));
         Certificate {
             floor: outcome.min_accuracy,
             floor_kept: outcome.floor_kept(),
@@ -100,14 +100,14 @@ impl Certificate {
             finish_ms: after(outcome.finish),
             lateness_ms: millis(outcome.finish.since(outcome.deadline)),
             in_time: outcome.end == End::Served && outcome.finish <= outcome.deadline,
-            policy: (*ending.policy).clone(),
-            decisions: decisions(outcome, ending),
+            policy: (*completion.policy).clone(),
+            decisions: decisions(outcome, completion),
         }
     }
 }
 
 impl Share {
-    fn new((mode, requests, accuracy): (Mode, u32, Accuracy), model: &Served) -> Share {
+    fn new((mode, requests, accuracy): (Mode, u32, Accuracy), model: &ServedModel) -> Share {
         Share {
             modalities: model.label(mode.modalities),
             precision: mode.precision.name(),
@@ -124,11 +124,11 @@ fn lower_bound(shares: &[(Mode, u32, Accuracy)]) -> Option<f64> {
     (requests > 0).then(|| sum / f64::from(requests))
 }
 
-fn decisions(outcome: &Outcome, ending: &Ending) -> Vec<Decision> {
+fn decisions(outcome: &Outcome, completion: &Completion) -> Vec<Decision> {
     let decision = |decider: &Decider| match *decider {
         Decider::Squeeze => Decision::Squeeze,
         Decider::Policy(plan) => {
-            let policy = ending.planned_by.iter().find(|(by, _)| *by == plan).map(|(_, policy)| (**policy).clone());
+            let policy = completion.planned_by.iter().find(|(by, _)| *by == plan).map(|(_, policy)| (**policy).clone());
             let PolicyTag { name, hash, generation, .. } = policy.unwrap_or_default();
             Decision::Policy { plan: plan.0, name, hash, generation }
         }

@@ -19,7 +19,7 @@ use mosel_models::{
 };
 
 use crate::driver::Driver;
-use crate::jobs::{Answer, Entry, Wakes};
+use crate::jobs::{Answer, DeferredWakeups, JobRecord};
 use crate::metrics::Metrics;
 
 /// Builds one model for a device. Called again when the model is lost.
@@ -29,7 +29,7 @@ pub type Build = Arc<dyn Fn(DeviceChoice) -> anyhow::Result<Box<dyn Model>> + Se
 #[derive(Debug)]
 pub enum Work {
     /// Run a batch of this job, whose inputs it takes and to which its outputs go.
-    Run(Batch, Arc<Entry>),
+    Run(Batch, Arc<JobRecord>),
     /// Look at what changed about the models: nothing else is due.
     Look,
 }
@@ -38,11 +38,11 @@ pub enum Work {
 #[derive(Clone)]
 pub struct Lane {
     work: SyncSender<Work>,
-    desk: Arc<Desk>,
+    pending: Arc<PendingChanges>,
 }
 
 /// What a device thread is made of.
-pub struct Parts {
+pub struct DeviceParts {
     /// Its number.
     pub lane: u32,
     /// Where its models run.
@@ -52,7 +52,7 @@ pub struct Parts {
     /// Where its batches come from.
     pub work: Receiver<Work>,
     /// What changes about its models meanwhile.
-    pub desk: Arc<Desk>,
+    pub pending: Arc<PendingChanges>,
     /// Where it reports.
     pub driver: Arc<Driver>,
     /// Where it is counted what fails.
@@ -61,7 +61,7 @@ pub struct Parts {
 
 /// What changes about the models of a lane while it runs; looked at before every batch.
 #[derive(Default)]
-pub struct Desk {
+pub struct PendingChanges {
     changes: Mutex<Vec<Change>>,
     told: AtomicBool,
 }
@@ -99,16 +99,16 @@ const LOOK: Duration = Duration::from_millis(50);
 
 impl Lane {
     /// A lane, and what its thread is to be given.
-    pub fn new() -> (Lane, Receiver<Work>, Arc<Desk>) {
+    pub fn new() -> (Lane, Receiver<Work>, Arc<PendingChanges>) {
         // a lane is given its next batch when the last is done; beside it there is room for one word about models
         let (work, taken) = sync_channel(2);
-        let desk = Arc::new(Desk::default());
-        (Lane { work, desk: desk.clone() }, taken, desk)
+        let pending = Arc::new(PendingChanges::default());
+        (Lane { work, pending: pending.clone() }, taken, pending)
     }
 
     /// Gives it a batch; false if it takes none.
-    pub fn run(&self, batch: Batch, entry: Arc<Entry>) -> bool {
-        self.work.try_send(Work::Run(batch, entry)).is_ok()
+    pub fn run(&self, batch: Batch, record: Arc<JobRecord>) -> bool {
+        self.work.try_send(Work::Run(batch, record)).is_ok()
     }
 
     /// Gives it a model that batches name by this id; it has it before any batch that is given to it from here on.
@@ -123,29 +123,29 @@ impl Lane {
     }
 
     fn change(&self, change: Change) {
-        self.desk.changes().push(change);
+        self.pending.changes().push(change);
         // one word at a time is enough for any number of changes, and takes no batch's place
-        if !self.desk.told.swap(true, Ordering::AcqRel) {
+        if !self.pending.told.swap(true, Ordering::AcqRel) {
             let _ = self.work.try_send(Work::Look);
         }
     }
 }
 
-impl Desk {
+impl PendingChanges {
     fn changes(&self) -> std::sync::MutexGuard<'_, Vec<Change>> {
-        self.changes.lock().expect("nobody panics while holding the desk")
+        self.changes.lock().expect("nobody panics while holding changes of models")
     }
 }
 
 /// Starts the device thread of a lane; returns once its models are there and warm. The thread ends when nobody can send
 /// to it any more.
-pub fn start(parts: Parts) -> anyhow::Result<()> {
+pub fn start(parts: DeviceParts) -> anyhow::Result<()> {
     let (ready, built) = sync_channel(1);
-    let Parts { lane, device, builds, work, desk, driver, metrics } = parts;
+    let DeviceParts { lane, device, builds, work, pending, driver, metrics } = parts;
     let run = move || match build_all(builds, device) {
         Ok(slots) => {
             let _ = ready.send(Ok(()));
-            Device { lane, device, slots, desk, driver, metrics }.run(&work);
+            Device { lane, device, slots, pending, driver, metrics }.run(&work);
         }
         Err(error) => {
             let _ = ready.send(Err(error));
@@ -181,7 +181,7 @@ struct Device {
     lane: u32,
     device: DeviceChoice,
     slots: BTreeMap<ModelId, Slot>,
-    desk: Arc<Desk>,
+    pending: Arc<PendingChanges>,
     driver: Arc<Driver>,
     metrics: Arc<Metrics>,
 }
@@ -194,25 +194,25 @@ const MOST_WAITING: usize = 16;
 
 impl Device {
     fn run(mut self, work: &Receiver<Work>) {
-        let mut wakes = Wakes::default();
+        let mut wakes = DeferredWakeups::default();
         while let Some(work) = self.next(work, &mut wakes) {
             if matches!(work, Work::Look) {
-                self.desk.told.store(false, Ordering::Release);
+                self.pending.told.store(false, Ordering::Release);
             }
             self.look();
-            let Work::Run(batch, entry) = work else { continue };
+            let Work::Run(batch, record) = work else { continue };
             if batch.expected > WORTH_WAITING {
                 drop(std::mem::take(&mut wakes));
             }
-            let event = match self.serve(&batch, &entry) {
+            let event = match self.serve(&batch, &record) {
                 Ok(measured) => Event::BatchDone(batch.id, measured),
                 Err(reason) => {
                     tracing::warn!(job = %batch.job, batch = batch.id.0, %reason, "a batch failed");
-                    entry.progress().failure = Some(reason);
+                    record.progress().failure = Some(reason);
                     Event::BatchFailed(batch.id)
                 }
             };
-            wakes.extend(self.driver.take(event));
+            wakes.extend(self.driver.handle(event));
             if wakes.len() >= MOST_WAITING {
                 drop(std::mem::take(&mut wakes));
             }
@@ -221,7 +221,7 @@ impl Device {
 
     /// Takes in what changed about the models.
     fn look(&mut self) {
-        let changes = std::mem::take(&mut *self.desk.changes());
+        let changes = std::mem::take(&mut *self.pending.changes());
         for change in changes {
             match change {
                 Change::Load(id, slot) => discard(self.slots.insert(id, slot)),
@@ -239,7 +239,7 @@ impl Device {
 
     /// The next work; before the thread goes to sleep, everybody is woken. While a model is lost it looks now and then
     /// whether that is back.
-    fn next(&mut self, work: &Receiver<Work>, wakes: &mut Wakes) -> Option<Work> {
+    fn next(&mut self, work: &Receiver<Work>, wakes: &mut DeferredWakeups) -> Option<Work> {
         if let Ok(next) = work.try_recv() {
             return Some(next);
         }
@@ -259,12 +259,12 @@ impl Device {
         slot.state = State::Ready(model);
         tracing::warn!(lane = self.lane, "the model is there again");
         self.metrics.model_available(self.lane, true);
-        drop(self.driver.take(Event::ModelRestored(self.lane, id)));
+        drop(self.driver.handle(Event::ModelRestored(self.lane, id)));
     }
 
     /// Runs the batch and stores its answers; says how long the model took, or why it did not answer.
-    fn serve(&mut self, batch: &Batch, entry: &Entry) -> Result<Duration, String> {
-        let requests = entry.start().ok_or("the job has ended meanwhile")?;
+    fn serve(&mut self, batch: &Batch, record: &JobRecord) -> Result<Duration, String> {
+        let requests = record.start().ok_or("the job has ended meanwhile")?;
         let first = batch.first as usize;
         let chosen: Vec<&Request> = requests[first..first + batch.requests as usize].iter().collect();
         let slot = self.slots.get_mut(&batch.model).ok_or("the model is not on this device")?;
@@ -290,7 +290,7 @@ impl Device {
             return Err(format!("the model gave {} answers to {} requests", outputs.len(), chosen.len()));
         }
         let mode = batch.mode;
-        entry.answer(first, outputs.into_iter().map(|output| Answer { mode, output }));
+        record.answer(first, outputs.into_iter().map(|output| Answer { mode, output }));
         Ok(measured)
     }
 
@@ -306,9 +306,9 @@ impl Device {
             }
             Err(error) => {
                 tracing::error!(lane = self.lane, %error, "the model is lost");
-                slot.keep_trying(batch.model, self.lane, self.device, self.desk.clone());
+                slot.keep_trying(batch.model, self.lane, self.device, self.pending.clone());
                 self.metrics.model_available(self.lane, false);
-                drop(self.driver.take(Event::ModelLost(self.lane, batch.model)));
+                drop(self.driver.handle(Event::ModelLost(self.lane, batch.model)));
             }
         }
         reason.to_owned()
@@ -339,13 +339,13 @@ impl Slot {
         }
     }
 
-    /// Builds the lost model again on a thread of its own, as often as it takes; it comes back by the desk, warm.
-    fn keep_trying(&self, id: ModelId, lane: u32, device: DeviceChoice, desk: Arc<Desk>) {
+    /// Builds the lost model again on a thread of its own, as often as it takes; it comes back as a change, warm.
+    fn keep_trying(&self, id: ModelId, lane: u32, device: DeviceChoice, pending: Arc<PendingChanges>) {
         let State::Lost { wanted, .. } = &self.state else { return };
         let (wanted, build, modes) = (Arc::downgrade(wanted), self.build.clone(), self.modes.clone());
         let keep_trying = move || {
             if let Some(model) = build_at_last(&build, device, &modes, &wanted, lane) {
-                desk.changes().push(Change::Restore(id, model));
+                pending.changes().push(Change::Restore(id, model));
             }
         };
         if let Err(error) = std::thread::Builder::new().name(format!("rebuild-{lane}")).spawn(keep_trying) {

@@ -18,13 +18,13 @@ use mosel_core::{
 };
 use tokio::sync::oneshot;
 
-use crate::chronicle::Chronicle;
 use crate::device::Lane;
 use crate::feedback::Feedback;
-use crate::jobs::{Ending, Entry, Jobs, PolicyTag, Turned, Wakes};
-use crate::known::Known;
+use crate::jobs::{Completion, DeferredWakeups, JobRecord, Jobs, PolicyTag, Rejection};
 use crate::metrics::Metrics;
 use crate::planner::{Order, Place};
+use crate::recorder::EventRecorder;
+use crate::shared_catalog::SharedCatalog;
 
 /// The only stepper of the core and the only reader of its clock. Shared by everyone who has something to tell it.
 pub struct Driver {
@@ -34,7 +34,7 @@ pub struct Driver {
 }
 
 /// What a driver works with.
-pub struct Parts {
+pub struct DriverParts {
     /// The core.
     pub scheduler: Scheduler,
     /// Where inputs and outputs are.
@@ -42,7 +42,7 @@ pub struct Parts {
     /// One device thread a lane.
     pub devices: Vec<Lane>,
     /// What policies are told of models; grows before the core's does.
-    pub catalog: Arc<Known>,
+    pub catalog: Arc<SharedCatalog>,
     /// The planner thread; `None` once the driver has stopped.
     pub planner: Option<SyncSender<Order>>,
     /// The policy in place.
@@ -52,7 +52,7 @@ pub struct Parts {
     /// Where it is counted what happens.
     pub metrics: Arc<Metrics>,
     /// Where it is written down.
-    pub chronicle: Arc<Chronicle>,
+    pub recorder: Arc<EventRecorder>,
 }
 
 /// How a drain went.
@@ -64,7 +64,7 @@ pub struct Drained {
 
 impl Driver {
     /// Starts the clock, and with it the server's time.
-    pub fn start(parts: Parts) -> std::io::Result<Arc<Driver>> {
+    pub fn start(parts: DriverParts) -> std::io::Result<Arc<Driver>> {
         let driver = Arc::new(Driver {
             running: Mutex::new(Running::new(parts)),
             alarm_moved: Condvar::new(),
@@ -76,17 +76,17 @@ impl Driver {
     }
 
     /// A client submitted this job.
-    pub fn submit(&self, entry: &Arc<Entry>) -> Wakes {
-        self.enter(|running, now| running.submit(entry, now))
+    pub fn submit(&self, record: &Arc<JobRecord>) -> DeferredWakeups {
+        self.enter(|running, now| running.submit(record, now))
     }
 
     /// A device or the planner has something to report, or a client gave a job up.
-    pub fn take(&self, event: Event) -> Wakes {
+    pub fn handle(&self, event: Event) -> DeferredWakeups {
         self.enter(|running, now| running.step(now, event))
     }
 
     /// Another policy is in place.
-    pub fn change_policy(&self, policy: Place, eager: bool) -> Wakes {
+    pub fn change_policy(&self, policy: Place, eager: bool) -> DeferredWakeups {
         self.enter(|running, now| running.change_policy(policy, eager, now))
     }
 
@@ -102,12 +102,12 @@ impl Driver {
 
     /// This family of models takes no new jobs.
     pub fn retire(&self, family: ModelId) {
-        drop(self.take(Event::ModelRetired(family)));
+        drop(self.handle(Event::ModelRetired(family)));
     }
 
     /// Some job of this family of models waits or runs, or is being offered.
     pub fn has_jobs_of(&self, family: ModelId) -> bool {
-        self.lock().live.values().any(|entry| entry.asked.model == family)
+        self.lock().live.values().any(|record| record.asked.model == family)
     }
 
     /// Takes nothing new from here on; the answer comes when all that was accepted has ended, or was ended because it
@@ -119,13 +119,13 @@ impl Driver {
     }
 
     /// Asks the scheduler something.
-    pub fn look<T>(&self, question: impl FnOnce(&Scheduler, Time) -> T) -> T {
+    pub fn query<T>(&self, question: impl FnOnce(&Scheduler, Time) -> T) -> T {
         let running = self.lock();
         let now = self.now();
         question(&running.parts.scheduler, now)
     }
 
-    fn enter(&self, event: impl FnOnce(&mut Running, Time)) -> Wakes {
+    fn enter(&self, event: impl FnOnce(&mut Running, Time)) -> DeferredWakeups {
         let mut running = self.lock();
         let now = self.now();
         event(&mut running, now);
@@ -140,12 +140,12 @@ impl Driver {
     }
 
     /// Hands batches to their devices; what a device does not take has failed.
-    fn deliver(&self, Outbox { batches, mut wakes }: Outbox) -> Wakes {
-        for (device, batch, entry) in batches {
+    fn deliver(&self, Outbox { batches, mut wakes }: Outbox) -> DeferredWakeups {
+        for (device, batch, record) in batches {
             let Batch { id, lane, .. } = batch;
-            if !device.run(batch, entry) {
+            if !device.run(batch, record) {
                 tracing::error!(batch = id.0, lane, "the device did not take a batch");
-                wakes.extend(self.take(Event::BatchFailed(id)));
+                wakes.extend(self.handle(Event::BatchFailed(id)));
             }
         }
         wakes
@@ -186,8 +186,8 @@ impl Driver {
 const SOUND: &str = "no step of the core has panicked";
 
 struct Running {
-    parts: Parts,
-    live: HashMap<JobId, Arc<Entry>>,
+    parts: DriverParts,
+    live: HashMap<JobId, Arc<JobRecord>>,
     /// Events that were caused by carrying out actions.
     due: VecDeque<Event>,
     outbox: Outbox,
@@ -204,8 +204,8 @@ struct Running {
 /// What is handed on when the lock is free.
 #[derive(Default)]
 struct Outbox {
-    batches: Vec<(Lane, Batch, Arc<Entry>)>,
-    wakes: Wakes,
+    batches: Vec<(Lane, Batch, Arc<JobRecord>)>,
+    wakes: DeferredWakeups,
 }
 
 impl Outbox {
@@ -224,7 +224,7 @@ enum Drain {
 const POLICIES_REMEMBERED: usize = 64;
 
 impl Running {
-    fn new(parts: Parts) -> Running {
+    fn new(parts: DriverParts) -> Running {
         let policies = VecDeque::from([(PlanId(0), parts.policy.tag.clone())]);
         Running {
             parts,
@@ -240,13 +240,13 @@ impl Running {
         }
     }
 
-    fn submit(&mut self, entry: &Arc<Entry>, now: Time) {
+    fn submit(&mut self, record: &Arc<JobRecord>, now: Time) {
         if !matches!(self.drain, Drain::No) {
-            self.outbox.wakes.extend(self.parts.jobs.turn_away(entry, Turned::Draining));
+            self.outbox.wakes.extend(self.parts.jobs.reject(record, Rejection::Draining));
             return;
         }
-        let job = entry.arrive(now);
-        self.live.insert(job.id, entry.clone());
+        let job = record.arrive(now);
+        self.live.insert(job.id, record.clone());
         self.step(now, Event::Submit(job));
     }
 
@@ -256,9 +256,9 @@ impl Running {
         }
         self.due.push_back(event);
         while let Some(event) = self.due.pop_front() {
-            let Parts { scheduler, chronicle, .. } = &mut self.parts;
+            let DriverParts { scheduler, recorder, .. } = &mut self.parts;
             let actions = scheduler.step(now, event.clone());
-            chronicle.step(scheduler, now, event, &actions);
+            recorder.step(scheduler, now, event, &actions);
             for action in actions {
                 self.carry_out(action, now);
             }
@@ -269,21 +269,21 @@ impl Running {
         match action {
             Action::Accept(accepted) => {
                 self.parts.metrics.accepted();
-                if let Some(entry) = self.live.get(&accepted.job) {
-                    self.outbox.wakes.extend(entry.accept(accepted));
+                if let Some(record) = self.live.get(&accepted.job) {
+                    self.outbox.wakes.extend(record.accept(accepted));
                 }
             }
             Action::Refuse(job, refusal) => {
-                self.parts.metrics.turned_away(&refusal);
-                if let Some(entry) = self.live.remove(&job) {
-                    self.outbox.wakes.extend(self.parts.jobs.turn_away(&entry, Turned::Core(refusal, now)));
+                self.parts.metrics.rejected(&refusal);
+                if let Some(record) = self.live.remove(&job) {
+                    self.outbox.wakes.extend(self.parts.jobs.reject(&record, Rejection::Core(refusal, now)));
                 }
             }
             Action::Run(batch) => self.run_batch(batch),
             Action::Plan(snapshot) => self.ask(snapshot),
             Action::Adopt(plan, jobs) => self.parts.policy.stats.adopted(plan, jobs.len()),
             Action::RefusePlan(plan, error) => self.parts.policy.stats.refused(plan, &error),
-            Action::Squeeze(lane, moves) => self.parts.policy.stats.squeezed(lane, moves.len()),
+            Action::Squeeze(lane, moves) => self.parts.policy.stats.fell_back(lane, moves.len()),
             Action::GiveUp(_) => {}
             Action::Finish(outcome) => self.finish(outcome, None, now),
             Action::WakeAt(time) => self.wake_at = Some(time),
@@ -291,10 +291,10 @@ impl Running {
     }
 
     fn run_batch(&mut self, batch: Batch) {
-        let entry = self.live.get(&batch.job).cloned();
+        let record = self.live.get(&batch.job).cloned();
         let device = self.parts.devices.get(batch.lane as usize).cloned();
-        match device.zip(entry) {
-            Some((device, entry)) => self.outbox.batches.push((device, batch, entry)),
+        match device.zip(record) {
+            Some((device, record)) => self.outbox.batches.push((device, batch, record)),
             None => self.due.push_back(Event::BatchFailed(batch.id)),
         }
     }
@@ -314,29 +314,31 @@ impl Running {
             self.policies.pop_front();
         }
         self.policies.push_back((PlanId(self.last_plan.0 + 1), policy.tag.clone()));
-        self.parts.chronicle.policy(now, policy.tag.clone());
+        self.parts.recorder.policy(now, policy.tag.clone());
         self.parts.policy = policy;
         self.step(now, Event::PolicyChanged { eager });
     }
 
     fn finish(&mut self, outcome: Outcome, reason: Option<String>, now: Time) {
-        let Some(entry) = self.live.remove(&outcome.job) else { return };
+        let Some(record) = self.live.remove(&outcome.job) else { return };
         let planned_by = outcome.decisions.iter().filter_map(|decider| self.planned_by(*decider)).collect();
         let policy = self.parts.policy.tag.clone();
         self.parts.metrics.ended(&outcome);
-        self.tell(&outcome);
+        self.report_outcome(&outcome);
         let (arrival, failure) = {
-            let mut progress = entry.progress();
+            let mut progress = record.progress();
             (progress.arrival, progress.failure.take())
         };
         let reason = reason.or(failure.filter(|_| outcome.end == End::Failed));
-        self.outbox.wakes.extend(self.parts.jobs.end(&entry, Ending { arrival, outcome, policy, planned_by, reason }));
+        self.outbox
+            .wakes
+            .extend(self.parts.jobs.end(&record, Completion { arrival, outcome, policy, planned_by, reason }));
         self.forget_at.get_or_insert(now + self.parts.jobs.keep());
     }
 
     /// Keeps the outcome for policies that want to know. The planner is woken if there is room for a word to it: never
     /// is a question kept out by that.
-    fn tell(&self, outcome: &Outcome) {
+    fn report_outcome(&self, outcome: &Outcome) {
         let feedback = &self.parts.feedback;
         feedback.put(outcome);
         if feedback.tell() {
@@ -389,10 +391,10 @@ impl Running {
             _ => return,
         }
         let Drain::Until(_, done) = std::mem::replace(&mut self.drain, Drain::Done) else { return };
-        let left: Vec<Arc<Entry>> = self.live.values().cloned().collect();
-        for entry in &left {
+        let left: Vec<Arc<JobRecord>> = self.live.values().cloned().collect();
+        for record in &left {
             let reason = "the server stopped before the job was served".into();
-            self.finish(given_up(entry, now), Some(reason), now);
+            self.finish(given_up(record, now), Some(reason), now);
         }
         self.parts.devices.clear();
         self.parts.planner = None;
@@ -400,14 +402,14 @@ impl Running {
     }
 }
 
-fn given_up(entry: &Entry, now: Time) -> Outcome {
-    let arrival = entry.progress().arrival;
+fn given_up(record: &JobRecord, now: Time) -> Outcome {
+    let arrival = record.progress().arrival;
     Outcome {
-        job: entry.id,
+        job: record.id,
         end: End::Failed,
         finish: now,
-        deadline: arrival + entry.asked.deadline,
-        min_accuracy: entry.asked.min_accuracy,
+        deadline: arrival + record.asked.deadline,
+        min_accuracy: record.asked.min_accuracy,
         mix: Vec::new(),
         accuracy: None,
         started: None,

@@ -1,7 +1,7 @@
 //! The job table: what clients sent, how far it is, what came out. The core knows none of it.
 //!
 //! Bounded in every direction: inputs by bytes, ended jobs by number and age; a live job is bounded by the
-//! scheduler's queue. Everyone shares the entries; each lock is short.
+//! scheduler's queue. Everyone shares the records; each lock is short.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -26,7 +26,7 @@ pub struct Jobs {
 
 #[derive(Debug, Default)]
 struct Table {
-    entries: BTreeMap<JobId, Arc<Entry>>,
+    records: BTreeMap<JobId, Arc<JobRecord>>,
     /// Ended jobs, oldest first.
     ended: VecDeque<(Time, JobId)>,
     keys: HashMap<String, JobId>,
@@ -34,18 +34,18 @@ struct Table {
 
 /// One job, from the moment its inputs are here.
 #[derive(Debug)]
-pub struct Entry {
+pub struct JobRecord {
     /// Its name.
     pub id: JobId,
     /// What the client asked for.
-    pub asked: Asked,
+    pub asked: JobRequest,
     key: Option<Key>,
     progress: Mutex<Progress>,
 }
 
 /// What the client asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
+pub struct JobRequest {
     /// The model.
     pub model: ModelId,
     /// How many requests.
@@ -97,14 +97,14 @@ pub enum Phase {
     /// A batch was started.
     Running(Accepted),
     /// Not accepted.
-    Refused(Turned),
+    Refused(Rejection),
     /// Nothing more will come.
-    Ended(Arc<Ending>),
+    Ended(Arc<Completion>),
 }
 
 /// Why a job was turned away.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Turned {
+pub enum Rejection {
     /// By the scheduler, at this time.
     Core(Refusal, Time),
     /// The server is stopping.
@@ -113,7 +113,7 @@ pub enum Turned {
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ending {
+pub struct Completion {
     /// When the job arrived.
     pub arrival: Time,
     /// The core's account.
@@ -166,15 +166,15 @@ struct Waiter {
 
 /// Clients that are woken when this is dropped: not before the locks are free.
 #[derive(Debug, Default)]
-pub struct Wakes(Vec<oneshot::Sender<()>>);
+pub struct DeferredWakeups(Vec<oneshot::Sender<()>>);
 
 /// What became of a submission under its key.
 #[derive(Debug)]
-pub enum Opened {
+pub enum SubmitResult {
     /// A new job; the driver does not know it yet.
-    New(Arc<Entry>),
+    New(Arc<JobRecord>),
     /// The same submission is here already.
-    Same(Arc<Entry>),
+    Same(Arc<JobRecord>),
     /// The key stands for another submission, which became this job.
     Conflict(JobId),
 }
@@ -196,51 +196,51 @@ impl Jobs {
         self.keep
     }
 
-    /// Makes an entry, or finds the one the key stands for.
+    /// Makes a record, or finds the one the key stands for.
     ///
     /// Makes room for it among the ended jobs: here, because this thread has time to free what they held.
-    pub fn open(&self, asked: Asked, requests: Arc<[Request]>, held: HeldBytes, key: Option<Key>) -> Opened {
+    pub fn open(&self, asked: JobRequest, requests: Arc<[Request]>, held: HeldBytes, key: Option<Key>) -> SubmitResult {
         let _freed_after_the_lock;
         let mut table = self.lock();
         _freed_after_the_lock = table.forget_surplus(self.max_ended);
         if let Some(key) = &key
-            && let Some(entry) = table.keys.get(&key.name).and_then(|id| table.entries.get(id))
+            && let Some(record) = table.keys.get(&key.name).and_then(|id| table.records.get(id))
         {
-            let same = entry.key.as_ref() == Some(key);
-            return if same { Opened::Same(entry.clone()) } else { Opened::Conflict(entry.id) };
+            let same = record.key.as_ref() == Some(key);
+            return if same { SubmitResult::Same(record.clone()) } else { SubmitResult::Conflict(record.id) };
         }
         let id = JobId(self.next.fetch_add(1, Ordering::Relaxed));
         if let Some(key) = &key {
             table.keys.insert(key.name.clone(), id);
         }
-        let entry = Arc::new(Entry { id, asked, key, progress: Mutex::new(Progress::offered(requests, held)) });
-        table.entries.insert(id, entry.clone());
-        Opened::New(entry)
+        let record = Arc::new(JobRecord { id, asked, key, progress: Mutex::new(Progress::offered(requests, held)) });
+        table.records.insert(id, record.clone());
+        SubmitResult::New(record)
     }
 
     /// The job of this name, if it is still known.
-    pub fn find(&self, id: JobId) -> Option<Arc<Entry>> {
-        self.lock().entries.get(&id).cloned()
+    pub fn find(&self, id: JobId) -> Option<Arc<JobRecord>> {
+        self.lock().records.get(&id).cloned()
     }
 
     /// Up to `limit` jobs after `after`, oldest first, of those that `wanted` picks.
-    pub fn page(&self, after: JobId, limit: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
+    pub fn page(&self, after: JobId, limit: usize, wanted: impl Fn(&JobRecord) -> bool) -> Vec<Arc<JobRecord>> {
         let table = self.lock();
-        let later = table.entries.range((Bound::Excluded(after), Bound::Unbounded));
-        later.map(|(_, entry)| entry).filter(|entry| wanted(entry)).take(limit).cloned().collect()
+        let later = table.records.range((Bound::Excluded(after), Bound::Unbounded));
+        later.map(|(_, record)| record).filter(|record| wanted(record)).take(limit).cloned().collect()
     }
 
     /// A job was turned away: nothing of it is kept.
-    pub fn turn_away(&self, entry: &Entry, why: Turned) -> Wakes {
-        self.lock().forget(entry);
-        entry.advance(Phase::Refused(why))
+    pub fn reject(&self, record: &JobRecord, why: Rejection) -> DeferredWakeups {
+        self.lock().forget(record);
+        record.advance(Phase::Refused(why))
     }
 
     /// A job has ended: its inputs are freed, its outputs kept for a while.
-    pub fn end(&self, entry: &Entry, ending: Ending) -> Wakes {
-        let now = ending.outcome.finish;
-        self.lock().ended.push_back((now, entry.id));
-        entry.advance(Phase::Ended(Arc::new(ending)))
+    pub fn end(&self, record: &JobRecord, completion: Completion) -> DeferredWakeups {
+        let now = completion.outcome.finish;
+        self.lock().ended.push_back((now, record.id));
+        record.advance(Phase::Ended(Arc::new(completion)))
     }
 
     /// Forgets ended jobs that were kept long enough; says when the next one will have been.
@@ -257,38 +257,38 @@ impl Jobs {
 }
 
 impl Table {
-    fn forget_surplus(&mut self, most: usize) -> Vec<Arc<Entry>> {
+    fn forget_surplus(&mut self, most: usize) -> Vec<Arc<JobRecord>> {
         self.forget_while(|_, count| count > most)
     }
 
     /// Forgets ended jobs, oldest first, while this holds of the time they ended and of how many there are.
-    fn forget_while(&mut self, mut old: impl FnMut(Time, usize) -> bool) -> Vec<Arc<Entry>> {
+    fn forget_while(&mut self, mut old: impl FnMut(Time, usize) -> bool) -> Vec<Arc<JobRecord>> {
         let mut forgotten = Vec::new();
         while let Some(&(ended, id)) = self.ended.front()
             && old(ended, self.ended.len())
         {
             self.ended.pop_front();
-            if let Some(entry) = self.entries.get(&id).cloned() {
-                self.forget(&entry);
-                forgotten.push(entry);
+            if let Some(record) = self.records.get(&id).cloned() {
+                self.forget(&record);
+                forgotten.push(record);
             }
         }
         forgotten
     }
 
-    fn forget(&mut self, entry: &Entry) {
-        self.entries.remove(&entry.id);
-        if let Some(key) = &entry.key {
+    fn forget(&mut self, record: &JobRecord) {
+        self.records.remove(&record.id);
+        if let Some(key) = &record.key {
             self.keys.remove(&key.name);
         }
     }
 }
 
-impl Entry {
+impl JobRecord {
     /// The job as the core knows it, arriving now.
     pub fn arrive(&self, now: Time) -> Job {
         self.progress().arrival = now;
-        let Asked { model, requests, deadline, min_accuracy, weight, on_late, ref tenant } = self.asked;
+        let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, ref tenant } = self.asked;
         let tenant = tenant.as_deref().map(Tenant::named).unwrap_or_default();
         Job { id: self.id, model, requests, deadline: now + deadline, min_accuracy, weight, tenant, on_late }
     }
@@ -299,7 +299,7 @@ impl Entry {
     }
 
     /// The scheduler took the job.
-    pub fn accept(&self, accepted: Accepted) -> Wakes {
+    pub fn accept(&self, accepted: Accepted) -> DeferredWakeups {
         self.advance(Phase::Queued(accepted))
     }
 
@@ -337,10 +337,10 @@ impl Entry {
         }
     }
 
-    fn advance(&self, phase: Phase) -> Wakes {
+    fn advance(&self, phase: Phase) -> DeferredWakeups {
         let mut progress = self.progress();
         if matches!(progress.phase, Phase::Ended(_) | Phase::Refused(_)) {
-            return Wakes::default();
+            return DeferredWakeups::default();
         }
         if phase.reached(Until::Ended) {
             progress.requests = None;
@@ -349,13 +349,13 @@ impl Entry {
         let reached = |waiter: &mut Waiter| phase.reached(waiter.until);
         let woken = progress.waiters.extract_if(.., reached).map(|waiter| waiter.wake).collect();
         progress.phase = phase;
-        Wakes(woken)
+        DeferredWakeups(woken)
     }
 }
 
-impl Wakes {
+impl DeferredWakeups {
     /// Wakes these clients together with those of `more`.
-    pub fn extend(&mut self, mut more: Wakes) {
+    pub fn extend(&mut self, mut more: DeferredWakeups) {
         if self.0.is_empty() {
             std::mem::swap(&mut self.0, &mut more.0);
         }
@@ -373,7 +373,7 @@ impl Wakes {
     }
 }
 
-impl Drop for Wakes {
+impl Drop for DeferredWakeups {
     fn drop(&mut self) {
         for wake in self.0.drain(..) {
             // a client that has gone away is no matter
@@ -384,9 +384,9 @@ impl Drop for Wakes {
 
 impl Progress {
     /// How the job ended, if it has.
-    pub fn ending(&self) -> Option<&Arc<Ending>> {
+    pub fn completion(&self) -> Option<&Arc<Completion>> {
         match &self.phase {
-            Phase::Ended(ending) => Some(ending),
+            Phase::Ended(completion) => Some(completion),
             _ => None,
         }
     }
@@ -484,8 +484,8 @@ mod tests {
         Jobs::new(max_ended, Duration::from_secs(60), 100)
     }
 
-    fn open(jobs: &Jobs, key: Option<(&str, u8)>) -> Opened {
-        let asked = Asked {
+    fn open(jobs: &Jobs, key: Option<(&str, u8)>) -> SubmitResult {
+        let asked = JobRequest {
             model: ModelId(0),
             requests: 1,
             deadline: Duration::from_millis(50),
@@ -500,14 +500,14 @@ mod tests {
         jobs.open(asked, [Request::new(vec![])].into(), held, key)
     }
 
-    fn new(jobs: &Jobs) -> Arc<Entry> {
+    fn new(jobs: &Jobs) -> Arc<JobRecord> {
         match open(jobs, None) {
-            Opened::New(entry) => entry,
-            other => panic!("a job without a key is new, {other:?} came"),
+            SubmitResult::New(record) => record,
+            other => panic!("a job without a key is new, got {other:?}"),
         }
     }
 
-    fn ending(job: JobId, finish: Time) -> Ending {
+    fn completion(job: JobId, finish: Time) -> Completion {
         let outcome = Outcome {
             job,
             end: End::Served,
@@ -522,19 +522,19 @@ mod tests {
             last_choice: (mosel_core::TableId(0), 0),
             decisions: vec![],
         };
-        Ending { arrival: Time::START, outcome, policy: Arc::default(), planned_by: vec![], reason: None }
+        Completion { arrival: Time::START, outcome, policy: Arc::default(), planned_by: vec![], reason: None }
     }
 
     #[test]
     fn the_same_key_and_content_is_the_same_job_until_it_is_forgotten() {
         let jobs = jobs(1);
-        let Opened::New(first) = open(&jobs, Some(("k", 1))) else { panic!("expected a new job") };
-        assert!(matches!(open(&jobs, Some(("k", 1))), Opened::Same(entry) if entry.id == first.id));
-        assert!(matches!(open(&jobs, Some(("k", 2))), Opened::Conflict(id) if id == first.id));
-        jobs.end(&first, ending(first.id, Time::START));
-        assert!(matches!(open(&jobs, Some(("k", 1))), Opened::Same(_)));
+        let SubmitResult::New(first) = open(&jobs, Some(("k", 1))) else { panic!("expected a new job") };
+        assert!(matches!(open(&jobs, Some(("k", 1))), SubmitResult::Same(record) if record.id == first.id));
+        assert!(matches!(open(&jobs, Some(("k", 2))), SubmitResult::Conflict(id) if id == first.id));
+        jobs.end(&first, completion(first.id, Time::START));
+        assert!(matches!(open(&jobs, Some(("k", 1))), SubmitResult::Same(_)));
         assert_eq!(jobs.forget_old(Time::START + Duration::from_secs(60)), None);
-        assert!(matches!(open(&jobs, Some(("k", 2))), Opened::New(_)));
+        assert!(matches!(open(&jobs, Some(("k", 2))), SubmitResult::New(_)));
     }
 
     #[test]
@@ -547,20 +547,20 @@ mod tests {
     #[test]
     fn a_job_that_was_turned_away_leaves_nothing_behind() {
         let jobs = jobs(1);
-        let Opened::New(entry) = open(&jobs, Some(("k", 1))) else { panic!("expected a new job") };
-        jobs.turn_away(&entry, Turned::Draining);
+        let SubmitResult::New(record) = open(&jobs, Some(("k", 1))) else { panic!("expected a new job") };
+        jobs.reject(&record, Rejection::Draining);
         assert_eq!(jobs.input_bytes().used(), 0);
-        assert!(jobs.find(entry.id).is_none());
-        assert!(matches!(open(&jobs, Some(("k", 2))), Opened::New(_)));
+        assert!(jobs.find(record.id).is_none());
+        assert!(matches!(open(&jobs, Some(("k", 2))), SubmitResult::New(_)));
     }
 
     #[test]
     fn ended_jobs_are_kept_by_number_and_age_and_their_inputs_are_freed() {
         let jobs = jobs(2);
-        let entries: Vec<Arc<Entry>> = (0..3).map(|_| new(&jobs)).collect();
+        let records: Vec<Arc<JobRecord>> = (0..3).map(|_| new(&jobs)).collect();
         assert_eq!(jobs.input_bytes().used(), 30);
-        for (seconds, entry) in entries.iter().enumerate() {
-            jobs.end(entry, ending(entry.id, Time::from_millis(seconds as u64 * 1000)));
+        for (seconds, record) in records.iter().enumerate() {
+            jobs.end(record, completion(record.id, Time::from_millis(seconds as u64 * 1000)));
         }
         assert_eq!(jobs.input_bytes().used(), 0);
         let known = |jobs: &Jobs| jobs.page(JobId(0), 9, |_| true).iter().map(|e| e.id.0).collect::<Vec<u64>>();
@@ -583,31 +583,31 @@ mod tests {
     #[test]
     fn waiters_are_woken_when_the_job_is_as_far_as_they_want() {
         let jobs = jobs(1);
-        let entry = new(&jobs);
+        let record = new(&jobs);
         type Wait = std::pin::Pin<Box<dyn Future<Output = ()>>>;
-        let mut answered: Wait = Box::pin(entry.wait(Until::Answered));
-        let mut ended: Wait = Box::pin(entry.wait(Until::Ended));
+        let mut answered: Wait = Box::pin(record.wait(Until::Answered));
+        let mut ended: Wait = Box::pin(record.wait(Until::Ended));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let mut ready = |future: &mut Wait| future.as_mut().poll(&mut context).is_ready();
         assert!(!ready(&mut answered) && !ready(&mut ended));
-        entry.accept(Accepted { job: entry.id, lane: 0, predicted_finish: Time::NEVER });
+        record.accept(Accepted { job: record.id, lane: 0, predicted_finish: Time::NEVER });
         assert!(ready(&mut answered) && !ready(&mut ended));
-        jobs.end(&entry, ending(entry.id, Time::START));
+        jobs.end(&record, completion(record.id, Time::START));
         assert!(ready(&mut ended));
     }
 
     #[test]
     fn answers_that_come_after_the_end_are_dropped() {
         let jobs = jobs(1);
-        let entry = new(&jobs);
-        assert!(entry.start().is_some());
-        jobs.end(&entry, ending(entry.id, Time::START));
-        assert!(entry.start().is_none());
+        let record = new(&jobs);
+        assert!(record.start().is_some());
+        jobs.end(&record, completion(record.id, Time::START));
+        assert!(record.start().is_none());
         let answer = Answer {
             mode: Mode::full(ModalitySet::all(1)),
             output: Ok(Output { label: 0, name: "late".into(), probability: 1.0 }),
         };
-        entry.answer(0, std::iter::once(answer));
-        assert_eq!(entry.progress().outputs, [None]);
+        record.answer(0, std::iter::once(answer));
+        assert_eq!(record.progress().outputs, [None]);
     }
 }

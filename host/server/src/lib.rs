@@ -6,24 +6,24 @@
 //! [`policies`]; how they do, in [`stats`] and [`metrics`].
 
 pub mod certificate;
-pub mod chronicle;
 pub mod config;
 pub mod device;
 pub mod driver;
 pub mod error_code;
 pub mod explained;
 pub mod feedback;
-pub mod fleet;
 mod http;
 pub mod jobs;
-pub mod known;
-pub mod loader;
+pub mod lane_devices;
 pub mod metrics;
+pub mod model_loader;
+pub mod model_registry;
 pub mod planner;
 pub mod policies;
+pub mod recorder;
 pub mod reference;
-pub mod registry;
 pub mod served;
 pub mod server;
 pub mod service;
+pub mod shared_catalog;
 pub mod stats;

@@ -235,7 +235,7 @@ impl Metrics {
     }
 
     /// A job was not taken.
-    pub fn turned_away(&self, refusal: &Refusal) {
+    pub fn rejected(&self, refusal: &Refusal) {
         self.jobs.refused.get_or_create(&Reason { reason: reason(refusal) }).inc();
     }
 
@@ -263,7 +263,7 @@ impl Metrics {
         let PolicyFamilies { calls, refused, fallbacks, adopted, seconds, fuel, gap } = policy;
         registry.register("policy_calls", "Questions that a policy was asked", calls.clone());
         registry.register("policy_refused", "Answers of a policy that were not used, by reason", refused.clone());
-        registry.register("policy_fallbacks", "Times the built-in squeeze stepped in", fallbacks.clone());
+        registry.register("policy_fallbacks", "Times the built-in fallback stepped in", fallbacks.clone());
         registry.register("policy_adopted", "Answers that were adopted", adopted.clone());
         registry.register_with_unit("policy_decision", "Time of one decision", Unit::Seconds, seconds.clone());
         registry.register("policy_fuel", "Fuel of one decision", fuel.clone());
@@ -341,7 +341,7 @@ impl PolicyMeters {
         self.refused.get_or_create(&Refused { policy: self.name.clone(), reason }).inc();
     }
 
-    /// The built-in squeeze stepped in.
+    /// The built-in fallback stepped in.
     pub fn fell_back(&self) {
         self.fallbacks.inc();
     }

@@ -12,9 +12,9 @@ use mosel_sandbox::{RunningPolicy, SavedState};
 use crate::driver::Driver;
 use crate::feedback::Feedback;
 use crate::jobs::PolicyTag;
-use crate::known::Known;
-use crate::policies::rollback::{Alarm, Alarms};
-use crate::policies::shadow::{Exchange, Stage};
+use crate::policies::rollback::{Alarms, FailureAlarm};
+use crate::policies::shadow::{ShadowSample, ShadowTap};
+use crate::shared_catalog::SharedCatalog;
 use crate::stats::PolicyStats;
 
 /// Something for the planner.
@@ -62,14 +62,14 @@ pub struct Installed {
     /// The one before; whoever waits drops it, not the planner.
     pub replaced: RunningPolicy,
     /// What became of its state.
-    pub carried: Carried,
+    pub transfer: StateTransfer,
     /// Its state.
     pub left: Option<SavedState>,
 }
 
 /// What became of a policy's state when another one took its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Carried {
+pub enum StateTransfer {
     /// One of the two keeps none.
     None,
     /// The new one has it.
@@ -81,7 +81,7 @@ pub enum Carried {
 }
 
 /// What the planner works with.
-pub struct Parts {
+pub struct PlannerParts {
     /// The policy in place from the start.
     pub policy: RunningPolicy,
     /// As what.
@@ -93,13 +93,13 @@ pub struct Parts {
     /// Who is told that the policy fails too often.
     pub alarms: Alarms,
     /// Where another policy may be watching.
-    pub stage: Arc<Stage>,
+    pub tap: Arc<ShadowTap>,
     /// What policies are told of models.
-    pub catalog: Arc<Known>,
+    pub catalog: Arc<SharedCatalog>,
 }
 
 /// Starts the planner thread. It ends when nobody can send to it any more.
-pub fn start(parts: Parts, orders: Receiver<Order>) -> anyhow::Result<()> {
+pub fn start(parts: PlannerParts, orders: Receiver<Order>) -> anyhow::Result<()> {
     std::thread::Builder::new()
         .name("planner".into())
         .spawn(move || Planner { parts, told: 0 }.run(&orders))
@@ -111,7 +111,7 @@ pub fn start(parts: Parts, orders: Receiver<Order>) -> anyhow::Result<()> {
 const OUTCOMES_A_CALL: usize = 256;
 
 struct Planner {
-    parts: Parts,
+    parts: PlannerParts,
     /// The revision of the catalog that the policy was told last, as far as is known.
     told: u64,
 }
@@ -137,7 +137,7 @@ impl Planner {
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {}
             }
-            self.keep_up();
+            self.sync_catalog();
             if !self.tell_outcomes() {
                 return orders.recv().ok();
             }
@@ -147,13 +147,13 @@ impl Planner {
     fn ask(&mut self, snapshot: Snapshot) {
         let driver = &self.parts.driver;
         // given up while it waited, or void since another policy is in place: the next one is worth more
-        if !driver.look(|scheduler, _| scheduler.awaits(snapshot.plan)) {
+        if !driver.query(|scheduler, _| scheduler.awaits(snapshot.plan)) {
             return;
         }
         if snapshot.catalog_revision > self.told {
-            self.keep_up();
+            self.sync_catalog();
         }
-        let Parts { policy, place, driver, stage, .. } = &mut self.parts;
+        let PlannerParts { policy, place, driver, tap, .. } = &mut self.parts;
         let reply = policy.decide(&snapshot);
         for line in &reply.log {
             tracing::debug!(plan = snapshot.plan.0, %line, "the policy says");
@@ -161,14 +161,14 @@ impl Planner {
         place.stats.asked(&reply);
         let failed = reply.answer.as_ref().is_err_and(|error| !matches!(error, PolicyError::Declined(_)));
         let (plan, wall) = (snapshot.plan, reply.wall);
-        let exchange = stage.is_set().then(|| {
+        let sample = tap.is_set().then(|| {
             let against = place.tag.generation;
-            Exchange { against, snapshot, answer: reply.answer.clone(), wall }
+            ShadowSample { against, snapshot, answer: reply.answer.clone(), wall }
         });
-        drop(driver.take(Event::Planned(plan, reply.answer)));
+        drop(driver.handle(Event::Planned(plan, reply.answer)));
         // the answer is passed on: from here on nobody waits
-        if let Some(exchange) = exchange {
-            stage.show(exchange);
+        if let Some(sample) = sample {
+            tap.show(sample);
         }
         if failed {
             self.revive();
@@ -177,7 +177,7 @@ impl Planner {
     }
 
     /// Tells the policy what models came since. One that fails at it is configured anew, with all of them.
-    fn keep_up(&mut self) {
+    fn sync_catalog(&mut self) {
         let catalog = self.parts.catalog.now();
         if catalog.revision == self.told {
             return;
@@ -191,7 +191,7 @@ impl Planner {
     }
 
     fn revive(&mut self) {
-        let Parts { policy, place, .. } = &mut self.parts;
+        let PlannerParts { policy, place, .. } = &mut self.parts;
         if let Err(error) = policy.revive() {
             tracing::warn!(policy = place.tag.name, %error, "the policy failed, and did not start again");
             place.stats.did_not_start(&error);
@@ -199,15 +199,15 @@ impl Planner {
     }
 
     fn raise_alarm(&mut self) {
-        let Parts { place, alarms, .. } = &self.parts;
+        let PlannerParts { place, alarms, .. } = &self.parts;
         if let Some(words) = place.stats.alarm() {
-            let _ = alarms.try_send(Alarm { generation: place.tag.generation, words });
+            let _ = alarms.try_send(FailureAlarm { generation: place.tag.generation, words });
         }
     }
 
     fn install(&mut self, install: Install) {
         let Install { place, mut policy, left, done } = install;
-        let (carried, saved) = carry_over(&mut self.parts.policy, &mut policy, left.as_deref());
+        let (transfer, saved) = carry_over(&mut self.parts.policy, &mut policy, left.as_deref());
         let eager = policy.loaded().description().eager;
         let replaced = std::mem::replace(&mut self.parts.policy, policy);
         self.parts.place = place.clone();
@@ -216,7 +216,7 @@ impl Planner {
         self.want_feedback();
         drop(self.parts.driver.change_policy(place, eager));
         // whoever asked for it may have gone away
-        let _ = done.send(Installed { replaced, carried, left: saved });
+        let _ = done.send(Installed { replaced, transfer, left: saved });
     }
 
     fn want_feedback(&self) {
@@ -235,7 +235,7 @@ impl Planner {
             self.revive();
             self.raise_alarm();
         }
-        self.parts.stage.tell(outcomes);
+        self.parts.tap.tell(outcomes);
         true
     }
 }
@@ -245,29 +245,29 @@ fn carry_over(
     old: &mut RunningPolicy,
     new: &mut RunningPolicy,
     left: Option<&SavedState>,
-) -> (Carried, Option<SavedState>) {
+) -> (StateTransfer, Option<SavedState>) {
     let takes = new.loaded().description().stateful;
     let saved = match old.save() {
         Ok(saved) => saved,
         Err(error) => return (give_back(new, left, &format!("the one before could not save it: {error}")), None),
     };
-    let carried = match &saved {
+    let transfer = match &saved {
         Some(state) if takes => match new.restore(state) {
-            Ok(()) => Carried::Over,
+            Ok(()) => StateTransfer::Over,
             Err(error) => give_back(new, left, &format!("the new one did not take it: {error}")),
         },
         _ if takes && left.is_some() => give_back(new, left, "the one before keeps none"),
-        _ => Carried::None,
+        _ => StateTransfer::None,
     };
-    (carried, saved)
+    (transfer, saved)
 }
 
-fn give_back(new: &mut RunningPolicy, left: Option<&SavedState>, why: &str) -> Carried {
+fn give_back(new: &mut RunningPolicy, left: Option<&SavedState>, why: &str) -> StateTransfer {
     if !new.loaded().description().stateful {
-        return Carried::None;
+        return StateTransfer::None;
     }
     match left.map(|state| new.restore(state)) {
-        Some(Ok(())) => Carried::Back,
-        _ => Carried::Lost(why.into()),
+        Some(Ok(())) => StateTransfer::Back,
+        _ => StateTransfer::Lost(why.into()),
     }
 }

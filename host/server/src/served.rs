@@ -17,7 +17,7 @@ use crate::device::Build;
 
 /// One served model.
 #[derive(Clone)]
-pub struct Served {
+pub struct ServedModel {
     /// What jobs call it.
     pub family: ModelId,
     /// What it expects and answers.
@@ -30,7 +30,7 @@ pub struct Served {
     pub build: Build,
 }
 
-impl Served {
+impl ServedModel {
     /// The selection as text, with the model's names: `image+text`.
     pub fn label(&self, modalities: ModalitySet) -> String {
         modalities.label(&self.matrix.profile().modalities)
@@ -44,8 +44,8 @@ impl Served {
 }
 
 /// Loads what the configuration names; menus for jobs of up to `max_requests` requests are computed here.
-pub fn load(models: &config::Models, kinds: &[String], max_requests: u32) -> anyhow::Result<Vec<Served>> {
-    let mut served: Vec<Served> = Vec::new();
+pub fn load(models: &config::Models, kinds: &[String], max_requests: u32) -> anyhow::Result<Vec<ServedModel>> {
+    let mut served: Vec<ServedModel> = Vec::new();
     let mut serve = |source: Source| -> anyhow::Result<()> {
         let id = ModelId(served.iter().map(|model| model.members.len() as u32).sum());
         let name = source.spec.name.clone();
@@ -86,14 +86,14 @@ pub struct Source {
 
 impl Source {
     /// Gives the model its place, which is `first` and those after it, and computes its menus.
-    pub fn serve(self, first: ModelId, max_requests: u32) -> anyhow::Result<Served> {
+    pub fn serve(self, first: ModelId, max_requests: u32) -> anyhow::Result<ServedModel> {
         let member = |(kind, profile): (u32, Profile)| -> anyhow::Result<Arc<StrategyMatrix>> {
             let matrix = StrategyMatrix::new(ModelId(first.0 + kind), Arc::new(profile), max_requests)?;
             Ok(Arc::new(matrix.on(first, kind)))
         };
         let members = (0..).zip(self.profiles).map(member).collect::<anyhow::Result<Vec<_>>>()?;
         let matrix = members.first().context("expected a profile for at least one kind of device")?.clone();
-        Ok(Served { family: first, spec: Arc::new(self.spec), matrix, members, build: self.build })
+        Ok(ServedModel { family: first, spec: Arc::new(self.spec), matrix, members, build: self.build })
     }
 
     /// A model that takes the time its profile says, times `factor`.

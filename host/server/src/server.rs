@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::driver::Drained;
-use crate::fleet::Fleet;
 use crate::http::{self, Admin, App};
-use crate::served::Served;
+use crate::lane_devices::LaneDevices;
+use crate::served::ServedModel;
 use crate::service::Service;
 
 /// A server that listens, and answers once its models are loaded.
@@ -53,8 +53,8 @@ impl Server {
     }
 
     /// Starts serving these models on these devices.
-    pub fn open(&self, fleet: Fleet, models: Vec<Served>) -> anyhow::Result<()> {
-        let service = Service::start(&self.app.config, fleet, models)?;
+    pub fn open(&self, devices: LaneDevices, models: Vec<ServedModel>) -> anyhow::Result<()> {
+        let service = Service::start(&self.app.config, devices, models)?;
         anyhow::ensure!(self.app.service.set(service).is_ok(), "expected a server that is not open yet");
         Ok(())
     }
@@ -68,7 +68,7 @@ impl Server {
                 Some(service) => {
                     let within = Duration::from_millis(app.config.http.drain_timeout_ms);
                     let drained = service.driver.drain(within).await.context("the clock died")?;
-                    service.chronicle.close();
+                    service.recorder.close();
                     drained
                 }
                 None => Drained { given_up: 0 },

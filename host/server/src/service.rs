@@ -8,32 +8,32 @@ use anyhow::{Context, ensure};
 use mosel_core::{Event, Scheduler, Time};
 use mosel_sandbox::{Budget, Engine, Limits, RunningPolicy};
 
-use crate::chronicle::Chronicle;
 use crate::config::{self, Config};
 use crate::device::{self, Lane};
 use crate::driver::{self, Driver};
 use crate::feedback::Feedback;
-use crate::fleet::Fleet;
-use crate::jobs::{Entry, Jobs, PolicyTag};
-use crate::known::Known;
-use crate::loader::Loader;
+use crate::jobs::{JobRecord, Jobs, PolicyTag};
+use crate::lane_devices::LaneDevices;
 use crate::metrics::Metrics;
+use crate::model_loader::ModelLoader;
+use crate::model_registry::ModelRegistry;
 use crate::planner;
-use crate::policies::rollback::{self, Rule};
-use crate::policies::shadow::Stage;
-use crate::policies::shelf::Shelf;
+use crate::policies::rollback::{self, RollbackRule};
+use crate::policies::shadow::ShadowTap;
+use crate::policies::store::PolicyStore;
 use crate::policies::swap::Active;
 use crate::policies::watch::{self, Watch};
-use crate::policies::{self, Policies, Trial, Workshop};
-use crate::registry::Registry;
-use crate::served::Served;
+use crate::policies::{self, Policies, PolicyLoader, PreparedPolicy};
+use crate::recorder::EventRecorder;
+use crate::served::ServedModel;
+use crate::shared_catalog::SharedCatalog;
 
 /// Everything between a submission and its answer.
 pub struct Service {
     /// What is served.
-    pub models: Arc<Registry>,
+    pub models: Arc<ModelRegistry>,
     /// Takes models in and lets them go.
-    pub loader: Loader,
+    pub loader: ModelLoader,
     /// The job table.
     pub jobs: Arc<Jobs>,
     /// Steps the scheduler.
@@ -43,100 +43,100 @@ pub struct Service {
     /// What happened, in numbers.
     pub metrics: Arc<Metrics>,
     /// What happened, job by job.
-    pub chronicle: Arc<Chronicle>,
+    pub recorder: Arc<EventRecorder>,
     _watch: Option<Watch>,
 }
 
 impl Service {
     /// Starts every thread; returns once the models are loaded and the policy has been configured.
-    pub fn start(config: &Config, fleet: Fleet, models: Vec<Served>) -> anyhow::Result<Service> {
+    pub fn start(config: &Config, devices: LaneDevices, models: Vec<ServedModel>) -> anyhow::Result<Service> {
         let most = models.iter().flat_map(|model| &model.members).map(|member| member.kind()).max();
         ensure!(
-            most.is_none_or(|kind| (kind as usize) < fleet.kinds.len()),
+            most.is_none_or(|kind| (kind as usize) < devices.kinds.len()),
             "expected models for the {} kinds of device there are",
-            fleet.kinds.len()
+            devices.kinds.len()
         );
         let matrices = models.iter().flat_map(|model| model.members.iter().cloned()).collect();
-        let mut scheduler = Scheduler::new(fleet.core_config(config), matrices);
+        let mut scheduler = Scheduler::new(devices.core_config(config), matrices);
         let metrics = Arc::new(Metrics::default());
-        let shelf = Shelf::new(&config.policy.dir);
-        let catalog = Arc::new(Known::new(scheduler.catalog().clone()));
-        let workshop = Workshop::new(shelf, engine(&config.policy)?, catalog.clone(), config.policy.seed);
-        let trial = workshop.prepare(&config.policy.name, &config.policy.settings)?;
-        let (active, policy) = first(trial, rule(&config.policy), &metrics);
+        let store = PolicyStore::new(&config.policy.dir);
+        let catalog = Arc::new(SharedCatalog::new(scheduler.catalog().clone()));
+        let policy_loader = PolicyLoader::new(store, engine(&config.policy)?, catalog.clone(), config.policy.seed);
+        let prepared = policy_loader.prepare(&config.policy.name, &config.policy.settings)?;
+        let (active, policy) = first(prepared, rule(&config.policy), &metrics);
         scheduler.step(Time::START, Event::PolicyChanged { eager: policy.loaded().description().eager });
         let most_ended = config.finished.max_jobs;
-        let chronicle = Chronicle::start(&scheduler, &active.tag, &config.journal, most_ended, metrics.clone())?;
+        let recorder = EventRecorder::start(&scheduler, &active.tag, &config.journal, most_ended, metrics.clone())?;
 
-        let lanes = fleet.lanes();
+        let lanes = devices.lanes();
         let jobs = Arc::new(job_table(config));
         let feedback = Arc::new(Feedback::default());
-        let (devices, ends): (Vec<_>, Vec<_>) =
-            (0..lanes).map(|_| Lane::new()).map(|(lane, work, desk)| (lane, (work, desk))).unzip();
+        let (handles, ends): (Vec<_>, Vec<_>) =
+            (0..lanes).map(|_| Lane::new()).map(|(lane, work, pending)| (lane, (work, pending))).unzip();
         let (planner, orders) = sync_channel(planner::most_orders(lanes));
-        let driver = Driver::start(driver::Parts {
+        let driver = Driver::start(driver::DriverParts {
             scheduler,
             jobs: jobs.clone(),
-            devices: devices.clone(),
+            devices: handles.clone(),
             catalog: catalog.clone(),
             planner: Some(planner.clone()),
             policy: active.place(),
             feedback: feedback.clone(),
             metrics: metrics.clone(),
-            chronicle: chronicle.clone(),
+            recorder: recorder.clone(),
         });
         let driver = driver.context("starting the clock")?;
-        let stage = Arc::new(Stage::default());
+        let tap = Arc::new(ShadowTap::default());
         let (alarms, raised) = rollback::alarms();
         let place = active.place();
-        let parts = planner::Parts {
+        let parts = planner::PlannerParts {
             policy,
             place,
             driver: driver.clone(),
             feedback: feedback.clone(),
             alarms,
-            stage: stage.clone(),
+            tap: tap.clone(),
             catalog,
         };
         planner::start(parts, orders)?;
-        for ((lane, (work, desk)), &device) in (0..).zip(ends).zip(&fleet.devices) {
-            let kind = fleet.kind(lane);
-            let build = |model: &Served| {
+        for ((lane, (work, pending)), &device) in (0..).zip(ends).zip(&devices.by_lane) {
+            let kind = devices.kind(lane);
+            let build = |model: &ServedModel| {
                 let member = model.members.iter().find(|member| member.kind() == kind)?;
                 Some((member.model(), model.build.clone(), member.profile().modes()))
             };
             let builds = models.iter().filter_map(build).collect();
             let (driver, metrics) = (driver.clone(), metrics.clone());
-            device::start(device::Parts { lane, device, builds, work, desk, driver, metrics })?;
+            device::start(device::DeviceParts { lane, device, builds, work, pending, driver, metrics })?;
         }
-        let models = Arc::new(Registry::new(models));
-        let loader = Loader::new(config, fleet, devices, driver.clone(), models.clone());
-        let policies = Arc::new(Policies::new(policies::Parts {
-            workshop,
+        let models = Arc::new(ModelRegistry::new(models));
+        let loader = ModelLoader::new(config, devices, handles, driver.clone(), models.clone());
+        let policies = Arc::new(Policies::new(policies::PoliciesParts {
+            loader: policy_loader,
             lanes,
             rule: rule(&config.policy),
             driver: driver.clone(),
             planner,
-            stage,
+            tap,
             feedback,
             metrics: metrics.clone(),
             active,
         }));
         rollback::start(raised, &policies)?;
         let watch = watch::start(&policies)?;
-        Ok(Service { models, loader, jobs, driver, policies, metrics, chronicle, _watch: watch })
+        Ok(Service { models, loader, jobs, driver, policies, metrics, recorder, _watch: watch })
     }
 
     /// The model of this job.
-    pub fn model(&self, entry: &Entry) -> Arc<Served> {
-        self.models.now().of(entry.asked.model).expect("models are never forgotten").clone()
+    pub fn model(&self, record: &JobRecord) -> Arc<ServedModel> {
+        self.models.now().of(record.asked.model).expect("models are never forgotten").clone()
     }
 }
 
 /// The policy that is in place from the start.
-fn first(trial: Trial, rule: Rule, metrics: &Metrics) -> (Active, RunningPolicy) {
+fn first(prepared: PreparedPolicy, rule: RollbackRule, metrics: &Metrics) -> (Active, RunningPolicy) {
     const GENERATION: u64 = 1;
-    let Trial { name, source, loaded, settings, policy } = trial;
+    let PreparedPolicy { name, source, loaded, settings, policy } = prepared;
     let hash = loaded.hash().into();
     let tag = PolicyTag { name: name.clone(), hash, generation: GENERATION, settings: settings.clone() };
     let place = policies::place(tag, rule, metrics);
@@ -144,8 +144,8 @@ fn first(trial: Trial, rule: Rule, metrics: &Metrics) -> (Active, RunningPolicy)
     (Active { tag: place.tag, source, loaded, settings, stats: place.stats }, policy)
 }
 
-fn rule(policy: &config::Policy) -> Rule {
-    Rule { failures: policy.rollback_failures, window: policy.rollback_window }
+fn rule(policy: &config::Policy) -> RollbackRule {
+    RollbackRule { failures: policy.rollback_failures, window: policy.rollback_window }
 }
 
 /// With a cache of compiled code, if there is a directory that is safe to keep it in.

@@ -8,7 +8,7 @@ use mosel_core::{PlanError, PlanId, PolicyError, Proposal, Quality};
 use mosel_sandbox::{ConfigureError, LogLine, MeteredReply};
 
 use crate::metrics::PolicyMeters;
-use crate::policies::rollback::{Record, Rule, is_failure, is_illegal};
+use crate::policies::rollback::{FailureRecord, RollbackRule, is_failure, is_illegal};
 
 /// What became of the answers of one installation of a policy.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ pub struct Counts {
     pub traps: u64,
     /// Answers that were not used, by the reason's short name.
     pub refused: BTreeMap<&'static str, u64>,
-    /// Times the built-in squeeze had to step in.
-    pub squeezes: u64,
+    /// Times the built-in fallback had to step in.
+    pub fallbacks: u64,
     /// What it said of its answers.
     pub qualities: BTreeMap<&'static str, u64>,
     /// The last reason for which an answer was not used.
@@ -43,7 +43,7 @@ pub struct Counts {
     /// Sum and number of the gaps of answers that gave objective and bound.
     gaps: (f64, u64),
     costs: VecDeque<(Duration, Option<u64>)>,
-    record: Record,
+    record: FailureRecord,
     alarmed: bool,
 }
 
@@ -54,7 +54,7 @@ const LINES_KEPT: usize = 20;
 
 impl PolicyStats {
     /// Nothing asked yet.
-    pub fn new(rule: Rule, meters: PolicyMeters) -> PolicyStats {
+    pub fn new(rule: RollbackRule, meters: PolicyMeters) -> PolicyStats {
         PolicyStats { counts: Mutex::new(Counts::new(rule)), meters }
     }
 
@@ -131,11 +131,11 @@ impl PolicyStats {
         }
     }
 
-    /// The built-in squeeze stepped in.
-    pub fn squeezed(&self, lane: u32, moved: usize) {
-        tracing::debug!(lane, moved, "squeezed");
+    /// The built-in fallback stepped in.
+    pub fn fell_back(&self, lane: u32, moved: usize) {
+        tracing::debug!(lane, moved, "fell back");
         self.meters.fell_back();
-        self.lock().squeezes += 1;
+        self.lock().fallbacks += 1;
     }
 
     /// It has failed too often; said once.
@@ -156,21 +156,21 @@ impl PolicyStats {
 }
 
 impl Counts {
-    fn new(rule: Rule) -> Counts {
+    fn new(rule: RollbackRule) -> Counts {
         Counts {
             calls: 0,
             adopted: 0,
             moved: 0,
             traps: 0,
             refused: BTreeMap::new(),
-            squeezes: 0,
+            fallbacks: 0,
             qualities: BTreeMap::new(),
             last_error: None,
             log: VecDeque::new(),
             log_suppressed: 0,
             gaps: (0.0, 0),
             costs: VecDeque::new(),
-            record: Record::new(rule),
+            record: FailureRecord::new(rule),
             alarmed: false,
         }
     }
@@ -234,7 +234,7 @@ mod tests {
     use crate::metrics::Metrics;
 
     fn stats() -> PolicyStats {
-        PolicyStats::new(Rule { failures: 2, window: 10 }, Metrics::default().of_policy("mine"))
+        PolicyStats::new(RollbackRule { failures: 2, window: 10 }, Metrics::default().of_policy("mine"))
     }
 
     fn decided(micros: u64, answer: Result<Proposal, PolicyError>) -> MeteredReply {

@@ -11,8 +11,8 @@ use mosel_models::{
     Spec, Timed,
 };
 use mosel_server::config::Config;
-use mosel_server::fleet::Fleet;
-use mosel_server::served::{Served, Source};
+use mosel_server::lane_devices::LaneDevices;
+use mosel_server::served::{ServedModel, Source};
 use mosel_server::server::Server;
 use serde_json::{Value, json};
 
@@ -40,10 +40,10 @@ impl Fixture {
         change(&mut config);
         config.check().expect("a test's configuration is sound");
         let max_requests = config.queue.max_requests;
-        let fleet = Fleet::of(&config).expect("a test's devices are sound");
+        let devices = LaneDevices::of(&config).expect("a test's devices are sound");
         let server = Server::bind(config).expect("port 0 is free");
-        let models = models(max_requests, &fleet.kinds);
-        server.open(fleet, models).expect("the models are sound");
+        let models = models(max_requests, &devices.kinds);
+        server.open(devices, models).expect("the models are sound");
         let client = Client(server.address());
         Fixture { server: Some(server), client, _folder: None }
     }
@@ -146,7 +146,7 @@ pub(crate) fn saying(text: &str) -> Value {
     job
 }
 
-fn models(max_requests: u32, kinds: &[String]) -> Vec<Served> {
+fn models(max_requests: u32, kinds: &[String]) -> Vec<ServedModel> {
     let mut first = 0;
     let serve = |source: Source| {
         let served = source.serve(ModelId(first), max_requests).expect("the profiles are sound");

@@ -85,19 +85,19 @@ fn check_token(expected: &[u8; 32], headers: &HeaderMap) -> Result<(), ApiError>
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return unauthorized(
             ErrorCode::AdminTokenMissing,
-            "expected the header Authorization: Bearer TOKEN, none came",
+            "expected the header Authorization: Bearer TOKEN, got none",
         );
     };
     let bearer = value.to_str().ok().and_then(|value| value.split_once(' '));
     let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
         return unauthorized(
             ErrorCode::AdminTokenMissing,
-            "expected the header Authorization: Bearer TOKEN, another came",
+            "expected the header Authorization: Bearer TOKEN, got another",
         );
     };
     // how long comparing hashes takes tells about the hashes, and nobody can choose those
     if digest(token.trim()) != *expected {
-        return unauthorized(ErrorCode::AdminTokenWrong, "expected the token of this server, another came");
+        return unauthorized(ErrorCode::AdminTokenWrong, "expected the token of this server, got another");
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ fn check_browser(headers: &HeaderMap, authority: Option<&str>) -> Result<(), Api
     for called in [host, authority].into_iter().flatten() {
         if !is_loopback(host_of(called)) {
             let message = format!(
-                "expected localhost or a loopback address in Host, {called:?} came: without a token the server cannot \
+                "expected localhost or a loopback address in Host, got {called:?}: without a token the server cannot \
                  tell an operator from a page in a browser; start it with --admin-token-file FILE"
             );
             return Err(ApiError::new(ErrorCode::AdminForeignHost, message));

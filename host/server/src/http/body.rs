@@ -78,7 +78,7 @@ fn too_large(bounds: Bounds, came: Option<u64>) -> ApiError {
     let came = came.map_or("more".into(), |came| format!("{came} bytes"));
     ApiError::new(
         ErrorCode::BodyTooLarge,
-        format!("expected a body of at most {} bytes, {came} came", bounds.most_bytes),
+        format!("expected a body of at most {} bytes, got {came}", bounds.most_bytes),
     )
 }
 

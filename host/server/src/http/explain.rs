@@ -16,12 +16,12 @@ use crate::explained;
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let service = app.service()?;
     let job = parse_id(&id)?;
-    let chronicle = service.chronicle.clone();
+    let recorder = service.recorder.clone();
     // it may have to write to a disk first
-    let story = tokio::task::spawn_blocking(move || chronicle.story(job)).await;
+    let story = tokio::task::spawn_blocking(move || recorder.story(job)).await;
     let story = story.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     let unknown =
         || ApiError::new(ErrorCode::UnknownJob, format!("there is no story of a job {id}, or it ended long ago"));
-    let models = service.driver.look(|scheduler, _| scheduler.models().to_vec());
+    let models = service.driver.query(|scheduler, _| scheduler.models().to_vec());
     story.map(|story| Json(explained::story(&story, &Naming::new("j-", &models)))).ok_or_else(unknown)
 }

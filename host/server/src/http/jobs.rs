@@ -12,34 +12,34 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::preference::{self, Wait};
-use super::refusal::wire_id;
+use super::rejection::wire_id;
 use super::view::{self, JobView, PlanView};
-use super::{ApiError, App, body, intake};
+use super::{ApiError, App, body, parsed_job};
 use crate::error_code::ErrorCode;
-use crate::jobs::{Entry, Key, Opened, Phase, Until};
+use crate::jobs::{JobRecord, Key, Phase, SubmitResult, Until};
 use crate::service::Service;
 
 /// `POST /v1/jobs`
 pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response, ApiError> {
     let service = app.open()?;
-    let form = intake::form(request.headers())?;
+    let form = parsed_job::form(request.headers())?;
     let wait = preference::wait(request.headers(), app.config.http.max_wait())?;
     let key = preference::idempotency_key(request.headers())?.map(str::to_owned);
     let received =
         body::receive(request, body::Bounds::of_jobs(&app.config.http), service.jobs.input_bytes().hold()).await?;
-    let intake = intake::read(form, received.bytes, &service.models.now(), &app.config.queue).await?;
-    let key = key.map(|name| Key { content: intake.digest(), name });
-    match service.jobs.open(intake.asked, intake.requests, received.held, key) {
-        Opened::New(entry) => {
-            let turn = entry.wait(wait.until());
-            drop(service.driver.submit(&entry));
-            answer(service, &entry, wait, turn).await
+    let parsed_job = parsed_job::read(form, received.bytes, &service.models.now(), &app.config.queue).await?;
+    let key = key.map(|name| Key { content: parsed_job.digest(), name });
+    match service.jobs.open(parsed_job.asked, parsed_job.requests, received.held, key) {
+        SubmitResult::New(record) => {
+            let turn = record.wait(wait.until());
+            drop(service.driver.submit(&record));
+            answer(service, &record, wait, turn).await
         }
-        Opened::Same(entry) => {
-            let turn = entry.wait(wait.until());
-            answer(service, &entry, wait, turn).await
+        SubmitResult::Same(record) => {
+            let turn = record.wait(wait.until());
+            answer(service, &record, wait, turn).await
         }
-        Opened::Conflict(job) => {
+        SubmitResult::Conflict(job) => {
             let message =
                 format!("expected a new Idempotency-Key: this one stands for another submission, {}", wire_id(job));
             Err(ApiError::new(ErrorCode::IdempotencyConflict, message).with(json!({ "job": wire_id(job) })))
@@ -50,28 +50,28 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) 
 /// `GET /v1/jobs/{id}`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let service = app.service()?;
-    let entry = find(service, &id)?;
-    let plan = plan(service, &entry);
-    Ok(respond(service, &entry, plan, StatusCode::OK))
+    let record = find(service, &id)?;
+    let plan = plan(service, &record);
+    Ok(respond(service, &record, plan, StatusCode::OK))
 }
 
 /// `DELETE /v1/jobs/{id}`
 pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let service = app.service()?;
-    let entry = find(service, &id)?;
-    let ended = entry.wait(Until::Ended);
-    if entry.progress().ending().is_none() {
-        drop(service.driver.take(Event::Cancel(entry.id)));
+    let record = find(service, &id)?;
+    let ended = record.wait(Until::Ended);
+    if record.progress().completion().is_none() {
+        drop(service.driver.handle(Event::Cancel(record.id)));
         ended.await;
     }
-    match view::state(&entry.progress()) {
+    match view::state(&record.progress()) {
         "cancelled" => {}
         state => {
             let message = format!("expected a job that has not ended, {id} is {state}");
             return Err(ApiError::new(ErrorCode::JobEnded, message).with(json!({ "state": state })));
         }
     }
-    Ok(respond(service, &entry, None, StatusCode::OK))
+    Ok(respond(service, &record, None, StatusCode::OK))
 }
 
 /// What `GET /v1/jobs` may be asked for.
@@ -92,14 +92,14 @@ pub(super) async fn list(
     let Query(page) = page.map_err(|error| ApiError::new(ErrorCode::BadQuery, error.body_text()))?;
     let limit = page.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(ApiError::new(ErrorCode::BadQuery, format!("expected limit from 1 to {MAX_PAGE}, {limit} came")));
+        return Err(ApiError::new(ErrorCode::BadQuery, format!("expected limit from 1 to {MAX_PAGE}, got {limit}")));
     }
     let after = page.after.as_deref().map_or(Ok(JobId(0)), parse_id)?;
     let state = page.state.as_deref().map(known_state).transpose()?;
-    let wanted = |entry: &Entry| state.is_none_or(|state| view::state(&entry.progress()) == state);
+    let wanted = |record: &JobRecord| state.is_none_or(|state| view::state(&record.progress()) == state);
     let entries = service.jobs.page(after, limit, wanted);
-    let next = entries.last().filter(|_| entries.len() == limit).map(|entry| wire_id(entry.id));
-    let jobs = entries.iter().map(|entry| Row::new(service, entry)).collect::<Vec<Row>>();
+    let next = entries.last().filter(|_| entries.len() == limit).map(|record| wire_id(record.id));
+    let jobs = entries.iter().map(|record| Row::new(service, record)).collect::<Vec<Row>>();
     Ok(Json(json!({ "jobs": jobs, "next": next })).into_response())
 }
 
@@ -116,17 +116,17 @@ struct Row {
 }
 
 impl Row {
-    fn new(service: &Service, entry: &Entry) -> Row {
-        let model = service.model(entry).spec.name.clone();
-        let state = view::state(&entry.progress());
-        Row { id: wire_id(entry.id), state, model, requests: entry.asked.requests }
+    fn new(service: &Service, record: &JobRecord) -> Row {
+        let model = service.model(record).spec.name.clone();
+        let state = view::state(&record.progress());
+        Row { id: wire_id(record.id), state, model, requests: record.asked.requests }
     }
 }
 
 /// Waits as long as the client wants to, and tells it how far the job is then.
 async fn answer(
     service: &Service,
-    entry: &Arc<Entry>,
+    record: &Arc<JobRecord>,
     wait: Wait,
     turn: impl Future<Output = ()>,
 ) -> Result<Response, ApiError> {
@@ -134,19 +134,19 @@ async fn answer(
         Wait::No => turn.await,
         Wait::For(most) => {
             if tokio::time::timeout(most, turn).await.is_err() {
-                entry.wait(Until::Answered).await;
+                record.wait(Until::Answered).await;
             }
         }
     }
     let status = {
-        let progress = entry.progress();
+        let progress = record.progress();
         match &progress.phase {
-            Phase::Refused(why) => return Err(ApiError::turned_away(why, progress.arrival)),
+            Phase::Refused(why) => return Err(ApiError::rejected(why, progress.arrival)),
             Phase::Ended(_) => StatusCode::OK,
             _ => StatusCode::ACCEPTED,
         }
     };
-    Ok(respond(service, entry, None, status))
+    Ok(respond(service, record, None, status))
 }
 
 impl Wait {
@@ -162,29 +162,29 @@ impl Wait {
 const TYPICAL_BYTES: usize = 1024;
 const TYPICAL_ANSWER_BYTES: usize = 128;
 
-fn respond(service: &Service, entry: &Entry, plan: Option<PlanView>, status: StatusCode) -> Response {
-    let model = service.model(entry);
-    let view = JobView::new(entry, &model, plan);
+fn respond(service: &Service, record: &JobRecord, plan: Option<PlanView>, status: StatusCode) -> Response {
+    let model = service.model(record);
+    let view = JobView::new(record, &model, plan);
     // a vector of the right size from the start: axum's own way through a growing buffer takes three times as long
-    let mut body = Vec::with_capacity(TYPICAL_BYTES + TYPICAL_ANSWER_BYTES * entry.asked.requests as usize);
+    let mut body = Vec::with_capacity(TYPICAL_BYTES + TYPICAL_ANSWER_BYTES * record.asked.requests as usize);
     serde_json::to_writer(&mut body, &view).expect("a view has only text keys, and a vector takes every byte");
     let json = HeaderValue::from_static("application/json");
     let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
     if status == StatusCode::ACCEPTED {
-        let location = HeaderValue::try_from(format!("/v1/jobs/{}", wire_id(entry.id)));
+        let location = HeaderValue::try_from(format!("/v1/jobs/{}", wire_id(record.id)));
         response.headers_mut().insert(header::LOCATION, location.expect("an id is ASCII"));
     }
     response
 }
 
 /// The plan of a job that has not ended.
-fn plan(service: &Service, entry: &Entry) -> Option<PlanView> {
-    let (Phase::Queued(accepted) | Phase::Running(accepted)) = entry.progress().phase else { return None };
-    let model = service.model(entry);
-    service.driver.look(|scheduler, now| PlanView::look(scheduler, now, entry.id, accepted.lane, &model))
+fn plan(service: &Service, record: &JobRecord) -> Option<PlanView> {
+    let (Phase::Queued(accepted) | Phase::Running(accepted)) = record.progress().phase else { return None };
+    let model = service.model(record);
+    service.driver.query(|scheduler, now| PlanView::query(scheduler, now, record.id, accepted.lane, &model))
 }
 
-fn find(service: &Service, id: &str) -> Result<Arc<Entry>, ApiError> {
+fn find(service: &Service, id: &str) -> Result<Arc<JobRecord>, ApiError> {
     let unknown = || ApiError::new(ErrorCode::UnknownJob, format!("there is no job {id}, or it ended long ago"));
     service.jobs.find(parse_id(id)?).ok_or_else(unknown)
 }
@@ -193,12 +193,12 @@ pub(super) fn parse_id(id: &str) -> Result<JobId, ApiError> {
     let number = id.strip_prefix("j-").and_then(|number| number.parse().ok());
     number
         .map(JobId)
-        .ok_or_else(|| ApiError::new(ErrorCode::UnknownJob, format!("expected a job such as j-17, {id:?} came")))
+        .ok_or_else(|| ApiError::new(ErrorCode::UnknownJob, format!("expected a job such as j-17, got {id:?}")))
 }
 
 fn known_state(state: &str) -> Result<&str, ApiError> {
     let expected = view::STATES.join(", ");
     let unknown =
-        || ApiError::new(ErrorCode::BadQuery, format!("expected state to be one of {expected}; {state:?} came"));
+        || ApiError::new(ErrorCode::BadQuery, format!("expected state to be one of {expected}; got {state:?}"));
     view::STATES.contains(&state).then_some(state).ok_or_else(unknown)
 }

@@ -14,7 +14,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// `GET /metrics`
 pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     let service = app.service()?;
-    let waiting: Vec<usize> = service.driver.look(|scheduler, now| {
+    let waiting: Vec<usize> = service.driver.query(|scheduler, now| {
         let waiting = |lane| scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs.len();
         (0..scheduler.config().lanes).map(waiting).collect()
     });

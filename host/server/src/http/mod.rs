@@ -1,6 +1,6 @@
 //! The wire: connections, routes, and what every request goes through.
 //!
-//! Where to start reading: [`router`], then `jobs.rs` (submission and look-up), `submission.rs` and `intake.rs` (from
+//! Where to start reading: [`router`], then `jobs.rs` (submission and look-up), `submission.rs` and `parsed_job.rs` (from
 //! bytes to a job), `view.rs` (from a job to JSON), `api_error.rs` (errors); `admin.rs` says who may change policies. HTTP
 //! types end here: the driver sees none.
 
@@ -8,14 +8,14 @@ mod admin;
 mod api_error;
 mod body;
 mod explain;
-mod intake;
 mod jobs;
 mod metrics;
 mod models;
+mod parsed_job;
 mod policies;
 mod policy;
 mod preference;
-mod refusal;
+mod rejection;
 mod shadow;
 mod submission;
 mod view;

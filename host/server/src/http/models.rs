@@ -14,9 +14,9 @@ use serde_json::{Map, Value, json};
 use super::view::{StepView, millis};
 use super::{ApiError, App, policy};
 use crate::error_code::ErrorCode;
-use crate::loader::LoadError;
-use crate::registry::Models;
-use crate::served::Served;
+use crate::model_loader::LoadError;
+use crate::model_registry::ModelSet;
+use crate::served::ServedModel;
 use crate::service::Service;
 
 /// `GET /v1/models`
@@ -143,7 +143,7 @@ pub(super) async fn strategies(
     let (kind, member) = member(service, &model, kind.as_deref())?;
     let most = member.max_requests();
     let table = member.table(requests).ok_or_else(|| {
-        ApiError::new(ErrorCode::BadQuery, format!("expected requests from 1 to {most}, {requests} came"))
+        ApiError::new(ErrorCode::BadQuery, format!("expected requests from 1 to {most}, got {requests}"))
     })?;
     let strategies = table.strategies.iter().map(|strategy| {
         let steps: Vec<StepView> = strategy.steps.iter().map(|step| StepView::new(step, &model)).collect();
@@ -161,7 +161,7 @@ pub(super) async fn strategies(
 /// The model as this kind of device has it, or the first kind if none is named; with the kind's name.
 fn member<'a>(
     service: &'a Service,
-    model: &'a Served,
+    model: &'a ServedModel,
     kind: Option<&str>,
 ) -> Result<(&'a str, &'a StrategyMatrix), ApiError> {
     let mut members = members(service, model);
@@ -169,34 +169,34 @@ fn member<'a>(
     found.ok_or_else(|| {
         let kinds: Vec<&str> = self::members(service, model).map(|(name, _)| name).collect();
         let message =
-            format!("expected one of the kinds of device {}, {:?} came", kinds.join(", "), kind.unwrap_or_default());
+            format!("expected one of the kinds of device {}, got {:?}", kinds.join(", "), kind.unwrap_or_default());
         ApiError::new(ErrorCode::BadQuery, message)
     })
 }
 
 /// The model as each kind of device has it, with the kinds' names.
-fn members<'a>(service: &'a Service, model: &'a Served) -> impl Iterator<Item = (&'a str, &'a StrategyMatrix)> {
+fn members<'a>(service: &'a Service, model: &'a ServedModel) -> impl Iterator<Item = (&'a str, &'a StrategyMatrix)> {
     let kinds = service.loader.kinds();
     model.members.iter().map(|member| (kinds[member.kind() as usize].as_str(), member.as_ref()))
 }
 
 /// No model of this name.
-pub(super) fn unknown(models: &Models, name: &str) -> ApiError {
-    ApiError::new(ErrorCode::UnknownModel, format!("expected one of the models {}, {name:?} came", models.names()))
+pub(super) fn unknown(models: &ModelSet, name: &str) -> ApiError {
+    ApiError::new(ErrorCode::UnknownModel, format!("expected one of the models {}, got {name:?}", models.names()))
 }
 
-fn find(service: &Service, name: &str) -> Result<Arc<Served>, ApiError> {
+fn find(service: &Service, name: &str) -> Result<Arc<ServedModel>, ApiError> {
     let models = service.models.now();
     models.find(name).cloned().ok_or_else(|| unknown(&models, name))
 }
 
-fn describe(service: &Service, model: &Served) -> Value {
+fn describe(service: &Service, model: &ServedModel) -> Value {
     let profiles: Map<String, Value> =
         members(service, model).map(|(kind, member)| (kind.into(), json!(member.profile().id))).collect();
     let is_it = |id| model.members.iter().any(|member| member.model() == id);
     let lost_on: Vec<u32> = service
         .driver
-        .look(|scheduler, _| scheduler.lost().iter().filter(|(_, id)| is_it(*id)).map(|(lane, _)| *lane).collect());
+        .query(|scheduler, _| scheduler.lost().iter().filter(|(_, id)| is_it(*id)).map(|(lane, _)| *lane).collect());
     let modalities = model.spec.modalities.iter().map(|modality| {
         let (kind, limits) = match &modality.kind {
             InputKind::Picture { max_side, raw } => ("picture", json!({ "max_side": max_side, "raw": raw })),

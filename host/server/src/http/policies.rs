@@ -11,12 +11,12 @@ use mosel_sandbox::Description;
 use serde_json::{Value, json};
 
 use super::body::{self, Bounds};
-use super::{ApiError, App, intake, policy};
+use super::{ApiError, App, parsed_job, policy};
 use crate::config::Http;
 use crate::error_code::ErrorCode;
-use crate::policies::shelf::{Listed, ShelfError};
+use crate::policies::store::{StoreError, StoredPolicy};
 use crate::policies::swap::SwapError;
-use crate::policies::{Policies, Pushed};
+use crate::policies::{Policies, PushedPolicy};
 
 /// `GET /v1/policies`
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
@@ -24,7 +24,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Api
         let (active, shadow) = (service.policies.active().tag, service.policies.shadow());
         let shadow = shadow.map(|shadow| shadow.name.clone());
         let listed = service.policies.list().into_iter().map(|(listed, description)| {
-            let Listed { name, source, hash, bytes, error } = listed;
+            let StoredPolicy { name, source, hash, bytes, error } = listed;
             json!({
                 "active": name == active.name,
                 "shadow": Some(&name) == shadow.as_ref(),
@@ -51,7 +51,7 @@ pub(super) async fn push(
     let policies = &app.open()?.policies;
     refuse_forms(request.headers())?;
     let announced = body::announced(request.headers()).unwrap_or(0).min(policies.most_component_bytes());
-    policies.check_room(&name, announced).map_err(shelf_fault)?;
+    policies.check_room(&name, announced).map_err(store_error)?;
     let bounds = bounds(&app.config.http, policies);
     let received = body::receive(request, bounds, policies.receiving().hold()).await?;
     policy::blocking(app, move |service| {
@@ -67,7 +67,7 @@ pub(super) async fn push(
 /// `DELETE /v1/policies/{name}`
 pub(super) async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     policy::blocking(app, move |service| {
-        service.policies.remove(&name).map_err(shelf_fault)?;
+        service.policies.remove(&name).map_err(store_error)?;
         tracing::info!(policy = name, "a policy was deleted");
         Ok(Json(json!({ "name": name, "deleted": true })))
     })
@@ -78,7 +78,7 @@ pub(super) async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>
 pub(super) fn fault(error: SwapError) -> ApiError {
     let message = error.to_string();
     match error {
-        SwapError::Shelf(error) => shelf_fault(error),
+        SwapError::Store(error) => store_error(error),
         SwapError::Load(..) => ApiError::new(ErrorCode::PolicyRefused, message),
         SwapError::Configure(..) => ApiError::new(ErrorCode::PolicySettingsRefused, message),
         SwapError::Rehearsal { kind, .. } => {
@@ -91,16 +91,16 @@ pub(super) fn fault(error: SwapError) -> ApiError {
     }
 }
 
-fn shelf_fault(error: ShelfError) -> ApiError {
+fn store_error(error: StoreError) -> ApiError {
     let message = error.to_string();
     match error {
-        ShelfError::BadName(_) => ApiError::new(ErrorCode::BadPolicyName, message),
-        ShelfError::Unknown { .. } => ApiError::new(ErrorCode::UnknownPolicy, message),
-        ShelfError::Unreadable(..) => ApiError::new(ErrorCode::PolicyUnreadable, message),
-        ShelfError::Shipped(_) => ApiError::new(ErrorCode::PolicyIsShipped, message),
-        ShelfError::InUse(..) => ApiError::new(ErrorCode::PolicyInUse, message),
-        ShelfError::Full { .. } => ApiError::new(ErrorCode::ShelfFull, message),
-        ShelfError::Unwritable(..) => ApiError::new(ErrorCode::PolicyUnwritable, message),
+        StoreError::BadName(_) => ApiError::new(ErrorCode::BadPolicyName, message),
+        StoreError::Unknown { .. } => ApiError::new(ErrorCode::UnknownPolicy, message),
+        StoreError::Unreadable(..) => ApiError::new(ErrorCode::PolicyUnreadable, message),
+        StoreError::Shipped(_) => ApiError::new(ErrorCode::PolicyIsShipped, message),
+        StoreError::InUse(..) => ApiError::new(ErrorCode::PolicyInUse, message),
+        StoreError::Full { .. } => ApiError::new(ErrorCode::ShelfFull, message),
+        StoreError::Unwritable(..) => ApiError::new(ErrorCode::PolicyUnwritable, message),
     }
 }
 
@@ -111,15 +111,15 @@ fn bounds(http: &Http, policies: &Policies) -> Bounds {
 
 /// A component comes as it is.
 fn refuse_forms(headers: &HeaderMap) -> Result<(), ApiError> {
-    if !headers.contains_key(header::CONTENT_TYPE) || intake::form(headers).is_err() {
+    if !headers.contains_key(header::CONTENT_TYPE) || parsed_job::form(headers).is_err() {
         return Ok(());
     }
     let came = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Err(intake::unsupported("application/wasm and the component as it is", came))
+    Err(parsed_job::unsupported("application/wasm and the component as it is", came))
 }
 
-fn describe(name: &str, bytes: usize, pushed: &Pushed) -> Value {
-    let Pushed { loaded, older_in_place, .. } = pushed;
+fn describe(name: &str, bytes: usize, pushed: &PushedPolicy) -> Value {
+    let PushedPolicy { loaded, older_in_place, .. } = pushed;
     let Description { version, summary, stateful, feedback, eager, settings_schema, .. } = loaded.description();
     let mut answer = json!({
         "name": name,

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::body::{self, Bounds};
 use super::view::millis;
-use super::{ApiError, App, intake, policies, shadow, submission};
+use super::{ApiError, App, parsed_job, policies, shadow, submission};
 use crate::error_code::ErrorCode;
-use crate::planner::Carried;
-use crate::policies::swap::{Active, Changed, Previous, Rollback, Standing};
+use crate::planner::StateTransfer;
+use crate::policies::swap::{Active, PolicyChange, PolicyHistory, PreviousPolicy, Rollback};
 use crate::service::Service;
 use crate::stats::Counts;
 
@@ -59,13 +59,13 @@ const MOST_SETTINGS_BYTES: usize = 256 << 10;
 /// Reads which policy is wanted, while the server takes something new.
 pub(super) async fn wanted(app: &App, request: Request<Body>) -> Result<Wanted, ApiError> {
     let service = app.open()?;
-    if intake::form(request.headers())? != intake::Form::Json {
-        return Err(intake::unsupported("application/json", "multipart/form-data"));
+    if parsed_job::form(request.headers())? != parsed_job::Form::Json {
+        return Err(parsed_job::unsupported("application/json", "multipart/form-data"));
     }
     let bounds = Bounds::of_jobs(&app.config.http);
     let received = body::receive(request, bounds, service.jobs.input_bytes().hold()).await?;
     if received.bytes.len() > MOST_SETTINGS_BYTES {
-        let message = format!("expected at most {MOST_SETTINGS_BYTES} bytes, {} came", received.bytes.len());
+        let message = format!("expected at most {MOST_SETTINGS_BYTES} bytes, got {}", received.bytes.len());
         return Err(ApiError::new(ErrorCode::SettingsTooLarge, message));
     }
     let text = submission::utf8(&received.bytes)?;
@@ -88,26 +88,26 @@ impl Wanted {
     }
 }
 
-fn answer(service: &Service, changed: &Changed, done: &str) -> Value {
+fn answer(service: &Service, changed: &PolicyChange, done: &str) -> Value {
     let tag = &changed.active.tag;
-    let state = state(&changed.carried);
+    let state = state(&changed.transfer);
     tracing::info!(policy = tag.name, hash = tag.hash, generation = tag.generation, state, "{done}");
     let mut answer = describe(service);
     answer["state"] = json!(state);
     answer
 }
 
-fn state(carried: &Carried) -> String {
-    match carried {
-        Carried::None => "none".into(),
-        Carried::Over => "carried over".into(),
-        Carried::Back => "carried over from when this policy was in place before".into(),
-        Carried::Lost(why) => format!("not carried over: {why}"),
+fn state(transfer: &StateTransfer) -> String {
+    match transfer {
+        StateTransfer::None => "none".into(),
+        StateTransfer::Over => "carried over".into(),
+        StateTransfer::Back => "carried over from when this policy was in place before".into(),
+        StateTransfer::Lost(why) => format!("not carried over: {why}"),
     }
 }
 
 fn describe(service: &Service) -> Value {
-    let Standing { active, previous, last_rollback } = service.policies.standing();
+    let PolicyHistory { active, previous, last_rollback } = service.policies.history();
     let description = active.loaded.description();
     let shadow = service.policies.shadow().map(|shadow| shadow::describe(service, &shadow));
     json!({
@@ -130,7 +130,7 @@ pub(super) fn parsed(settings: &str) -> Value {
     serde_json::from_str(settings).unwrap_or_default()
 }
 
-fn before(Previous { active, failed, .. }: &Previous) -> Value {
+fn before(PreviousPolicy { active, failed, .. }: &PreviousPolicy) -> Value {
     let tag = &active.tag;
     json!({
         "name": tag.name,
@@ -155,15 +155,14 @@ fn rolled_back(Rollback { from, to, reason, automatic }: &Rollback) -> Value {
 fn stats(active: &Active) -> Value {
     let counts = active.stats.counts();
     let time = |share| counts.time(share).map(millis);
-    let Counts { calls, adopted, moved, traps, squeezes, refused, qualities, last_error, .. } = &counts;
+    let Counts { calls, adopted, moved, traps, fallbacks, refused, qualities, last_error, .. } = &counts;
     json!({
         "calls": calls,
         "adopted": adopted,
         "jobs_moved": moved,
         "traps": traps,
         "timeouts": counts.timeouts(),
-        "fallbacks": squeezes,
-        "squeezes": squeezes,
+        "fallbacks": fallbacks,
         "refused": refused,
         "last_error": last_error,
         "decision_ms": { "p50": time(0.5), "p99": time(0.99) },

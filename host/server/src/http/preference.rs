@@ -37,7 +37,7 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiEr
     let sound = |key: &&str| (1..=255).contains(&key.len());
     let key = value.to_str().ok().filter(sound).ok_or_else(|| {
         let came = value.as_bytes().len();
-        ApiError::new(ErrorCode::BadIdempotencyKey, format!("expected 1 to 255 ASCII characters, {came} bytes came"))
+        ApiError::new(ErrorCode::BadIdempotencyKey, format!("expected 1 to 255 ASCII characters, got {came} bytes"))
     })?;
     Ok(Some(key))
 }
@@ -46,7 +46,7 @@ fn seconds(value: &str, most: Duration) -> Result<Duration, ApiError> {
     let seconds = value.trim_matches('"').parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
     match seconds {
         Some(seconds) => Ok(Duration::from_secs_f64(seconds.min(most.as_secs_f64()))),
-        None => Err(ApiError::new(ErrorCode::BadPrefer, format!("expected Prefer: wait=SECONDS, wait={value} came"))),
+        None => Err(ApiError::new(ErrorCode::BadPrefer, format!("expected Prefer: wait=SECONDS, got wait={value}"))),
     }
 }
 

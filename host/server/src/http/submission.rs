@@ -232,7 +232,7 @@ impl<'de> Visitor<'de> for InputSeed {
             match element {
                 Element::File(file) if rows.length == 0 => files.push(file),
                 Element::Row(shape) if files.is_empty() => rows.push(shape)?,
-                _ => return Err(A::Error::custom("expected files or numbers in an array, both came")),
+                _ => return Err(A::Error::custom("expected files or numbers in an array, got both")),
             }
         }
         if files.is_empty() {
@@ -350,7 +350,7 @@ impl<'de> Visitor<'de> for Level<'_> {
     fn visit_f64<E: Error>(self, value: f64) -> Result<Vec<usize>, E> {
         let narrow = value as f32;
         if !narrow.is_finite() {
-            return Err(E::custom(format_args!("expected a number within 32-bit floating point, {value:e} came")));
+            return Err(E::custom(format_args!("expected a number within 32-bit floating point, got {value:e}")));
         }
         self.0.push(narrow);
         Ok(Vec::new())
@@ -413,7 +413,7 @@ mod tests {
         assert!(refusal(r#"{"a":[[1,2],[3]]}"#).contains("requests[1].a: expected rows of one shape, row 1 differs"));
         assert!(refusal(r#"{"a":[1e39]}"#).contains("requests[1].a: expected a number within 32-bit"));
         assert!(refusal(r#"{"a":{"base46":"x"}}"#).contains("requests[1].a: unknown field `base46`"));
-        let both = "requests[1].a: expected files or numbers in an array, both came";
+        let both = "requests[1].a: expected files or numbers in an array, got both";
         assert!(refusal(r#"{"a":[{"base64":"AA=="},1]}"#).contains(both));
         assert!(refusal(r#"{"a":[[1],{"base64":"AA=="}]}"#).contains(both));
         assert!(refusal(r#"{"a":[[1,{"base64":"AA=="}]]}"#).contains("expected a number or an array of numbers"));

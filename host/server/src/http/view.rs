@@ -5,11 +5,11 @@ use std::time::Duration;
 use mosel_core::{End, JobId, Outcome, Scheduler, Step, Time, Trigger};
 use serde::Serialize;
 
-use super::refusal::wire_id;
+use super::rejection::wire_id;
 use super::submission::Wish;
 use crate::certificate::Certificate;
-use crate::jobs::{Answer, Asked, Entry, Phase, Progress};
-use crate::served::Served;
+use crate::jobs::{Answer, JobRecord, JobRequest, Phase, Progress};
+use crate::served::ServedModel;
 
 /// Everything about one job.
 #[derive(Debug, Serialize)]
@@ -95,13 +95,13 @@ pub(crate) struct StepView {
 
 impl<'a> JobView<'a> {
     /// The job as it is at this moment.
-    pub(crate) fn new(entry: &'a Entry, model: &'a Served, plan: Option<PlanView>) -> JobView<'a> {
-        let progress = entry.progress();
-        let Asked { requests, deadline, min_accuracy, weight, on_late, .. } = entry.asked;
-        let ending = progress.ending();
-        let outputs = if ending.is_some() { &progress.outputs[..] } else { &[] };
+    pub(crate) fn new(record: &'a JobRecord, model: &'a ServedModel, plan: Option<PlanView>) -> JobView<'a> {
+        let progress = record.progress();
+        let JobRequest { requests, deadline, min_accuracy, weight, on_late, .. } = record.asked;
+        let completion = progress.completion();
+        let outputs = if completion.is_some() { &progress.outputs[..] } else { &[] };
         JobView {
-            id: wire_id(entry.id),
+            id: wire_id(record.id),
             state: state(&progress),
             model: &model.spec.name,
             requests,
@@ -109,16 +109,16 @@ impl<'a> JobView<'a> {
             min_accuracy,
             priority: weight,
             on_late: on_late.into(),
-            tenant: entry.asked.tenant.as_deref(),
+            tenant: record.asked.tenant.as_deref(),
             predicted_finish_ms: predicted(&progress, plan.as_ref()),
             plan,
-            reason: ending.and_then(|ending| ending.reason.clone()),
-            timings: Timings::new(progress.arrival, ending.map(|ending| &ending.outcome)),
+            reason: completion.and_then(|completion| completion.reason.clone()),
+            timings: Timings::new(progress.arrival, completion.map(|completion| &completion.outcome)),
             outputs: outputs
                 .iter()
                 .map(|answer| answer.as_ref().map(|answer| AnswerView::new(answer, model)))
                 .collect(),
-            certificate: ending.map(|ending| Certificate::new(ending, model)),
+            certificate: completion.map(|completion| Certificate::new(completion, model)),
         }
     }
 }
@@ -136,7 +136,7 @@ impl Timings {
 }
 
 impl AnswerView {
-    fn new(answer: &Answer, model: &Served) -> AnswerView {
+    fn new(answer: &Answer, model: &ServedModel) -> AnswerView {
         let modalities = model.label(answer.mode.modalities);
         let precision = answer.mode.precision.name();
         match &answer.output {
@@ -158,7 +158,13 @@ impl AnswerView {
 
 impl PlanView {
     /// Looks the job up in the scheduler; `None` if it is not there any more.
-    pub(crate) fn look(scheduler: &Scheduler, now: Time, job: JobId, lane: u32, model: &Served) -> Option<PlanView> {
+    pub(crate) fn query(
+        scheduler: &Scheduler,
+        now: Time,
+        job: JobId,
+        lane: u32,
+        model: &ServedModel,
+    ) -> Option<PlanView> {
         let predicted_finish = scheduler.predictions(now).get(&job).copied()?;
         let rows = scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs;
         let Some(row) = rows.into_iter().find(|row| row.id == job) else {
@@ -177,7 +183,7 @@ impl PlanView {
 }
 
 impl StepView {
-    pub(crate) fn new(step: &Step, model: &Served) -> StepView {
+    pub(crate) fn new(step: &Step, model: &ServedModel) -> StepView {
         let Step { batch_size, batches, requests, .. } = *step;
         let (modalities, precision) = (model.label(step.mode.modalities), step.mode.precision.name());
         StepView { modalities, precision, batch_size, batches, requests }
@@ -191,7 +197,7 @@ pub(crate) fn state(progress: &Progress) -> &'static str {
     match &progress.phase {
         Phase::Offered | Phase::Queued(_) | Phase::Refused(_) => "queued",
         Phase::Running(_) => "running",
-        Phase::Ended(ending) => match ending.outcome.end {
+        Phase::Ended(completion) => match completion.outcome.end {
             End::Served => "served",
             End::Dropped => "dropped",
             End::Cancelled => "cancelled",

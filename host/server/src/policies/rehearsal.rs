@@ -5,7 +5,7 @@ use mosel_core::{Catalog, JobId, JobRow, Plan, Snapshot, StrategyTable, Tenant, 
 use mosel_sandbox::RunningPolicy;
 
 use super::swap::SwapError;
-use super::{Policies, Trial};
+use super::{Policies, PreparedPolicy};
 
 /// Jobs of the queue that is made up.
 const MADE_UP_JOBS: usize = 8;
@@ -13,30 +13,33 @@ const MADE_UP_JOBS: usize = 8;
 const ROOM: f64 = 0.3;
 
 impl Policies {
-    /// A policy of the shelf that has passed its rehearsal.
-    pub(super) fn rehearsed(&self, name: &str, settings: &str) -> Result<Trial, SwapError> {
-        let mut trial = self.workshop.prepare(name, settings)?;
-        self.rehearse(&mut trial)?;
-        Ok(trial)
+    /// A policy of the store that has passed its rehearsal.
+    pub(super) fn rehearsed(&self, name: &str, settings: &str) -> Result<PreparedPolicy, SwapError> {
+        let mut prepared = self.loader.prepare(name, settings)?;
+        self.rehearse(&mut prepared)?;
+        Ok(prepared)
     }
 
-    pub(super) fn rehearse(&self, trial: &mut Trial) -> Result<(), SwapError> {
+    pub(super) fn rehearse(&self, prepared: &mut PreparedPolicy) -> Result<(), SwapError> {
         let lanes = self.lanes;
-        let mut snapshots = self.driver.look(|scheduler, now| {
+        let mut snapshots = self.driver.query(|scheduler, now| {
             // the one that is made up comes first: it says most about a policy
             let lanes = std::iter::once(lanes - 1).chain(0..lanes);
             lanes.map(|lane| scheduler.snapshot(lane, Trigger::Rehearsal, now)).collect::<Vec<Snapshot>>()
         });
         // after the snapshots, so that it has whatever they name
-        let catalog = &*self.workshop.catalog.now();
+        let catalog = &*self.loader.catalog.now();
         if let Some(first) = snapshots.first_mut() {
             make_up(first, catalog);
         }
-        let refused =
-            |(kind, words): (&str, String)| SwapError::Rehearsal { name: trial.name.clone(), kind: kind.into(), words };
-        let told = trial.policy.update_catalog(catalog).map_err(mosel_core::PlanError::Policy);
+        let refused = |(kind, words): (&str, String)| SwapError::Rehearsal {
+            name: prepared.name.clone(),
+            kind: kind.into(),
+            words,
+        };
+        let told = prepared.policy.update_catalog(catalog).map_err(mosel_core::PlanError::Policy);
         told.map_err(|error| refused((error.kind(), error.to_string())))?;
-        snapshots.iter().try_for_each(|snapshot| answer(&mut trial.policy, snapshot, catalog).map_err(refused))
+        snapshots.iter().try_for_each(|snapshot| answer(&mut prepared.policy, snapshot, catalog).map_err(refused))
     }
 }
 

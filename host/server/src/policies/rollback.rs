@@ -11,7 +11,7 @@ use super::{Policies, SwapError};
 
 /// So many failures among so many answers are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct RollbackRule {
     /// The fewest that are too many; 0: never.
     pub failures: u32,
     /// Among the last so many answers.
@@ -20,16 +20,16 @@ pub struct Rule {
 
 /// The last answers of one policy, as far as the rule looks back.
 #[derive(Clone, Debug)]
-pub struct Record {
-    rule: Rule,
+pub struct FailureRecord {
+    rule: RollbackRule,
     /// Which of them were failures, the latest last.
     failed: VecDeque<bool>,
 }
 
-impl Record {
+impl FailureRecord {
     /// No answer yet.
-    pub fn new(rule: Rule) -> Record {
-        Record { rule, failed: VecDeque::new() }
+    pub fn new(rule: RollbackRule) -> FailureRecord {
+        FailureRecord { rule, failed: VecDeque::new() }
     }
 
     /// The policy answered.
@@ -76,7 +76,7 @@ pub fn is_illegal(error: &PlanError) -> bool {
 
 /// A policy in place that fails too often.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alarm {
+pub struct FailureAlarm {
     /// Which.
     pub generation: u64,
     /// How often, and how last; for an operator.
@@ -84,15 +84,15 @@ pub struct Alarm {
 }
 
 /// Where alarms go. Nobody ever waits for them to be taken.
-pub type Alarms = SyncSender<Alarm>;
+pub type Alarms = SyncSender<FailureAlarm>;
 
 /// A place for alarms, and where they come out.
-pub fn alarms() -> (Alarms, Receiver<Alarm>) {
+pub fn alarms() -> (Alarms, Receiver<FailureAlarm>) {
     sync_channel(4)
 }
 
 /// Starts the thread that answers alarms. It ends when nobody can send to it any more.
-pub fn start(alarms: Receiver<Alarm>, policies: &Arc<Policies>) -> anyhow::Result<()> {
+pub fn start(alarms: Receiver<FailureAlarm>, policies: &Arc<Policies>) -> anyhow::Result<()> {
     let policies: Weak<Policies> = Arc::downgrade(policies);
     let answer = move || {
         while let (Ok(alarm), Some(policies)) = (alarms.recv(), policies.upgrade()) {
@@ -104,7 +104,7 @@ pub fn start(alarms: Receiver<Alarm>, policies: &Arc<Policies>) -> anyhow::Resul
 }
 
 impl Policies {
-    fn answer(&self, alarm: &Alarm) {
+    fn answer(&self, alarm: &FailureAlarm) {
         let name = self.active().tag.name.clone();
         let words = &alarm.words;
         match self.roll_back_from(alarm) {
@@ -122,7 +122,7 @@ impl Policies {
             Err(SwapError::Overtaken) => {}
             Err(error) => tracing::warn!(
                 policy = name,
-                "the policy {name} {words}; it stays, and the built-in squeeze serves where it fails: {error}"
+                "the policy {name} {words}; it stays, and the built-in fallback serves where it fails: {error}"
             ),
         }
     }
@@ -132,8 +132,8 @@ impl Policies {
 mod tests {
     use super::*;
 
-    fn record(failures: u32, window: u32, answers: &[bool]) -> Record {
-        let mut record = Record::new(Rule { failures, window });
+    fn record(failures: u32, window: u32, answers: &[bool]) -> FailureRecord {
+        let mut record = FailureRecord::new(RollbackRule { failures, window });
         answers.iter().for_each(|failed| record.answered(*failed));
         record
     }

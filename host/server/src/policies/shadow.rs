@@ -12,14 +12,14 @@ use std::time::Duration;
 use mosel_core::{Catalog, Forecast, Outcome, Plan, PlanError, PolicyError, Proposal, Snapshot};
 use mosel_sandbox::{Description, LoadedPolicy, RunningPolicy};
 
-use super::{Policies, SwapError, Trial};
-use crate::known::Known;
+use super::{Policies, PreparedPolicy, SwapError};
 use crate::metrics::ShadowMeters;
+use crate::shared_catalog::SharedCatalog;
 pub use tally::{Side, Tally};
 
 /// What the one in place was asked, and what it answered.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct ShadowSample {
     /// The generation in place.
     pub against: u64,
     /// The question.
@@ -33,13 +33,13 @@ pub struct Exchange {
 /// What a shadow is shown.
 #[derive(Debug)]
 enum Seen {
-    Exchange(Exchange),
+    ShadowSample(ShadowSample),
     Outcomes(Vec<Outcome>),
 }
 
 /// Where the planner finds the shadow, if there is one.
 #[derive(Debug, Default)]
-pub struct Stage {
+pub struct ShadowTap {
     shadow: Mutex<Option<Arc<Shadow>>>,
 }
 
@@ -60,7 +60,7 @@ pub struct Shadow {
 /// Snapshots that wait for the shadow; more are dropped.
 const MOST_WAITING: usize = 64;
 
-impl Stage {
+impl ShadowTap {
     /// There is a shadow.
     pub fn is_set(&self) -> bool {
         self.lock().is_some()
@@ -71,10 +71,10 @@ impl Stage {
         self.lock().clone()
     }
 
-    /// Shows the shadow an exchange, if it has time for one more.
-    pub fn show(&self, exchange: Exchange) {
+    /// Shows the shadow a sample, if it has time for one more.
+    pub fn show(&self, sample: ShadowSample) {
         let Some(shadow) = self.shadow() else { return };
-        if let Err(TrySendError::Full(_)) = shadow.seen.try_send(Seen::Exchange(exchange)) {
+        if let Err(TrySendError::Full(_)) = shadow.seen.try_send(Seen::ShadowSample(sample)) {
             shadow.meters.dropped.inc();
             shadow.lock().dropped += 1;
         }
@@ -92,7 +92,7 @@ impl Stage {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Shadow>>> {
-        self.shadow.lock().expect("nobody panics while setting the stage")
+        self.shadow.lock().expect("nobody panics while setting a shadow")
     }
 }
 
@@ -120,20 +120,20 @@ impl Shadow {
 impl Policies {
     /// The policy that watches, if there is one.
     pub fn shadow(&self) -> Option<Arc<Shadow>> {
-        self.stage.shadow()
+        self.tap.shadow()
     }
 
     /// Lets another policy watch, instead of one that did.
     pub fn set_shadow(&self, name: &str, settings: &str) -> Result<Arc<Shadow>, SwapError> {
-        let Trial { name, loaded, settings, policy, .. } = self.rehearsed(name, settings)?;
+        let PreparedPolicy { name, loaded, settings, policy, .. } = self.rehearsed(name, settings)?;
         let (seen, shown) = sync_channel(MOST_WAITING);
         let _changing = self.changing();
         let tally = Arc::new(Mutex::new(Tally::new(self.active().tag.generation)));
         let meters = self.metrics.of_shadow();
         let watcher = Watcher {
             policy,
-            catalog: self.workshop.catalog.now(),
-            known: self.workshop.catalog.clone(),
+            catalog: self.loader.catalog.now(),
+            known: self.loader.catalog.clone(),
             tally: tally.clone(),
             meters: meters.clone(),
         };
@@ -141,7 +141,7 @@ impl Policies {
         thread.map_err(|error| SwapError::NoThread(error.to_string()))?;
         let shadow = Arc::new(Shadow { name, loaded, settings, seen, tally, meters });
         self.feedback.shadow_wants(shadow.description().feedback);
-        self.stage.set(Some(shadow.clone()));
+        self.tap.set(Some(shadow.clone()));
         Ok(shadow)
     }
 
@@ -149,7 +149,7 @@ impl Policies {
     pub fn clear_shadow(&self) -> Option<Arc<Shadow>> {
         let _changing = self.changing();
         self.feedback.shadow_wants(false);
-        self.stage.set(None)
+        self.tap.set(None)
     }
 }
 
@@ -157,7 +157,7 @@ impl Policies {
 struct Watcher {
     policy: RunningPolicy,
     catalog: Arc<Catalog>,
-    known: Arc<Known>,
+    known: Arc<SharedCatalog>,
     tally: Arc<Mutex<Tally>>,
     meters: ShadowMeters,
 }
@@ -166,15 +166,15 @@ impl Watcher {
     fn run(mut self, shown: &Receiver<Seen>) {
         while let Ok(seen) = shown.recv() {
             match seen {
-                Seen::Exchange(exchange) => self.watch(exchange),
-                // one that fails at it starts anew with the next exchange
+                Seen::ShadowSample(sample) => self.watch(sample),
+                // one that fails at it starts anew with the next sample
                 Seen::Outcomes(outcomes) => drop(self.policy.observe(&outcomes)),
             }
         }
     }
 
     /// Learns what models came since.
-    fn keep_up(&mut self, snapshot: &Snapshot) {
+    fn sync_catalog(&mut self, snapshot: &Snapshot) {
         if snapshot.catalog_revision > self.catalog.revision {
             self.catalog = self.known.now();
             // a policy that fails at it starts anew, with all of them
@@ -182,9 +182,9 @@ impl Watcher {
         }
     }
 
-    fn watch(&mut self, exchange: Exchange) {
-        let Exchange { against, snapshot, answer, wall } = exchange;
-        self.keep_up(&snapshot);
+    fn watch(&mut self, sample: ShadowSample) {
+        let ShadowSample { against, snapshot, answer, wall } = sample;
+        self.sync_catalog(&snapshot);
         let reply = self.policy.decide(&snapshot);
         let forecast = |answer: Result<Proposal, PolicyError>| {
             let proposal = answer.map_err(PlanError::Policy)?;

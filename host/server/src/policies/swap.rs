@@ -6,11 +6,11 @@ use std::sync::{Arc, MutexGuard};
 use mosel_sandbox::{LoadedPolicy, SavedState};
 use thiserror::Error;
 
-use super::rollback::Alarm;
-use super::shelf::{ShelfError, Source};
-use super::{Policies, Trial};
+use super::rollback::FailureAlarm;
+use super::store::{Source, StoreError};
+use super::{Policies, PreparedPolicy};
 use crate::jobs::PolicyTag;
-use crate::planner::{Carried, Install, Installed, Order, Place};
+use crate::planner::{Install, Installed, Order, Place, StateTransfer};
 use crate::stats::PolicyStats;
 
 /// A policy that is, or was, in place.
@@ -18,7 +18,7 @@ use crate::stats::PolicyStats;
 pub struct Active {
     /// Which policy, and which installation.
     pub tag: Arc<PolicyTag>,
-    /// How its component came onto the shelf.
+    /// How its component came into the store.
     pub source: Source,
     /// What it runs.
     pub loaded: LoadedPolicy,
@@ -37,18 +37,18 @@ impl Active {
 
 /// The policy in place, and what a rollback would bring back.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct PolicyHistory {
     /// The policy in place.
     pub active: Active,
     /// The one before.
-    pub previous: Option<Previous>,
+    pub previous: Option<PreviousPolicy>,
     /// The last return to the one before.
     pub last_rollback: Option<Rollback>,
 }
 
 /// A policy that was in place before.
 #[derive(Clone, Debug)]
-pub struct Previous {
+pub struct PreviousPolicy {
     /// Which.
     pub active: Active,
     /// It was taken out since it failed too often.
@@ -71,19 +71,19 @@ pub struct Rollback {
 
 /// Another policy is in place.
 #[derive(Clone, Debug)]
-pub struct Changed {
+pub struct PolicyChange {
     /// Which.
     pub active: Active,
     /// What became of the state of the one before.
-    pub carried: Carried,
+    pub transfer: StateTransfer,
 }
 
 /// Why another policy was not put in place. The one before stays.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SwapError {
-    /// The shelf does not give it.
+    /// The store does not give it.
     #[error(transparent)]
-    Shelf(#[from] ShelfError),
+    Store(#[from] StoreError),
     /// The sandbox does not take the component.
     #[error("the policy {0} was refused when it was loaded: {1}")]
     Load(String, String),
@@ -120,34 +120,34 @@ pub(super) type Changing<'a> = MutexGuard<'a, ()>;
 impl Policies {
     /// Puts another policy in place, if it can be loaded and passes its rehearsal. Blocks until it is asked instead of
     /// the one before.
-    pub fn swap(&self, name: &str, settings: &str) -> Result<Changed, SwapError> {
-        let trial = self.rehearsed(name, settings)?;
-        self.install(trial, None, &self.changing())
+    pub fn swap(&self, name: &str, settings: &str) -> Result<PolicyChange, SwapError> {
+        let prepared = self.rehearsed(name, settings)?;
+        self.install(prepared, None, &self.changing())
     }
 
     /// The same, unless another one than this generation is in place by then.
-    pub(super) fn swap_for(&self, generation: u64, mut trial: Trial) -> Result<Changed, SwapError> {
-        self.rehearse(&mut trial)?;
+    pub(super) fn swap_for(&self, generation: u64, mut prepared: PreparedPolicy) -> Result<PolicyChange, SwapError> {
+        self.rehearse(&mut prepared)?;
         let changing = self.changing();
         if self.active().tag.generation != generation {
             return Err(SwapError::Overtaken);
         }
-        self.install(trial, None, &changing)
+        self.install(prepared, None, &changing)
     }
 
     /// Brings back what was in place before, with its settings. Without a rehearsal: it was in place before, and
     /// whoever goes back is in a hurry.
-    pub fn roll_back(&self) -> Result<Changed, SwapError> {
+    pub fn roll_back(&self) -> Result<PolicyChange, SwapError> {
         let changing = self.changing();
-        let previous = self.standing().previous;
+        let previous = self.history().previous;
         let previous = previous.ok_or(SwapError::NothingToRollBackTo("there was none since the server started"))?;
         self.step_back(previous, "an operator asked for it", false, &changing)
     }
 
     /// The same because the policy in place failed too often; not to one that has failed too often itself.
-    pub(super) fn roll_back_from(&self, alarm: &Alarm) -> Result<Changed, SwapError> {
+    pub(super) fn roll_back_from(&self, alarm: &FailureAlarm) -> Result<PolicyChange, SwapError> {
         let changing = self.changing();
-        let Standing { active, previous, .. } = self.standing();
+        let PolicyHistory { active, previous, .. } = self.history();
         if active.tag.generation != alarm.generation {
             return Err(SwapError::Overtaken);
         }
@@ -160,48 +160,53 @@ impl Policies {
 
     fn step_back(
         &self,
-        previous: Previous,
+        previous: PreviousPolicy,
         reason: &str,
         automatic: bool,
         changing: &Changing,
-    ) -> Result<Changed, SwapError> {
-        let Previous { active: Active { tag, source, loaded, settings, .. }, left, .. } = previous;
-        let trial = self.workshop.try_out(&tag.name, source, loaded, &settings)?;
+    ) -> Result<PolicyChange, SwapError> {
+        let PreviousPolicy { active: Active { tag, source, loaded, settings, .. }, left, .. } = previous;
+        let prepared = self.loader.configure(&tag.name, source, loaded, &settings)?;
         let from = self.active().tag;
-        let changed = self.install(trial, left, changing)?;
+        let changed = self.install(prepared, left, changing)?;
         let to = changed.active.tag.clone();
-        let mut standing = self.lock();
-        standing.last_rollback = Some(Rollback { from, to, reason: reason.into(), automatic });
-        if let Some(previous) = &mut standing.previous {
+        let mut history = self.lock();
+        history.last_rollback = Some(Rollback { from, to, reason: reason.into(), automatic });
+        if let Some(previous) = &mut history.previous {
             previous.failed = automatic;
         }
-        drop(standing);
+        drop(history);
         self.metrics.rolled_back(automatic);
         Ok(changed)
     }
 
-    fn install(&self, trial: Trial, left: Option<Arc<SavedState>>, _: &Changing) -> Result<Changed, SwapError> {
-        let Trial { name, source, loaded, settings, policy } = trial;
+    fn install(
+        &self,
+        prepared: PreparedPolicy,
+        left: Option<Arc<SavedState>>,
+        _: &Changing,
+    ) -> Result<PolicyChange, SwapError> {
+        let PreparedPolicy { name, source, loaded, settings, policy } = prepared;
         let generation = self.active().tag.generation + 1;
         let hash = loaded.hash().into();
         let place = self.place(PolicyTag { name: name.clone(), hash, generation, settings: settings.clone() });
         let (done, installed) = sync_channel(1);
         let install = Install { place: place.clone(), policy, left, done };
         self.planner.send(Order::Install(Box::new(install))).map_err(|_| SwapError::Stopping)?;
-        let Installed { carried, left, replaced } = installed.recv().map_err(|_| SwapError::Stopping)?;
+        let Installed { transfer, left, replaced } = installed.recv().map_err(|_| SwapError::Stopping)?;
         let active = Active { tag: place.tag, source, loaded, settings, stats: place.stats };
-        let mut standing = self.lock();
-        let before = std::mem::replace(&mut standing.active, active.clone());
-        standing.previous = Some(Previous { active: before, failed: false, left: left.map(Arc::new) });
-        drop(standing);
+        let mut history = self.lock();
+        let before = std::mem::replace(&mut history.active, active.clone());
+        history.previous = Some(PreviousPolicy { active: before, failed: false, left: left.map(Arc::new) });
+        drop(history);
         drop(replaced);
         self.metrics.installed(generation);
         if let Some(shadow) = self.shadow() {
             shadow.compare_with(generation);
         }
-        if let Carried::Lost(why) = &carried {
+        if let StateTransfer::Lost(why) = &transfer {
             tracing::warn!(policy = name, "the state of the policy before was not carried over: {why}");
         }
-        Ok(Changed { active, carried })
+        Ok(PolicyChange { active, transfer })
     }
 }

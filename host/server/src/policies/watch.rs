@@ -11,9 +11,9 @@ use anyhow::Context;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecursiveMode, Watcher};
 
-use super::shelf::{Component, ShelfError, Source, policy_of};
+use super::store::{Component, Source, StoreError, policy_of};
 use super::swap::SwapError;
-use super::{Policies, Trial};
+use super::{Policies, PreparedPolicy};
 
 /// The folder is watched until this is dropped.
 pub struct Watch {
@@ -27,7 +27,7 @@ const MOST_NAMES: usize = 1024;
 
 /// Watches the folder of policies, if there is one.
 pub fn start(policies: &Arc<Policies>) -> anyhow::Result<Option<Watch>> {
-    let Some(dir) = policies.workshop.shelf.dir() else { return Ok(None) };
+    let Some(dir) = policies.loader.store.dir() else { return Ok(None) };
     std::fs::create_dir_all(dir).with_context(|| format!("making the folder of policies {}", dir.display()))?;
     let (changed, names) = changes();
     let mut watcher = notify::recommended_watcher(move |event| changed.take(event))?;
@@ -105,44 +105,44 @@ impl Names {
 impl Policies {
     /// Something happened to the file of this policy.
     fn look_at(&self, name: &str) {
-        let shelf = &self.workshop.shelf;
+        let store = &self.loader.store;
         if mosel_policies::shipped(name).is_some() {
             tracing::warn!(policy = name, "a file has the name of a shipped policy, and is not used");
             return;
         }
-        match shelf.file(name) {
+        match store.file(name) {
             Ok(None) => {
                 tracing::info!(policy = name, "a policy was taken from its folder");
-                shelf.forget(name);
+                store.forget(name);
             }
-            Ok(Some(component)) if shelf.is_known(name, &component.hash) => {}
+            Ok(Some(component)) if store.is_known(name, &component.hash) => {}
             Ok(Some(component)) => {
                 let error = self.try_file(name, &component).err().map(|error| error.to_string());
                 if let Some(error) = &error {
                     tracing::warn!(policy = name, hash = component.hash, error, "a file is not used");
                 }
-                shelf.note(name, &component.hash, error);
+                store.note(name, &component.hash, error);
             }
             Err(error) => self.unreadable(name, &error),
         }
     }
 
-    fn unreadable(&self, name: &str, error: &ShelfError) {
+    fn unreadable(&self, name: &str, error: &StoreError) {
         tracing::warn!(policy = name, %error, "a file is not used");
-        self.workshop.shelf.note(name, "", Some(error.to_string()));
+        self.loader.store.note(name, "", Some(error.to_string()));
     }
 
     /// Checks a file that is new, and puts it in place of the one before of the same file.
     fn try_file(&self, name: &str, component: &Component) -> Result<(), SwapError> {
-        let loaded = self.workshop.load(name, component)?;
+        let loaded = self.loader.load(name, component)?;
         tracing::info!(policy = name, hash = component.hash, "a policy is in its folder");
         let active = self.active();
         let in_place = active.tag.name == name && active.source == Source::File;
         if !in_place || active.tag.hash == component.hash {
             return Ok(());
         }
-        let trial: Trial = self.workshop.try_out(name, Source::File, loaded, &active.settings)?;
-        match self.swap_for(active.tag.generation, trial) {
+        let prepared: PreparedPolicy = self.loader.configure(name, Source::File, loaded, &active.settings)?;
+        match self.swap_for(active.tag.generation, prepared) {
             Ok(changed) => {
                 let generation = changed.active.tag.generation;
                 tracing::info!(policy = name, generation, "the policy's new file took the place of the one before");

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::api_error::ApiError;
 use crate::error_code::ErrorCode;
-use crate::jobs::Turned;
+use crate::jobs::Rejection;
 
 impl ApiError {
     /// Why a job that arrived at `arrival` was turned away.
-    pub(crate) fn turned_away(why: &Turned, arrival: Time) -> ApiError {
+    pub(crate) fn rejected(why: &Rejection, arrival: Time) -> ApiError {
         match why {
-            Turned::Core(refusal, now) => refused(refusal, arrival, *now),
-            Turned::Draining => ApiError::draining(),
+            Rejection::Core(refusal, now) => refused(refusal, arrival, *now),
+            Rejection::Draining => ApiError::draining(),
         }
     }
 }
@@ -68,7 +68,7 @@ mod tests {
     fn unreachable_deadline(never: bool) -> ApiError {
         let [deadline, earliest] = [1100, 3200].map(Time::from_millis);
         let refusal = Refusal::DeadlineUnreachable { deadline, earliest, best_accuracy: Some(0.8), never };
-        ApiError::turned_away(&Turned::Core(refusal, Time::from_millis(1000)), Time::from_millis(1000))
+        ApiError::rejected(&Rejection::Core(refusal, Time::from_millis(1000)), Time::from_millis(1000))
     }
 
     #[test]

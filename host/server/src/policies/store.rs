@@ -1,4 +1,4 @@
-//! The shelf: the policies there are, by name. Those that are shipped, those that were pushed, and the files of a folder.
+//! The store: the policies there are, by name. Those that are shipped, those that were pushed, and the files of a folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use thiserror::Error;
 
 /// Where components are found. A shipped one wins over others of its name.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct PolicyStore {
     /// Holds NAME.wasm; what is pushed goes there too, so that it is still there after a restart.
     dir: Option<PathBuf>,
     kept: Mutex<Kept>,
@@ -31,18 +31,18 @@ struct File {
     error: Option<String>,
 }
 
-/// A component from the shelf.
+/// A component from the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
     /// All of it.
     pub bytes: Bytes,
     /// SHA-256, in hex.
     pub hash: String,
-    /// How it came onto the shelf.
+    /// How it came into the store.
     pub source: Source,
 }
 
-/// How a component came onto the shelf.
+/// How a component came into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// With the server.
@@ -53,9 +53,9 @@ pub enum Source {
     File,
 }
 
-/// A policy on the shelf.
+/// A policy in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct StoredPolicy {
     /// What it is asked for by.
     pub name: String,
     /// How it came there.
@@ -68,14 +68,14 @@ pub struct Listed {
     pub error: Option<String>,
 }
 
-/// What a shelf cannot do.
+/// What a store cannot do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ShelfError {
+pub enum StoreError {
     /// Not a name.
-    #[error("expected a policy's name of letters, digits, - and _, {0:?} came")]
+    #[error("expected a policy's name of letters, digits, - and _, got {0:?}")]
     BadName(String),
-    /// Nothing of this name on the shelf.
-    #[error("expected one of the policies {known}, {name:?} came")]
+    /// Nothing of this name in the store.
+    #[error("expected one of the policies {known}, got {name:?}")]
     Unknown {
         /// The name that came.
         name: String,
@@ -93,7 +93,7 @@ pub enum ShelfError {
     InUse(String, &'static str),
     /// It would hold too much.
     #[error(
-        "the shelf is full: it holds {components} pushed components of {bytes} bytes in all, expected at most \
+        "the store is full: it holds {components} pushed components of {bytes} bytes in all, expected at most \
              {MOST_COMPONENTS} of {MOST_BYTES} bytes; delete some"
     )]
     Full {
@@ -115,10 +115,10 @@ pub const MOST_BYTES: u64 = 256 << 20;
 /// sandbox could refuse it.
 const MOST_FILE_BYTES: u64 = 64 << 20;
 
-impl Shelf {
+impl PolicyStore {
     /// The shipped policies, and those of this folder if it is named.
-    pub fn new(dir: &Path) -> Shelf {
-        Shelf { dir: (!dir.as_os_str().is_empty()).then(|| dir.to_owned()), kept: Mutex::default() }
+    pub fn new(dir: &Path) -> PolicyStore {
+        PolicyStore { dir: (!dir.as_os_str().is_empty()).then(|| dir.to_owned()), kept: Mutex::default() }
     }
 
     /// The folder, if there is one.
@@ -127,8 +127,8 @@ impl Shelf {
     }
 
     /// Every policy, by name; the folder is read anew each time.
-    pub fn list(&self) -> Vec<Listed> {
-        let mut listed: Vec<Listed> =
+    pub fn list(&self) -> Vec<StoredPolicy> {
+        let mut listed: Vec<StoredPolicy> =
             mosel_policies::SHIPPED.iter().map(|&(name, bytes)| shipped(name, bytes)).collect();
         let kept = self.lock();
         listed.extend(kept.pushed.iter().map(|(name, pushed)| in_memory(name, pushed)));
@@ -136,7 +136,7 @@ impl Shelf {
             if listed.iter().all(|other| other.name != name) {
                 let file = kept.files.get(&name).cloned();
                 let (hash, error) = file.map_or((None, None), |file| (Some(file.hash), file.error));
-                listed.push(Listed { name, source: Source::File, hash, bytes: Some(bytes), error });
+                listed.push(StoredPolicy { name, source: Source::File, hash, bytes: Some(bytes), error });
             }
         }
         listed.sort_by(|a, b| a.name.cmp(&b.name));
@@ -144,7 +144,7 @@ impl Shelf {
     }
 
     /// The component of this name.
-    pub fn component(&self, name: &str) -> Result<Component, ShelfError> {
+    pub fn component(&self, name: &str) -> Result<Component, StoreError> {
         check_name(name)?;
         if let Some(bytes) = mosel_policies::shipped(name) {
             return Ok(Component::new(Bytes::from_static(bytes), Source::Shipped));
@@ -156,25 +156,25 @@ impl Shelf {
     }
 
     /// The component of this name in the folder, if it is there.
-    pub fn file(&self, name: &str) -> Result<Option<Component>, ShelfError> {
+    pub fn file(&self, name: &str) -> Result<Option<Component>, StoreError> {
         check_name(name)?;
         let path = self.dir.as_ref().map(|dir| path(dir, name));
         let Some(path) = path.filter(|path| path.exists()) else { return Ok(None) };
-        let bytes = read(&path).map_err(|error| ShelfError::Unreadable(name.into(), error.to_string()))?;
+        let bytes = read(&path).map_err(|error| StoreError::Unreadable(name.into(), error.to_string()))?;
         Ok(Some(Component::new(bytes.into(), Source::File)))
     }
 
-    /// A component of this name and size could be put onto the shelf.
-    pub fn check_room(&self, name: &str, bytes: u64) -> Result<(), ShelfError> {
+    /// A component of this name and size could be put into the store.
+    pub fn check_room(&self, name: &str, bytes: u64) -> Result<(), StoreError> {
         check_name(name)?;
         if mosel_policies::shipped(name).is_some() {
-            return Err(ShelfError::Shipped(name.into()));
+            return Err(StoreError::Shipped(name.into()));
         }
         self.room(&self.lock(), name, bytes)
     }
 
-    /// Puts a component onto the shelf; says whether one of this name made place for it.
-    pub fn put(&self, name: &str, bytes: Bytes, hash: &str) -> Result<bool, ShelfError> {
+    /// Puts a component into the store; says whether one of this name made place for it.
+    pub fn put(&self, name: &str, bytes: Bytes, hash: &str) -> Result<bool, StoreError> {
         self.check_room(name, bytes.len() as u64)?;
         let mut kept = self.lock();
         self.room(&kept, name, bytes.len() as u64)?;
@@ -188,16 +188,16 @@ impl Shelf {
         if let Err(error) = files::write_whole(&path, &bytes) {
             kept.files.remove(name);
             kept.files.extend(before.map(|before| (name.to_owned(), before)));
-            return Err(ShelfError::Unwritable(name.into(), format!("{error:#}")));
+            return Err(StoreError::Unwritable(name.into(), format!("{error:#}")));
         }
         Ok(replaced)
     }
 
-    /// Takes a component that did not come with the server off the shelf.
-    pub fn remove(&self, name: &str) -> Result<(), ShelfError> {
+    /// Takes a component that did not come with the server out of the store.
+    pub fn remove(&self, name: &str) -> Result<(), StoreError> {
         check_name(name)?;
         if mosel_policies::shipped(name).is_some() {
-            return Err(ShelfError::Shipped(name.into()));
+            return Err(StoreError::Shipped(name.into()));
         }
         let mut kept = self.lock();
         if kept.pushed.remove(name).is_some() {
@@ -208,7 +208,7 @@ impl Shelf {
             drop(kept);
             return Err(self.unknown(name));
         };
-        std::fs::remove_file(path).map_err(|error| ShelfError::Unwritable(name.into(), error.to_string()))?;
+        std::fs::remove_file(path).map_err(|error| StoreError::Unwritable(name.into(), error.to_string()))?;
         kept.files.remove(name);
         Ok(())
     }
@@ -228,9 +228,9 @@ impl Shelf {
         self.lock().files.remove(name);
     }
 
-    fn unknown(&self, name: &str) -> ShelfError {
+    fn unknown(&self, name: &str) -> StoreError {
         let known = self.list().into_iter().map(|listed| listed.name).collect::<Vec<String>>().join(", ");
-        ShelfError::Unknown { name: name.into(), known }
+        StoreError::Unknown { name: name.into(), known }
     }
 
     /// Names and sizes of the folder's components.
@@ -240,18 +240,18 @@ impl Shelf {
         named.collect()
     }
 
-    fn room(&self, kept: &Kept, name: &str, bytes: u64) -> Result<(), ShelfError> {
+    fn room(&self, kept: &Kept, name: &str, bytes: u64) -> Result<(), StoreError> {
         let pushed = kept.pushed.iter().map(|(name, (bytes, _))| (name.clone(), bytes.len() as u64));
         let others: Vec<u64> = pushed.chain(self.files()).filter(|(other, _)| other != name).map(|it| it.1).collect();
         let (components, bytes) = (others.len(), others.iter().sum::<u64>() + bytes);
         if components >= MOST_COMPONENTS || bytes > MOST_BYTES {
-            return Err(ShelfError::Full { components, bytes });
+            return Err(StoreError::Full { components, bytes });
         }
         Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().expect("nobody panics while holding the shelf")
+        self.kept.lock().expect("nobody panics while holding the store")
     }
 }
 
@@ -284,14 +284,14 @@ pub(super) fn policy_of(path: &Path) -> Option<String> {
     is_name(name).then(|| name.to_owned())
 }
 
-fn shipped(name: &str, bytes: &[u8]) -> Listed {
+fn shipped(name: &str, bytes: &[u8]) -> StoredPolicy {
     let (hash, bytes) = (Some(hash(bytes)), Some(bytes.len() as u64));
-    Listed { name: name.into(), source: Source::Shipped, hash, bytes, error: None }
+    StoredPolicy { name: name.into(), source: Source::Shipped, hash, bytes, error: None }
 }
 
-fn in_memory(name: &str, (bytes, hash): &(Bytes, String)) -> Listed {
+fn in_memory(name: &str, (bytes, hash): &(Bytes, String)) -> StoredPolicy {
     let (hash, bytes) = (Some(hash.clone()), Some(bytes.len() as u64));
-    Listed { name: name.into(), source: Source::Pushed, hash, bytes, error: None }
+    StoredPolicy { name: name.into(), source: Source::Pushed, hash, bytes, error: None }
 }
 
 fn path(dir: &Path, name: &str) -> PathBuf {
@@ -309,8 +309,8 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn check_name(name: &str) -> Result<(), ShelfError> {
-    if is_name(name) { Ok(()) } else { Err(ShelfError::BadName(name.into())) }
+fn check_name(name: &str) -> Result<(), StoreError> {
+    if is_name(name) { Ok(()) } else { Err(StoreError::BadName(name.into())) }
 }
 
 /// Nothing that could lead out of a folder.
@@ -323,70 +323,70 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn shelf() -> Shelf {
-        Shelf::new(Path::new(""))
+    fn store() -> PolicyStore {
+        PolicyStore::new(Path::new(""))
     }
 
-    fn put(shelf: &Shelf, name: &str, bytes: usize) -> Result<bool, ShelfError> {
-        shelf.put(name, vec![0; bytes].into(), "hash")
+    fn put(store: &PolicyStore, name: &str, bytes: usize) -> Result<bool, StoreError> {
+        store.put(name, vec![0; bytes].into(), "hash")
     }
 
     #[test]
     fn names_do_not_lead_out_of_the_folder() {
-        let shelf = Shelf::new(Path::new("/"));
+        let store = PolicyStore::new(Path::new("/"));
         for name in ["", "../greedy", "a/b", "a.wasm", "a\0"] {
-            assert_eq!(shelf.component(name), Err(ShelfError::BadName(name.into())));
-            assert_eq!(put(&shelf, name, 1), Err(ShelfError::BadName(name.into())));
-            assert_eq!(shelf.remove(name), Err(ShelfError::BadName(name.into())));
+            assert_eq!(store.component(name), Err(StoreError::BadName(name.into())));
+            assert_eq!(put(&store, name, 1), Err(StoreError::BadName(name.into())));
+            assert_eq!(store.remove(name), Err(StoreError::BadName(name.into())));
         }
     }
 
     #[test]
     fn an_unknown_policy_is_told_which_there_are() {
-        let message = shelf().component("lazy").unwrap_err().to_string();
+        let message = store().component("lazy").unwrap_err().to_string();
         assert!(message.contains("greedy") && message.contains("highest-accuracy"), "{message}");
     }
 
     #[test]
     fn what_is_shipped_is_neither_replaced_nor_removed() {
-        let shipped = Err(ShelfError::Shipped("greedy".into()));
-        assert_eq!(put(&shelf(), "greedy", 1), shipped);
-        assert_eq!(shelf().remove("greedy"), Err(ShelfError::Shipped("greedy".into())));
+        let shipped = Err(StoreError::Shipped("greedy".into()));
+        assert_eq!(put(&store(), "greedy", 1), shipped);
+        assert_eq!(store().remove("greedy"), Err(StoreError::Shipped("greedy".into())));
     }
 
     #[test]
     fn the_shelf_holds_so_many_components_and_no_more() {
-        let shelf = shelf();
+        let store = store();
         for number in 0..MOST_COMPONENTS {
-            assert_eq!(put(&shelf, &format!("p{number}"), 1), Ok(false));
+            assert_eq!(put(&store, &format!("p{number}"), 1), Ok(false));
         }
-        assert_eq!(put(&shelf, "p7", 2), Ok(true), "one takes the place of another");
-        let full = ShelfError::Full { components: MOST_COMPONENTS, bytes: MOST_COMPONENTS as u64 + 2 };
-        assert_eq!(put(&shelf, "more", 1), Err(full));
-        shelf.remove("p3").unwrap();
-        assert_eq!(put(&shelf, "more", 1), Ok(false));
+        assert_eq!(put(&store, "p7", 2), Ok(true), "one takes the place of another");
+        let full = StoreError::Full { components: MOST_COMPONENTS, bytes: MOST_COMPONENTS as u64 + 2 };
+        assert_eq!(put(&store, "more", 1), Err(full));
+        store.remove("p3").unwrap();
+        assert_eq!(put(&store, "more", 1), Ok(false));
     }
 
     #[test]
     fn the_shelf_holds_so_many_bytes_and_no_more() {
-        let shelf = shelf();
-        assert_eq!(shelf.check_room("a", MOST_BYTES), Ok(()));
-        assert_eq!(put(&shelf, "b", 10), Ok(false));
-        assert_eq!(shelf.check_room("b", MOST_BYTES), Ok(()), "it would take its own place");
-        assert!(matches!(shelf.check_room("a", MOST_BYTES - 9), Err(ShelfError::Full { components: 1, .. })));
+        let store = store();
+        assert_eq!(store.check_room("a", MOST_BYTES), Ok(()));
+        assert_eq!(put(&store, "b", 10), Ok(false));
+        assert_eq!(store.check_room("b", MOST_BYTES), Ok(()), "it would take its own place");
+        assert!(matches!(store.check_room("a", MOST_BYTES - 9), Err(StoreError::Full { components: 1, .. })));
     }
 
     #[test]
     fn what_is_pushed_is_in_the_folder_whole_and_its_content_is_known() {
-        let folder = std::env::temp_dir().join(format!("mosel-shelf-{}", std::process::id()));
-        let shelf = Shelf::new(&folder);
-        assert_eq!(shelf.put("mine", Bytes::from_static(b"abc"), "h1"), Ok(false));
-        assert_eq!(shelf.put("mine", Bytes::from_static(b"abcd"), "h2"), Ok(true));
-        assert!(shelf.is_known("mine", "h2") && !shelf.is_known("mine", "h1"));
-        let found = Shelf::new(&folder).component("mine").unwrap();
+        let folder = std::env::temp_dir().join(format!("mosel-store-{}", std::process::id()));
+        let store = PolicyStore::new(&folder);
+        assert_eq!(store.put("mine", Bytes::from_static(b"abc"), "h1"), Ok(false));
+        assert_eq!(store.put("mine", Bytes::from_static(b"abcd"), "h2"), Ok(true));
+        assert!(store.is_known("mine", "h2") && !store.is_known("mine", "h1"));
+        let found = PolicyStore::new(&folder).component("mine").unwrap();
         assert_eq!((&found.bytes[..], found.source), (&b"abcd"[..], Source::File));
-        assert_eq!(shelf.remove("mine"), Ok(()));
-        assert!(matches!(shelf.component("mine"), Err(ShelfError::Unknown { .. })));
+        assert_eq!(store.remove("mine"), Ok(()));
+        assert!(matches!(store.component("mine"), Err(StoreError::Unknown { .. })));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -18,24 +18,24 @@ use crate::jobs::PolicyTag;
 use crate::metrics::Metrics;
 
 /// Where the driver leaves what happened.
-pub struct Chronicle {
-    desk: Mutex<Desk>,
+pub struct EventRecorder {
+    buffer: Mutex<RecordBuffer>,
     came: Condvar,
     /// The journal is full: the state is wanted with the next step.
     wants_state: AtomicBool,
-    historian: Mutex<Historian>,
+    writer: Mutex<JournalWriter>,
     metrics: Arc<Metrics>,
 }
 
 /// What waits to be written down.
 #[derive(Default)]
-struct Desk {
+struct RecordBuffer {
     records: Vec<Record>,
     /// Room that the records take, in rows of queues.
     rows: usize,
     /// Something was lost since the last record.
     gap: bool,
-    /// The historian sleeps until it is woken.
+    /// The writer sleeps until it is woken.
     asleep: bool,
     closed: bool,
 }
@@ -64,10 +64,10 @@ enum Why {
 
 /// Rows of queues (of a few hundred bytes) that may wait to be written down.
 const MOST_ROWS: usize = 200_000;
-/// How often the historian looks, while something happens.
+/// How often the writer looks, while something happens.
 const PACE: Duration = Duration::from_millis(25);
 
-struct Historian {
+struct JournalWriter {
     folder: Option<Folder>,
     header: Header,
     stories: Stories,
@@ -76,7 +76,7 @@ struct Historian {
     metrics: Arc<Metrics>,
 }
 
-impl Chronicle {
+impl EventRecorder {
     /// Begins with this scheduler; so many jobs that have ended keep their stories.
     pub fn start(
         scheduler: &Scheduler,
@@ -84,133 +84,133 @@ impl Chronicle {
         journal: &config::Journal,
         most_ended: usize,
         metrics: Arc<Metrics>,
-    ) -> anyhow::Result<Arc<Chronicle>> {
+    ) -> anyhow::Result<Arc<EventRecorder>> {
         let header = Header::of(scheduler, in_place(tag), env!("CARGO_PKG_VERSION"));
         let stories =
             Stories::new(scheduler.models().to_vec(), scheduler.config().clone(), tag.name.clone(), most_ended);
         let folder = (!journal.dir.as_os_str().is_empty()).then(|| open(journal, &header)).transpose()?;
-        let chronicle = Arc::new(Chronicle {
-            desk: Mutex::default(),
+        let recorder = Arc::new(EventRecorder {
+            buffer: Mutex::default(),
             came: Condvar::new(),
             wants_state: AtomicBool::new(false),
-            historian: Mutex::new(Historian { folder, header, stories, asked: false, metrics: metrics.clone() }),
+            writer: Mutex::new(JournalWriter { folder, header, stories, asked: false, metrics: metrics.clone() }),
             metrics,
         });
-        let historian = Arc::downgrade(&chronicle);
+        let writer = Arc::downgrade(&recorder);
         let write = move || {
-            while let Some(chronicle) = historian.upgrade() {
-                if !chronicle.keep_up() {
+            while let Some(recorder) = writer.upgrade() {
+                if !recorder.run_once() {
                     return;
                 }
             }
         };
-        std::thread::Builder::new().name("historian".into()).spawn(write).context("starting the historian")?;
-        Ok(chronicle)
+        std::thread::Builder::new().name("journal".into()).spawn(write).context("starting the journal thread")?;
+        Ok(recorder)
     }
 
     /// A step was taken.
     pub fn step(&self, scheduler: &Scheduler, now: Time, event: Event, actions: &[Action]) {
         let rows = 1 + answered(&event) + actions.iter().map(rows).sum::<usize>();
-        let mut desk = self.desk();
-        // an empty desk takes whatever comes: else a queue that is large enough could never be written down
-        if desk.rows > 0 && desk.rows + rows > MOST_ROWS {
-            if !std::mem::replace(&mut desk.gap, true) {
+        let mut buffer = self.buffer();
+        // an empty buffer takes whatever comes: else a queue that is large enough could never be written down
+        if buffer.rows > 0 && buffer.rows + rows > MOST_ROWS {
+            if !std::mem::replace(&mut buffer.gap, true) {
                 self.metrics.journal_missed();
             }
             return;
         }
-        desk.rows += rows;
+        buffer.rows += rows;
         // the state is the one after this step
-        if std::mem::take(&mut desk.gap) {
-            desk.records.push(Record::state(scheduler, Why::Gap));
+        if std::mem::take(&mut buffer.gap) {
+            buffer.records.push(Record::state(scheduler, Why::Gap));
         } else {
-            desk.records.push(Record::Step(now, event, actions.to_vec()));
+            buffer.records.push(Record::Step(now, event, actions.to_vec()));
             if self.wants_state.swap(false, Ordering::Relaxed) {
-                desk.records.push(Record::state(scheduler, Why::Full));
+                buffer.records.push(Record::state(scheduler, Why::Full));
             }
         }
-        self.wake(desk);
+        self.wake(buffer);
     }
 
     /// Another policy is about to be put in place.
     pub fn policy(&self, now: Time, tag: Arc<PolicyTag>) {
-        let mut desk = self.desk();
-        desk.records.push(Record::Policy(now, tag));
-        self.wake(desk);
+        let mut buffer = self.buffer();
+        buffer.records.push(Record::Policy(now, tag));
+        self.wake(buffer);
     }
 
     /// A job's story, up to date, if there is one. Blocks while what is left is written down.
     pub fn story(&self, job: JobId) -> Option<Story> {
-        let mut historian = self.historian();
-        self.catch_up(&mut historian);
-        historian.stories.story(job).cloned()
+        let mut writer = self.writer();
+        self.catch_up(&mut writer);
+        writer.stories.story(job).cloned()
     }
 
     /// Writes down what is left. Nothing may happen after it.
     pub fn close(&self) {
-        let mut historian = self.historian();
-        self.catch_up(&mut historian);
-        let mut desk = self.desk();
-        desk.closed = true;
-        drop(desk);
+        let mut writer = self.writer();
+        self.catch_up(&mut writer);
+        let mut buffer = self.buffer();
+        buffer.closed = true;
+        drop(buffer);
         self.came.notify_one();
     }
 
     /// Waits until something came, and a while longer, and writes it down; not so, once nothing will come any more.
-    fn keep_up(&self) -> bool {
-        let mut desk = self.desk();
-        while desk.records.is_empty() && !desk.closed {
-            desk.asleep = true;
+    fn run_once(&self) -> bool {
+        let mut buffer = self.buffer();
+        while buffer.records.is_empty() && !buffer.closed {
+            buffer.asleep = true;
             // whoever drops the last strong reference notifies nobody
-            let (woken, timeout) = self.came.wait_timeout(desk, Duration::from_secs(1)).expect(SOUND);
-            desk = woken;
-            desk.asleep = false;
+            let (woken, timeout) = self.came.wait_timeout(buffer, Duration::from_secs(1)).expect(SOUND);
+            buffer = woken;
+            buffer.asleep = false;
             if timeout.timed_out() {
-                return !desk.closed;
+                return !buffer.closed;
             }
         }
-        let closed = desk.closed;
-        drop(desk);
+        let closed = buffer.closed;
+        drop(buffer);
         if !closed {
             std::thread::sleep(PACE);
         }
-        self.catch_up(&mut self.historian());
+        self.catch_up(&mut self.writer());
         !closed
     }
 
-    fn catch_up(&self, historian: &mut Historian) {
-        let mut desk = self.desk();
-        desk.rows = 0;
-        let records = std::mem::take(&mut desk.records);
-        drop(desk);
+    fn catch_up(&self, writer: &mut JournalWriter) {
+        let mut buffer = self.buffer();
+        buffer.rows = 0;
+        let records = std::mem::take(&mut buffer.records);
+        drop(buffer);
         for record in records {
-            if historian.write_down(record) {
+            if writer.write_down(record) {
                 self.wants_state.store(true, Ordering::Relaxed);
             }
         }
-        historian.flush();
+        writer.flush();
     }
 
-    fn wake(&self, desk: MutexGuard<'_, Desk>) {
-        let asleep = desk.asleep;
-        drop(desk);
+    fn wake(&self, buffer: MutexGuard<'_, RecordBuffer>) {
+        let asleep = buffer.asleep;
+        drop(buffer);
         if asleep {
             self.came.notify_one();
         }
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().expect(SOUND)
+    fn buffer(&self) -> MutexGuard<'_, RecordBuffer> {
+        self.buffer.lock().expect(SOUND)
     }
 
-    fn historian(&self) -> MutexGuard<'_, Historian> {
-        self.historian.lock().expect(SOUND)
+    fn writer(&self) -> MutexGuard<'_, JournalWriter> {
+        self.writer.lock().expect(SOUND)
     }
 }
 
 const SOUND: &str = "nobody panics while writing down what happened";
 
-impl Historian {
+impl JournalWriter {
     /// Another state is wanted if it says so.
     fn write_down(&mut self, record: Record) -> bool {
         match record {

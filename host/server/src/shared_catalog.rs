@@ -6,12 +6,12 @@ use mosel_core::{Catalog, StrategyMatrix};
 
 /// The models and menus there are. Never behind the scheduler: whatever a snapshot names is in it.
 #[derive(Debug)]
-pub struct Known(RwLock<Arc<Catalog>>);
+pub struct SharedCatalog(RwLock<Arc<Catalog>>);
 
-impl Known {
+impl SharedCatalog {
     /// Begins with these.
-    pub fn new(catalog: Catalog) -> Known {
-        Known(RwLock::new(Arc::new(catalog)))
+    pub fn new(catalog: Catalog) -> SharedCatalog {
+        SharedCatalog(RwLock::new(Arc::new(catalog)))
     }
 
     /// As it is now.

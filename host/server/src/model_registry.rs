@@ -4,35 +4,35 @@ use std::sync::{Arc, RwLock};
 
 use mosel_core::ModelId;
 
-use crate::served::Served;
+use crate::served::ServedModel;
 
 /// Every model that is or was served. Readers never wait for a model that is being loaded.
 #[derive(Default)]
-pub struct Registry(RwLock<Arc<Models>>);
+pub struct ModelRegistry(RwLock<Arc<ModelSet>>);
 
 /// The models at one moment.
 #[derive(Clone, Default)]
-pub struct Models {
+pub struct ModelSet {
     /// Those that take jobs, in the order they came.
-    pub served: Vec<Arc<Served>>,
+    pub served: Vec<Arc<ServedModel>>,
     /// Those that take none any more: jobs of theirs are still looked at.
-    pub retired: Vec<Arc<Served>>,
+    pub retired: Vec<Arc<ServedModel>>,
 }
 
-impl Registry {
+impl ModelRegistry {
     /// These are served from the start.
-    pub fn new(served: Vec<Served>) -> Registry {
+    pub fn new(served: Vec<ServedModel>) -> ModelRegistry {
         let served = served.into_iter().map(Arc::new).collect();
-        Registry(RwLock::new(Arc::new(Models { served, retired: Vec::new() })))
+        ModelRegistry(RwLock::new(Arc::new(ModelSet { served, retired: Vec::new() })))
     }
 
     /// The models as they are now.
-    pub fn now(&self) -> Arc<Models> {
+    pub fn now(&self) -> Arc<ModelSet> {
         self.0.read().expect(SOUND).clone()
     }
 
     /// Another model is served.
-    pub fn add(&self, model: Served) -> Arc<Served> {
+    pub fn add(&self, model: ServedModel) -> Arc<ServedModel> {
         let model = Arc::new(model);
         self.change(|models| models.served.push(model.clone()));
         model
@@ -50,7 +50,7 @@ impl Registry {
         retired
     }
 
-    fn change(&self, change: impl FnOnce(&mut Models)) {
+    fn change(&self, change: impl FnOnce(&mut ModelSet)) {
         let mut current = self.0.write().expect(SOUND);
         change(Arc::make_mut(&mut current));
     }
@@ -58,19 +58,19 @@ impl Registry {
 
 const SOUND: &str = "nobody panics while holding the models";
 
-impl Models {
+impl ModelSet {
     /// The model of this name, if it takes jobs.
-    pub fn find(&self, name: &str) -> Option<&Arc<Served>> {
+    pub fn find(&self, name: &str) -> Option<&Arc<ServedModel>> {
         self.served.iter().find(|model| model.spec.name == name)
     }
 
     /// The model that jobs call by this id, whether it takes new ones or not.
-    pub fn of(&self, family: ModelId) -> Option<&Arc<Served>> {
+    pub fn of(&self, family: ModelId) -> Option<&Arc<ServedModel>> {
         self.all().find(|model| model.family == family)
     }
 
     /// Those that take jobs, then those that take none any more.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Served>> {
+    pub fn all(&self) -> impl Iterator<Item = &Arc<ServedModel>> {
         self.served.iter().chain(&self.retired)
     }
 

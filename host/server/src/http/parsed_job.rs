@@ -19,14 +19,14 @@ use super::api_error::ApiError;
 use super::submission::{self, RawInput, Requests, Submission};
 use crate::config;
 use crate::error_code::ErrorCode;
-use crate::jobs::Asked;
-use crate::registry::Models;
-use crate::served::Served;
+use crate::jobs::JobRequest;
+use crate::model_registry::ModelSet;
+use crate::served::ServedModel;
 
 /// A job that is sound as far as HTTP can tell.
 #[derive(Debug)]
-pub(crate) struct Intake {
-    pub(crate) asked: Asked,
+pub(crate) struct ParsedJob {
+    pub(crate) asked: JobRequest,
     pub(crate) requests: Arc<[Request]>,
 }
 
@@ -38,7 +38,12 @@ pub(crate) enum Form {
 }
 
 /// Reads a body of this form.
-pub(crate) async fn read(form: Form, body: Bytes, models: &Models, limits: &config::Queue) -> Result<Intake, ApiError> {
+pub(crate) async fn read(
+    form: Form,
+    body: Bytes,
+    models: &ModelSet,
+    limits: &config::Queue,
+) -> Result<ParsedJob, ApiError> {
     match form {
         Form::Json => {
             let mut submission = Submission::parse(&body)?;
@@ -47,7 +52,7 @@ pub(crate) async fn read(form: Form, body: Bytes, models: &Models, limits: &conf
                 requests.ok_or_else(|| ApiError::new(ErrorCode::MissingField, "expected the field requests"))?;
             let model = find(models, &submission.model)?;
             let asked = asked(&submission, model, requests.came, limits)?;
-            Ok(Intake { asked, requests: from_json(&model.spec, requests)? })
+            Ok(ParsedJob { asked, requests: from_json(&model.spec, requests)? })
         }
         Form::Multipart(content_type) => from_multipart(content_type, body, models, limits).await,
     }
@@ -70,15 +75,15 @@ pub(crate) fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
 
 /// A body written in something else.
 pub(crate) fn unsupported(expected: &str, came: &str) -> ApiError {
-    let message = format!("expected Content-Type {expected}, {came} came");
+    let message = format!("expected Content-Type {expected}, got {came}");
     ApiError::new(ErrorCode::UnsupportedMediaType, message)
 }
 
-impl Intake {
+impl ParsedJob {
     /// Hash of everything that makes the job what it is, however it was written.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        let Asked { model, requests, deadline, min_accuracy, weight, on_late, tenant } = &self.asked;
+        let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, tenant } = &self.asked;
         hash.update(format!("{model:?} {requests} {deadline:?} {min_accuracy} {weight} {on_late:?} {tenant:?}"));
         for input in self.requests.iter().flat_map(Request::inputs) {
             hash.update((input.len_bytes() as u64).to_le_bytes());
@@ -88,24 +93,29 @@ impl Intake {
     }
 }
 
-fn find<'m>(models: &'m Models, name: &str) -> Result<&'m Served, ApiError> {
+fn find<'m>(models: &'m ModelSet, name: &str) -> Result<&'m ServedModel, ApiError> {
     models.find(name).map(AsRef::as_ref).ok_or_else(|| super::models::unknown(models, name))
 }
 
-fn asked(submission: &Submission, model: &Served, requests: usize, limits: &config::Queue) -> Result<Asked, ApiError> {
+fn asked(
+    submission: &Submission,
+    model: &ServedModel,
+    requests: usize,
+    limits: &config::Queue,
+) -> Result<JobRequest, ApiError> {
     let least = limits.min_deadline_ms as f64;
     within("deadline_ms", submission.deadline_ms, least, limits.max_deadline_ms as f64)?;
     within("min_accuracy", submission.min_accuracy, 0.0, 1.0)?;
     within("priority", submission.priority, 0.001, 1000.0)?;
     if requests == 0 {
-        return Err(ApiError::new(ErrorCode::NoRequests, "expected at least 1 request, none came"));
+        return Err(ApiError::new(ErrorCode::NoRequests, "expected at least 1 request, got none"));
     }
     if requests > limits.max_requests as usize {
-        let message = format!("expected at most {} requests in a job, {requests} came", limits.max_requests);
+        let message = format!("expected at most {} requests in a job, got {requests}", limits.max_requests);
         let details = json!({ "max_requests": limits.max_requests });
         return Err(ApiError::new(ErrorCode::JobTooLarge, message).with(details));
     }
-    Ok(Asked {
+    Ok(JobRequest {
         model: model.family,
         requests: requests as u32,
         deadline: Duration::from_secs_f64(submission.deadline_ms / 1000.0),
@@ -122,7 +132,7 @@ fn tenant(name: &str) -> Result<Arc<str>, ApiError> {
     if (1..=MAX_TENANT_BYTES).contains(&name.len()) && name.chars().all(visible) {
         return Ok(name.into());
     }
-    let message = format!("expected tenant to be 1 to {MAX_TENANT_BYTES} bytes of visible characters, {name:?} came");
+    let message = format!("expected tenant to be 1 to {MAX_TENANT_BYTES} bytes of visible characters, got {name:?}");
     Err(ApiError::new(ErrorCode::BadTenant, message))
 }
 
@@ -133,7 +143,7 @@ fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), ApiError
     if (least..=most).contains(&value) {
         return Ok(());
     }
-    Err(ApiError::new(ErrorCode::OutOfRange, format!("expected {field} from {least} to {most}, {value} came")))
+    Err(ApiError::new(ErrorCode::OutOfRange, format!("expected {field} from {least} to {most}, got {value}")))
 }
 
 fn from_json(spec: &Spec, requests: Requests) -> Result<Arc<[Request]>, ApiError> {
@@ -210,7 +220,7 @@ fn check_shape(index: usize, name: &str, expected: &[usize], came: &[usize]) -> 
     if came.len() == 1 || came == expected {
         return Ok(());
     }
-    let message = format!("requests[{index}].{name}: expected numbers of the shape {expected:?}, {came:?} came");
+    let message = format!("requests[{index}].{name}: expected numbers of the shape {expected:?}, got {came:?}");
     let details = json!({ "request": index, "modality": name });
     Err(ApiError::new(ErrorCode::InputShape, message).with(details))
 }
@@ -245,9 +255,9 @@ enum PartForm {
 async fn from_multipart(
     content_type: HeaderValue,
     body: Bytes,
-    models: &Models,
+    models: &ModelSet,
     limits: &config::Queue,
-) -> Result<Intake, ApiError> {
+) -> Result<ParsedJob, ApiError> {
     let mut fields = multipart(content_type, body).await?;
     let mut job = None;
     let mut columns: Vec<Column> = Vec::new();
@@ -274,7 +284,7 @@ async fn from_multipart(
         columns.iter().map(|column| (column.name.as_str(), column.requests(&model.spec))).collect();
     let count = columns.iter().map(|(_, requests)| requests.len()).max().unwrap_or(0);
     let asked = asked(&submission, model, count, limits)?;
-    Ok(Intake { asked, requests: from_columns(&model.spec, count, &columns)? })
+    Ok(ParsedJob { asked, requests: from_columns(&model.spec, count, &columns)? })
 }
 
 impl PartForm {
@@ -343,7 +353,7 @@ fn parts_input(spec: &Spec, index: usize, name: &str, parts: &[Part]) -> Result<
         (Some(_), PartForm::Floats) | (Some(InputKind::Samples { .. }), PartForm::File) => {
             floats(content).map_err(|came| {
                 let message = format!(
-                    "requests[{index}].{name}: expected little-endian 32-bit floats (or JSON, declared as such), {came} bytes came"
+                    "requests[{index}].{name}: expected little-endian 32-bit floats (or JSON, declared as such), got {came} bytes"
                 );
                 ApiError::new(ErrorCode::WrongType, message)
             })

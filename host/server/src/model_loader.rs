@@ -12,19 +12,19 @@ use mosel_core::ModelId;
 use crate::config::{self, Config};
 use crate::device::{self, Lane};
 use crate::driver::Driver;
-use crate::fleet::Fleet;
-use crate::registry::Registry;
-use crate::served::{self, Served, Source};
+use crate::lane_devices::LaneDevices;
+use crate::model_registry::ModelRegistry;
+use crate::served::{self, ServedModel, Source};
 
 /// Takes models in, and lets them go.
-pub struct Loader {
+pub struct ModelLoader {
     models: config::Models,
     max_requests: u32,
     most_members: u32,
-    fleet: Fleet,
+    devices: LaneDevices,
     lanes: Vec<Lane>,
     driver: Arc<Driver>,
-    registry: Arc<Registry>,
+    model_registry: Arc<ModelRegistry>,
     /// Held while a model comes or goes.
     busy: Mutex<()>,
 }
@@ -36,7 +36,7 @@ pub enum LoadError {
     #[error("the model {0} is served already")]
     Served(String),
     /// None of this name is served.
-    #[error("expected one of the models {known}, {name:?} came")]
+    #[error("expected one of the models {known}, got {name:?}")]
     Unknown {
         /// Those that are served.
         known: String,
@@ -60,36 +60,45 @@ const MOST_MEMBERS: u64 = 1024;
 /// What the menus of one take in a policy's memory, generously: policies are told of every model there ever was.
 const MENUS_BYTES: u64 = 1 << 20;
 
-impl Loader {
+impl ModelLoader {
     /// A loader for these lanes.
     pub fn new(
         config: &Config,
-        fleet: Fleet,
+        devices: LaneDevices,
         lanes: Vec<Lane>,
         driver: Arc<Driver>,
-        registry: Arc<Registry>,
-    ) -> Loader {
+        model_registry: Arc<ModelRegistry>,
+    ) -> ModelLoader {
         let (models, max_requests) = (config.models.clone(), config.queue.max_requests);
         // half of a policy's memory is left to the policy
         let most_members = (config.policy.memory_bytes / 2 / MENUS_BYTES).clamp(1, MOST_MEMBERS) as u32;
-        Loader { models, max_requests, most_members, fleet, lanes, driver, registry, busy: Mutex::default() }
+        ModelLoader {
+            models,
+            max_requests,
+            most_members,
+            devices,
+            lanes,
+            driver,
+            model_registry,
+            busy: Mutex::default(),
+        }
     }
 
     /// The names of the kinds of devices there are, by number.
     pub fn kinds(&self) -> &[String] {
-        &self.fleet.kinds
+        &self.devices.kinds
     }
 
     /// Serves another model of the zoo, or one that was added to this machine.
-    pub fn load(&self, name: &str) -> Result<Arc<Served>, LoadError> {
-        let source = served::named(name, &self.models, &self.fleet.kinds);
+    pub fn load(&self, name: &str) -> Result<Arc<ServedModel>, LoadError> {
+        let source = served::named(name, &self.models, &self.devices.kinds);
         self.take_in(source.map_err(unfit)?)
     }
 
     /// Serves this model. Returns when jobs for it are taken.
-    pub fn take_in(&self, source: Source) -> Result<Arc<Served>, LoadError> {
+    pub fn take_in(&self, source: Source) -> Result<Arc<ServedModel>, LoadError> {
         let _busy = self.busy.lock().expect(SOUND);
-        let models = self.registry.now();
+        let models = self.model_registry.now();
         if models.find(&source.spec.name).is_some() {
             return Err(LoadError::Served(source.spec.name));
         }
@@ -101,30 +110,30 @@ impl Loader {
         self.build(&model).map_err(unfit)?;
         // known before the scheduler takes jobs for it, so that whoever looks at such a job finds it
         let members = model.members.clone();
-        let served = self.registry.add(model);
+        let served = self.model_registry.add(model);
         self.driver.load(members);
         Ok(served)
     }
 
     /// Takes no new jobs for this model. Those that are here are served; then the device threads let it go.
-    pub fn retire(&self, name: &str) -> Result<Arc<Served>, LoadError> {
+    pub fn retire(&self, name: &str) -> Result<Arc<ServedModel>, LoadError> {
         let busy = self.busy.lock().expect(SOUND);
-        let models = self.registry.now();
+        let models = self.model_registry.now();
         let model = models.find(name).ok_or_else(|| LoadError::Unknown { known: models.names(), name: name.into() })?;
         if models.served.len() == 1 {
             return Err(LoadError::Last(name.into()));
         }
         self.driver.retire(model.family);
-        self.registry.retire(model.family);
+        self.model_registry.retire(model.family);
         drop(busy);
         self.let_go_when_idle(model);
         Ok(model.clone())
     }
 
-    fn build(&self, model: &Served) -> anyhow::Result<()> {
+    fn build(&self, model: &ServedModel) -> anyhow::Result<()> {
         let mut built = Vec::new();
-        for ((lane, handle), &device) in (0..).zip(&self.lanes).zip(&self.fleet.devices) {
-            let member = model.members.iter().find(|member| member.kind() == self.fleet.kind(lane));
+        for ((lane, handle), &device) in (0..).zip(&self.lanes).zip(&self.devices.by_lane) {
+            let member = model.members.iter().find(|member| member.kind() == self.devices.kind(lane));
             let Some(member) = member else { continue };
             let modes = member.profile().modes();
             let network = device::build(&model.build, device, &modes).with_context(|| format!("for lane {lane}"))?;
@@ -136,7 +145,7 @@ impl Loader {
         Ok(())
     }
 
-    fn let_go_when_idle(&self, model: &Arc<Served>) {
+    fn let_go_when_idle(&self, model: &Arc<ServedModel>) {
         let (driver, lanes, model) = (Arc::downgrade(&self.driver), self.lanes.clone(), model.clone());
         let wait = move || {
             while let Some(driver) = driver.upgrade() {

@@ -9,16 +9,16 @@ use crate::config::Config;
 
 /// Which device each lane has. Lanes of one kind share their profiles.
 #[derive(Clone, Debug)]
-pub struct Fleet {
+pub struct LaneDevices {
     /// By lane.
-    pub devices: Vec<DeviceChoice>,
+    pub by_lane: Vec<DeviceChoice>,
     /// Names of the kinds (`cpu`, `cuda`), in the order that lanes first have them.
     pub kinds: Vec<String>,
 }
 
-impl Fleet {
+impl LaneDevices {
     /// The devices that the configuration names; without names, as many lanes as it says, all on `auto`.
-    pub fn of(config: &Config) -> anyhow::Result<Fleet> {
+    pub fn of(config: &Config) -> anyhow::Result<LaneDevices> {
         let named: Vec<DeviceChoice> =
             config.devices.iter().map(|name| name.parse()).collect::<Result<_, _>>().context("devices")?;
         let devices = match named.as_slice() {
@@ -31,17 +31,17 @@ impl Fleet {
                 kinds.push(device.kind().into());
             }
         }
-        Ok(Fleet { devices, kinds })
+        Ok(LaneDevices { by_lane: devices, kinds })
     }
 
     /// How many lanes.
     pub fn lanes(&self) -> u32 {
-        self.devices.len() as u32
+        self.by_lane.len() as u32
     }
 
     /// The kind of a lane's device, as the core numbers them.
     pub fn kind(&self, lane: u32) -> u32 {
-        let name = self.devices[lane as usize].kind();
+        let name = self.by_lane[lane as usize].kind();
         self.kinds.iter().position(|kind| kind == name).map_or(0, |at| at as u32)
     }
 
@@ -86,22 +86,22 @@ fn auto(config: &Config) -> DeviceChoice {
 mod tests {
     use super::*;
 
-    fn fleet(devices: &[&str]) -> anyhow::Result<Fleet> {
+    fn devices(devices: &[&str]) -> anyhow::Result<LaneDevices> {
         let config = Config { devices: devices.iter().map(ToString::to_string).collect(), ..Config::default() };
-        Fleet::of(&config)
+        LaneDevices::of(&config)
     }
 
     #[test]
     fn lanes_of_one_kind_share_a_number() {
-        let fleet = fleet(&["cpu:0", "cuda:1", "cpu:1", "cuda:0"]).unwrap();
-        assert_eq!(fleet.kinds, ["cpu", "cuda"]);
-        let core = fleet.core_config(&Config::default());
+        let devices = devices(&["cpu:0", "cuda:1", "cpu:1", "cuda:0"]).unwrap();
+        assert_eq!(devices.kinds, ["cpu", "cuda"]);
+        let core = devices.core_config(&Config::default());
         assert_eq!((core.lanes, core.kinds), (4, vec![0, 1, 0, 1]));
     }
 
     #[test]
     fn an_unknown_device_is_named() {
-        assert!(format!("{:#}", fleet(&["gpu"]).unwrap_err()).contains("\"gpu\" came"));
-        assert!(format!("{:#}", fleet(&["cpu", "cpu:0"]).unwrap_err()).contains("are the same"));
+        assert!(format!("{:#}", devices(&["gpu"]).unwrap_err()).contains("\"gpu\" came"));
+        assert!(format!("{:#}", devices(&["cpu", "cpu:0"]).unwrap_err()).contains("are the same"));
     }
 }

@@ -5,31 +5,31 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use mosel_sandbox::{Engine, LoadedPolicy, RunningPolicy};
 
-use super::shelf::{Component, Shelf, Source};
+use super::store::{Component, PolicyStore, Source};
 use super::swap::SwapError;
-use crate::known::Known;
+use crate::shared_catalog::SharedCatalog;
 
 /// What policies are prepared with.
-pub struct Workshop {
+pub struct PolicyLoader {
     /// Where components are found.
-    pub shelf: Shelf,
+    pub store: PolicyStore,
     /// What compiles and bounds them.
     pub engine: Engine,
     /// The models and menus they are told about.
-    pub catalog: Arc<Known>,
+    pub catalog: Arc<SharedCatalog>,
     /// What their random numbers are drawn from.
     pub seed: u64,
     compiled: Mutex<VecDeque<LoadedPolicy>>,
     /// Held while compiling: one core at a time is enough to take from jobs.
-    bench: Mutex<()>,
+    compiling: Mutex<()>,
 }
 
 /// A policy that is compiled and configured, and has not been put in place.
 #[derive(Debug)]
-pub struct Trial {
+pub struct PreparedPolicy {
     /// What it was asked for by.
     pub name: String,
-    /// How its component came onto the shelf.
+    /// How its component came into the store.
     pub source: Source,
     /// What it runs.
     pub loaded: LoadedPolicy,
@@ -43,31 +43,31 @@ pub struct Trial {
 /// who compiles another.
 const MOST_COMPILED: usize = 16;
 
-impl Workshop {
-    /// An empty workshop.
-    pub fn new(shelf: Shelf, engine: Engine, catalog: Arc<Known>, seed: u64) -> Workshop {
-        Workshop { shelf, engine, catalog, seed, compiled: Mutex::default(), bench: Mutex::default() }
+impl PolicyLoader {
+    /// Nothing is compiled yet.
+    pub fn new(store: PolicyStore, engine: Engine, catalog: Arc<SharedCatalog>, seed: u64) -> PolicyLoader {
+        PolicyLoader { store, engine, catalog, seed, compiled: Mutex::default(), compiling: Mutex::default() }
     }
 
-    /// Compiles and configures a policy of the shelf. A few hundred milliseconds the first time, none of them the
+    /// Compiles and configures a policy of the store. A few hundred milliseconds the first time, none of them the
     /// scheduler's.
-    pub fn prepare(&self, name: &str, settings: &str) -> Result<Trial, SwapError> {
-        let component = self.shelf.component(name)?;
+    pub fn prepare(&self, name: &str, settings: &str) -> Result<PreparedPolicy, SwapError> {
+        let component = self.store.component(name)?;
         let loaded = self.load(name, &component)?;
-        self.try_out(name, component.source, loaded, settings)
+        self.configure(name, component.source, loaded, settings)
     }
 
     /// Configures a compiled policy.
-    pub fn try_out(
+    pub fn configure(
         &self,
         name: &str,
         source: Source,
         loaded: LoadedPolicy,
         settings: &str,
-    ) -> Result<Trial, SwapError> {
+    ) -> Result<PreparedPolicy, SwapError> {
         let policy = RunningPolicy::start(loaded.clone(), settings, &self.catalog.now(), self.seed);
         let policy = policy.map_err(|error| SwapError::Configure(name.into(), error.to_string()))?;
-        Ok(Trial { name: name.into(), source, loaded, settings: settings.into(), policy })
+        Ok(PreparedPolicy { name: name.into(), source, loaded, settings: settings.into(), policy })
     }
 
     /// Compiles and checks a component, unless it was compiled lately.
@@ -75,7 +75,7 @@ impl Workshop {
         if let Some(loaded) = self.compiled(&component.hash) {
             return Ok(loaded);
         }
-        let _bench = self.bench.lock().expect("nobody panics while compiling");
+        let _compiling = self.compiling.lock().expect("nobody panics while compiling");
         // somebody may have compiled it meanwhile
         if let Some(loaded) = self.compiled(&component.hash) {
             return Ok(loaded);
