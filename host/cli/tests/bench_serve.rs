@@ -70,7 +70,7 @@ fn a_server_that_is_there_is_left_with_its_policy_and_its_models() {
     assert!(count(&rows[0], "served") > 0, "{}", rows[0]);
     assert!(server.child.try_wait().expect("it can be looked after").is_none(), "it still runs");
     let message = refusal(&mut bench(&["--url", &url, "--model", "emoji", "--timed"]));
-    assert!(message.contains(r#"expected one of the models watch, "emoji" came"#), "{message}");
+    assert!(message.contains(r#"expected one of the models watch, got "emoji""#), "{message}");
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn devices_of_two_kinds_have_their_own_times_and_promises() {
     assert_eq!((&menu["kind"], &best["latency_ms"]), (&json!("cuda"), &json!(60.0)));
     let refusal = client.get("/v1/models/pair/profile?kind=tpu").expect(400).json;
     let message = refusal["error"]["message"].to_string();
-    assert!(message.contains("expected one of the kinds of device cpu, cuda, \\\"tpu\\\" came"), "{message}");
+    assert!(message.contains("expected one of the kinds of device cpu, cuda, got \\\"tpu\\\""), "{message}");
     // what only one kind has is served there alone
     let moving =
         json!({ "model": "motion", "deadline_ms": 60_000, "requests": [{ "speed": [[0, 0], [0, 0], [0, 0]] }] });

@@ -83,10 +83,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 fn check_token(expected: &[u8; 32], headers: &HeaderMap) -> Result<(), ApiError> {
     let unauthorized = |code, message: &str| Err(ApiError::new(code, message));
     let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return unauthorized(
-            ErrorCode::AdminTokenMissing,
-            "expected the header Authorization: Bearer TOKEN, got none",
-        );
+        return unauthorized(ErrorCode::AdminTokenMissing, "expected the header Authorization: Bearer TOKEN, got none");
     };
     let bearer = value.to_str().ok().and_then(|value| value.split_once(' '));
     let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
