@@ -1,11 +1,11 @@
-//! `mosel explain`: one job's story, from a server or from a journal.
+//! `mosel explain`: one job's history, from a server or from a journal.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use mosel_core::{Checkpoint, JobId};
-use mosel_journal::{Naming, Seen, Stories, replay};
+use mosel_journal::{JobHistories, Naming, ReplayEvent, replay};
 use serde_json::Value;
 
 use mosel_client::connection::Connection;
@@ -53,23 +53,23 @@ async fn from_server(args: &ExplainArgs) -> Result<Value> {
 /// From file to file, as long as one goes on where the other ended; the last server that knew such a job is meant.
 fn from_journals(args: &ExplainArgs) -> Result<Value> {
     let path = args.journal.as_ref().context("expected a journal")?;
-    let (mut found, mut before): (Option<Value>, Option<(Checkpoint, Stories)>) = (None, None);
+    let (mut found, mut before): (Option<Value>, Option<(Checkpoint, JobHistories)>) = (None, None);
     for path in journals(path)? {
         let (header, mut reader) = open(&path)?;
         let goes_on =
-            before.take().filter(|(end, _)| header.checkpoint.as_ref() == Some(end)).map(|(_, stories)| stories);
-        let mut stories = goes_on.unwrap_or_else(|| Stories::resume(&header, usize::MAX));
+            before.take().filter(|(end, _)| header.checkpoint.as_ref() == Some(end)).map(|(_, histories)| histories);
+        let mut histories = goes_on.unwrap_or_else(|| JobHistories::resume(&header, usize::MAX));
         let replayed = replay(&header, &mut reader, |seen| match seen {
-            Seen::Step { at, event, actions, .. } => stories.take(at, event, actions),
-            Seen::Policy(policy) => stories.policy_changed(&policy.name),
+            ReplayEvent::Step { at, event, actions, .. } => histories.handle(at, event, actions),
+            ReplayEvent::Policy(policy) => histories.policy_changed(&policy.name),
         });
         let replayed = replayed.with_context(|| path.display().to_string())?;
         if let Some(difference) = replayed.difference {
             bail!("expected a journal of this version's scheduler, {} differs:\n{difference}", path.display());
         }
-        let naming = Naming::new("j-", stories.models());
-        found = stories.story(args.job).map(|story| explained::story(story, &naming)).or(found);
-        before = Some((replayed.end, stories));
+        let naming = Naming::new("j-", histories.models());
+        found = histories.history(args.job).map(|history| explained::history(history, &naming)).or(found);
+        before = Some((replayed.end, histories));
     }
     found.with_context(|| format!("there is no job j-{} in {}", args.job.0, path.display()))
 }

@@ -70,8 +70,8 @@ fn a_journal_replays_answers_what_if_and_explains_itself() {
     let hurried = lines(&printed(&["replay", &journal, "--deadline-scale", "0.3", "--json"]));
     assert!(hurried[2]["violations"].as_f64() > hurried[1]["violations"].as_f64(), "{hurried:?}");
 
-    let story = printed(&["explain", "j-40", "--journal", &journal]);
-    assert!(story.starts_with("Job j-40 came ") && story.lines().count() >= 3, "{story}");
+    let history = printed(&["explain", "j-40", "--journal", &journal]);
+    assert!(history.starts_with("Job j-40 came ") && history.lines().count() >= 3, "{history}");
     assert!(complaint(&["explain", "j-999999", "--journal", &journal]).contains("there is no job j-999999"));
 }
 

@@ -36,7 +36,7 @@ pub enum Verdict {
 /// What came of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Of which.
+    /// Which one it was.
     pub check: Check,
     /// How it went.
     pub outcome: Outcome,

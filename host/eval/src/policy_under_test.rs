@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mosel_core::{Catalog, Outcome, Snapshot};
-use mosel_journal::InPlace;
+use mosel_journal::PolicyRecord;
 use mosel_sandbox::{Budget, Engine, Limits, LoadedPolicy, Metering, RunningPolicy, fuel_time};
 use mosel_sim::{PolicyDriver, PolicyReply};
 
@@ -61,9 +61,9 @@ impl PolicyUnderTest {
     }
 
     /// As a journal names it.
-    pub(crate) fn in_place(&self) -> InPlace {
+    pub(crate) fn in_place(&self) -> PolicyRecord {
         let (name, hash) = (self.loaded.name().into(), self.loaded.hash().into());
-        InPlace { name, hash, settings: self.settings.clone() }
+        PolicyRecord { name, hash, settings: self.settings.clone() }
     }
 }
 

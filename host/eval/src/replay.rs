@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use mosel_core::OnLate;
-use mosel_journal::{Header, Reader, Replayed, replay};
+use mosel_journal::{Header, Reader, ReplayResult, replay};
 use mosel_sim::Tally;
 use serde_json::json;
 
@@ -86,8 +86,8 @@ fn verify(args: &ReplayArgs) -> Result<()> {
     Ok(())
 }
 
-fn in_words(path: &Path, header: &Header, replayed: &Replayed) -> String {
-    let Replayed { steps, span, torn, difference, .. } = replayed;
+fn in_words(path: &Path, header: &Header, replayed: &ReplayResult) -> String {
+    let ReplayResult { steps, span, torn, difference, .. } = replayed;
     let torn = if *torn { "; the last line is torn off, as by a process that was killed" } else { "" };
     let span = span.map_or(Duration::ZERO, |(first, last)| last.since(first));
     let name = path.display();
@@ -101,11 +101,11 @@ fn in_words(path: &Path, header: &Header, replayed: &Replayed) -> String {
     }
 }
 
-fn as_json(path: &Path, replayed: &Replayed) -> serde_json::Value {
+fn as_json(path: &Path, replayed: &ReplayResult) -> serde_json::Value {
     let difference = replayed.difference.as_ref().map(|difference| {
         json!({
             "line": difference.line, "at_us": difference.at.micros(), "action": difference.action,
-            "written": difference.written, "came": difference.came,
+            "written": difference.written, "got": difference.got,
         })
     });
     json!({ "journal": path, "steps": replayed.steps, "torn": replayed.torn, "difference": difference })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mosel_core::{Action, Batch, BatchId, Event, Job, Measurement, OnLate, Scheduler, StrategyMatrix, Time, scale};
-use mosel_journal::{Header, Reader, Seen, replay};
+use mosel_journal::{Header, Reader, ReplayEvent, replay};
 use mosel_sim::{Devices, ExternalEvent, Recorded, Simulation, Tally};
 
 use crate::policy_under_test::{PolicyCompiler, PolicyUnderTest};
@@ -189,8 +189,8 @@ struct Record {
 }
 
 impl Record {
-    fn take(&mut self, seen: Seen<'_>) {
-        let Seen::Step { scheduler, at, event, actions } = seen else { return };
+    fn take(&mut self, seen: ReplayEvent<'_>) {
+        let ReplayEvent::Step { scheduler, at, event, actions } = seen else { return };
         self.happened.count(at, event, actions);
         match event {
             Event::Submit(job) => self.external.push((at, ExternalEvent::Submit(*job))),
@@ -230,7 +230,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use mosel_core::{Config, JobId, ModelId, Tenant};
-    use mosel_journal::{InPlace, Recorder};
+    use mosel_journal::{PolicyRecord, Recorder};
     use mosel_sim::SimCase;
 
     use super::*;
@@ -252,7 +252,8 @@ mod tests {
             on_late: OnLate::Run,
             tenant: Tenant::default(),
         };
-        let mut journal = Recorder::begin(Vec::new(), &scheduler, InPlace::default(), "0.1.0").expect("it is begun");
+        let mut journal =
+            Recorder::begin(Vec::new(), &scheduler, PolicyRecord::default(), "0.1.0").expect("it is begun");
         for event in [Event::Submit(job), Event::ModelRestored(0, ModelId(0)), lost] {
             let actions = scheduler.step(Time::START, event.clone());
             journal.record(Time::START, &event, &actions).expect("a vector takes everything");

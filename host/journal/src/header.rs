@@ -22,14 +22,14 @@ pub struct Header {
     /// The models, by id.
     pub models: Vec<Arc<StrategyMatrix>>,
     /// The policy in place.
-    pub policy: InPlace,
+    pub policy: PolicyRecord,
     /// The scheduler's state at the first step, unless that was an empty server.
     pub checkpoint: Option<Checkpoint>,
 }
 
 /// Which policy is in place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InPlace {
+pub struct PolicyRecord {
     /// Its name.
     pub name: String,
     /// The SHA-256 of its component, as hexadecimal text.
@@ -49,7 +49,7 @@ struct HeaderLine {
     written: Option<String>,
     config: ConfigLine,
     models: Vec<ModelLine>,
-    policy: InPlace,
+    policy: PolicyRecord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkpoint: Option<CheckpointLine>,
 }
@@ -66,7 +66,7 @@ struct Mark {
 
 impl Header {
     /// The header of a journal that begins with this scheduler as it is.
-    pub fn of(scheduler: &Scheduler, policy: InPlace, server: &str) -> Header {
+    pub fn of(scheduler: &Scheduler, policy: PolicyRecord, server: &str) -> Header {
         let empty = Scheduler::new(scheduler.config().clone(), scheduler.models().to_vec()).checkpoint();
         Header {
             server: server.into(),
@@ -99,7 +99,7 @@ impl Header {
     pub fn parse(line: &str) -> Result<Header, String> {
         let mark: Mark = serde_json::from_str(line).map_err(|error| format!("expected a journal's header: {error}"))?;
         if mark.mosel != MAGIC {
-            return Err(format!("expected a {MAGIC:?}, found {:?}", mark.mosel));
+            return Err(format!("expected a {MAGIC:?}, got {:?}", mark.mosel));
         }
         if mark.version != VERSION {
             return Err(format!("the journal is of version {}, this program reads {VERSION}", mark.version));

@@ -11,25 +11,27 @@
 //! fields are ignored, another `version` is refused.
 //!
 //! Where to start reading: `header.rs` and `line.rs`, then `replay.rs`; `wire/` is how the core's nouns are written;
-//! `story/` keeps the story of every job from the same steps, `tell/` puts it into sentences.
+//! `history/` keeps the history of every job from the same steps, `explain/` puts it into sentences.
 
 #![forbid(unsafe_code)]
 
+mod explain;
 mod folder;
 mod header;
+mod history;
 mod line;
 mod reader;
 mod recorder;
 mod replay;
-mod story;
-mod tell;
 mod wire;
 
+pub use explain::{Naming, explain};
 pub use folder::{Folder, Written};
-pub use header::{Header, InPlace, VERSION};
+pub use header::{Header, PolicyRecord, VERSION};
+pub use history::{
+    Cause, Change, Choice, Counterfactual, DecidedBy, Decision, HistoryEvent, JobHistories, JobHistory, LateJob, Ran,
+};
 pub use line::{Line, policy_line, step_line};
 pub use reader::{JournalError, Reader};
 pub use recorder::Recorder;
-pub use replay::{Difference, Replayed, Seen, replay};
-pub use story::{Asked, By, Change, Chapter, Choice, Decision, Late, Otherwise, Ran, Stories, Story};
-pub use tell::{Naming, tell};
+pub use replay::{Difference, ReplayEvent, ReplayResult, replay};

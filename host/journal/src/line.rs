@@ -4,7 +4,7 @@ use mosel_core::{Action, Event, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::header::InPlace;
+use crate::header::PolicyRecord;
 use crate::wire::{ActionLine, EventLine};
 
 /// A line that was read.
@@ -12,19 +12,19 @@ use crate::wire::{ActionLine, EventLine};
 pub enum Line {
     /// An event was taken in.
     Step {
-        /// When.
+        /// When it happened.
         at: Time,
-        /// It.
+        /// What happened.
         event: Event,
         /// What was done about it, as it is written.
         actions: Box<RawValue>,
     },
     /// From here on another policy is in place; the event that says so to the scheduler follows.
     Policy {
-        /// When.
+        /// When it was put in place.
         at: Time,
-        /// It.
-        policy: InPlace,
+        /// Which it is.
+        policy: PolicyRecord,
     },
 }
 
@@ -38,7 +38,7 @@ struct StepLine<'a> {
 #[derive(Serialize)]
 struct PolicyLine<'a> {
     t: u64,
-    policy: &'a InPlace,
+    policy: &'a PolicyRecord,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ struct AnyLine {
     t: u64,
     event: Option<EventLine>,
     actions: Option<Box<RawValue>>,
-    policy: Option<InPlace>,
+    policy: Option<PolicyRecord>,
 }
 
 /// A step as a line, with its end.
@@ -56,7 +56,7 @@ pub fn step_line(at: Time, event: &Event, actions: &[Action]) -> String {
 }
 
 /// A word about the policy as a line, with its end.
-pub fn policy_line(at: Time, policy: &InPlace) -> String {
+pub fn policy_line(at: Time, policy: &PolicyRecord) -> String {
     with_end(serde_json::to_string(&PolicyLine { t: at.micros(), policy }))
 }
 

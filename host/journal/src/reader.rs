@@ -29,7 +29,7 @@ pub enum JournalError {
     Read {
         /// Counted from 1.
         line: usize,
-        /// Why.
+        /// What the file system said.
         source: std::io::Error,
     },
     /// A line is not what it should be.
@@ -65,7 +65,7 @@ impl<R: BufRead> Reader<R> {
         let Some(text) = self.line()? else { return Ok(None) };
         let line = Line::parse(&text).map_err(|expected| self.wrong(expected))?;
         if line.at() < self.last {
-            return Err(self.wrong(format!("expected a time from {} on, found {}", self.last, line.at())));
+            return Err(self.wrong(format!("expected a time from {} on, got {}", self.last, line.at())));
         }
         self.last = line.at();
         Ok(Some(line))

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use mosel_core::{Action, Event, Scheduler, Time};
 
-use crate::{Header, InPlace, step_line};
+use crate::{Header, PolicyRecord, step_line};
 
 /// Writes every step; begin it with [`Recorder::begin`] before the first.
 #[derive(Debug)]
@@ -14,7 +14,12 @@ pub struct Recorder<W> {
 
 impl<W: Write> Recorder<W> {
     /// Writes the header of a journal that begins with this scheduler.
-    pub fn begin(mut sink: W, scheduler: &Scheduler, policy: InPlace, server: &str) -> std::io::Result<Recorder<W>> {
+    pub fn begin(
+        mut sink: W,
+        scheduler: &Scheduler,
+        policy: PolicyRecord,
+        server: &str,
+    ) -> std::io::Result<Recorder<W>> {
         let header = Header::of(scheduler, policy, server);
         sink.write_all(header.to_line().as_bytes())?;
         Ok(Recorder { sink })

@@ -6,11 +6,11 @@ use mosel_core::{Action, Checkpoint, Event, Scheduler, Time};
 use serde_json::Value;
 
 use crate::line::actions_text;
-use crate::{Header, InPlace, JournalError, Line, Reader};
+use crate::{Header, JournalError, Line, PolicyRecord, Reader};
 
-/// What came of a replay.
+/// What a replay found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Replayed {
+pub struct ReplayResult {
     /// Steps that were taken.
     pub steps: usize,
     /// When the first and the last were.
@@ -28,26 +28,26 @@ pub struct Replayed {
 pub struct Difference {
     /// The line of the journal, from 1.
     pub line: usize,
-    /// When.
+    /// When it was taken.
     pub at: Time,
-    /// The event.
+    /// The event that it handled.
     pub event: Event,
     /// The place in the list of actions, from 1.
     pub action: usize,
     /// The action as it is written, as JSON; `None` if none is.
     pub written: Option<String>,
-    /// The action that came, as JSON; `None` if none came.
-    pub came: Option<String>,
+    /// The action that was taken, as JSON; `None` if none was.
+    pub got: Option<String>,
 }
 
-/// What a replay shows.
+/// What a replay shows to whoever watches it.
 #[derive(Clone, Copy, Debug)]
-pub enum Seen<'a> {
+pub enum ReplayEvent<'a> {
     /// A step that came out as it is written.
     Step {
         /// The scheduler after it.
         scheduler: &'a Scheduler,
-        /// When.
+        /// When it was taken.
         at: Time,
         /// What happened.
         event: &'a Event,
@@ -55,36 +55,36 @@ pub enum Seen<'a> {
         actions: &'a [Action],
     },
     /// From here on this policy is in place.
-    Policy(&'a InPlace),
+    Policy(&'a PolicyRecord),
 }
 
 /// Takes every event of the journal in, and shows each step to `see` until one differs from what is written.
 pub fn replay<R: BufRead>(
     header: &Header,
     reader: &mut Reader<R>,
-    mut see: impl FnMut(Seen<'_>),
-) -> Result<Replayed, JournalError> {
+    mut see: impl FnMut(ReplayEvent<'_>),
+) -> Result<ReplayResult, JournalError> {
     let wrong = |expected| JournalError::Line { line: 1, expected };
     let mut scheduler = header.scheduler().map_err(wrong)?;
     let end = scheduler.checkpoint();
-    let mut replayed = Replayed { steps: 0, span: None, torn: false, difference: None, end };
+    let mut replayed = ReplayResult { steps: 0, span: None, torn: false, difference: None, end };
     while let Some(line) = reader.next() {
         let (at, event, actions) = match line? {
             Line::Step { at, event, actions } => (at, event, actions),
             Line::Policy { policy, .. } => {
-                see(Seen::Policy(&policy));
+                see(ReplayEvent::Policy(&policy));
                 continue;
             }
         };
         check_models(&scheduler, &event).map_err(|expected| JournalError::Line { line: reader.number(), expected })?;
-        let came = scheduler.step(at, event.clone());
+        let got = scheduler.step(at, event.clone());
         replayed.steps += 1;
         replayed.span = Some((replayed.span.map_or(at, |(first, _)| first), at));
-        if let Some(place) = first_difference(actions.get(), &came) {
+        if let Some(place) = first_difference(actions.get(), &got) {
             replayed.difference = Some(Difference { line: reader.number(), at, event, ..place });
             break;
         }
-        see(Seen::Step { scheduler: &scheduler, at, event: &event, actions: &came });
+        see(ReplayEvent::Step { scheduler: &scheduler, at, event: &event, actions: &got });
     }
     replayed.torn = reader.torn();
     replayed.end = scheduler.checkpoint();
@@ -106,18 +106,18 @@ fn check_models(scheduler: &Scheduler, event: &Event) -> Result<(), String> {
 const MOST_MODELS: usize = 1 << 16;
 
 /// The text is the same where the same program wrote it; else the values are compared.
-fn first_difference(written: &str, came: &[Action]) -> Option<Difference> {
-    let came = actions_text(came);
-    if written == came {
+fn first_difference(written: &str, got: &[Action]) -> Option<Difference> {
+    let got = actions_text(got);
+    if written == got {
         return None;
     }
     let list = |text: &str| match serde_json::from_str(text) {
         Ok(Value::Array(actions)) => actions,
         _ => vec![Value::String(text.into())],
     };
-    let (written, came) = (list(written), list(&came));
-    let longer = written.len().max(came.len());
-    let place = (0..longer).find(|&place| written.get(place) != came.get(place))?;
+    let (written, got) = (list(written), list(&got));
+    let longer = written.len().max(got.len());
+    let place = (0..longer).find(|&place| written.get(place) != got.get(place))?;
     let text = |list: &[Value]| list.get(place).map(ToString::to_string);
     Some(Difference {
         line: 0,
@@ -125,7 +125,7 @@ fn first_difference(written: &str, came: &[Action]) -> Option<Difference> {
         event: Event::WakeUp,
         action: place + 1,
         written: text(&written),
-        came: text(&came),
+        got: text(&got),
     })
 }
 
@@ -134,6 +134,6 @@ impl std::fmt::Display for Difference {
         let or_nothing = |action: &Option<String>| action.clone().unwrap_or_else(|| "nothing".into());
         writeln!(f, "line {}, at {}: action {} after {:?}", self.line, self.at, self.action, self.event)?;
         writeln!(f, "  written: {}", or_nothing(&self.written))?;
-        write!(f, "  came:    {}", or_nothing(&self.came))
+        write!(f, "  got:     {}", or_nothing(&self.got))
     }
 }

@@ -3,56 +3,56 @@
 use std::time::Duration;
 
 use mosel_core::PlanError;
-use mosel_journal::{By, Change, Chapter, Choice, Naming, Otherwise, Story, tell};
+use mosel_journal::{Change, Choice, Counterfactual, DecidedBy, HistoryEvent, JobHistory, Naming, explain};
 use serde_json::{Value, json};
 
-/// A job's story as JSON: sentences for people, changes for programs.
-pub fn story(story: &Story, naming: &Naming) -> Value {
+/// A job's history as JSON: sentences for people, changes for programs.
+pub fn history(history: &JobHistory, naming: &Naming) -> Value {
     json!({
-        "id": naming.job(story.job.id), "lane": lane(story), "ended": story.has_ended(), "sentences": tell(story, naming),
-        "changes": changes(story, naming), "left_out": story.left_out,
+        "id": naming.job(history.job.id), "lane": lane(history), "ended": history.has_ended(), "sentences": explain(history, naming),
+        "changes": changes(history, naming), "left_out": history.left_out,
     })
 }
 
 /// The lane that the job waits on, or waited on; `None` for one that was refused.
-fn lane(story: &Story) -> Option<u32> {
-    story.chapters.iter().find_map(|chapter| match chapter {
-        Chapter::Accepted { lane, .. } | Chapter::TakenUp { lane, .. } => Some(*lane),
+fn lane(history: &JobHistory) -> Option<u32> {
+    history.events.iter().find_map(|event| match event {
+        HistoryEvent::Accepted { lane, .. } | HistoryEvent::Resumed { lane, .. } => Some(*lane),
         _ => None,
     })
 }
 
-/// Every change in a job's story, oldest first; times are milliseconds after its arrival.
-fn changes(story: &Story, naming: &Naming) -> Vec<Value> {
-    let change = |chapter: &Chapter| match chapter {
-        Chapter::Changed(change) => Some(view(story, change, naming)),
+/// Every change in a job's history, oldest first; times are milliseconds after its arrival.
+fn changes(history: &JobHistory, naming: &Naming) -> Vec<Value> {
+    let change = |event: &HistoryEvent| match event {
+        HistoryEvent::Changed(change) => Some(view(history, change, naming)),
         _ => None,
     };
-    story.chapters.iter().filter_map(change).collect()
+    history.events.iter().filter_map(change).collect()
 }
 
-fn view(story: &Story, change: &Change, naming: &Naming) -> Value {
+fn view(history: &JobHistory, change: &Change, naming: &Naming) -> Value {
     let choice = |choice: &Choice| {
-        let share = |&(mode, requests)| (naming.selection(story.job.model, mode), json!(requests));
+        let share = |&(mode, requests)| (naming.selection(history.job.model, mode), json!(requests));
         let mix: serde_json::Map<String, Value> = choice.mix.iter().map(share).collect();
         json!({ "requests": choice.requests, "accuracy": choice.accuracy, "device_ms": millis(choice.latency), "mix": mix })
     };
     let decision = &change.decision;
     let (policy, plan, squeezed) = match &decision.by {
-        By::Policy { name, plan } => (name, Some(plan.0), None),
-        By::Squeeze { policy, why } => {
+        DecidedBy::Policy { name, plan } => (name, Some(plan.0), None),
+        DecidedBy::Squeeze { policy, why } => {
             let words = |why: &PlanError| why.to_string();
             (policy, None, Some(why.as_ref().map_or_else(|| "a device waits for one answer only".into(), words)))
         }
     };
-    let otherwise = match &change.otherwise {
-        Otherwise::Unknown => Value::Null,
-        Otherwise::Nobody => json!({ "late": false }),
-        Otherwise::Late { job, by, .. } => json!({ "late": true, "job": naming.job(*job), "by_ms": millis(*by) }),
+    let otherwise = match &change.counterfactual {
+        Counterfactual::Unknown => Value::Null,
+        Counterfactual::Nobody => json!({ "late": false }),
+        Counterfactual::Late { job, by, .. } => json!({ "late": true, "job": naming.job(*job), "by_ms": millis(*by) }),
     };
-    let asked = decision.asked.as_ref();
+    let asked = decision.cause.as_ref();
     json!({
-        "at_ms": millis(decision.at.since(story.arrival)), "policy": policy.as_ref() as &str, "plan": plan, "squeezed_because": squeezed,
+        "at_ms": millis(decision.at.since(history.arrival)), "policy": policy.as_ref() as &str, "plan": plan, "squeezed_because": squeezed,
         "late_before": asked.map(|asked| asked.late_before), "late_after": asked.map(|asked| asked.late_after),
         "from": choice(&change.from), "to": choice(&change.to), "if_it_had_stayed": otherwise,
     })

@@ -1,4 +1,4 @@
-//! What happened, on its way from the driver to a journal on disk and to the stories of jobs.
+//! What happened, on its way from the driver to a journal on disk and to the histories of jobs.
 //!
 //! The driver hands over every step under its lock and never waits: what there is no room for is lost, the journal is
 //! told so by being begun anew with the scheduler's state as it is after the gap. A thread of its own, which wakes up a
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use mosel_core::{Action, Checkpoint, Event, JobId, Scheduler, StrategyMatrix, Time};
-use mosel_journal::{Folder, Header, InPlace, Stories, Story, Written, policy_line, step_line};
+use mosel_journal::{Folder, Header, JobHistories, JobHistory, PolicyRecord, Written, policy_line, step_line};
 
 use crate::config;
 use crate::jobs::PolicyTag;
@@ -70,14 +70,14 @@ const PACE: Duration = Duration::from_millis(25);
 struct JournalWriter {
     folder: Option<Folder>,
     header: Header,
-    stories: Stories,
+    histories: JobHistories,
     /// A state was asked for and has not come.
     asked: bool,
     metrics: Arc<Metrics>,
 }
 
 impl EventRecorder {
-    /// Begins with this scheduler; so many jobs that have ended keep their stories.
+    /// Begins with this scheduler; so many jobs that have ended keep their histories.
     pub fn start(
         scheduler: &Scheduler,
         tag: &PolicyTag,
@@ -86,14 +86,14 @@ impl EventRecorder {
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<Arc<EventRecorder>> {
         let header = Header::of(scheduler, in_place(tag), env!("CARGO_PKG_VERSION"));
-        let stories =
-            Stories::new(scheduler.models().to_vec(), scheduler.config().clone(), tag.name.clone(), most_ended);
+        let histories =
+            JobHistories::new(scheduler.models().to_vec(), scheduler.config().clone(), tag.name.clone(), most_ended);
         let folder = (!journal.dir.as_os_str().is_empty()).then(|| open(journal, &header)).transpose()?;
         let recorder = Arc::new(EventRecorder {
             buffer: Mutex::default(),
             came: Condvar::new(),
             wants_state: AtomicBool::new(false),
-            writer: Mutex::new(JournalWriter { folder, header, stories, asked: false, metrics: metrics.clone() }),
+            writer: Mutex::new(JournalWriter { folder, header, histories, asked: false, metrics: metrics.clone() }),
             metrics,
         });
         let writer = Arc::downgrade(&recorder);
@@ -139,11 +139,11 @@ impl EventRecorder {
         self.wake(buffer);
     }
 
-    /// A job's story, up to date, if there is one. Blocks while what is left is written down.
-    pub fn story(&self, job: JobId) -> Option<Story> {
+    /// A job's history, up to date, if there is one. Blocks while what is left is written down.
+    pub fn history(&self, job: JobId) -> Option<JobHistory> {
         let mut writer = self.writer();
         self.catch_up(&mut writer);
-        writer.stories.story(job).cloned()
+        writer.histories.history(job).cloned()
     }
 
     /// Writes down what is left. Nothing may happen after it.
@@ -215,21 +215,21 @@ impl JournalWriter {
     fn write_down(&mut self, record: Record) -> bool {
         match record {
             Record::Step(at, event, actions) => {
-                self.stories.take(at, &event, &actions);
+                self.histories.handle(at, &event, &actions);
                 self.line(|| step_line(at, &event, &actions))
             }
             Record::Policy(at, tag) => {
-                self.stories.policy_changed(&tag.name);
+                self.histories.policy_changed(&tag.name);
                 self.header.policy = in_place(&tag);
                 let policy = self.header.policy.clone();
                 self.line(|| policy_line(at, &policy))
             }
             Record::State(checkpoint, models, why) => {
                 // some may have come in a gap
-                self.stories.models_loaded(&models);
+                self.histories.models_loaded(&models);
                 self.header.models = models;
                 if why == Why::Gap {
-                    self.stories.catch_up(&checkpoint);
+                    self.histories.catch_up(&checkpoint);
                 }
                 self.begin(*checkpoint);
                 false
@@ -292,8 +292,8 @@ fn written() -> String {
     jiff::Timestamp::now().round(jiff::Unit::Second).map_or_else(|_| String::new(), |now| now.to_string())
 }
 
-fn in_place(tag: &PolicyTag) -> InPlace {
-    InPlace { name: tag.name.clone(), hash: tag.hash.clone(), settings: tag.settings.clone() }
+fn in_place(tag: &PolicyTag) -> PolicyRecord {
+    PolicyRecord { name: tag.name.clone(), hash: tag.hash.clone(), settings: tag.settings.clone() }
 }
 
 /// Rows of a policy's answer.

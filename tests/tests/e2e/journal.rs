@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use mosel_journal::{Reader, Replayed, replay};
+use mosel_journal::{Reader, ReplayResult, replay};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, Folder, job, overload, with};
 
 /// Every journal of the folder, in the order they were written, with what its replay gave.
-fn journals(folder: &Path) -> Vec<(PathBuf, Replayed)> {
+fn journals(folder: &Path) -> Vec<(PathBuf, ReplayResult)> {
     let entries = std::fs::read_dir(folder).expect("the folder is there");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("it can be read").path()).collect();
     paths.sort();

@@ -72,8 +72,8 @@ fn jobs_are_shared_out_over_the_lanes() {
     let lanes: std::collections::BTreeSet<u64> = ended
         .iter()
         .map(|job| {
-            let story = server.client.get(&format!("/v1/jobs/{}/explain", job["id"].as_str().expect("an id")));
-            story.expect(200).json["lane"].as_u64().expect("a lane")
+            let history = server.client.get(&format!("/v1/jobs/{}/explain", job["id"].as_str().expect("an id")));
+            history.expect(200).json["lane"].as_u64().expect("a lane")
         })
         .collect();
     assert_eq!(lanes.len(), 3, "{lanes:?}");

@@ -165,7 +165,7 @@ impl LaneLine {
 fn read_trigger(word: &str) -> Result<Trigger, String> {
     let known = [Trigger::Violation, Trigger::Arrival, Trigger::Completion, Trigger::Rehearsal];
     let found = known.into_iter().find(|&known| trigger(known) == word);
-    found.ok_or_else(|| format!("expected violation, arrival, completion or rehearsal, found {word:?}"))
+    found.ok_or_else(|| format!("expected violation, arrival, completion or rehearsal, got {word:?}"))
 }
 
 impl From<&(Snapshot, Time)> for SnapshotLine {

@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for Number {
             Written::Word(word) => {
                 let number = word.parse().ok().filter(|number: &f64| !number.is_finite());
                 let expected =
-                    || serde::de::Error::custom(format!("expected a number, NaN, inf or -inf, found {word:?}"));
+                    || serde::de::Error::custom(format!("expected a number, NaN, inf or -inf, got {word:?}"));
                 number.map(Number).ok_or_else(expected)
             }
         }

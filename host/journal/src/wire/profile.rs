@@ -39,7 +39,7 @@ impl ConfigLine {
         let ConfigLine { lanes, kinds, max_jobs, policy_budget_ns, margin: Number(margin) } = self;
         if !(1..=1024).contains(&lanes) || kinds.len() > 1024 || max_jobs == 0 || !(0.0..=100.0).contains(&margin) {
             return Err(format!(
-                "expected 1 to 1024 lanes, at least 1 job a lane and a margin of 0 to 100, found {lanes}, {max_jobs} and {margin}"
+                "expected 1 to 1024 lanes, at least 1 job a lane and a margin of 0 to 100, got {lanes}, {max_jobs} and {margin}"
             ));
         }
         Ok(Config { lanes, kinds, max_jobs, policy_budget: Duration::from_nanos(policy_budget_ns), margin })
@@ -98,7 +98,7 @@ impl ModelLine {
         if !(1..=MOST_REQUESTS).contains(&max_requests) || modalities.len() > 32 || measurements.len() > 10_000 {
             return Err(format!(
                 "model {name}: expected jobs of 1 to {MOST_REQUESTS} requests, at most 32 modalities and 10000 \
-                 measurements, found {max_requests}, {} and {}",
+                 measurements, got {max_requests}, {} and {}",
                 modalities.len(),
                 measurements.len()
             ));
@@ -106,7 +106,7 @@ impl ModelLine {
         if let Some(longest) =
             measurements.iter().map(|m| m.mean_ns).max().filter(|longest| *longest > LONGEST_BATCH_NS)
         {
-            return Err(format!("model {name}: expected batches of a day at most, found {longest} ns"));
+            return Err(format!("model {name}: expected batches of a day at most, got {longest} ns"));
         }
         let measurements = measurements.into_iter().map(Measurement::from).collect();
         let profile = Profile { id: profile_id, model: name, modalities, measurements };

@@ -18,10 +18,10 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     let job = parse_id(&id)?;
     let recorder = service.recorder.clone();
     // it may have to write to a disk first
-    let story = tokio::task::spawn_blocking(move || recorder.story(job)).await;
-    let story = story.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    let history = tokio::task::spawn_blocking(move || recorder.history(job)).await;
+    let history = history.map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     let unknown =
-        || ApiError::new(ErrorCode::UnknownJob, format!("there is no story of a job {id}, or it ended long ago"));
+        || ApiError::new(ErrorCode::UnknownJob, format!("there is no history of a job {id}, or it ended long ago"));
     let models = service.driver.query(|scheduler, _| scheduler.models().to_vec());
-    story.map(|story| Json(explained::story(&story, &Naming::new("j-", &models)))).ok_or_else(unknown)
+    history.map(|history| Json(explained::history(&history, &Naming::new("j-", &models)))).ok_or_else(unknown)
 }

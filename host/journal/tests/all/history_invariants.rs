@@ -1,4 +1,4 @@
-//! Laws of stories, on random days: what they say a job was on is what the scheduler had it on, what they say of a
+//! Invariants of histories, on random cases: what they say a job was on is what the scheduler had it on, what they say of a
 //! decision is what a forecast says, and nothing that they are told makes them panic.
 
 use std::cell::Cell;
@@ -10,7 +10,9 @@ use mosel_core::{
     Action, Catalog, Checkpoint, Config, EntryState, Event, Forecast, Job, JobId, JobRow, ModelId, OnLate, Plan,
     PlanId, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
-use mosel_journal::{By, Change, Chapter, Choice, Header, InPlace, Naming, Otherwise, Stories, tell};
+use mosel_journal::{
+    Change, Choice, Counterfactual, DecidedBy, Header, HistoryEvent, JobHistories, Naming, PolicyRecord, explain,
+};
 use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, SimCase, Simulation};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -24,13 +26,13 @@ const MODEL: &str = "
 ";
 
 /// Mostly legal, now and then wrong or slow, by a stream of bytes.
-struct Whim {
+struct WhimsicalPolicy {
     bytes: Vec<u8>,
     at: usize,
     catalog: Catalog,
 }
 
-impl Whim {
+impl WhimsicalPolicy {
     fn next(&mut self) -> u8 {
         self.at += 1;
         self.bytes[self.at % self.bytes.len()]
@@ -45,7 +47,7 @@ impl Whim {
     }
 }
 
-impl PolicyDriver for Whim {
+impl PolicyDriver for WhimsicalPolicy {
     fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
         let took = Duration::from_micros(u64::from(self.next()) * 22);
         let mut proposal = Proposal::default();
@@ -65,16 +67,16 @@ impl PolicyDriver for Whim {
 }
 
 #[derive(Clone, Debug)]
-struct Day {
+struct SimRun {
     jobs: Vec<(u64, Job)>,
     others: Vec<(u64, ExternalEvent)>,
     whims: Vec<u8>,
     lanes: u32,
-    /// The step after which the stories of another journal begin.
+    /// The step after which the histories of another journal begin.
     middle: usize,
 }
 
-fn day() -> impl Strategy<Value = Day> {
+fn day() -> impl Strategy<Value = SimRun> {
     let job = (0u64..200, 1u32..12, 1u64..250, 0.0..0.8f64, 1u32..4, any::<bool>());
     let job = job.prop_map(|(arrival, requests, slack, floor, weight, drops)| {
         let job = Job {
@@ -100,7 +102,7 @@ fn day() -> impl Strategy<Value = Day> {
     let others = prop::collection::vec((0u64..250, other), 0..8);
     let whims = prop::collection::vec(any::<u8>(), 2..60);
     (prop::collection::vec(job, 1..25), others, whims, 1u32..3, 0usize..150)
-        .prop_map(|(jobs, others, whims, lanes, middle)| Day { jobs, others, whims, lanes, middle })
+        .prop_map(|(jobs, others, whims, lanes, middle)| SimRun { jobs, others, whims, lanes, middle })
 }
 
 fn matrix() -> Arc<StrategyMatrix> {
@@ -108,7 +110,7 @@ fn matrix() -> Arc<StrategyMatrix> {
     Arc::new(StrategyMatrix::new(ModelId(0), profile, 16).expect("it is sound"))
 }
 
-fn live(day: &Day, matrix: &Arc<StrategyMatrix>, observer: impl Observer) -> Result<Time, mosel_sim::SimError> {
+fn live(day: &SimRun, matrix: &Arc<StrategyMatrix>, observer: impl Observer) -> Result<Time, mosel_sim::SimError> {
     let config = Config { lanes: day.lanes, max_jobs: 9, ..Config::default() };
     let scheduler = Scheduler::new(config, vec![matrix.clone()]);
     let mut devices = Devices::new([matrix.profile().as_ref()], 3);
@@ -119,13 +121,13 @@ fn live(day: &Day, matrix: &Arc<StrategyMatrix>, observer: impl Observer) -> Res
     }
     external.extend(day.others.iter().map(|(at, other)| (Time::from_millis(*at), other.clone())));
     external.sort_by_key(|(at, _)| *at);
-    let policy = Whim { bytes: day.whims.clone(), at: 0, catalog: scheduler.catalog().clone() };
+    let policy = WhimsicalPolicy { bytes: day.whims.clone(), at: 0, catalog: scheduler.catalog().clone() };
     Simulation::new(scheduler, devices, policy, external).run(observer)
 }
 
 /// How often each claim was put to the test.
 #[derive(Default)]
-struct Seen {
+struct ReplayEvent {
     changes: Cell<u32>,
     squeezed: Cell<u32>,
     raised: Cell<u32>,
@@ -139,16 +141,16 @@ fn count(cell: &Cell<u32>) {
     cell.set(cell.get() + 1);
 }
 
-/// Compares stories with the scheduler at every step.
+/// Compares histories with the scheduler at every step.
 struct Witness<'a> {
-    stories: Stories,
-    resumed: Option<Stories>,
+    histories: JobHistories,
+    resumed: Option<JobHistories>,
     middle: usize,
     steps: usize,
     matrix: &'a StrategyMatrix,
     before: Option<Checkpoint>,
     asked: BTreeMap<PlanId, Snapshot>,
-    seen: &'a Seen,
+    seen: &'a ReplayEvent,
 }
 
 /// A step, and the scheduler after it.
@@ -165,12 +167,12 @@ impl Observer for Witness<'_> {
     }
 
     fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
-        self.stories.take(now, event, actions);
+        self.histories.handle(now, event, actions);
         if let Some(resumed) = &mut self.resumed {
-            resumed.take(now, event, actions);
+            resumed.handle(now, event, actions);
         }
-        for stories in self.resumed.iter().chain([&self.stories]) {
-            self.every_job_is_on_what_it_says(scheduler, stories)?;
+        for histories in self.resumed.iter().chain([&self.histories]) {
+            self.every_job_is_on_what_it_says(scheduler, histories)?;
         }
         self.decisions_are_as_told(&Step { scheduler, now, event, actions })?;
         for action in actions {
@@ -180,22 +182,22 @@ impl Observer for Witness<'_> {
         }
         self.steps += 1;
         if self.steps == self.middle {
-            let policy = InPlace { name: "whim".into(), ..InPlace::default() };
-            self.resumed = Some(Stories::resume(&Header::of(scheduler, policy, "0.1.0"), 100));
+            let policy = PolicyRecord { name: "whim".into(), ..PolicyRecord::default() };
+            self.resumed = Some(JobHistories::resume(&Header::of(scheduler, policy, "0.1.0"), 100));
         }
         Ok(())
     }
 }
 
 impl Witness<'_> {
-    fn every_job_is_on_what_it_says(&self, scheduler: &Scheduler, stories: &Stories) -> Result<(), String> {
+    fn every_job_is_on_what_it_says(&self, scheduler: &Scheduler, histories: &JobHistories) -> Result<(), String> {
         for entry in scheduler.checkpoint().lanes.iter().flat_map(|lane| &lane.entries) {
-            let story = stories.story(entry.job.id).ok_or_else(|| format!("no story of {}", entry.job.id))?;
-            if matches!(story.chapters[0], Chapter::TakenUp { .. }) {
+            let history = histories.history(entry.job.id).ok_or_else(|| format!("no history of {}", entry.job.id))?;
+            if matches!(history.events[0], HistoryEvent::Resumed { .. }) {
                 count(&self.seen.taken_up);
             }
             let rest = self.choice(entry);
-            same(&story.current().unwrap_or_default(), &rest)?;
+            same(&history.current().unwrap_or_default(), &rest)?;
         }
         Ok(())
     }
@@ -256,7 +258,7 @@ impl Witness<'_> {
         for &job in plan.choices.keys() {
             let change = self.change(step.now, job)?;
             count(&self.seen.changes);
-            if matches!(change.decision.by, By::Squeeze { .. }) {
+            if matches!(change.decision.by, DecidedBy::Squeeze { .. }) {
                 count(&self.seen.squeezed);
             }
             if change.to.accuracy > change.from.accuracy {
@@ -284,9 +286,9 @@ impl Witness<'_> {
     }
 
     fn change(&self, now: Time, job: JobId) -> Result<Change, String> {
-        let story = self.stories.story(job).ok_or_else(|| format!("no story of {job}"))?;
-        let changes = story.chapters.iter().rev().filter_map(|chapter| match chapter {
-            Chapter::Changed(change) => Some(change.as_ref().clone()),
+        let history = self.histories.history(job).ok_or_else(|| format!("no history of {job}"))?;
+        let changes = history.events.iter().rev().filter_map(|event| match event {
+            HistoryEvent::Changed(change) => Some(change.as_ref().clone()),
             _ => None,
         });
         changes
@@ -331,8 +333,8 @@ impl<'a> Naive<'a> {
         Some(Naive { asked, decided, catalog })
     }
 
-    fn agrees(&self, job: JobId, change: &Change, seen: &Seen) -> Result<(), String> {
-        let told = change.decision.asked.as_ref().ok_or("nothing is told of the question")?;
+    fn agrees(&self, job: JobId, change: &Change, seen: &ReplayEvent) -> Result<(), String> {
+        let told = change.decision.cause.as_ref().ok_or("nothing is told of the question")?;
         let before = Forecast::as_it_is(self.asked, self.catalog);
         let after = Forecast::as_it_is(&self.decided, self.catalog);
         let late: Vec<JobId> = before.violators().map(|row| row.id).collect();
@@ -346,19 +348,19 @@ impl<'a> Naive<'a> {
         if after.violators().count() != told.late_after {
             return Err(format!("{} would be late, told {told:?}", after.violators().count()));
         }
-        self.agrees_otherwise(job, change.otherwise, [&before, &after], seen)
+        self.agrees_otherwise(job, change.counterfactual, [&before, &after], seen)
     }
 
     fn agrees_otherwise(
         &self,
         job: JobId,
-        told: Otherwise,
+        told: Counterfactual,
         [before, after]: [&Forecast; 2],
-        seen: &Seen,
+        seen: &ReplayEvent,
     ) -> Result<(), String> {
         let Some(was) = self.asked.jobs.iter().find(|row| row.id == job) else {
             count(&seen.unknown);
-            return if told == Otherwise::Unknown {
+            return if told == Counterfactual::Unknown {
                 Ok(())
             } else {
                 Err(format!("{told:?} of {job}, which came later"))
@@ -370,9 +372,9 @@ impl<'a> Naive<'a> {
         let stayed = Forecast::as_it_is(&stayed, self.catalog);
         let latest = stayed.jobs.iter().map(|row| lateness(&stayed, row.id)).max().unwrap_or_default();
         let right = match told {
-            Otherwise::Unknown => false,
-            Otherwise::Nobody => latest.is_zero(),
-            Otherwise::Late { job, by, before: was, after: is } => {
+            Counterfactual::Unknown => false,
+            Counterfactual::Nobody => latest.is_zero(),
+            Counterfactual::Late { job, by, before: was, after: is } => {
                 // which of two is later is decided before rounding up to microseconds
                 by == lateness(&stayed, job)
                     && latest - by <= Duration::from_micros(1)
@@ -392,15 +394,15 @@ fn lateness(forecast: &Forecast, job: JobId) -> Duration {
 }
 
 #[test]
-fn stories_are_true() {
-    let (seen, matrix) = (Seen::default(), matrix());
+fn histories_are_true() {
+    let (seen, matrix) = (ReplayEvent::default(), matrix());
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() });
     let result = runner.run(&day(), |day| {
         let config = Config::default();
-        let stories = Stories::new(vec![matrix.clone()], config, "whim".into(), 100);
+        let histories = JobHistories::new(vec![matrix.clone()], config, "whim".into(), 100);
         let mut witness = Witness {
-            stories,
+            histories,
             resumed: None,
             middle: day.middle,
             steps: 0,
@@ -412,10 +414,10 @@ fn stories_are_true() {
         live(&day, &matrix, &mut witness).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let naming = Naming::new("j-", std::slice::from_ref(&matrix));
         for id in 0..day.jobs.len() as u64 {
-            let story = witness.stories.story(JobId(id)).expect("every job has a story");
-            prop_assert!(story.has_ended());
+            let history = witness.histories.history(JobId(id)).expect("every job has a history");
+            prop_assert!(history.has_ended());
             prop_assert!(
-                tell(story, &naming).iter().all(|sentence| sentence.ends_with('.') && !sentence.contains('\n'))
+                explain(history, &naming).iter().all(|sentence| sentence.ends_with('.') && !sentence.contains('\n'))
             );
         }
         Ok(())
@@ -423,7 +425,7 @@ fn stories_are_true() {
     if let Err(error) = result {
         panic!("{error}");
     }
-    let Seen { changes, squeezed, raised, nobody, late, unknown, taken_up } = seen;
+    let ReplayEvent { changes, squeezed, raised, nobody, late, unknown, taken_up } = seen;
     let seen = [changes, squeezed, raised, nobody, late, unknown, taken_up].map(Cell::into_inner);
     assert!(seen.iter().all(|&times| times >= 20), "a claim was hardly put to the test: {seen:?}");
 }
@@ -469,13 +471,13 @@ proptest! {
         let mut steps = Steps::default();
         live(&day, &matrix, &mut steps).expect("the day ends");
         let config = Config::default();
-        let mut stories = Stories::new(vec![matrix.clone()], config, "whim".into(), 7);
+        let mut histories = JobHistories::new(vec![matrix.clone()], config, "whim".into(), 7);
         for (now, event, actions) in disturbed(steps.0, &faults) {
-            stories.take(now, &event, &actions);
+            histories.handle(now, &event, &actions);
         }
         let naming = Naming::new("j-", &[matrix]);
-        for story in (0..day.jobs.len() as u64).filter_map(|job| stories.story(JobId(job))) {
-            prop_assert!(tell(story, &naming).iter().all(|sentence| sentence.ends_with('.')));
+        for history in (0..day.jobs.len() as u64).filter_map(|job| histories.history(JobId(job))) {
+            prop_assert!(explain(history, &naming).iter().all(|sentence| sentence.ends_with('.')));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The stories of all jobs, as they unfold.
+//! The histories of all jobs, as they unfold.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use mosel_core::{
 
 use super::ended::Ended;
 use super::question::Question;
-use super::rest::{Planned, Rest};
-use super::{Chapter, Story};
+use super::remaining::{Planned, Remaining};
+use super::{HistoryEvent, JobHistory};
 
 /// The most lanes whose questions and batches are followed.
 const MOST_LANES: usize = 1024;
 
-/// The stories of jobs, as they unfold: of all that wait, and of the last that ended.
+/// The histories of jobs, as they unfold: of all that wait, and of the last that ended.
 ///
-/// Pure, and cheap where nothing changed: a question costs a copy of it, a batch or a job the time to find its story.
-/// It believes what it is told; steps that no scheduler takes make odd stories, but do no harm.
+/// Pure, and cheap where nothing changed: a question costs a copy of it, a batch or a job the time to find its history.
+/// It believes what it is told; steps that no scheduler takes make odd histories, but do no harm.
 #[derive(Clone, Debug)]
-pub struct Stories {
+pub struct JobHistories {
     pub(super) models: Vec<Arc<StrategyMatrix>>,
     /// By lane; see [`Config::kinds`].
     config: Config,
     pub(super) catalog: Catalog,
     /// The policy in place.
     pub(super) policy: Arc<str>,
-    pub(super) waiting: BTreeMap<JobId, Story>,
+    pub(super) waiting: BTreeMap<JobId, JobHistory>,
     pub(super) ended: Ended,
     pub(super) running: BTreeMap<BatchId, Running>,
     /// The last question of every lane. One that changed nothing stays, for the next to take its memory.
@@ -41,15 +41,15 @@ pub struct Stories {
 pub(super) struct Running {
     job: JobId,
     batch: Option<Planned>,
-    /// Where the job's story tells of it.
-    chapter: Option<usize>,
+    /// Where the job's history tells of it.
+    event: Option<usize>,
 }
 
-impl Stories {
-    /// No stories yet, of a scheduler with this configuration. `models[i]` is the matrix of `ModelId(i)`, `policy` is the
+impl JobHistories {
+    /// No histories yet, of a scheduler with this configuration. `models[i]` is the matrix of `ModelId(i)`, `policy` is the
     /// name of the one in place. Of jobs that have ended the last `most_ended` are kept.
-    pub fn new(models: Vec<Arc<StrategyMatrix>>, config: Config, policy: String, most_ended: usize) -> Stories {
-        Stories {
+    pub fn new(models: Vec<Arc<StrategyMatrix>>, config: Config, policy: String, most_ended: usize) -> JobHistories {
+        JobHistories {
             catalog: Catalog::of(&models),
             models,
             config,
@@ -79,8 +79,8 @@ impl Stories {
         self.models.extend(news);
     }
 
-    /// Takes a step in: an event, and what the scheduler did about it.
-    pub fn take(&mut self, now: Time, event: &Event, actions: &[Action]) {
+    /// Handles a step: an event, and what the scheduler did about it.
+    pub fn handle(&mut self, now: Time, event: &Event, actions: &[Action]) {
         match event {
             Event::BatchDone(batch, took) => self.batch_done(*batch, *took),
             Event::BatchFailed(batch) => self.batch_failed(*batch),
@@ -113,65 +113,65 @@ impl Stories {
         }
     }
 
-    /// The story of a job, unless nothing is known of it, or it ended too long ago.
-    pub fn story(&self, job: JobId) -> Option<&Story> {
-        self.waiting.get(&job).or_else(|| self.ended.story(job))
+    /// The history of a job, unless nothing is known of it, or it ended too long ago.
+    pub fn history(&self, job: JobId) -> Option<&JobHistory> {
+        self.waiting.get(&job).or_else(|| self.ended.history(job))
     }
 
-    fn story_mut(&mut self, job: JobId) -> Option<&mut Story> {
-        self.waiting.get_mut(&job).or_else(|| self.ended.story_mut(job))
+    fn history_mut(&mut self, job: JobId) -> Option<&mut JobHistory> {
+        self.waiting.get_mut(&job).or_else(|| self.ended.history_mut(job))
     }
 
     fn accepted(&mut self, at: Time, job: &Job, accepted: &Accepted) {
         let kind = self.config.kind(accepted.lane);
         let Some(matrix) = member(&self.models, job.model, kind) else { return };
         let best = matrix.table(job.requests).and_then(|table| table.strategies.last());
-        let mut story = Story::new(Job { model: matrix.model(), ..*job }, at);
-        story.rest = Rest::new(best.map_or(&[], |best| &best.steps), matrix.profile());
-        let choice = story.rest.choice();
-        story.best = Some(choice.clone());
+        let mut history = JobHistory::new(Job { model: matrix.model(), ..*job }, at);
+        history.remaining = Remaining::new(best.map_or(&[], |best| &best.steps), matrix.profile());
+        let choice = history.remaining.choice();
+        history.best = Some(choice.clone());
         let Accepted { lane, predicted_finish, .. } = *accepted;
-        story.add(Chapter::Accepted { at, lane, predicted_finish, choice });
-        self.waiting.insert(job.id, story);
+        history.add(HistoryEvent::Accepted { at, lane, predicted_finish, choice });
+        self.waiting.insert(job.id, history);
     }
 
     fn refused(&mut self, at: Time, job: &Job, refusal: &Refusal) {
-        // the story under this name is another job's
+        // the history under this name is another job's
         if matches!(refusal, Refusal::Duplicate(_)) {
             return;
         }
-        let mut story = Story::new(*job, at);
-        story.end(Chapter::Refused { at, refusal: refusal.clone() });
-        self.ended.keep(story);
+        let mut history = JobHistory::new(*job, at);
+        history.end(HistoryEvent::Refused { at, refusal: refusal.clone() });
+        self.ended.keep(history);
     }
 
     fn started(&mut self, at: Time, batch: &Batch) {
-        let Some(story) = self.waiting.get_mut(&batch.job) else { return };
-        let planned = story.rest.take(batch);
-        let chapter = story.start(at, batch);
-        self.run(batch, planned, chapter);
+        let Some(history) = self.waiting.get_mut(&batch.job) else { return };
+        let planned = history.remaining.take(batch);
+        let event = history.start(at, batch);
+        self.run(batch, planned, event);
     }
 
-    pub(super) fn run(&mut self, batch: &Batch, planned: Option<Planned>, chapter: Option<usize>) {
-        self.running.insert(batch.id, Running { job: batch.job, batch: planned, chapter });
+    pub(super) fn run(&mut self, batch: &Batch, planned: Option<Planned>, event: Option<usize>) {
+        self.running.insert(batch.id, Running { job: batch.job, batch: planned, event });
         if self.running.len() > MOST_LANES {
             self.running.pop_first();
         }
     }
 
     fn batch_done(&mut self, id: BatchId, took: Duration) {
-        let Some(Running { job, batch, chapter }) = self.running.remove(&id) else { return };
-        let story = self.story_mut(job);
-        if let Some(ran) = story.and_then(|story| story.ran(chapter?)) {
+        let Some(Running { job, batch, event }) = self.running.remove(&id) else { return };
+        let history = self.history_mut(job);
+        if let Some(ran) = history.and_then(|history| history.ran(event?)) {
             ran.done(took, batch.map_or(took, |batch| batch.profiled()));
         }
     }
 
     fn batch_failed(&mut self, id: BatchId) {
-        let Some(Running { job, batch: Some(batch), chapter }) = self.running.remove(&id) else { return };
-        let Some(story) = self.story_mut(job) else { return };
-        story.rest.put_back(batch);
-        if let Some(ran) = chapter.and_then(|chapter| story.ran(chapter)) {
+        let Some(Running { job, batch: Some(batch), event }) = self.running.remove(&id) else { return };
+        let Some(history) = self.history_mut(job) else { return };
+        history.remaining.put_back(batch);
+        if let Some(ran) = event.and_then(|event| history.ran(event)) {
             ran.fail(batch.requests());
         }
     }
@@ -185,14 +185,14 @@ impl Stories {
     }
 
     fn given_up(&mut self, at: Time, job: JobId) {
-        if let Some(story) = self.waiting.get_mut(&job) {
-            story.add(Chapter::GivenUp { at });
+        if let Some(history) = self.waiting.get_mut(&job) {
+            history.add(HistoryEvent::GivenUp { at });
         }
     }
 
     fn finished(&mut self, outcome: &Outcome) {
-        let Some(mut story) = self.waiting.remove(&outcome.job) else { return };
-        story.end(Chapter::Ended(Box::new(outcome.clone())));
-        self.ended.keep(story);
+        let Some(mut history) = self.waiting.remove(&outcome.job) else { return };
+        history.end(HistoryEvent::Ended(Box::new(outcome.clone())));
+        self.ended.keep(history);
     }
 }

@@ -1,6 +1,6 @@
-//! A story in sentences, for whoever asks what became of a job.
+//! A history in sentences, for whoever asks what became of a job.
 //!
-//! Where to start reading: this file has the order of the sentences; the others have those of one kind of chapter each.
+//! Where to start reading: this file has the order of the sentences; the others have those of one kind of event each.
 
 mod change;
 mod end;
@@ -12,58 +12,60 @@ pub use naming::Naming;
 
 use mosel_core::{JobId, Mode, OnLate, Time};
 
-use crate::{Chapter, Choice, Story};
+use crate::{Choice, HistoryEvent, JobHistory};
 use words::{count, share, span};
 
-/// The story in English, a few sentences each; times are counted from when the job came.
-pub fn tell(story: &Story, naming: &Naming) -> Vec<String> {
-    let teller = Teller { story, naming };
-    let (end, middle) = match story.chapters.split_last() {
-        Some((end, middle)) if story.has_ended() => (Some(end), middle),
-        _ => (None, &story.chapters[..]),
+/// The history in English, a few sentences each; times are counted from when the job came.
+pub fn explain(history: &JobHistory, naming: &Naming) -> Vec<String> {
+    let explainer = Explainer { history, naming };
+    let (end, middle) = match history.events.split_last() {
+        Some((end, middle)) if history.has_ended() => (Some(end), middle),
+        _ => (None, &history.events[..]),
     };
-    let mut told = vec![teller.arrival()];
-    for chapters in middle.chunk_by(Chapter::is_told_with) {
-        told.push(teller.chapters(chapters, end));
+    let mut sentences = vec![explainer.arrival()];
+    for events in middle.chunk_by(HistoryEvent::shares_a_sentence_with) {
+        sentences.push(explainer.events(events, end));
     }
-    told.extend(teller.left_out());
-    told.push(end.map_or_else(|| teller.present(), |end| teller.chapters(std::slice::from_ref(end), None)));
-    told
+    sentences.extend(explainer.left_out());
+    sentences.push(end.map_or_else(|| explainer.present(), |end| explainer.events(std::slice::from_ref(end), None)));
+    sentences
 }
 
-/// A story that is being told.
-struct Teller<'a> {
-    story: &'a Story,
+/// A history that is being told.
+struct Explainer<'a> {
+    history: &'a JobHistory,
     naming: &'a Naming,
 }
 
-impl Chapter {
+impl HistoryEvent {
     /// Batches that follow one another are told of in one sentence, up to one that failed.
-    fn is_told_with(&self, next: &Chapter) -> bool {
-        matches!((self, next), (Chapter::Ran(ran), Chapter::Ran(_)) if ran.failed.is_none())
+    fn shares_a_sentence_with(&self, next: &HistoryEvent) -> bool {
+        matches!((self, next), (HistoryEvent::Ran(ran), HistoryEvent::Ran(_)) if ran.failed.is_none())
     }
 }
 
-impl Teller<'_> {
-    /// Chapters that are told together, which all are of batches unless it is one; and how the story ends.
-    fn chapters(&self, chapters: &[Chapter], end: Option<&Chapter>) -> String {
-        match &chapters[0] {
-            Chapter::Refused { refusal, .. } => self.refused(refusal),
-            Chapter::Accepted { lane, predicted_finish, choice, .. } => self.accepted(*lane, *predicted_finish, choice),
-            Chapter::TakenUp { lane, choice, changes, late } => self.taken_up(*lane, choice, *changes, *late),
-            Chapter::Changed(change) => self.changed(change),
-            Chapter::Ran(_) => self.ran(chapters, end),
-            Chapter::GivenUp { at } => self.given_up(*at),
-            Chapter::Ended(outcome) => self.ended(outcome),
+impl Explainer<'_> {
+    /// Chapters that are told together, which all are of batches unless it is one; and how the history ends.
+    fn events(&self, events: &[HistoryEvent], end: Option<&HistoryEvent>) -> String {
+        match &events[0] {
+            HistoryEvent::Refused { refusal, .. } => self.refused(refusal),
+            HistoryEvent::Accepted { lane, predicted_finish, choice, .. } => {
+                self.accepted(*lane, *predicted_finish, choice)
+            }
+            HistoryEvent::Resumed { lane, choice, changes, late } => self.resumed(*lane, choice, *changes, *late),
+            HistoryEvent::Changed(change) => self.changed(change),
+            HistoryEvent::Ran(_) => self.ran(events, end),
+            HistoryEvent::GivenUp { at } => self.given_up(*at),
+            HistoryEvent::Ended(outcome) => self.ended(outcome),
         }
     }
 
     fn arrival(&self) -> String {
-        let job = &self.story.job;
+        let job = &self.history.job;
         let mut text = format!(
             "Job {} came {}: {} for {}, {}, {}",
             self.naming.job(job.id),
-            after_start(self.story.arrival),
+            after_start(self.history.arrival),
             count(job.requests, "request"),
             self.naming.model(job.model),
             self.deadline(),
@@ -83,15 +85,15 @@ impl Teller<'_> {
     }
 
     fn deadline(&self) -> String {
-        match self.story.job.deadline {
+        match self.history.job.deadline {
             Time::NEVER => "to be done at any time".into(),
-            past if past <= self.story.arrival => "to be done before it came".into(),
+            past if past <= self.history.arrival => "to be done before it came".into(),
             deadline => format!("to be done within {}", self.span_to(deadline)),
         }
     }
 
     fn accepted(&self, lane: u32, predicted: Time, choice: &Choice) -> String {
-        let late = match predicted.since(self.story.job.deadline) {
+        let late = match predicted.since(self.history.job.deadline) {
             by if by.is_zero() => String::new(),
             by => format!(", {} late if nothing changed", span(by)),
         };
@@ -105,7 +107,7 @@ impl Teller<'_> {
         )
     }
 
-    fn taken_up(&self, lane: u32, choice: &Choice, changes: usize, late: bool) -> String {
+    fn resumed(&self, lane: u32, choice: &Choice, changes: usize, late: bool) -> String {
         let mut text = match choice.requests {
             0 => format!("The record begins later, when its last batch was on the device of lane {lane}"),
             _ => {
@@ -122,7 +124,7 @@ impl Teller<'_> {
     }
 
     fn waited(&self, choice: &Choice) -> String {
-        match self.story.job.requests {
+        match self.history.job.requests {
             all if choice.requests >= all => "it waited".into(),
             all => format!("{} of its {all} requests waited", choice.requests),
         }
@@ -130,21 +132,21 @@ impl Teller<'_> {
 
     fn given_up(&self, at: Time) -> String {
         let text = format!("{} its deadline could not be met any more", self.after(at));
-        match self.story.job.on_late {
+        match self.history.job.on_late {
             OnLate::Run => text + "; it went behind all jobs that could be on time.",
             OnLate::Drop => text + ".",
         }
     }
 
     fn left_out(&self) -> Option<String> {
-        let more = self.story.left_out;
-        (more > 0).then(|| format!("Then {} followed that this story leaves out.", count(more, "chapter")))
+        let more = self.history.left_out;
+        (more > 0).then(|| format!("Then {} followed that this history leaves out.", count(more, "event")))
     }
 
     /// Where a job that has not ended is now.
     fn present(&self) -> String {
-        let all = self.story.job.requests;
-        match self.story.current() {
+        let all = self.history.job.requests;
+        match self.history.current() {
             None => "Nothing of it waits any more: its last batch is on the device.".into(),
             Some(choice) if choice.requests < all => {
                 let wait = if choice.requests == 1 { "waits" } else { "wait" };
@@ -156,16 +158,16 @@ impl Teller<'_> {
 
     /// `After 15 ms`, counted from when the job came.
     fn after(&self, at: Time) -> String {
-        if at <= self.story.arrival { "At once".into() } else { format!("After {}", self.span_to(at)) }
+        if at <= self.history.arrival { "At once".into() } else { format!("After {}", self.span_to(at)) }
     }
 
     /// `From 15 ms on`.
     fn from(&self, at: Time) -> String {
-        if at <= self.story.arrival { "From its arrival on".into() } else { format!("From {} on", self.span_to(at)) }
+        if at <= self.history.arrival { "From its arrival on".into() } else { format!("From {} on", self.span_to(at)) }
     }
 
     fn span_to(&self, at: Time) -> String {
-        span(at.since(self.story.arrival))
+        span(at.since(self.history.arrival))
     }
 
     /// `0.834 in 31 ms (6 on text, 2 on image+text)`.
@@ -187,11 +189,11 @@ impl Teller<'_> {
     }
 
     fn selection(&self, mode: Mode) -> String {
-        self.naming.selection(self.story.job.model, mode)
+        self.naming.selection(self.history.job.model, mode)
     }
 
     fn is_self(&self, job: JobId) -> bool {
-        job == self.story.job.id
+        job == self.history.job.id
     }
 }
 

@@ -1,34 +1,34 @@
-//! One job's story: what was chosen for it over time, by whom and why, and what it would have cost otherwise.
+//! One job's history: what was chosen for it over time, by whom and why, and what it would have cost otherwise.
 //!
-//! Where to start reading: this file, then `stories.rs`, which takes steps in, `decide.rs`, where a job's choice changes,
+//! Where to start reading: this file, then `histories.rs`, which takes steps in, `decide.rs`, where a job's choice changes,
 //! and `question.rs`, which tells what a change was for.
 
 mod change;
 mod choice;
 mod decide;
 mod ended;
+mod histories;
 mod question;
 mod queue;
-mod rest;
+mod remaining;
 mod resume;
-mod stories;
 
-pub use change::{Asked, By, Change, Decision, Late, Otherwise};
+pub use change::{Cause, Change, Counterfactual, DecidedBy, Decision, LateJob};
 pub use choice::Choice;
-pub use stories::Stories;
+pub use histories::JobHistories;
 
 use std::time::Duration;
 
 use mosel_core::{Batch, Job, Mode, Outcome, Refusal, Time};
 
-use rest::Rest;
+use remaining::Remaining;
 
-/// The most chapters a story has, its end not counted.
-const MOST_CHAPTERS: usize = 128;
+/// The most events a history has, its end not counted.
+const MOST_EVENTS: usize = 128;
 
 /// What happened to one job, from when it came until it ended, or until now.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Story {
+pub struct JobHistory {
     /// The job, as it was submitted.
     pub job: Job,
     /// When it came.
@@ -36,25 +36,25 @@ pub struct Story {
     /// Its most accurate strategy; `None` for a job that was refused.
     pub best: Option<Choice>,
     /// What happened to it, in order.
-    pub chapters: Vec<Chapter>,
+    pub events: Vec<HistoryEvent>,
     /// Chapters beyond the most that are kept: they would stand behind the others, but before the end.
     pub left_out: usize,
-    rest: Rest,
+    remaining: Remaining,
 }
 
 /// Something that happened to a job.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Chapter {
+pub enum HistoryEvent {
     /// It was not accepted. Nothing follows.
     Refused {
-        /// When.
+        /// When it was submitted.
         at: Time,
-        /// Why.
+        /// Why it was refused.
         refusal: Refusal,
     },
     /// It was accepted.
     Accepted {
-        /// When.
+        /// When it was submitted.
         at: Time,
         /// The lane it waits on.
         lane: u32,
@@ -64,7 +64,7 @@ pub enum Chapter {
         choice: Choice,
     },
     /// It was there already when the record begins.
-    TakenUp {
+    Resumed {
         /// The lane it waits on.
         lane: u32,
         /// What it was on then; of no requests if nothing of it waited any more.
@@ -80,7 +80,7 @@ pub enum Chapter {
     Ran(Ran),
     /// Its deadline could not be met any more.
     GivenUp {
-        /// When.
+        /// When that was found.
         at: Time,
     },
     /// It ended. Nothing follows, but what is on the device still.
@@ -108,51 +108,51 @@ pub struct Ran {
     pub failed: Option<u32>,
 }
 
-impl Story {
-    fn new(job: Job, arrival: Time) -> Story {
-        Story { job, arrival, best: None, chapters: Vec::new(), left_out: 0, rest: Rest::default() }
+impl JobHistory {
+    fn new(job: Job, arrival: Time) -> JobHistory {
+        JobHistory { job, arrival, best: None, events: Vec::new(), left_out: 0, remaining: Remaining::default() }
     }
 
     /// What is left of it is on this; `None` if nothing is left, or it ended.
     pub fn current(&self) -> Option<Choice> {
-        (!self.has_ended() && self.rest.left() > 0).then(|| self.rest.choice())
+        (!self.has_ended() && self.remaining.left() > 0).then(|| self.remaining.choice())
     }
 
     /// It was refused, or nothing more will come for it.
     pub fn has_ended(&self) -> bool {
-        matches!(self.chapters.last(), Some(Chapter::Ended(_) | Chapter::Refused { .. }))
+        matches!(self.events.last(), Some(HistoryEvent::Ended(_) | HistoryEvent::Refused { .. }))
     }
 
-    /// Adds a chapter; says where it is, unless there were too many.
-    fn add(&mut self, chapter: Chapter) -> Option<usize> {
-        if self.chapters.len() >= MOST_CHAPTERS {
+    /// Adds a event; says where it is, unless there were too many.
+    fn add(&mut self, event: HistoryEvent) -> Option<usize> {
+        if self.events.len() >= MOST_EVENTS {
             self.left_out += 1;
             return None;
         }
-        self.chapters.push(chapter);
-        Some(self.chapters.len() - 1)
+        self.events.push(event);
+        Some(self.events.len() - 1)
     }
 
     /// The end is never left out.
-    fn end(&mut self, chapter: Chapter) {
-        self.chapters.push(chapter);
+    fn end(&mut self, event: HistoryEvent) {
+        self.events.push(event);
     }
 
-    /// A batch was started; says which chapter tells of it.
+    /// A batch was started; says which event tells of it.
     fn start(&mut self, at: Time, batch: &Batch) -> Option<usize> {
-        let last = self.chapters.len().checked_sub(1)?;
-        if let Chapter::Ran(ran) = &mut self.chapters[last]
+        let last = self.events.len().checked_sub(1)?;
+        if let HistoryEvent::Ran(ran) = &mut self.events[last]
             && ran.go_on(batch)
         {
             return Some(last);
         }
-        self.add(Chapter::Ran(Ran::new(at, batch)))
+        self.add(HistoryEvent::Ran(Ran::new(at, batch)))
     }
 
-    /// Batches that this chapter tells of.
-    fn ran(&mut self, chapter: usize) -> Option<&mut Ran> {
-        match self.chapters.get_mut(chapter) {
-            Some(Chapter::Ran(ran)) => Some(ran),
+    /// Batches that this event tells of.
+    fn ran(&mut self, event: usize) -> Option<&mut Ran> {
+        match self.events.get_mut(event) {
+            Some(HistoryEvent::Ran(ran)) => Some(ran),
             _ => None,
         }
     }

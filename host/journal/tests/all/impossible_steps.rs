@@ -1,4 +1,4 @@
-//! Steps that no scheduler takes, and checkpoints that none wrote: stories take them in, and are told, without a panic.
+//! Steps that no scheduler takes, and checkpoints that none wrote: histories take them in, and are explained, without a panic.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use mosel_core::{
     LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PlanError, PlanId, PolicyError, Precision, Proposal,
     Quality, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time, Trigger,
 };
-use mosel_journal::{Header, InPlace, Naming, Stories, tell};
+use mosel_journal::{Header, JobHistories, Naming, PolicyRecord, explain};
 use mosel_sim::SimCase;
 use proptest::prelude::*;
 
@@ -287,13 +287,16 @@ fn header(checkpoint: Option<Checkpoint>) -> Header {
     let profile = Arc::new(SimCase::parse(MODEL).expect("it reads").profile);
     let matrix = Arc::new(StrategyMatrix::new(ModelId(0), profile, 4).expect("it is sound"));
     let scheduler = Scheduler::new(Config::default(), vec![matrix]);
-    Header { checkpoint, ..Header::of(&scheduler, InPlace { name: "odd".into(), ..InPlace::default() }, "0.1.0") }
+    Header {
+        checkpoint,
+        ..Header::of(&scheduler, PolicyRecord { name: "odd".into(), ..PolicyRecord::default() }, "0.1.0")
+    }
 }
 
-/// Every story, as far as it can be told.
-fn all_told(stories: &Stories, naming: &Naming) -> Vec<String> {
-    let stories = (0..5).filter_map(|job| stories.story(JobId(job)));
-    stories.flat_map(|story| tell(story, naming)).collect()
+/// Every history, as far as it can be told.
+fn all_explained(histories: &JobHistories, naming: &Naming) -> Vec<String> {
+    let histories = (0..5).filter_map(|job| histories.history(JobId(job)));
+    histories.flat_map(|history| explain(history, naming)).collect()
 }
 
 proptest! {
@@ -307,13 +310,13 @@ proptest! {
     ) {
         let header = header(checkpoint);
         let naming = Naming::new("j-", &header.models);
-        let mut stories = Stories::resume(&header, most_ended);
+        let mut histories = JobHistories::resume(&header, most_ended);
         for (now, event, actions) in &steps {
-            stories.take(*now, event, actions);
+            histories.handle(*now, event, actions);
         }
-        let told = all_told(&stories, &naming);
+        let told = all_explained(&histories, &naming);
         prop_assert!(told.iter().all(|sentence| sentence.ends_with('.')), "{:?}", told);
-        let ended = (0..5).filter_map(|job| stories.story(JobId(job))).filter(|story| story.has_ended());
-        prop_assert!(ended.map(|story| story.job.id).collect::<BTreeSet<_>>().len() <= most_ended);
+        let ended = (0..5).filter_map(|job| histories.history(JobId(job))).filter(|history| history.has_ended());
+        prop_assert!(ended.map(|history| history.job.id).collect::<BTreeSet<_>>().len() <= most_ended);
     }
 }

@@ -1,4 +1,4 @@
-//! What things are called where a story is told.
+//! What things are called where a history is told.
 
 use std::sync::Arc;
 

@@ -2,14 +2,14 @@
 
 use mosel_core::{PlanError, PolicyError, Trigger};
 
-use super::Teller;
+use super::Explainer;
 use super::words::{count, share, span};
-use crate::{Asked, By, Change, Late, Otherwise};
+use crate::{Cause, Change, Counterfactual, DecidedBy, LateJob};
 
 /// Accuracies that differ by less are the same: they are sums of floats.
 const SAME: f64 = 1e-9;
 
-impl Teller<'_> {
+impl Explainer<'_> {
     pub(super) fn changed(&self, change: &Change) -> String {
         if change.to.accuracy > change.from.accuracy + SAME {
             return self.raised(change);
@@ -18,25 +18,25 @@ impl Teller<'_> {
         let moves = format!("moved {} from {} to {}", self.what(change), self.before(change), self.on(&change.to));
         let why = self.why(change);
         let mut text = format!("{} {} {moves}{why}.", self.after(decision.at), who(&decision.by));
-        if let Some(asked) = self.cause(change) {
-            text += &even_so(asked);
-            text += &self.otherwise(change, asked);
+        if let Some(cause) = self.cause(change) {
+            text += &even_so(cause);
+            text += &self.counterfactual(change, cause);
         }
         text
     }
 
     fn raised(&self, change: &Change) -> String {
         let decision = &change.decision;
-        let asked = decision.asked.as_ref();
-        let still = match asked {
-            Some(asked) if asked.late_before > 0 => format!(", though {}", self.late(asked)),
-            Some(asked) if asked.late_after == 0 => ", and nobody would be late".into(),
+        let cause = decision.cause.as_ref();
+        let still = match cause {
+            Some(cause) if cause.late_before > 0 => format!(", though {}", self.late(cause)),
+            Some(cause) if cause.late_after == 0 => ", and nobody would be late".into(),
             _ => String::new(),
         };
         format!(
             "{}{} {} gave {} accuracy back: from {} to {}{still}.",
             self.after(decision.at),
-            asked.map_or("", |asked| once(asked.trigger)),
+            cause.map_or("", |cause| once(cause.trigger)),
             who(&decision.by),
             self.what(change),
             self.before(change),
@@ -47,7 +47,7 @@ impl Teller<'_> {
     /// The job, or what was left of it.
     fn what(&self, change: &Change) -> String {
         match change.from.requests {
-            all if all >= self.story.job.requests => "it".into(),
+            all if all >= self.history.job.requests => "it".into(),
             1 => "the last request that it had left".into(),
             left => format!("the {left} requests that it had left"),
         }
@@ -58,20 +58,22 @@ impl Teller<'_> {
     }
 
     /// What the question was about, if the job was part of it.
-    fn cause<'a>(&self, change: &'a Change) -> Option<&'a Asked> {
-        change.decision.asked.as_ref().filter(|_| change.otherwise != Otherwise::Unknown)
+    fn cause<'a>(&self, change: &'a Change) -> Option<&'a Cause> {
+        change.decision.cause.as_ref().filter(|_| change.counterfactual != Counterfactual::Unknown)
     }
 
     fn why(&self, change: &Change) -> String {
         let cause = self.cause(change);
         match (&change.decision.by, cause) {
-            (By::Policy { .. }, None) => String::new(),
-            (By::Policy { .. }, Some(asked)) if asked.late_before == 0 => ", though nobody would have been late".into(),
-            (By::Policy { .. }, Some(asked)) => format!(", because {}", self.late(asked)),
-            (By::Squeeze { policy, why }, Some(asked)) if asked.late_before > 0 => {
-                format!(", because {}, and {}", self.useless(policy, why.as_ref()), self.late(asked))
+            (DecidedBy::Policy { .. }, None) => String::new(),
+            (DecidedBy::Policy { .. }, Some(cause)) if cause.late_before == 0 => {
+                ", though nobody would have been late".into()
             }
-            (By::Squeeze { policy, why }, _) => format!(", because {}", self.useless(policy, why.as_ref())),
+            (DecidedBy::Policy { .. }, Some(cause)) => format!(", because {}", self.late(cause)),
+            (DecidedBy::Squeeze { policy, why }, Some(cause)) if cause.late_before > 0 => {
+                format!(", because {}, and {}", self.useless(policy, why.as_ref()), self.late(cause))
+            }
+            (DecidedBy::Squeeze { policy, why }, _) => format!(", because {}", self.useless(policy, why.as_ref())),
         }
     }
 
@@ -114,8 +116,8 @@ impl Teller<'_> {
     }
 
     /// `j-17 would have been 31 ms late, j-18 12 ms, and 2 more jobs`.
-    fn late(&self, asked: &Asked) -> String {
-        let Some((first, others)) = asked.late.split_first() else { return "nobody would have been late".into() };
+    fn late(&self, cause: &Cause) -> String {
+        let Some((first, others)) = cause.late.split_first() else { return "nobody would have been late".into() };
         let mut text = match self.is_self(first.job) {
             true => format!("it would itself have been {} late", span(first.by)),
             false => format!("{} would have been {} late", self.naming.job(first.job), span(first.by)),
@@ -123,21 +125,21 @@ impl Teller<'_> {
         for late in others {
             text += &format!(", {} {}", self.one(late, "it itself"), span(late.by));
         }
-        match asked.late_before.saturating_sub(asked.late.len()) {
+        match cause.late_before.saturating_sub(cause.late.len()) {
             0 => text,
             more => format!("{text}, and {}", count(more, "more job")),
         }
     }
 
-    fn otherwise(&self, change: &Change, asked: &Asked) -> String {
-        let claim = match change.otherwise {
-            Otherwise::Unknown => return String::new(),
-            Otherwise::Nobody if asked.late_before == 0 => {
+    fn counterfactual(&self, change: &Change, cause: &Cause) -> String {
+        let claim = match change.counterfactual {
+            Counterfactual::Unknown => return String::new(),
+            Counterfactual::Nobody if cause.late_before == 0 => {
                 "still nobody would have been late: the time was kept for jobs to come".into()
             }
-            Otherwise::Nobody => "nobody would have been late: the time was kept for jobs to come".into(),
-            Otherwise::Late { job, by, before, after } => {
-                let late = Late { job, by };
+            Counterfactual::Nobody => "nobody would have been late: the time was kept for jobs to come".into(),
+            Counterfactual::Late { job, by, before, after } => {
+                let late = LateJob { job, by };
                 let job = self.one(&late, "it");
                 let by = span(by);
                 match (before.is_zero(), after) {
@@ -153,15 +155,15 @@ impl Teller<'_> {
         format!(" Had it alone stayed as it was, {claim}.")
     }
 
-    fn one(&self, late: &Late, itself: &str) -> String {
+    fn one(&self, late: &LateJob, itself: &str) -> String {
         if self.is_self(late.job) { itself.into() } else { self.naming.job(late.job) }
     }
 }
 
-fn who(by: &By) -> String {
+fn who(by: &DecidedBy) -> String {
     match by {
-        By::Policy { name, .. } => format!("the policy {name}"),
-        By::Squeeze { .. } => "the server itself".into(),
+        DecidedBy::Policy { name, .. } => format!("the policy {name}"),
+        DecidedBy::Squeeze { .. } => "the server itself".into(),
     }
 }
 
@@ -174,8 +176,8 @@ fn once(trigger: Trigger) -> &'static str {
     }
 }
 
-fn even_so(asked: &Asked) -> String {
-    match asked.late_after {
+fn even_so(cause: &Cause) -> String {
+    match cause.late_after {
         0 => String::new(),
         late => format!(" Even so {} would be late.", count(late, "job")),
     }

@@ -17,24 +17,24 @@ pub struct Change {
     /// The decision, which may have changed other jobs as well.
     pub decision: Arc<Decision>,
     /// What would have come of it had this job alone stayed as it was.
-    pub otherwise: Otherwise,
+    pub counterfactual: Counterfactual,
 }
 
 /// Strategies of some jobs of a lane were changed, all at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// When.
+    /// When it was made.
     pub at: Time,
-    /// Who did it.
-    pub by: By,
+    /// Who made it.
+    pub by: DecidedBy,
     /// The question that it answers, or is done for want of an answer to; `None` if that was never seen, or does not
     /// fit what was decided.
-    pub asked: Option<Asked>,
+    pub cause: Option<Cause>,
 }
 
 /// Who changed strategies.
 #[derive(Clone, Debug, PartialEq)]
-pub enum By {
+pub enum DecidedBy {
     /// A policy.
     Policy {
         /// Its name.
@@ -54,13 +54,13 @@ pub enum By {
 
 /// What a question to the policy was about: its lane's queue, as it was shown to the policy.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
+pub struct Cause {
     /// When it was asked.
     pub at: Time,
-    /// Why.
+    /// Why it was asked.
     pub trigger: Trigger,
     /// The first jobs of the queue that would have been late, though not given up, had nothing been changed.
-    pub late: Vec<Late>,
+    pub late: Vec<LateJob>,
     /// How many would have been late.
     pub late_before: usize,
     /// How many would be late as it was decided.
@@ -69,8 +69,8 @@ pub struct Asked {
 
 /// A job that would be late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Late {
-    /// It.
+pub struct LateJob {
+    /// Which one.
     pub job: JobId,
     /// How late, by the estimates when the question was asked, with their margin.
     pub by: Duration,
@@ -79,7 +79,7 @@ pub struct Late {
 /// What would have come of the queue that a question was about, had one job alone kept its strategy and all else been
 /// decided as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Otherwise {
+pub enum Counterfactual {
     /// That cannot be told: the job was not part of the question.
     Unknown,
     /// No job that was not given up would have been late.
@@ -88,7 +88,7 @@ pub enum Otherwise {
     Late {
         /// The job, which may be the one itself.
         job: JobId,
-        /// How late.
+        /// How late it would have been.
         by: Duration,
         /// How late it would have been had nothing been changed at all; zero if it would not.
         before: Duration,

@@ -7,7 +7,7 @@ use mosel_core::{
     Action, Config, Event, Job, JobId, Latency, Measurement, Mode, ModelId, OnLate, PolicyError, Precision, Profile,
     Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
-use mosel_journal::{Header, InPlace, JournalError, Reader, Recorder, Replayed, replay, step_line};
+use mosel_journal::{Header, JournalError, PolicyRecord, Reader, Recorder, ReplayResult, replay, step_line};
 use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, SimCase, Simulation};
 use proptest::prelude::*;
 
@@ -20,9 +20,9 @@ const MODEL: &str = "
 ";
 
 /// Wrong in many ways, by a stream of bytes.
-struct Whim(Vec<u8>, usize);
+struct WhimsicalPolicy(Vec<u8>, usize);
 
-impl PolicyDriver for Whim {
+impl PolicyDriver for WhimsicalPolicy {
     fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
         let mut next = || {
             self.1 += 1;
@@ -68,12 +68,12 @@ impl Observer for Writer {
 }
 
 fn begin(scheduler: &Scheduler) -> Recorder<Vec<u8>> {
-    let policy = InPlace { name: "whim".into(), hash: "00ff".into(), settings: "{\"a\": 1}".into() };
+    let policy = PolicyRecord { name: "whim".into(), hash: "00ff".into(), settings: "{\"a\": 1}".into() };
     Recorder::begin(Vec::new(), scheduler, policy, "0.1.0").expect("a vector takes everything")
 }
 
 #[derive(Clone, Debug)]
-struct Day {
+struct SimRun {
     jobs: Vec<(u64, Job)>,
     cancels: Vec<(u64, u64)>,
     whims: Vec<u8>,
@@ -81,7 +81,7 @@ struct Day {
     each: usize,
 }
 
-fn day() -> impl Strategy<Value = Day> {
+fn day() -> impl Strategy<Value = SimRun> {
     let job = (0u64..200, 1u32..12, 1u64..200, 0.0..0.8f64, 1u32..4, any::<bool>());
     let job = job.prop_map(|(arrival, requests, slack, floor, weight, drops)| {
         let job = Job {
@@ -99,7 +99,7 @@ fn day() -> impl Strategy<Value = Day> {
     let jobs = prop::collection::vec(job, 1..25);
     let cancels = prop::collection::vec((0u64..250, 0u64..25), 0..4);
     let whims = prop::collection::vec(any::<u8>(), 2..60);
-    (jobs, cancels, whims, 1u32..3, 1usize..40).prop_map(|(jobs, cancels, whims, lanes, each)| Day {
+    (jobs, cancels, whims, 1u32..3, 1usize..40).prop_map(|(jobs, cancels, whims, lanes, each)| SimRun {
         jobs,
         cancels,
         whims,
@@ -109,7 +109,7 @@ fn day() -> impl Strategy<Value = Day> {
 }
 
 /// The journals of a day: the first from its beginning.
-fn journals(day: &Day) -> Vec<Vec<u8>> {
+fn journals(day: &SimRun) -> Vec<Vec<u8>> {
     let profile = Arc::new(SimCase::parse(MODEL).expect("it reads").profile);
     let matrix = Arc::new(StrategyMatrix::new(ModelId(0), profile.clone(), 16).expect("it is sound"));
     let config = Config { lanes: day.lanes, max_jobs: 9, ..Config::default() };
@@ -123,12 +123,12 @@ fn journals(day: &Day) -> Vec<Vec<u8>> {
     external.extend(day.cancels.iter().map(|&(at, id)| (Time::from_millis(at), ExternalEvent::Cancel(JobId(id)))));
     external.sort_by_key(|(at, _)| *at);
     let mut writer = Writer { each: day.each, steps: 0, journals: vec![begin(&scheduler)] };
-    let mut simulation = Simulation::new(scheduler, devices, Whim(day.whims.clone(), 0), external);
+    let mut simulation = Simulation::new(scheduler, devices, WhimsicalPolicy(day.whims.clone(), 0), external);
     simulation.run(&mut writer).expect("the day ends");
     writer.journals.into_iter().map(|journal| journal.finish().expect("a vector takes everything")).collect()
 }
 
-fn replayed(journal: &[u8]) -> Result<Replayed, JournalError> {
+fn replayed(journal: &[u8]) -> Result<ReplayResult, JournalError> {
     let (header, mut reader) = Reader::new(journal)?;
     replay(&header, &mut reader, |_| {})
 }
@@ -149,7 +149,7 @@ proptest! {
 }
 
 /// A busy day, the same every time.
-fn busy() -> Day {
+fn busy() -> SimRun {
     let job = |at: u64| Job {
         id: JobId(0),
         model: ModelId(0),
@@ -161,7 +161,7 @@ fn busy() -> Day {
         on_late: OnLate::Run,
     };
     let jobs = (0..20).map(|at| (at * 10, job(at))).collect();
-    Day { jobs, cancels: vec![(55, 3)], whims: (1..40).collect(), lanes: 1, each: 1000 }
+    SimRun { jobs, cancels: vec![(55, 3)], whims: (1..40).collect(), lanes: 1, each: 1000 }
 }
 
 fn text(journal: &[u8]) -> String {
@@ -178,7 +178,7 @@ fn a_changed_action_is_found_with_its_line_and_words() {
     let difference = replayed(changed.as_bytes()).expect("it reads").difference.expect("it was changed");
     assert_eq!((difference.line, difference.action), (line, 1));
     let words = difference.to_string();
-    assert!(words.contains("written: {\"accept\"") && words.contains("came:    {\"accept\""), "{words}");
+    assert!(words.contains("written: {\"accept\"") && words.contains("got:     {\"accept\""), "{words}");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn step(at: u64) -> String {
 /// Every number of a checkpoint, spoilt: read, refused or replayed, but never a panic.
 #[test]
 fn a_spoilt_checkpoint_is_refused_in_words() {
-    let journals = journals(&Day { each: 30, ..busy() });
+    let journals = journals(&SimRun { each: 30, ..busy() });
     let header = text(&journals[1]);
     let header = header.lines().next().expect("there is a header");
     let (head, checkpoint) = header.split_once("\"checkpoint\":").expect("it begins in the middle");

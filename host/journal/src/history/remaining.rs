@@ -9,7 +9,7 @@ use super::Choice;
 
 /// The steps that are left, in execution order; they serve every request that no batch was started for.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Rest {
+pub(super) struct Remaining {
     steps: VecDeque<Planned>,
 }
 
@@ -20,11 +20,11 @@ pub(super) struct Planned {
     accuracy: f64,
 }
 
-impl Rest {
+impl Remaining {
     /// These steps of a strategy of this model. A selection that was never measured is never right.
-    pub(super) fn new(steps: &[Step], profile: &Profile) -> Rest {
+    pub(super) fn new(steps: &[Step], profile: &Profile) -> Remaining {
         let planned = |step: &Step| Planned { step: *step, accuracy: accuracy(profile, step.mode) };
-        Rest { steps: steps.iter().map(planned).collect() }
+        Remaining { steps: steps.iter().map(planned).collect() }
     }
 
     /// Requests that no batch was started for.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mosel_core::{Catalog, JobId, JobRow, Snapshot, Time};
 
-use super::Otherwise;
+use super::Counterfactual;
 
 /// Jobs that run one after another.
 #[derive(Debug)]
@@ -80,21 +80,26 @@ impl<'a> Queue<'a> {
     }
 
     /// For every job that was moved: what would be had it alone stayed as it was.
-    pub(super) fn otherwise(&self, moves: &BTreeMap<JobId, Move>) -> BTreeMap<JobId, Otherwise> {
+    pub(super) fn counterfactuals(&self, moves: &BTreeMap<JobId, Move>) -> BTreeMap<JobId, Counterfactual> {
         let tightest = self.tightest();
         let mut ahead: Option<&Place<'_>> = None;
-        let mut otherwise = BTreeMap::new();
+        let mut counterfactuals = BTreeMap::new();
         for (place, tightest) in self.places.iter().zip(tightest) {
             if moves.contains_key(&place.row.id) {
-                otherwise.insert(place.row.id, self.had_it_stayed(place, ahead, tightest));
+                counterfactuals.insert(place.row.id, self.had_it_stayed(place, ahead, tightest));
             }
             ahead = ahead.filter(|ahead| self.late_by(ahead) >= self.late_by(place)).or(Some(place));
         }
-        otherwise
+        counterfactuals
     }
 
     /// The latest job had this one kept its former strategy: one of those before it, or of it and those behind it.
-    fn had_it_stayed(&self, stays: &Place<'_>, ahead: Option<&Place<'_>>, behind: Option<&Place<'_>>) -> Otherwise {
+    fn had_it_stayed(
+        &self,
+        stays: &Place<'_>,
+        ahead: Option<&Place<'_>>,
+        behind: Option<&Place<'_>>,
+    ) -> Counterfactual {
         let ahead = ahead.map(|place| (place, self.late_by(place)));
         let behind = behind.map(|place| {
             let work = place.work.saturating_sub(stays.latency).saturating_add(stays.was);
@@ -104,9 +109,9 @@ impl<'a> Queue<'a> {
         // of two that are as late as one another the last one is taken: the first in the queue comes last
         match behind.into_iter().chain(ahead).max_by(later) {
             Some((place, by)) if !by.is_zero() => {
-                Otherwise::Late { job: place.row.id, by, before: place.was_late, after: self.late_by(place) }
+                Counterfactual::Late { job: place.row.id, by, before: place.was_late, after: self.late_by(place) }
             }
-            _ => Otherwise::Nobody,
+            _ => Counterfactual::Nobody,
         }
     }
 

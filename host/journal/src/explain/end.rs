@@ -1,15 +1,15 @@
-//! The sentences a story ends with: a refusal with its counter-offers, or what became of the job.
+//! The sentences a history ends with: a refusal with its counter-offers, or what became of the job.
 
 use mosel_core::{End, Outcome, Refusal, Time, scale};
 
-use super::Teller;
+use super::Explainer;
 use super::words::{count, share, span};
-use crate::Chapter;
+use crate::HistoryEvent;
 
 /// Accuracies that differ by less are the same: they are sums of floats.
 const SAME: f64 = 1e-9;
 
-impl Teller<'_> {
+impl Explainer<'_> {
     pub(super) fn refused(&self, refusal: &Refusal) -> String {
         let (reason, offer) = match refusal {
             Refusal::UnknownModel(_) => ("there is no such model".into(), String::new()),
@@ -55,7 +55,7 @@ impl Teller<'_> {
         match outcome.mix.iter().fold(0, |served: u32, part| served.saturating_add(part.1)) {
             0 => "with nothing served".into(),
             served => {
-                let all = count(self.story.job.requests, "request");
+                let all = count(self.history.job.requests, "request");
                 format!("with {served} of its {all} served ({})", self.mix(&outcome.mix))
             }
         }
@@ -63,7 +63,7 @@ impl Teller<'_> {
 
     /// The accuracy reached, and what more would have cost.
     fn compared_with_best(&self, outcome: &Outcome) -> String {
-        let (Some(reached), Some(best)) = (outcome.accuracy, &self.story.best) else { return ".".into() };
+        let (Some(reached), Some(best)) = (outcome.accuracy, &self.history.best) else { return ".".into() };
         if reached + SAME >= best.accuracy {
             return format!(", {}, the best there is.", share(reached));
         }
@@ -78,10 +78,10 @@ impl Teller<'_> {
 
     /// Time over profiled time of all that was run, if all of it is told.
     fn pace(&self) -> Option<f64> {
-        let chapters = &self.story.chapters;
-        let all_told = self.story.left_out == 0 && !matches!(chapters.first(), Some(Chapter::TakenUp { .. }));
-        let times = chapters.iter().filter_map(|chapter| match chapter {
-            Chapter::Ran(ran) => Some((ran.took.as_secs_f64(), ran.profiled.as_secs_f64())),
+        let events = &self.history.events;
+        let all_told = self.history.left_out == 0 && !matches!(events.first(), Some(HistoryEvent::Resumed { .. }));
+        let times = events.iter().filter_map(|event| match event {
+            HistoryEvent::Ran(ran) => Some((ran.took.as_secs_f64(), ran.profiled.as_secs_f64())),
             _ => None,
         });
         let (took, profiled) = times.fold((0.0, 0.0), |sum, time| (sum.0 + time.0, sum.1 + time.1));

@@ -1,4 +1,4 @@
-//! Whole stories, as they are told of simulation cases.
+//! Whole histories, as they are explained of simulation cases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use mosel_core::{
     Action, Event, JobId, ModelId, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix, Time, Trigger,
 };
 use mosel_journal::{
-    Chapter, Header, InPlace, Naming, Otherwise, Reader, Recorder, Seen, Stories, Story, replay, tell,
+    Counterfactual, Header, HistoryEvent, JobHistories, JobHistory, Naming, PolicyRecord, Reader, Recorder,
+    ReplayEvent, explain, replay,
 };
 use mosel_sim::{ExternalEvent, FaultMode, Observer, PolicyFn, PolicyReply, SimCase};
 
@@ -26,51 +27,51 @@ const QUEUE: &str = "
     at 20ms submit 3 requests 4 deadline 150ms min_accuracy 0.785
 ";
 
-/// A day: the scheduler, what happens to it, and the policy `exact` in words.
-struct Day<D> {
+/// A simulated run: the scheduler, what happens to it, and the policy `exact` in words.
+struct SimRun<D> {
     case: SimCase,
     decide: D,
     /// Put in place of `exact` when policies are swapped.
     next_policy: &'static str,
 }
 
-/// Listens to a day, until a time.
+/// Listens to a run, until a time.
 struct Listener {
-    stories: Option<Stories>,
+    histories: Option<JobHistories>,
     until: Time,
     next_policy: &'static str,
 }
 
 impl Observer for &mut Listener {
     fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
-        let stories = self.stories.get_or_insert_with(|| {
-            Stories::new(scheduler.models().to_vec(), scheduler.config().clone(), "exact".into(), 100)
+        let histories = self.histories.get_or_insert_with(|| {
+            JobHistories::new(scheduler.models().to_vec(), scheduler.config().clone(), "exact".into(), 100)
         });
         if now > self.until {
             return Ok(());
         }
         if now > Time::START && matches!(event, Event::PolicyChanged { .. }) {
-            stories.policy_changed(self.next_policy);
+            histories.policy_changed(self.next_policy);
         }
-        stories.take(now, event, actions);
+        histories.handle(now, event, actions);
         Ok(())
     }
 }
 
-impl<D: FnMut(&Snapshot) -> PolicyReply> Day<D> {
-    fn new(case: &str, decide: D) -> Day<D> {
+impl<D: FnMut(&Snapshot) -> PolicyReply> SimRun<D> {
+    fn new(case: &str, decide: D) -> SimRun<D> {
         let case = SimCase::parse(&format!("{TOY}{case}")).expect("the case reads");
-        Day { case, decide, next_policy: "greedy" }
+        SimRun { case, decide, next_policy: "greedy" }
     }
 
-    fn stories_until(self, until: Time, swap_at: Option<Time>) -> Stories {
-        let mut listener = Listener { stories: None, until, next_policy: self.next_policy };
+    fn histories_until(self, until: Time, swap_at: Option<Time>) -> JobHistories {
+        let mut listener = Listener { histories: None, until, next_policy: self.next_policy };
         self.live(&mut listener, swap_at);
-        listener.stories.expect("a policy was put in place at least")
+        listener.histories.expect("a policy was put in place at least")
     }
 
     fn live(self, observer: impl Observer, swap_at: Option<Time>) {
-        let Day { mut case, decide, .. } = self;
+        let SimRun { mut case, decide, .. } = self;
         case.events.extend(swap_at.map(|at| (at, ExternalEvent::Install)));
         case.events.sort_by_key(|(at, _)| *at);
         case.run_with(PolicyFn { decide, eager: case.eager }, observer).expect("the day ends");
@@ -102,19 +103,19 @@ fn naming() -> Naming {
     Naming::new("j-", &[Arc::new(StrategyMatrix::new(ModelId(0), profile, 1).expect("it is sound"))])
 }
 
-fn told(story: Option<&Story>) -> String {
-    let lines = tell(story.expect("the job came"), &naming());
+fn explained(history: Option<&JobHistory>) -> String {
+    let lines = explain(history.expect("the job came"), &naming());
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// The story of a job under the case's own policy.
+/// The history of a job under the case's own policy.
 fn check(case: &str, job: u64, expected: Expect) {
     check_with(case, job, scripted(case), expected);
 }
 
 fn check_with(case: &str, job: u64, decide: impl FnMut(&Snapshot) -> PolicyReply, expected: Expect) {
-    let stories = Day::new(case, decide).stories_until(Time::NEVER, None);
-    expected.assert_eq(&told(stories.story(JobId(job))));
+    let histories = SimRun::new(case, decide).histories_until(Time::NEVER, None);
+    expected.assert_eq(&explained(histories.history(JobId(job))));
 }
 
 #[test]
@@ -487,8 +488,8 @@ fn a_job_that_is_cancelled_says_what_was_served() {
 fn a_job_that_waits_is_told_up_to_now() {
     let until = |micros: u64, job: u64| {
         let case = format!("policy silent {QUEUE}");
-        let stories = Day::new(&case, scripted(&case)).stories_until(Time::from_micros(micros), None);
-        told(stories.story(JobId(job)))
+        let histories = SimRun::new(&case, scripted(&case)).histories_until(Time::from_micros(micros), None);
+        explained(histories.history(JobId(job)))
     };
     expect![[r#"
         Job j-2 came 10 ms after the server's start: 10 requests for toy, to be done within 490 ms, at an accuracy of at least 0.71.
@@ -519,80 +520,80 @@ fn a_job_that_waits_is_told_up_to_now() {
 
 #[test]
 fn a_policy_put_in_place_answers_under_its_own_name() {
-    let day = Day::new(QUEUE, |_: &Snapshot| assign(&[(2, 5)]));
-    let stories = day.stories_until(Time::NEVER, Some(Time::from_micros(20_500)));
+    let day = SimRun::new(QUEUE, |_: &Snapshot| assign(&[(2, 5)]));
+    let histories = day.histories_until(Time::NEVER, Some(Time::from_micros(20_500)));
     expect![[r#"
         Job j-2 came 10 ms after the server's start: 10 requests for toy, to be done within 490 ms, at an accuracy of at least 0.71.
         It was accepted at once on lane 0, on its most accurate strategy (10 requests on video+audio: 0.785 in 100 ms), to be done 130 ms after it came.
         After 12 ms the policy greedy moved it from 0.785 in 100 ms to 0.735 in 70 ms (5 on audio, 5 on video+audio), because j-3 would have been 30 ms late. Had it alone stayed as it was, j-3 would still have been 30 ms late.
         From 30 ms on it ran 5 requests on audio, 5 on video+audio, in 10 batches, which took 70 ms on the device.
         It was done 100 ms after it came, 390 ms before its deadline: 5 requests on audio, 5 on video+audio, 0.735. On its most accurate strategy it would have taken about 100 ms of the device instead of 70 ms, and reached 0.785.
-    "#]].assert_eq(&told(stories.story(JobId(2))));
+    "#]].assert_eq(&explained(histories.history(JobId(2))));
 }
 
 /// Begins a journal after so many steps.
-struct Late {
+struct LateJob {
     steps: usize,
     journal: Option<Recorder<Vec<u8>>>,
 }
 
-impl Observer for &mut Late {
+impl Observer for &mut LateJob {
     fn after(&mut self, scheduler: &Scheduler, now: Time, event: &Event, actions: &[Action]) -> Result<(), String> {
         if let Some(journal) = &mut self.journal {
             return journal.record(now, event, actions).map_err(|error| error.to_string());
         }
         self.steps -= 1;
         if self.steps == 0 {
-            let policy = InPlace { name: "exact".into(), ..InPlace::default() };
+            let policy = PolicyRecord { name: "exact".into(), ..PolicyRecord::default() };
             self.journal = Recorder::begin(Vec::new(), scheduler, policy, "0.1.0").ok();
         }
         Ok(())
     }
 }
 
-/// The stories of a journal that begins after so many steps.
-fn resumed(case: &str, steps: usize) -> Stories {
-    let mut late = Late { steps, journal: None };
-    Day::new(case, scripted(case)).live(&mut late, None);
+/// The histories of a journal that begins after so many steps.
+fn resumed(case: &str, steps: usize) -> JobHistories {
+    let mut late = LateJob { steps, journal: None };
+    SimRun::new(case, scripted(case)).live(&mut late, None);
     let journal = late.journal.expect("it began").finish().expect("a vector takes everything");
     let (header, mut reader): (Header, _) = Reader::new(&journal[..]).expect("it reads");
-    let mut stories = Stories::resume(&header, 100);
+    let mut histories = JobHistories::resume(&header, 100);
     let replayed = replay(&header, &mut reader, |seen| match seen {
-        Seen::Step { at, event, actions, .. } => stories.take(at, event, actions),
-        Seen::Policy(policy) => stories.policy_changed(&policy.name),
+        ReplayEvent::Step { at, event, actions, .. } => histories.handle(at, event, actions),
+        ReplayEvent::Policy(policy) => histories.policy_changed(&policy.name),
     });
     assert_eq!(replayed.expect("it reads").difference, None);
-    stories
+    histories
 }
 
 #[test]
 fn a_journal_that_begins_in_the_middle_says_so() {
     let case = format!("policy silent {QUEUE}");
-    let stories = resumed(&case, 5);
+    let histories = resumed(&case, 5);
     expect![[r#"
         Job j-1 came at the server's start: 4 requests for toy, to be done within 500 ms, at an accuracy of at least 0.785.
         The record begins later, when 1 of its 4 requests waited on lane 0, on 0.785 in 10 ms (1 on video+audio).
         From 20 ms on it ran 2 requests on video+audio, in 2 batches, which took 20 ms on the device.
         It was done 40 ms after it came, 460 ms before its deadline: 4 requests on video+audio, 0.785, the best there is.
-    "#]].assert_eq(&told(stories.story(JobId(1))));
+    "#]].assert_eq(&explained(histories.history(JobId(1))));
     expect![[r#"
         Job j-2 came 10 ms after the server's start: 10 requests for toy, to be done within 490 ms, at an accuracy of at least 0.71.
         The record begins later, when it waited on lane 0, on 0.785 in 100 ms (10 on video+audio).
         After 15 ms the server itself moved it from 0.785 in 100 ms to 0.735 in 70 ms (5 on audio, 5 on video+audio), because the policy exact did not answer within its 5 ms, and j-3 would have been 30 ms late. Had it alone stayed as it was, j-3 would still have been 30 ms late.
         From 30 ms on it ran 5 requests on audio, 5 on video+audio, in 10 batches, which took 70 ms on the device.
         It was done 100 ms after it came, 390 ms before its deadline: 5 requests on audio, 5 on video+audio, 0.735. On its most accurate strategy it would have taken 100 ms of the device by the profile, where it took 70 ms, and reached 0.785.
-    "#]].assert_eq(&told(stories.story(JobId(2))));
-    let stories = resumed(&case, 12);
+    "#]].assert_eq(&explained(histories.history(JobId(2))));
+    let histories = resumed(&case, 12);
     expect![[r#"
         Job j-2 came 10 ms after the server's start: 10 requests for toy, to be done within 490 ms, at an accuracy of at least 0.71.
         The record begins later, when 6 of its 10 requests waited on lane 0, on 0.7683 in 54 ms (1 on audio, 5 on video+audio); its strategy had been changed 1 time before.
         From 42 ms on it ran 2 requests on audio, 5 on video+audio, in 7 batches, which took 58 ms on the device.
         It was done 100 ms after it came, 390 ms before its deadline: 5 requests on audio, 5 on video+audio, 0.735. On its most accurate strategy it would have taken 100 ms of the device by the profile, where it took 70 ms, and reached 0.785.
-    "#]].assert_eq(&told(stories.story(JobId(2))));
+    "#]].assert_eq(&explained(histories.history(JobId(2))));
 }
 
 #[test]
-fn what_is_beyond_the_most_chapters_is_counted_and_the_end_is_told() {
+fn what_is_beyond_the_most_events_is_counted_and_the_end_is_kept() {
     let mut turn = 0;
     let restless = move |snapshot: &Snapshot| {
         turn += 1;
@@ -605,50 +606,50 @@ fn what_is_beyond_the_most_chapters_is_counted_and_the_end_is_told() {
     for at in 2..95 {
         case += &format!("\n at {at}ms submit {} deadline 4000ms", at + 1);
     }
-    let stories = Day::new(&case, restless).stories_until(Time::NEVER, None);
-    let story = stories.story(JobId(2)).expect("it came");
-    assert!(story.left_out > 10 && story.has_ended(), "{} of {}", story.left_out, story.chapters.len());
-    let told = tell(story, &naming());
+    let histories = SimRun::new(&case, restless).histories_until(Time::NEVER, None);
+    let history = histories.history(JobId(2)).expect("it came");
+    assert!(history.left_out > 10 && history.has_ended(), "{} of {}", history.left_out, history.events.len());
+    let told = explain(history, &naming());
     let last_two = told[told.len() - 2..].join("\n");
-    assert!(last_two.starts_with(&format!("Then {} chapters followed", story.left_out)), "{last_two}");
+    assert!(last_two.starts_with(&format!("Then {} events followed", history.left_out)), "{last_two}");
     assert!(last_two.contains("It was done"), "{last_two}");
 }
 
 #[test]
-fn of_stories_that_ended_the_last_are_kept() {
+fn of_histories_that_ended_the_last_are_kept() {
     let mut case = String::new();
     for job in 1..=130 {
         case += &format!("at {}ms submit {job} deadline 5000ms \n", job * 20);
     }
-    let stories = Day::new(&case, scripted(&case)).stories_until(Time::NEVER, None);
-    let kept = (1..=130).filter(|&job| stories.story(JobId(job)).is_some());
+    let histories = SimRun::new(&case, scripted(&case)).histories_until(Time::NEVER, None);
+    let kept = (1..=130).filter(|&job| histories.history(JobId(job)).is_some());
     assert_eq!(kept.collect::<Vec<_>>(), (31..=130).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_duplicate_that_is_refused_leaves_the_story_of_the_first() {
+fn a_duplicate_that_is_refused_leaves_the_history_of_the_first() {
     let case = "at 0ms submit 1 requests 2 deadline 90ms \n at 5ms submit 1 deadline 90ms";
-    let stories = Day::new(case, scripted(case)).stories_until(Time::NEVER, None);
-    let story = stories.story(JobId(1)).expect("it came");
-    assert!(matches!(story.chapters.last(), Some(Chapter::Ended(_))), "{story:?}");
-    assert_eq!((story.job.requests, story.arrival), (2, Time::START));
+    let histories = SimRun::new(case, scripted(case)).histories_until(Time::NEVER, None);
+    let history = histories.history(JobId(1)).expect("it came");
+    assert!(matches!(history.events.last(), Some(HistoryEvent::Ended(_))), "{history:?}");
+    assert_eq!((history.job.requests, history.arrival), (2, Time::START));
 }
 
 #[test]
 fn a_job_that_came_after_the_question_is_not_said_to_be_part_of_it() {
     let case = format!("policy silent \n budget 9ms {QUEUE} \n at 22ms submit 4 requests 6 deadline 165ms");
-    let stories = Day::new(&case, scripted(&case)).stories_until(Time::NEVER, None);
-    let story = stories.story(JobId(4)).expect("it came");
-    let changes = story.chapters.iter().filter_map(|chapter| match chapter {
-        Chapter::Changed(change) => Some(change.otherwise),
+    let histories = SimRun::new(&case, scripted(&case)).histories_until(Time::NEVER, None);
+    let history = histories.history(JobId(4)).expect("it came");
+    let changes = history.events.iter().filter_map(|event| match event {
+        HistoryEvent::Changed(change) => Some(change.counterfactual),
         _ => None,
     });
-    assert_eq!(changes.collect::<Vec<_>>(), [Otherwise::Unknown]);
+    assert_eq!(changes.collect::<Vec<_>>(), [Counterfactual::Unknown]);
     expect![[r#"
         Job j-4 came 22 ms after the server's start: 6 requests for toy, to be done within 143 ms, at any accuracy.
         It was accepted at once on lane 0, on its most accurate strategy (6 requests on video+audio: 0.785 in 60 ms), to be done 218 ms after it came, 75 ms late if nothing changed.
         After 7 ms the server itself moved it from 0.785 in 60 ms to 0.685 in 24 ms (6 on audio), because the policy exact did not answer within its 9 ms.
         From 116 ms on it ran 6 requests on audio, in 6 batches, which took 24 ms on the device.
         It was done 140 ms after it came, 3 ms before its deadline: 6 requests on audio, 0.685. On its most accurate strategy it would have taken about 60 ms of the device instead of 24 ms, and reached 0.785.
-    "#]].assert_eq(&told(Some(story)));
+    "#]].assert_eq(&explained(Some(history)));
 }

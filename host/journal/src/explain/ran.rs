@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mosel_core::{End, Mode};
 
-use super::Teller;
+use super::Explainer;
 use super::words::span;
-use crate::{Chapter, Ran};
+use crate::{HistoryEvent, Ran};
 
 /// Batches on any selections.
 #[derive(Default)]
@@ -17,11 +17,11 @@ struct Batches {
     took: Duration,
 }
 
-impl Teller<'_> {
-    /// Chapters of batches, of which the last one's last batch may have failed; and how the story ends.
-    pub(super) fn ran(&self, chapters: &[Chapter], end: Option<&Chapter>) -> String {
-        let ran = |chapter: &Chapter| if let Chapter::Ran(ran) = chapter { Some(*ran) } else { None };
-        let rans: Vec<Ran> = chapters.iter().filter_map(ran).collect();
+impl Explainer<'_> {
+    /// Chapters of batches, of which the last one's last batch may have failed; and how the history ends.
+    pub(super) fn ran(&self, events: &[HistoryEvent], end: Option<&HistoryEvent>) -> String {
+        let ran = |event: &HistoryEvent| if let HistoryEvent::Ran(ran) = event { Some(*ran) } else { None };
+        let rans: Vec<Ran> = events.iter().filter_map(ran).collect();
         let (Some(first), Some(last)) = (rans.first(), rans.last()) else { return String::new() };
         let mut all = Batches::default();
         rans.iter().for_each(|ran| all.add(ran));
@@ -44,20 +44,20 @@ impl Teller<'_> {
         format!("{text}, which took {} on the device{so_far}", span(all.took))
     }
 
-    fn failure(&self, ran: &Ran, requests: u32, end: Option<&Chapter>) -> String {
+    fn failure(&self, ran: &Ran, requests: u32, end: Option<&HistoryEvent>) -> String {
         let batch = self.requests(&[(ran.mode, requests)]);
         match end {
-            Some(Chapter::Ended(outcome)) if outcome.end == End::Failed && self.is_last(ran) => {
+            Some(HistoryEvent::Ended(outcome)) if outcome.end == End::Failed && self.is_last(ran) => {
                 format!("{batch}, which failed")
             }
             _ => format!("{batch}, which failed and was put back, to be run first"),
         }
     }
 
-    /// No chapter of batches comes after it.
+    /// No event of batches comes after it.
     fn is_last(&self, ran: &Ran) -> bool {
-        let last = self.story.chapters.iter().rev().find(|chapter| matches!(chapter, Chapter::Ran(_)));
-        last == Some(&Chapter::Ran(*ran))
+        let last = self.history.events.iter().rev().find(|event| matches!(event, HistoryEvent::Ran(_)));
+        last == Some(&HistoryEvent::Ran(*ran))
     }
 }
 

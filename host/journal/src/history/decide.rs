@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use mosel_core::{JobId, Plan, PlanError, PlanId, PolicyError, Proposal, Time};
 
-use super::question::{Question, Weighed};
+use super::question::{Comparison, Question};
 use super::queue::Move;
-use super::rest::Rest;
-use super::{By, Change, Chapter, Choice, Decision, Otherwise, Stories};
+use super::remaining::Remaining;
+use super::{Change, Choice, Counterfactual, DecidedBy, Decision, HistoryEvent, JobHistories};
 
-/// The most characters of a policy's own words that a story keeps.
+/// The most characters of a policy's own words that a history keeps.
 const MOST_WORDS: usize = 200;
 
 /// A job whose strategy was changed.
@@ -20,7 +20,7 @@ struct Changed {
     to: Choice,
 }
 
-impl Stories {
+impl JobHistories {
     /// A policy's answer was adopted for these jobs.
     pub(super) fn adopted(&mut self, now: Time, id: PlanId, jobs: &[JobId], proposal: &Proposal) {
         if jobs.is_empty() {
@@ -32,7 +32,7 @@ impl Stories {
         let plan = plan.unwrap_or_else(|| unchecked(proposal));
         let name = question.as_ref().map_or(&self.policy, Question::policy).clone();
         let moves = jobs.iter().filter_map(|job| Some((*job, *plan.choices.get(job)?)));
-        self.decide(now, By::Policy { name, plan: id }, question.as_ref(), &plan.order, moves);
+        self.decide(now, DecidedBy::Policy { name, plan: id }, question.as_ref(), &plan.order, moves);
     }
 
     /// The built-in squeeze moved these jobs, since this answer was of no use, or none could be waited for.
@@ -40,14 +40,14 @@ impl Stories {
         let question = refused.and_then(|refused| self.take_question(refused.0));
         let why = refused.map(|refused| short(refused.1));
         let policy = question.as_ref().map_or(&self.policy, Question::policy).clone();
-        let by = By::Squeeze { policy, why };
+        let by = DecidedBy::Squeeze { policy, why };
         self.decide(now, by, question.as_ref(), &BTreeMap::new(), moves.iter().copied());
     }
 
     fn decide(
         &mut self,
         at: Time,
-        by: By,
+        by: DecidedBy,
         question: Option<&Question>,
         order: &BTreeMap<JobId, usize>,
         choices: impl Iterator<Item = (JobId, u32)>,
@@ -62,32 +62,38 @@ impl Stories {
                 None => all_known = false,
             }
         }
-        let weighed = question.filter(|_| all_known).and_then(|question| question.weigh(&self.catalog, order, &moves));
-        let (asked, otherwise) = match weighed {
-            Some(Weighed { asked, otherwise }) => (Some(asked), otherwise),
+        let comparison =
+            question.filter(|_| all_known).and_then(|question| question.compare(&self.catalog, order, &moves));
+        let (cause, counterfactuals) = match comparison {
+            Some(Comparison { cause, counterfactuals }) => (Some(cause), counterfactuals),
             None => (None, BTreeMap::new()),
         };
-        self.tell(&Arc::new(Decision { at, by, asked }), changes, &otherwise);
+        self.record(&Arc::new(Decision { at, by, cause }), changes, &counterfactuals);
     }
 
-    /// Puts what is left of a job on another strategy; `None` if its story is not told, or it has no such strategy.
+    /// Puts what is left of a job on another strategy; `None` if its history is not told, or it has no such strategy.
     fn change(&mut self, job: JobId, choice: u32) -> Option<(Changed, Move)> {
-        let story = self.waiting.get_mut(&job)?;
-        let matrix = self.models.get(story.job.model.0 as usize)?;
-        let left = story.rest.left();
+        let history = self.waiting.get_mut(&job)?;
+        let matrix = self.models.get(history.job.model.0 as usize)?;
+        let left = history.remaining.left();
         let strategy = matrix.table(left)?.strategies.get(choice as usize)?;
-        let from = story.rest.choice();
-        story.rest = Rest::new(&strategy.steps, matrix.profile());
+        let from = history.remaining.choice();
+        history.remaining = Remaining::new(&strategy.steps, matrix.profile());
         let step = Move { left, from: from.latency, to: strategy.latency };
-        Some((Changed { job, from, to: story.rest.choice() }, step))
+        Some((Changed { job, from, to: history.remaining.choice() }, step))
     }
 
-    fn tell(&mut self, decision: &Arc<Decision>, changes: Vec<Changed>, otherwise: &BTreeMap<JobId, Otherwise>) {
+    fn record(
+        &mut self,
+        decision: &Arc<Decision>,
+        changes: Vec<Changed>,
+        counterfactuals: &BTreeMap<JobId, Counterfactual>,
+    ) {
         for Changed { job, from, to } in changes {
-            let otherwise = otherwise.get(&job).copied().unwrap_or(Otherwise::Unknown);
-            let change = Change { from, to, decision: decision.clone(), otherwise };
-            if let Some(story) = self.waiting.get_mut(&job) {
-                story.add(Chapter::Changed(Box::new(change)));
+            let counterfactual = counterfactuals.get(&job).copied().unwrap_or(Counterfactual::Unknown);
+            let change = Change { from, to, decision: decision.clone(), counterfactual };
+            if let Some(history) = self.waiting.get_mut(&job) {
+                history.add(HistoryEvent::Changed(Box::new(change)));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mosel_core::{Catalog, JobId, Plan, PlanId, Proposal, Snapshot};
 
 use super::queue::{Move, Queue};
-use super::{Asked, Late, Otherwise};
+use super::{Cause, Counterfactual, LateJob};
 
 /// The most jobs that would have been late which a decision names.
 const MOST_NAMED: usize = 3;
@@ -20,10 +20,10 @@ pub(super) struct Question {
 
 /// What a decision made of the queue that was asked about.
 #[derive(Clone, Debug)]
-pub(super) struct Weighed {
-    pub(super) asked: Asked,
+pub(super) struct Comparison {
+    pub(super) cause: Cause,
     /// For every job of the question that was moved.
-    pub(super) otherwise: BTreeMap<JobId, Otherwise>,
+    pub(super) counterfactuals: BTreeMap<JobId, Counterfactual>,
 }
 
 impl Question {
@@ -55,21 +55,21 @@ impl Question {
     /// Compares the queue as it was with the queue under a decision: an order, empty if it is kept, and moves.
     ///
     /// `None` if a row is off its table.
-    pub(super) fn weigh(
+    pub(super) fn compare(
         &self,
         catalog: &Catalog,
         order: &BTreeMap<JobId, usize>,
         moves: &BTreeMap<JobId, Move>,
-    ) -> Option<Weighed> {
+    ) -> Option<Comparison> {
         let before = Queue::as_it_was(&self.snapshot, catalog)?;
         let after = before.decided(order, moves);
-        let asked = Asked {
+        let cause = Cause {
             at: self.snapshot.now,
             trigger: self.snapshot.trigger,
-            late: before.late().take(MOST_NAMED).map(|(job, by)| Late { job, by }).collect(),
+            late: before.late().take(MOST_NAMED).map(|(job, by)| LateJob { job, by }).collect(),
             late_before: before.late().count(),
             late_after: after.late().count(),
         };
-        Some(Weighed { asked, otherwise: after.otherwise(moves) })
+        Some(Comparison { cause, counterfactuals: after.counterfactuals(moves) })
     }
 }

@@ -1,0 +1,7 @@
+//! The journal, over scheduler runs in virtual time: what is written is read back and replays, histories are right, and
+//! nothing that they are handed makes them panic.
+
+mod histories;
+mod history_invariants;
+mod impossible_steps;
+mod replay;
