@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::client::Client;
-use crate::fixture::{Fixture, HOSTILE, PATIENT_MS, overload};
+use super::client::Client;
+use super::fixture::{Fixture, PATIENT_MS, overload};
+use crate::guests::HOSTILE;
 
 fn start() -> Fixture {
     Fixture::with(|config| config.policy.budget_ms = PATIENT_MS)

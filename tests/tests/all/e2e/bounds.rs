@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::{eventually, read, so};
-use crate::fixture::{Fixture, job, with};
+use super::client::{eventually, read, so};
+use super::fixture::{Fixture, job, with};
 
 #[test]
 fn a_full_queue_says_when_to_come_back() {

@@ -9,7 +9,7 @@ use mosel_core::{
 use mosel_sandbox::{ConfigureError, Engine, Limits, LoadedPolicy, RunningPolicy, SavedState};
 use mosel_tests::queue;
 
-const COMPONENT: &[u8] = include_bytes!("../fixtures/policy-0.1.0.wasm");
+const COMPONENT: &[u8] = include_bytes!("../../fixtures/policy-0.1.0.wasm");
 const SHA256: &str = "0fd6ff60c623ea82930faa9df58c33947747b5f096106c1515b75afecec166b5";
 
 fn loaded() -> &'static LoadedPolicy {

@@ -2,8 +2,8 @@
 
 use std::thread;
 
-use crate::client::{Answer, Client, eventually, so};
-use crate::fixture::{Fixture, job};
+use super::client::{Answer, Client, eventually, so};
+use super::fixture::{Fixture, job};
 
 #[test]
 fn a_server_that_stops_ends_what_it_accepted_and_takes_nothing_new() {

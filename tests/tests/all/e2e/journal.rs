@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use mosel_journal::{Reader, ReplayResult, replay};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, Folder, job, overload, with};
+use super::fixture::{Fixture, Folder, job, overload, with};
 
 /// Every journal of the folder, in the order they were written, with what its replay gave.
 fn journals(folder: &Path) -> Vec<(PathBuf, ReplayResult)> {
@@ -35,7 +35,7 @@ fn what_a_live_server_did_replays_without_a_difference_across_policies_and_failu
     let ended = overload(client, 12, 900.0);
     client.put("/v1/policy", &json!({ "name": "exact" })).expect(200);
     overload(client, 8, 700.0);
-    client.run(&crate::fixture::saying("fail")).expect(200);
+    client.run(&super::fixture::saying("fail")).expect(200);
     let given_up = client.submit(&job(16)).expect(202);
     client.delete(&format!("/v1/jobs/{}", given_up.id()));
     client.run(&with(job(1), "deadline_ms", 1)).expect(422);

@@ -5,7 +5,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, Folder, HOSTILE, PATIENT_MS, job, overload};
+use super::fixture::{Fixture, Folder, PATIENT_MS, job, overload};
+use crate::guests::HOSTILE;
 
 #[test]
 fn a_policy_is_changed_under_load_and_every_job_is_served() {

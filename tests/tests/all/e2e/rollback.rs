@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, PATIENT_MS, overload};
+use super::fixture::{Fixture, PATIENT_MS, overload};
 
 #[test]
 fn a_rollback_brings_the_one_before_back_with_its_settings_and_again_returns() {

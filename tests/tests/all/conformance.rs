@@ -5,6 +5,8 @@ use std::time::Duration;
 use mosel_conformance::{Check, Options, Outcome, Report, Verdict};
 use mosel_sandbox::{Budget, Limits, Metering};
 
+use crate::guests;
+
 const FUEL: u64 = 50_000_000;
 
 /// Fuel binds before time does, so that results do not depend on the machine.
@@ -190,19 +192,4 @@ fn the_same_seed_finds_the_same() {
     let (first, second) = (words(), words());
     // the last is about time
     assert_eq!(first[..first.len() - 1], second[..second.len() - 1]);
-}
-
-/// The components that the build script made.
-mod guests {
-    macro_rules! guest {
-        ($name:literal) => {
-            include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm"))
-        };
-    }
-
-    pub(crate) const HOSTILE: &[u8] = guest!("hostile");
-    pub(crate) const LOOP_AT_START: &[u8] = guest!("loop-at-start");
-    pub(crate) const LOOP_IN_DESCRIBE: &[u8] = guest!("loop-in-describe");
-    pub(crate) const TRAP_IN_DESCRIBE: &[u8] = guest!("trap-in-describe");
-    pub(crate) const BOAST_IN_DESCRIBE: &[u8] = guest!("boast-in-describe");
 }

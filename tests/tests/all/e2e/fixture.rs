@@ -16,7 +16,8 @@ use mosel_server::served::{ServedModel, Source};
 use mosel_server::server::Server;
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use super::client::Client;
+use crate::guests::HOSTILE;
 
 /// A running server; stops with the test.
 pub(crate) struct Fixture {
@@ -87,9 +88,6 @@ impl Drop for Fixture {
 
 /// So that a busy machine does not turn a decision, or a panic, into silence.
 pub(crate) const PATIENT_MS: u64 = 2000;
-
-/// Misbehaves as its settings say.
-pub(crate) const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
 
 /// Submits so many jobs of 16 requests at once, without a floor; how each of them ended.
 pub(crate) fn overload(client: Client, jobs: usize, deadline_ms: f64) -> Vec<Value> {

@@ -82,7 +82,7 @@ fn limits() -> Limits {
 
 fn load(limits: Limits) -> LoadedPolicy {
     let engine = Engine::new(limits).expect("this machine runs an engine");
-    let bytes = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
+    let bytes = crate::guests::HOSTILE;
     engine.load("hostile", bytes).expect("it behaves until it is configured")
 }
 

@@ -7,7 +7,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::Visit;
 use syn::{Attribute, File, Item, UseTree};
 
-use crate::graph::Edges;
+use super::graph::Edges;
 
 /// A path from the crate's root: empty for the root itself.
 type ModulePath = Vec<String>;

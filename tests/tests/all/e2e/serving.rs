@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client};
-use crate::fixture::{Fixture, PNG, job, with};
+use super::client::{Answer, Client};
+use super::fixture::{Fixture, PNG, job, with};
 
 #[test]
 fn a_waiting_client_gets_outputs_timings_and_a_certificate() {

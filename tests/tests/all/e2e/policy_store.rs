@@ -1,9 +1,10 @@
-//! Policies are put onto the shelf: over HTTP, and into a watched folder.
+//! Policies are put into the store: over HTTP, and into a watched folder.
 
 use serde_json::{Value, json};
 
-use crate::client::read;
-use crate::fixture::{Fixture, Folder, HOSTILE, job};
+use super::client::read;
+use super::fixture::{Fixture, Folder, job};
+use crate::guests::HOSTILE;
 
 /// The same policy in another file: with a section that nobody reads.
 fn newer() -> Vec<u8> {

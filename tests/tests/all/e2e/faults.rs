@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fixture::{Fixture, job, saying};
+use super::fixture::{Fixture, job, saying};
 
 #[test]
 fn an_input_that_turns_out_to_be_bad_fails_its_own_request() {

@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::client::{eventually, read, so};
-use crate::fixture::{Fixture, job};
+use super::client::{eventually, read, so};
+use super::fixture::{Fixture, job};
 
 #[test]
 fn a_body_that_does_not_come_is_not_waited_for() {

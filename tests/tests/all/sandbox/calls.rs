@@ -6,7 +6,8 @@ use mosel_core::{JobId, PolicyError, Proposal, Quality, Snapshot, TableId, Time}
 use mosel_sandbox::{Budget, Engine, Instance, Level, Limits, MeteredReply, RunningPolicy};
 use mosel_tests::queue;
 
-use super::{FUEL, MEMORY, catalog, guests, limits, settings, snapshot, start};
+use super::{FUEL, MEMORY, catalog, limits, settings, snapshot, start};
+use crate::guests;
 
 /// Longer than any budget here lasts, shorter than a hang.
 const SOON: Duration = Duration::from_secs(20);

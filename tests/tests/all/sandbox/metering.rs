@@ -5,7 +5,8 @@ use std::time::Duration;
 use mosel_core::{JobId, PolicyError, Proposal};
 use mosel_sandbox::{Budget, Engine, Limits, MeteredReply, Metering, RunningPolicy, fuel_time};
 
-use super::{FUEL, catalog, guests, limits, settings, snapshot};
+use super::{FUEL, catalog, limits, settings, snapshot};
+use crate::guests;
 
 const NO_TIME: Duration = Duration::ZERO;
 const SOME_TIME: Duration = Duration::from_millis(20);

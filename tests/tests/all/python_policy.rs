@@ -1,7 +1,7 @@
 //! A policy in another language: `fair-share`, in Python, is made a component by its own build script and asked in the
 //! sandbox. It answers what its rule says, which is written down here a second time; what that takes is printed:
 //!
-//! `cargo test --release -p mosel-tests --test python_policy -- --nocapture`
+//! `cargo test --release -p mosel-tests python_policy:: -- --nocapture`
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

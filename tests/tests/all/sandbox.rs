@@ -1,21 +1,13 @@
 //! Hostile policies in the sandbox: each is cut off within its budget, the reason is the right one, and the next call
 //! works again. Every limit has two tests: kept, broken.
 
-#[path = "sandbox/caching.rs"]
 mod caching;
-#[path = "sandbox/calls.rs"]
 mod calls;
-#[path = "sandbox/examples.rs"]
 mod examples;
-#[path = "sandbox/housekeeping.rs"]
 mod housekeeping;
-#[path = "sandbox/ilp.rs"]
 mod ilp;
-#[path = "sandbox/loading.rs"]
 mod loading;
-#[path = "sandbox/metering.rs"]
 mod metering;
-#[path = "sandbox/shipped.rs"]
 mod shipped;
 
 use std::sync::OnceLock;
@@ -24,6 +16,8 @@ use std::time::Duration;
 use mosel_core::{Catalog, Snapshot};
 use mosel_sandbox::{Budget, ConfigureError, Engine, Limits, LoadedPolicy, RunningPolicy};
 use mosel_tests::queue;
+
+use crate::guests;
 
 const MEMORY: usize = 16 << 20;
 const FUEL: u64 = 50_000_000;
@@ -60,19 +54,4 @@ fn catalog() -> Catalog {
 fn snapshot(lane: u32) -> Snapshot {
     let jobs = [1, 2, 3].map(|id| queue::job(id, 0, 2, 80_000, 0.65));
     Snapshot { lane, ..queue::snapshot(1, jobs.to_vec()) }
-}
-
-/// The components that the build script made.
-mod guests {
-    macro_rules! guest {
-        ($name:literal) => {
-            include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm"))
-        };
-    }
-
-    pub(crate) const HOSTILE: &[u8] = guest!("hostile");
-    pub(crate) const LOOP_AT_START: &[u8] = guest!("loop-at-start");
-    pub(crate) const LOOP_IN_DESCRIBE: &[u8] = guest!("loop-in-describe");
-    pub(crate) const TRAP_IN_DESCRIBE: &[u8] = guest!("trap-in-describe");
-    pub(crate) const BOAST_IN_DESCRIBE: &[u8] = guest!("boast-in-describe");
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use mosel_core::PolicyError;
 use mosel_sandbox::{Budget, ConfigureError, Engine, Limits, LoadError};
 
-use super::{FUEL, MEMORY, engine, guests, limits, start};
+use super::{FUEL, MEMORY, engine, limits, start};
+use crate::guests;
 
 fn refusal(bytes: &[u8]) -> LoadError {
     engine().load("suspect", bytes).expect_err("it must not load")

@@ -6,7 +6,8 @@ use mosel_core::{End, JobId, Outcome, PolicyError, Proposal, TableId, Time};
 use mosel_sandbox::{Budget, Engine, Limits, RunningPolicy, SavedState};
 use mosel_tests::queue;
 
-use super::{FUEL, catalog, guests, limits, settings, snapshot, start};
+use super::{FUEL, catalog, limits, settings, snapshot, start};
+use crate::guests;
 
 const MIB: u64 = 1 << 20;
 

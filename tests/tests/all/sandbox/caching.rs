@@ -8,7 +8,8 @@ use mosel_core::Proposal;
 use mosel_sandbox::{Engine, LoadError, LoadedPolicy, Metering, Origin, RunningPolicy};
 use tempfile::TempDir;
 
-use super::{catalog, guests, limits, snapshot};
+use super::{catalog, limits, snapshot};
+use crate::guests;
 
 fn engine(dir: &TempDir) -> Engine {
     Engine::with_cache(limits(), dir.path()).expect("the directory is ours alone")

@@ -4,9 +4,7 @@
 //! neither of the one who re-exports (a facade says what there is) nor of the one who goes through it (he depends on the
 //! file where the name is defined). Code for tests is left out.
 
-#[path = "modules/graph.rs"]
 mod graph;
-#[path = "modules/source.rs"]
 mod source;
 
 use std::path::{Path, PathBuf};
