@@ -18,9 +18,9 @@ pub(crate) struct ExplainArgs {
     /// The job, such as j-17
     #[arg(value_name = "JOB", value_parser = job)]
     job: JobId,
-    /// The server that has it
-    #[arg(long, default_value = "http://127.0.0.1:7070", conflicts_with = "journal")]
-    url: String,
+    /// The server that has it. Default: what MOSEL_SERVER says, else http://127.0.0.1:7070
+    #[arg(long, alias = "url", value_name = "URL", conflicts_with = "journal")]
+    server: Option<String>,
     /// A journal, or a folder of journals, to read instead
     #[arg(long, value_name = "JOURNAL")]
     journal: Option<PathBuf>,
@@ -45,7 +45,9 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
 }
 
 async fn from_server(args: &ExplainArgs) -> Result<Value> {
-    let connection = Connection::new(&args.url)?;
+    // asked for here and not by clap, for which a variable would conflict with --journal
+    let server = args.server.clone().or_else(|| std::env::var("MOSEL_SERVER").ok().filter(|url| !url.is_empty()));
+    let connection = Connection::new(server.as_deref().unwrap_or("http://127.0.0.1:7070"))?;
     let answer = connection.get(&format!("/v1/jobs/j-{}/explain", args.job.0)).await?;
     answer.success()
 }

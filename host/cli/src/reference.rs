@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use clap::builder::StyledStr;
 use clap::{Arg, Args, Command, ValueEnum};
+use mosel_server::reference;
+use serde_json::Value;
 
 /// Prints a page, as Markdown.
 #[derive(Debug, Args)]
@@ -17,12 +19,21 @@ pub(crate) struct ReferenceArgs {
 enum Page {
     /// docs/reference/cli.md
     Cli,
+    /// docs/operating/configuration.md
+    Configuration,
+    /// docs/applications/errors.md
+    Errors,
+    /// docs/operating/metrics.md
+    Metrics,
 }
 
 /// `mosel reference`; the program's own definition is given.
 pub(crate) fn run(args: &ReferenceArgs, program: &Command) {
     let page = match args.page {
         Page::Cli => cli(program),
+        Page::Configuration => configuration(),
+        Page::Errors => errors(),
+        Page::Metrics => metrics(),
     };
     let name = args.page.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     print!(
@@ -94,6 +105,62 @@ fn one_line(text: Option<&StyledStr>) -> String {
 
 fn sentence(text: &str) -> String {
     if text.is_empty() || text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
+}
+
+/// Every key, section by section.
+fn configuration() -> String {
+    let mut page = String::from(
+        "# Configuration\n\n`mosel serve --config FILE` reads a TOML file (`MOSEL_CONFIG` names one too), then the environment: \
+         `MOSEL_QUEUE__MAX_JOBS=100`\nis `max_jobs = 100` in the section `[queue]`. Flags of `mosel serve` come last. `mosel serve \
+         --print-config` prints what is in effect.\nAn unknown key, or a value outside its range, is refused at the start.\n",
+    );
+    let mut section = None;
+    for key in reference::config_keys() {
+        let (of, name) = key.name.rsplit_once('.').unwrap_or(("", &key.name));
+        if section.as_deref() != Some(of) {
+            let heading = if of.is_empty() { "Without a section".to_owned() } else { format!("[{of}]") };
+            let _ = write!(page, "\n## {heading}\n\n| key | type, default, environment | meaning |\n|---|---|---|\n");
+            section = Some(of.to_owned());
+        }
+        let range = key.range.map_or_else(String::new, |(least, most)| format!(" from {least} to {most}"));
+        let default = match &key.default {
+            Value::Null => "not set".to_owned(),
+            Value::String(words) if words.contains(' ') => words.clone(),
+            value => format!("`{value}`"),
+        };
+        let variable = format!("MOSEL_{}", key.name.replace('.', "__").to_uppercase());
+        let meaning = cell(&sentence(&key.text));
+        let _ = writeln!(page, "| `{name}` | {}{range}; {default}; `{variable}` | {meaning} |", key.kind);
+    }
+    page
+}
+
+/// Every error code.
+fn errors() -> String {
+    let mut page = String::from(
+        "# Error codes\n\nAn error is JSON with a stable `code` for programs and a `message` for people: what was expected and what \
+         was got.\n\n```json\n{\"error\":{\"code\":\"missing_field\",\"message\":\"...\"}}\n```\n\nA code never changes its meaning. \
+         Treat one that you do not know by its status.\n\n| code | status | meaning |\n|---|---|---|\n",
+    );
+    for code in reference::error_codes() {
+        let status = code.status();
+        let _ = writeln!(page, "| `{}` | {} | {} |", code.word(), status.as_u16(), cell(code.explanation()));
+    }
+    page
+}
+
+/// Every family of numbers.
+fn metrics() -> String {
+    let mut page = String::from(
+        "# Metrics\n\n`GET /metrics` is Prometheus text (OpenMetrics). A counter's samples end in `_total`, a histogram's in `_bucket`, \
+         `_sum` and `_count`.\n\n| name | type | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for family in reference::metrics() {
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let meaning = cell(&sentence(&family.help));
+        let _ = writeln!(page, "| `{}` | {} | {} | {meaning} |", family.name, family.kind, labels.join(", "));
+    }
+    page
 }
 
 /// What stands in a table may hold no bar.

@@ -14,7 +14,7 @@ use mosel_client::connection::{Connection, Submission};
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {
     /// The server
-    #[arg(long, default_value = "http://127.0.0.1:7070")]
+    #[arg(long, value_name = "URL", env = "MOSEL_SERVER", default_value = "http://127.0.0.1:7070")]
     server: String,
     /// The model
     #[arg(long, default_value = "emoji")]
