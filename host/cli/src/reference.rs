@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ReferenceArgs, program: &Command) {
     let name = args.page.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     print!(
         "<!-- Made from the code by `mosel reference {name}`; `UPDATE_EXPECT=1 cargo test --release -p mosel reference` \
-         writes it anew. -->\n{page}"
+         writes it anew. -->\n\n{page}"
     );
 }
 
