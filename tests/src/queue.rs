@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mosel_conformance::queues::{self, Pressure, Shape};
 use mosel_core::{
-    Catalog, JobId, JobRow, ModalitySet, Mode, ModelId, PlanId, Profile, Snapshot, Step, Strategy, StrategyTable,
+    Catalog, DecisionId, JobId, JobRow, ModalitySet, Mode, ModelId, Profile, Snapshot, Step, Strategy, StrategyTable,
     TableId, Tenant, Time, Trigger,
 };
 
@@ -37,7 +37,7 @@ fn strategy(latency: Duration, accuracy: f64) -> Strategy {
 /// A snapshot of these jobs on lane 0, which is free at once; the policy may think as long as its engine lets it.
 pub fn snapshot(plan: u64, jobs: Vec<JobRow>) -> Snapshot {
     Snapshot {
-        plan: PlanId(plan),
+        decision: DecisionId(plan),
         lane: 0,
         trigger: Trigger::Violation,
         now: Time::START,
@@ -72,7 +72,7 @@ pub fn native(catalog: &Catalog, snapshot: &Snapshot) -> mosel_sdk::test::Queue 
         let menu = table.strategies.iter().map(|strategy| (strategy.latency.as_micros() as u64, strategy.accuracy));
         queue.menu(&menu.collect::<Menu>());
     }
-    queue.sequence = snapshot.plan.0;
+    queue.sequence = snapshot.decision.0;
     queue.start = snapshot.start.micros();
     queue.time_factor = snapshot.time_factor;
     queue.jobs = mosel_sdk::test::sent_snapshot(snapshot).jobs;
@@ -84,5 +84,5 @@ pub fn native(catalog: &Catalog, snapshot: &Snapshot) -> mosel_sdk::test::Queue 
 pub fn random(seed: u64, jobs: u64, menus: u64, strategies: u64) -> (Catalog, Snapshot) {
     let (jobs, tables, strategies) = (jobs as usize, menus as usize, strategies as usize);
     let (catalog, snapshot) = queues::random(seed, Shape { jobs, tables, strategies, pressure: Pressure::Wild });
-    (catalog, Snapshot { plan: PlanId(seed), budget: BUDGET, ..snapshot })
+    (catalog, Snapshot { decision: DecisionId(seed), budget: BUDGET, ..snapshot })
 }

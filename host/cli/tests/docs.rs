@@ -107,9 +107,15 @@ fn blocks_are_read_with_their_lines_and_marks() {
 #[test]
 fn no_block_escapes() {
     assert_eq!(refusal("```\nls\n```\n"), "a.md:1: expected the kind of a block behind its fence, such as sh or text");
-    assert_eq!(refusal("x\n```bash\nls\n```\n"), "a.md:2: expected a kind of block from docs/internals/docs.md, got bash");
+    assert_eq!(
+        refusal("x\n```bash\nls\n```\n"),
+        "a.md:2: expected a kind of block from docs/internals/docs.md, got bash"
+    );
     assert_eq!(refusal("```sh fast\nls\n```\n"), "a.md:1: expected a mark from docs/internals/docs.md, got fast");
-    assert_eq!(refusal("```sh other\nls\n```\n"), "a.md:1: expected a line of comment that says why the block is not run");
+    assert_eq!(
+        refusal("```sh other\nls\n```\n"),
+        "a.md:1: expected a line of comment that says why the block is not run"
+    );
     assert_eq!(refusal("```sh\nls\n"), "a.md:1: expected the end of the block");
 }
 
@@ -122,7 +128,10 @@ fn a_block_that_fails_is_named_and_a_page_goes_on_where_it_was() {
     run("```sh\nmkdir x; cd x; A=1\n```\n```sh fails\nexit 3\n```\n```sh root\ntest -d host\n```\n```sh\ntest $A = 1; ls ../x\n```\n")
         .unwrap();
     let failure = run("```sh\ntrue\n```\n\n```sh\necho so; false | cat\n```\n").unwrap_err();
-    assert!(failure.starts_with("a.md:5: expected success, got exit status: 1") && failure.ends_with("so"), "{failure}");
+    assert!(
+        failure.starts_with("a.md:5: expected success, got exit status: 1") && failure.ends_with("so"),
+        "{failure}"
+    );
     let failure = run("```sh fails\ntrue\n```\n").unwrap_err();
     assert!(failure.starts_with("a.md:1: expected a failure, got success"), "{failure}");
 }

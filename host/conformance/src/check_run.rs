@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mosel_core::{Catalog, PlanId, Snapshot};
+use mosel_core::{Catalog, DecisionId, Snapshot};
 use mosel_sandbox::{ConfigureError, LoadedPolicy, RunningPolicy};
 
 use crate::judgment::JudgedReply;
@@ -62,7 +62,7 @@ impl CheckRun<'_> {
         snapshot: &mut Snapshot,
     ) -> JudgedReply {
         self.asked += 1;
-        snapshot.plan = PlanId(self.asked);
+        snapshot.decision = DecisionId(self.asked);
         snapshot.budget = self.options.limits.decide.time;
         self.ask_again(policy, catalog, snapshot)
     }

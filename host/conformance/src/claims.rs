@@ -1,6 +1,6 @@
 //! Whether what a policy says of its own answers is so, on queues small enough to try every plan.
 
-use mosel_core::{Catalog, Forecast, JobRow, Proposal, Quality, Snapshot, at_least};
+use mosel_core::{Catalog, Decision, Forecast, JobRow, Quality, Snapshot, at_least};
 
 use crate::check_run::CheckRun;
 use crate::judgment::Judgment;
@@ -40,10 +40,10 @@ fn claim(run: &mut CheckRun, seed: u64) -> Option<Claim> {
     let shape = Shape { jobs: 2 + seed as usize % 4, tables: 3, strategies: 4, pressure: Pressure::Tight };
     let (catalog, mut snapshot) = queues::random(seed, shape);
     let mut policy = run.start(&catalog).ok()?;
-    let Judgment::Good(proposal, forecast) = run.ask(&mut policy, &catalog, &mut snapshot).judgment else {
+    let Judgment::Good(decision, forecast) = run.ask(&mut policy, &catalog, &mut snapshot).judgment else {
         return None;
     };
-    let Proposal { quality, objective, bound, .. } = proposal;
+    let Decision { quality, objective, bound, .. } = decision;
     let in_time = forecast.violators().next().is_none();
     Some(Claim { quality, objective, bound, value: forecast.value(&catalog), best: best(&snapshot, &catalog), in_time })
 }

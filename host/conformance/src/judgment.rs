@@ -1,6 +1,6 @@
 //! A policy's reply to a question, and whether a server would adopt it.
 
-use mosel_core::{Catalog, Forecast, Plan, PlanError, PolicyError, Proposal, Snapshot};
+use mosel_core::{Catalog, Decision, DecisionError, Forecast, Plan, PolicyError, Snapshot};
 use mosel_sandbox::MeteredReply;
 
 use crate::Outcome;
@@ -14,32 +14,32 @@ pub(crate) struct JudgedReply {
 /// What a reply is worth to a server.
 pub(crate) enum Judgment {
     /// An answer that the server would adopt, and the queue after it.
-    Good(Proposal, Forecast),
+    Good(Decision, Forecast),
     /// No answer.
     NoAnswer(PolicyError),
     /// An answer that makes no sense for this snapshot.
-    Illegal(PlanError),
+    Illegal(DecisionError),
     /// An answer that makes a job late.
-    Harmful(PlanError),
+    Harmful(DecisionError),
 }
 
 impl JudgedReply {
     pub(crate) fn new(snapshot: &Snapshot, catalog: &Catalog, reply: MeteredReply) -> JudgedReply {
         let judgment = match &reply.answer {
             Err(error) => Judgment::NoAnswer(error.clone()),
-            Ok(proposal) => judge(snapshot, catalog, proposal),
+            Ok(decision) => judge(snapshot, catalog, decision),
         };
         JudgedReply { reply, judgment }
     }
 }
 
-fn judge(snapshot: &Snapshot, catalog: &Catalog, proposal: &Proposal) -> Judgment {
-    let plan = match Plan::check(snapshot, catalog, proposal) {
+fn judge(snapshot: &Snapshot, catalog: &Catalog, decision: &Decision) -> Judgment {
+    let plan = match Plan::check(snapshot, catalog, decision) {
         Ok(plan) => plan,
         Err(error) => return Judgment::Illegal(error),
     };
     match Forecast::under(snapshot, catalog, &plan) {
-        Ok(forecast) => Judgment::Good(proposal.clone(), forecast),
+        Ok(forecast) => Judgment::Good(decision.clone(), forecast),
         Err(error) => Judgment::Harmful(error),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accuracy, Catalog, JobId, JobRow, Latency, Measurement, ModalitySet, Mode, ModelId, PlanId, Profile, Snapshot,
+    Accuracy, Catalog, DecisionId, JobId, JobRow, Latency, Measurement, ModalitySet, Mode, ModelId, Profile, Snapshot,
     Step, Strategy, StrategyMatrix, StrategyTable, TableId, Tenant, Time, Trigger,
 };
 
@@ -85,7 +85,7 @@ pub fn snapshot(seed: u64, catalog: &Catalog, jobs: usize, pressure: Pressure) -
     let time_factor = *random.pick(&[1.0, 1.1, random.clone().between(0.5, 2.0)]);
     let triggers = [Trigger::Violation, Trigger::Violation, Trigger::Arrival, Trigger::Completion, Trigger::Rehearsal];
     let mut snapshot = Snapshot {
-        plan: PlanId(1),
+        decision: DecisionId(1),
         lane: random.below(4) as u32,
         trigger: *random.pick(&triggers),
         now: Time::from_micros(now),

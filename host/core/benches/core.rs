@@ -137,7 +137,7 @@ fn step_squeeze(bencher: Bencher, jobs: u64) {
         let mut scheduler = queue(jobs);
         let actions = scheduler.step(Time::START, job(jobs, last_of(0.6)));
         let plan = actions.iter().find_map(|action| match action {
-            Action::Plan(snapshot) => Some(snapshot.plan),
+            Action::Decide(snapshot) => Some(snapshot.decision),
             _ => None,
         });
         (scheduler, plan)
@@ -145,8 +145,8 @@ fn step_squeeze(bencher: Bencher, jobs: u64) {
     bencher.with_inputs(violated).bench_local_values(|(mut scheduler, plan)| {
         let plan = plan.expect("the last job would be late");
         let none = Err(mosel_core::PolicyError::Unavailable("bench".into()));
-        let actions = scheduler.step(Time::START, Event::Planned(plan, none));
-        assert!(actions.iter().any(|action| matches!(action, Action::Squeeze(..))));
+        let actions = scheduler.step(Time::START, Event::Decided(plan, none));
+        assert!(actions.iter().any(|action| matches!(action, Action::Fallback(..))));
         (scheduler, actions)
     });
 }

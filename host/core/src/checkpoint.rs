@@ -23,7 +23,7 @@ pub struct Checkpoint {
     /// The policy in place is asked after every change.
     pub eager: bool,
     /// The number of the next question.
-    pub next_plan: u64,
+    pub next_decision: u64,
     /// The number of the next batch.
     pub next_batch: u64,
     /// The last wake-up that was asked for and has not come.
@@ -122,7 +122,7 @@ impl Scheduler {
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             eager: self.eager,
-            next_plan: self.next_plan,
+            next_decision: self.next_decision,
             next_batch: self.next_batch,
             wake_at: self.wake_at,
             retired: self.retired.iter().copied().collect(),
@@ -146,8 +146,8 @@ impl Scheduler {
             let expected = scheduler.lanes.len() as u32;
             return Err(CheckpointError::Lanes { expected, found: checkpoint.lanes.len() });
         }
-        if checkpoint.next_plan.max(checkpoint.next_batch) > MOST_NUMBERS {
-            return Err(CheckpointError::Numbers(checkpoint.next_plan.max(checkpoint.next_batch)));
+        if checkpoint.next_decision.max(checkpoint.next_batch) > MOST_NUMBERS {
+            return Err(CheckpointError::Numbers(checkpoint.next_decision.max(checkpoint.next_batch)));
         }
         let mut names = BTreeSet::new();
         for entry in checkpoint.lanes.iter().flat_map(|lane| &lane.entries) {
@@ -156,7 +156,7 @@ impl Scheduler {
             }
         }
         scheduler.eager = checkpoint.eager;
-        scheduler.next_plan = checkpoint.next_plan;
+        scheduler.next_decision = checkpoint.next_decision;
         scheduler.next_batch = checkpoint.next_batch;
         scheduler.wake_at = checkpoint.wake_at;
         scheduler.retired = checkpoint.retired.iter().copied().collect();

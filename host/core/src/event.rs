@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    BatchId, Job, JobId, Mode, ModelId, PlanError, PlanId, PolicyError, Proposal, Snapshot, StrategyMatrix, TableId,
-    Time,
+    BatchId, Decision, DecisionError, DecisionId, Job, JobId, Mode, ModelId, PolicyError, Snapshot, StrategyMatrix,
+    TableId, Time,
 };
 
 /// Something that happened.
@@ -17,7 +17,7 @@ pub enum Event {
     /// An application gave a job up.
     Cancel(JobId),
     /// The policy answered, or failed to.
-    Planned(PlanId, Result<Proposal, PolicyError>),
+    Decided(DecisionId, Result<Decision, PolicyError>),
     /// A batch ran; how long it took on the device.
     BatchDone(BatchId, Duration),
     /// A batch failed on the device; its requests were not served.
@@ -49,15 +49,15 @@ pub enum Action {
     Refuse(JobId, Refusal),
     /// Run a batch on its lane's device.
     Run(Batch),
-    /// Ask the policy; its answer comes back as [`Event::Planned`].
-    Plan(Snapshot),
+    /// Ask the policy; its answer comes back as [`Event::Decided`].
+    Decide(Snapshot),
     /// The policy's answer was adopted for these jobs (which may be none).
-    Adopt(PlanId, Vec<JobId>),
+    Adopt(DecisionId, Vec<JobId>),
     /// The policy's answer is not used, and why.
-    RefusePlan(PlanId, PlanError),
+    RefuseDecision(DecisionId, DecisionError),
     /// The built-in squeeze moved these jobs of a lane to faster strategies, as indices into the table of what they have
     /// left.
-    Squeeze(u32, Vec<(JobId, u32)>),
+    Fallback(u32, Vec<(JobId, u32)>),
     /// This job cannot be on time any more; if it did not ask to be dropped, it runs after all that can.
     GiveUp(JobId),
     /// A job has ended; nothing more will come for it.
@@ -115,7 +115,7 @@ pub enum Refusal {
         most: u32,
     },
     /// A number that makes no sense (floor outside 0..=1, weight not positive, no requests).
-    Nonsense(String),
+    InvalidJob(String),
     /// A job of this name is there already.
     Duplicate(JobId),
     /// The floor is above what the model reaches on its best selection.
@@ -191,9 +191,9 @@ pub enum End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decider {
     /// The policy, in this answer.
-    Policy(PlanId),
+    Policy(DecisionId),
     /// The built-in squeeze.
-    Squeeze,
+    Fallback,
 }
 
 impl Outcome {
@@ -218,7 +218,7 @@ impl fmt::Display for Refusal {
             Self::TooManyRequests { requests, most } => {
                 write!(f, "the job has {requests} requests, expected at most {most}")
             }
-            Self::Nonsense(reason) => f.write_str(reason),
+            Self::InvalidJob(reason) => f.write_str(reason),
             Self::Duplicate(job) => write!(f, "there is a job {job} already"),
             Self::FloorUnreachable { min_accuracy, best } => {
                 write!(f, "min_accuracy is {min_accuracy}, but the model reaches {best:.4} at best")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::lane::{finishes, keep_promises};
 use crate::squeeze::{Squeezed, squeeze};
-use crate::{Catalog, JobRow, Plan, PlanError, Snapshot, Strategy, StrategyTable, Time, at_least};
+use crate::{Catalog, DecisionError, JobRow, Plan, Snapshot, Strategy, StrategyTable, Time, at_least};
 
 /// A queue under a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ impl Forecast {
     ///
     /// # Panics
     /// If a row of the snapshot is off its table, or the plan is of another snapshot.
-    pub fn under(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Result<Forecast, PlanError> {
+    pub fn under(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Result<Forecast, DecisionError> {
         let before = finishes(snapshot.start, snapshot.time_factor, latencies(&snapshot.jobs, catalog));
         let mut order: Vec<usize> = (0..snapshot.jobs.len()).collect();
         let rank = |row: &JobRow| (row.late, plan.order.get(&row.id).copied().unwrap_or(0));

@@ -10,7 +10,7 @@ pub struct TableId(pub u32);
 
 /// A question to a policy, and its answer. Strictly increasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PlanId(pub u64);
+pub struct DecisionId(pub u64);
 
 /// A batch given to a device. Strictly increasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

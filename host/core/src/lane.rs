@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::entry::Entry;
 use crate::squeeze::{Squeezed, squeeze};
 use crate::{
-    Batch, BatchId, Decider, Job, JobId, JobRow, Plan, PlanError, PlanId, Snapshot, TableId, Time, Trigger, scale,
+    Batch, BatchId, Decider, DecisionError, DecisionId, Job, JobId, JobRow, Plan, Snapshot, TableId, Time, Trigger,
+    scale,
 };
 
 /// How much one full batch moves the running correction of the profile.
@@ -145,8 +146,8 @@ impl Lane {
     }
 
     /// The question that is out is this one.
-    pub(crate) fn awaits(&self, plan: PlanId) -> bool {
-        self.question.as_ref().is_some_and(|question| question.snapshot.plan == plan)
+    pub(crate) fn awaits(&self, decision: DecisionId) -> bool {
+        self.question.as_ref().is_some_and(|question| question.snapshot.decision == decision)
     }
 
     /// Why the policy should be asked now; `None` if there is no reason, or a question is out.
@@ -250,7 +251,7 @@ impl Lane {
     ///
     /// Jobs that started a batch since the snapshot was taken are skipped: what they have left is another
     /// job. Jobs that came since then follow in their order. Returns the jobs whose strategy changed.
-    pub(crate) fn adopt(&mut self, now: Time, question: &Snapshot, plan: &Plan) -> Result<Vec<JobId>, PlanError> {
+    pub(crate) fn adopt(&mut self, now: Time, question: &Snapshot, plan: &Plan) -> Result<Vec<JobId>, DecisionError> {
         let order = self.order_under(plan);
         let seen: BTreeMap<JobId, TableId> = question.jobs.iter().map(|row| (row.id, row.table)).collect();
         let choice = |&at: &usize| choice_under(&self.entries[at], &seen, plan);
@@ -262,7 +263,7 @@ impl Lane {
             let mut entry = entries[at].take().expect("an order names every entry once");
             if let Some(choice) = choice {
                 entry.choose(choice);
-                entry.record(Decider::Policy(question.plan));
+                entry.record(Decider::Policy(question.decision));
                 changed.push(entry.job.id);
             }
             self.entries.push(entry);
@@ -285,7 +286,7 @@ impl Lane {
     }
 
     /// No job that is on time as things are may be late under the plan. Those that were given up are promised nothing.
-    fn check_promises(&self, now: Time, order: &[usize], choices: &[Option<u32>]) -> Result<(), PlanError> {
+    fn check_promises(&self, now: Time, order: &[usize], choices: &[Option<u32>]) -> Result<(), DecisionError> {
         let factor = self.promise_factor();
         let before = self.finishes(now, factor);
         let latencies = order.iter().zip(choices).map(|(&at, &choice)| self.entries[at].latency_on(choice));
@@ -311,7 +312,7 @@ impl Lane {
         let moved = squeeze(&mut self.entries[..on_time], start, factor);
         let decided = |at: usize| {
             let entry = &mut self.entries[at];
-            entry.record(Decider::Squeeze);
+            entry.record(Decider::Fallback);
             (entry.job.id, entry.current().expect("only jobs with requests left are moved"))
         };
         moved.into_iter().map(decided).collect()
@@ -352,9 +353,9 @@ fn choice_under(entry: &Entry, seen: &BTreeMap<JobId, TableId>, plan: &Plan) -> 
 }
 
 /// No job that is on time may become late; each is given with its deadline and its finish before and after.
-pub(crate) fn keep_promises(mut jobs: impl Iterator<Item = (JobId, Time, Time, Time)>) -> Result<(), PlanError> {
+pub(crate) fn keep_promises(mut jobs: impl Iterator<Item = (JobId, Time, Time, Time)>) -> Result<(), DecisionError> {
     let broken = jobs.find(|&(_, deadline, before, after)| before <= deadline && after > deadline);
-    broken.map_or(Ok(()), |(job, deadline, _, after)| Err(PlanError::MakesLate { job, by: after.since(deadline) }))
+    broken.map_or(Ok(()), |(job, deadline, _, after)| Err(DecisionError::MakesLate { job, by: after.since(deadline) }))
 }
 
 /// Finishing times of jobs run one after another from `start`.

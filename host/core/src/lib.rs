@@ -30,16 +30,16 @@ mod time;
 pub use checkpoint::{Checkpoint, CheckpointError, EntryState, LaneState, RunningState};
 pub use event::{Accepted, Action, Batch, Decider, End, Event, Outcome, Refusal};
 pub use forecast::Forecast;
-pub use id::{BatchId, ModelId, PlanId, TableId};
+pub use id::{BatchId, DecisionId, ModelId, TableId};
 pub use job::{Job, JobId, OnLate, Tenant};
 pub use modality::ModalitySet;
 pub use mode::Mode;
-pub use plan::{Plan, PlanError};
+pub use plan::{DecisionError, Plan};
 pub use precision::{Precision, UnknownPrecision};
 pub use profile::{Accuracy, Latency, Measurement, Profile, ProfileError};
 pub use scheduler::{Config, Scheduler, member};
-pub use snapshot::{Catalog, JobRow, PolicyError, Proposal, Quality, Snapshot, Trigger};
-pub use strategy::{MAX_REQUESTS, MENU_SIZE, Step, Strategy, StrategyMatrix, StrategyTable, front};
+pub use snapshot::{Catalog, Decision, JobRow, PolicyError, Quality, Snapshot, Trigger};
+pub use strategy::{MAX_REQUESTS, MAX_STRATEGIES, Step, Strategy, StrategyMatrix, StrategyTable, front};
 pub use time::{Time, scale};
 
 /// How far below a floor a mean may lie and still count as at it: sums of floats have rounding.

@@ -1,15 +1,15 @@
-//! Plans: a policy's proposal, checked. The one place where what a policy said becomes what the host does.
+//! Plans: a policy's decision, checked. The one place where what a policy said becomes what the host does.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Catalog, JobId, JobRow, PolicyError, Proposal, Snapshot, at_least};
+use crate::{Catalog, Decision, JobId, JobRow, PolicyError, Snapshot, at_least};
 
 /// How far below the objective, as a share of it, a bound may lie: both are sums of floats, which have rounding.
 const BOUND_TOLERANCE: f64 = 1e-9;
 
-/// A proposal that is legal for the snapshot it answers. Adopted whole or not at all.
+/// A decision that is legal for the snapshot it answers. Adopted whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// Strategies by job, as indices into the tables the snapshot names.
@@ -20,7 +20,7 @@ pub struct Plan {
 
 /// Why a policy's answer is not used.
 #[derive(Clone, Debug, PartialEq)]
-pub enum PlanError {
+pub enum DecisionError {
     /// There is no answer.
     Policy(PolicyError),
     /// It came after its budget, or nobody waits for it any more.
@@ -73,56 +73,56 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Checks a proposal against the snapshot it answers.
+    /// Checks a decision against the snapshot it answers.
     ///
     /// Whether it makes a job late is checked when it is adopted, against the queue as it is then.
-    pub fn check(snapshot: &Snapshot, catalog: &Catalog, proposal: &Proposal) -> Result<Plan, PlanError> {
+    pub fn check(snapshot: &Snapshot, catalog: &Catalog, decision: &Decision) -> Result<Plan, DecisionError> {
         let rows: BTreeMap<JobId, &JobRow> = snapshot.jobs.iter().map(|row| (row.id, row)).collect();
-        if [proposal.objective, proposal.bound].into_iter().flatten().any(|number| !number.is_finite()) {
-            return Err(PlanError::NotFinite);
+        if [decision.objective, decision.bound].into_iter().flatten().any(|number| !number.is_finite()) {
+            return Err(DecisionError::NotFinite);
         }
-        if let (Some(objective), Some(bound)) = (proposal.objective, proposal.bound)
+        if let (Some(objective), Some(bound)) = (decision.objective, decision.bound)
             && bound < objective - BOUND_TOLERANCE * objective.abs()
         {
-            return Err(PlanError::BoundBelowObjective { objective, bound });
+            return Err(DecisionError::BoundBelowObjective { objective, bound });
         }
         let mut choices = BTreeMap::new();
-        for &(job, choice) in &proposal.assignments {
-            let row = rows.get(&job).ok_or(PlanError::UnknownJob(job))?;
+        for &(job, choice) in &decision.assignments {
+            let row = rows.get(&job).ok_or(DecisionError::UnknownJob(job))?;
             check_choice(row, catalog, choice)?;
             if choices.insert(job, choice).is_some() {
-                return Err(PlanError::Twice(job));
+                return Err(DecisionError::Twice(job));
             }
         }
         let mut order = BTreeMap::new();
-        for (rank, &job) in proposal.order.iter().enumerate() {
+        for (rank, &job) in decision.order.iter().enumerate() {
             if !rows.contains_key(&job) {
-                return Err(PlanError::UnknownJob(job));
+                return Err(DecisionError::UnknownJob(job));
             }
             if order.insert(job, rank).is_some() {
-                return Err(PlanError::Twice(job));
+                return Err(DecisionError::Twice(job));
             }
         }
         if !order.is_empty() && order.len() != rows.len() {
-            return Err(PlanError::OrderIncomplete { expected: rows.len(), named: order.len() });
+            return Err(DecisionError::OrderIncomplete { expected: rows.len(), named: order.len() });
         }
         Ok(Plan { choices, order })
     }
 }
 
-fn check_choice(row: &JobRow, catalog: &Catalog, choice: u32) -> Result<(), PlanError> {
+fn check_choice(row: &JobRow, catalog: &Catalog, choice: u32) -> Result<(), DecisionError> {
     let strategies = catalog.table(row.table).map_or(&[][..], |table| &table.strategies);
     let Some(strategy) = strategies.get(choice as usize) else {
-        return Err(PlanError::NoSuchStrategy { job: row.id, strategies: strategies.len(), chosen: choice });
+        return Err(DecisionError::NoSuchStrategy { job: row.id, strategies: strategies.len(), chosen: choice });
     };
     // Keeping what it has is always legal, even where the table holds no exact image of it.
     if choice != row.current && !at_least(strategy.accuracy, row.min_accuracy) {
-        return Err(PlanError::BelowFloor { job: row.id, accuracy: strategy.accuracy, floor: row.min_accuracy });
+        return Err(DecisionError::BelowFloor { job: row.id, accuracy: strategy.accuracy, floor: row.min_accuracy });
     }
     Ok(())
 }
 
-impl PlanError {
+impl DecisionError {
     /// A stable short name, for metrics.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -146,7 +146,7 @@ impl PlanError {
     }
 }
 
-impl fmt::Display for PlanError {
+impl fmt::Display for DecisionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Policy(error) => error.fmt(f),
@@ -171,4 +171,4 @@ impl fmt::Display for PlanError {
     }
 }
 
-impl std::error::Error for PlanError {}
+impl std::error::Error for DecisionError {}

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::entry::Entry;
 use crate::lane::{Lane, Question};
 use crate::{
-    Accepted, Action, BatchId, Catalog, End, Event, Job, JobId, ModelId, OnLate, Plan, PlanError, PlanId, PolicyError,
-    Proposal, Refusal, Snapshot, StrategyMatrix, StrategyTable, Time, Trigger,
+    Accepted, Action, BatchId, Catalog, Decision, DecisionError, DecisionId, End, Event, Job, JobId, ModelId, OnLate,
+    Plan, PolicyError, Refusal, Snapshot, StrategyMatrix, StrategyTable, Time, Trigger,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -46,7 +46,7 @@ pub struct Scheduler {
     pub(crate) lost: BTreeSet<(u32, ModelId)>,
     catalog: Catalog,
     pub(crate) lanes: Vec<Lane>,
-    pub(crate) next_plan: u64,
+    pub(crate) next_decision: u64,
     pub(crate) next_batch: u64,
     pub(crate) wake_at: Option<Time>,
 }
@@ -83,7 +83,7 @@ impl Scheduler {
             lost: BTreeSet::new(),
             catalog: Catalog::default(),
             lanes,
-            next_plan: 1,
+            next_decision: 1,
             next_batch: 1,
             wake_at: None,
         };
@@ -97,11 +97,11 @@ impl Scheduler {
     /// `now` never goes back.
     pub fn step(&mut self, now: Time, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
-        let answered = matches!(event, Event::Planned(..));
+        let answered = matches!(event, Event::Decided(..));
         let touched = match event {
             Event::Submit(job) => self.submit(now, job, &mut actions),
             Event::Cancel(job) => self.cancel(now, job, &mut actions),
-            Event::Planned(plan, answer) => self.planned(now, plan, answer, &mut actions),
+            Event::Decided(decision, answer) => self.decided(now, decision, answer, &mut actions),
             Event::BatchDone(batch, measured) => self.batch_done(now, batch, measured, &mut actions),
             Event::BatchFailed(batch) => self.batch_failed(now, batch, &mut actions),
             Event::PolicyChanged { eager } => self.policy_changed(eager),
@@ -152,10 +152,9 @@ impl Scheduler {
     ///
     /// Changes nothing: what a scheduler does follows from its events alone.
     pub fn snapshot(&self, lane: u32, trigger: Trigger, now: Time) -> Snapshot {
-        let plan = PlanId(self.next_plan);
         let lane = &self.lanes[lane as usize];
         Snapshot {
-            plan,
+            decision: DecisionId(self.next_decision),
             lane: lane.id,
             trigger,
             now,
@@ -187,8 +186,8 @@ impl Scheduler {
     }
 
     /// Somebody waits for the answer to this question.
-    pub fn awaits(&self, plan: PlanId) -> bool {
-        self.lanes.iter().any(|lane| lane.awaits(plan))
+    pub fn awaits(&self, decision: DecisionId) -> bool {
+        self.lanes.iter().any(|lane| lane.awaits(decision))
     }
 
     fn submit(&mut self, now: Time, job: Job, actions: &mut Vec<Action>) -> Vec<usize> {
@@ -289,15 +288,15 @@ impl Scheduler {
         vec![at]
     }
 
-    fn planned(
+    fn decided(
         &mut self,
         now: Time,
-        plan: PlanId,
-        answer: Result<Proposal, PolicyError>,
+        id: DecisionId,
+        answer: Result<Decision, PolicyError>,
         actions: &mut Vec<Action>,
     ) -> Vec<usize> {
-        let Some(at) = self.lanes.iter().position(|lane| lane.awaits(plan)) else {
-            actions.push(Action::RefusePlan(plan, PlanError::Late));
+        let Some(at) = self.lanes.iter().position(|lane| lane.awaits(id)) else {
+            actions.push(Action::RefuseDecision(id, DecisionError::Late));
             return Vec::new();
         };
         // Who is beyond saving by now must not be in the way of those that the answer, or the squeeze, can save.
@@ -305,13 +304,13 @@ impl Scheduler {
         let lane = &mut self.lanes[at];
         let Question { snapshot, .. } = lane.question.take().expect("it was just seen");
         let adopted = answer
-            .map_err(PlanError::Policy)
-            .and_then(|proposal| Plan::check(&snapshot, &self.catalog, &proposal))
+            .map_err(DecisionError::Policy)
+            .and_then(|decision| Plan::check(&snapshot, &self.catalog, &decision))
             .and_then(|checked| lane.adopt(now, &snapshot, &checked));
         match adopted {
-            Ok(jobs) => actions.push(Action::Adopt(plan, jobs)),
+            Ok(jobs) => actions.push(Action::Adopt(id, jobs)),
             Err(error) => {
-                actions.push(Action::RefusePlan(plan, error));
+                actions.push(Action::RefuseDecision(id, error));
                 actions.extend(lane.fall_back(now));
             }
         }
@@ -404,8 +403,8 @@ impl Scheduler {
         self.give_up(at, now, actions);
         let lane = &mut self.lanes[at];
         if let Some(question) = lane.question.take_if(|question| question.due <= now) {
-            let error = PlanError::Policy(PolicyError::TimedOut(self.config.policy_budget));
-            actions.push(Action::RefusePlan(question.snapshot.plan, error));
+            let error = DecisionError::Policy(PolicyError::TimedOut(self.config.policy_budget));
+            actions.push(Action::RefuseDecision(question.snapshot.decision, error));
             actions.extend(lane.fall_back(now));
             answered = true;
         }
@@ -442,11 +441,11 @@ impl Scheduler {
 
     fn ask(&mut self, at: usize, trigger: Trigger, now: Time, actions: &mut Vec<Action>) {
         let snapshot = self.snapshot(at as u32, trigger, now);
-        self.next_plan += 1;
+        self.next_decision += 1;
         let lane = &mut self.lanes[at];
         lane.changed = None;
         lane.question = Some(Question { snapshot: snapshot.clone(), due: now + self.config.policy_budget });
-        actions.push(Action::Plan(snapshot));
+        actions.push(Action::Decide(snapshot));
     }
 
     /// The next time at which something is due though nothing happens: an answer, or a deadline.
@@ -489,12 +488,12 @@ impl Lane {
     /// The built-in squeeze, where the policy gave nothing that can be used.
     fn fall_back(&mut self, now: Time) -> Option<Action> {
         let moved = self.squeeze(now);
-        (!moved.is_empty()).then_some(Action::Squeeze(self.id, moved))
+        (!moved.is_empty()).then_some(Action::Fallback(self.id, moved))
     }
 }
 
 fn check_numbers(job: &Job) -> Result<(), Refusal> {
-    let nonsense = |text: String| Err(Refusal::Nonsense(text));
+    let nonsense = |text: String| Err(Refusal::InvalidJob(text));
     if job.requests == 0 {
         return nonsense("a job has at least 1 request, this one has 0".into());
     }

@@ -1,10 +1,10 @@
-//! What a policy is shown and what it answers: the catalog, one lane's queue, a proposal.
+//! What a policy is shown and what it answers: the catalog, one lane's queue, a decision.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{JobId, ModelId, PlanId, Profile, StrategyMatrix, StrategyTable, TableId, Tenant, Time};
+use crate::{DecisionId, JobId, ModelId, Profile, StrategyMatrix, StrategyTable, TableId, Tenant, Time};
 
 /// The models and strategy tables a policy may meet. Given once, and again when it grows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,7 +44,7 @@ impl Catalog {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// Names the question; the answer comes back under it.
-    pub plan: PlanId,
+    pub decision: DecisionId,
     /// Which lane.
     pub lane: u32,
     /// Why the policy is asked.
@@ -104,7 +104,7 @@ pub enum Trigger {
 
 /// A policy's answer, as it came: nothing in it has been checked.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Proposal {
+pub struct Decision {
     /// New strategies, as (job, index into the job's table). Jobs not named keep theirs.
     pub assignments: Vec<(JobId, u32)>,
     /// The new execution order, every job of the snapshot once; empty keeps the order.

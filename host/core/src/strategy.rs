@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::{Mode, ModelId, Profile, ProfileError, TableId};
 
 /// The most strategies a table keeps; the front is thinned to this, hull points and an even spread first.
-pub const MENU_SIZE: usize = 32;
+pub const MAX_STRATEGIES: usize = 32;
 
 /// The most requests a job may have; table ids have room for no more.
 pub const MAX_REQUESTS: u32 = 0xffff;
@@ -117,7 +117,7 @@ impl StrategyMatrix {
         let max_requests = max_requests.clamp(1, MAX_REQUESTS);
         let fronts = Fronts::solve(&profile, max_requests as usize);
         let table = |requests| {
-            let strategies = fronts.menu(requests as usize, MENU_SIZE);
+            let strategies = fronts.menu(requests as usize, MAX_STRATEGIES);
             Arc::new(StrategyTable { id: TableId(model.0 << 16 | requests), model, requests, strategies })
         };
         let tables = (1..=max_requests).map(table).collect();
@@ -414,7 +414,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{MENU_SIZE, Step, StrategyMatrix, front};
+    use super::{MAX_STRATEGIES, Step, StrategyMatrix, front};
     use crate::{Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Profile, TableId};
 
     fn profile(rows: &[Row]) -> Profile {
@@ -521,8 +521,8 @@ mod tests {
         let whole = front(&profile, 128).unwrap();
         let matrix = StrategyMatrix::new(ModelId(0), profile, 128).unwrap();
         let menu = &matrix.table(128).unwrap().strategies;
-        assert!(whole.len() > MENU_SIZE, "the case must need thinning, has {}", whole.len());
-        assert!(menu.len() <= MENU_SIZE && menu.len() > MENU_SIZE / 2);
+        assert!(whole.len() > MAX_STRATEGIES, "the case must need thinning, has {}", whole.len());
+        assert!(menu.len() <= MAX_STRATEGIES && menu.len() > MAX_STRATEGIES / 2);
         assert_eq!(menu.first(), whole.first());
         assert_eq!(menu.last(), whole.last());
         let gaps = menu.windows(2).map(|pair| pair[1].accuracy - pair[0].accuracy);

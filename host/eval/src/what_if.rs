@@ -204,7 +204,7 @@ impl Record {
             Event::PolicyChanged { .. } if self.happened.arrived > 0 => self.changes += 1,
             Event::ModelLost(..) => self.lost += 1,
             Event::PolicyChanged { .. }
-            | Event::Planned(..)
+            | Event::Decided(..)
             | Event::ModelRetired(_)
             | Event::ModelRestored(..)
             | Event::WakeUp => {}

@@ -29,7 +29,8 @@ pub use explain::{Naming, explain};
 pub use folder::{Folder, Written};
 pub use header::{Header, PolicyRecord, VERSION};
 pub use history::{
-    Cause, Change, Choice, Counterfactual, DecidedBy, Decision, HistoryEvent, JobHistories, JobHistory, LateJob, Ran,
+    Cause, Change, Choice, Counterfactual, DecidedBy, DecisionRecord, HistoryEvent, JobHistories, JobHistory, LateJob,
+    Ran,
 };
 pub use line::{Line, policy_line, step_line};
 pub use reader::{JournalError, Reader};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mosel_core::{
-    JobId, JobRow, Measurement, ModelId, Outcome, PolicyError, Profile, Proposal, Quality, Snapshot, Step, Strategy,
+    Decision, JobId, JobRow, Measurement, ModelId, Outcome, PolicyError, Profile, Quality, Snapshot, Step, Strategy,
     StrategyTable, Trigger,
 };
 
@@ -30,14 +30,14 @@ pub(crate) fn table(table: &StrategyTable) -> types::StrategyTable {
 }
 
 /// The decision as it was given; refused if it names more jobs than there are.
-pub(crate) fn proposal(decision: types::Decision, jobs: usize) -> Result<Proposal, PolicyError> {
-    let types::Decision { assignments, order, quality, objective, bound } = decision;
+pub(crate) fn decision(answer: types::Decision, jobs: usize) -> Result<Decision, PolicyError> {
+    let types::Decision { assignments, order, quality, objective, bound } = answer;
     for (what, count) in [("assignments", assignments.len()), ("places in the order", order.len())] {
         if count > jobs {
             return Err(PolicyError::Malformed(format!("it has {count} {what} for {jobs} jobs")));
         }
     }
-    Ok(Proposal {
+    Ok(Decision {
         assignments: assignments.into_iter().map(|assignment| (JobId(assignment.job), assignment.strategy)).collect(),
         order: order.into_iter().map(JobId).collect(),
         quality: quality.into(),
@@ -84,7 +84,7 @@ impl From<&Step> for types::Step {
 impl From<&Snapshot> for types::Snapshot {
     fn from(snapshot: &Snapshot) -> types::Snapshot {
         types::Snapshot {
-            sequence: snapshot.plan.0,
+            sequence: snapshot.decision.0,
             lane: snapshot.lane,
             trigger: snapshot.trigger.into(),
             now: snapshot.now.micros(),
@@ -171,7 +171,7 @@ fn micros(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn decision(assignments: u64, order: u64) -> types::Decision {
+    fn answer(assignments: u64, order: u64) -> types::Decision {
         types::Decision {
             assignments: (0..assignments).map(|job| types::Assignment { job, strategy: 0 }).collect(),
             order: (0..order).collect(),
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn a_decision_names_at_most_the_jobs_there_are() {
-        assert_eq!(proposal(decision(3, 3), 3).unwrap().assignments.len(), 3);
-        let refused = |assignments, order| proposal(decision(assignments, order), 3).unwrap_err();
+        assert_eq!(decision(answer(3, 3), 3).unwrap().assignments.len(), 3);
+        let refused = |assignments, order| decision(answer(assignments, order), 3).unwrap_err();
         assert_eq!(refused(4, 0), PolicyError::Malformed("it has 4 assignments for 3 jobs".into()));
         assert_eq!(refused(0, 4), PolicyError::Malformed("it has 4 places in the order for 3 jobs".into()));
     }

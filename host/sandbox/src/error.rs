@@ -28,7 +28,7 @@ pub enum LoadError {
          --config 'target.wasm32-unknown-unknown.linker=\"wasm-component-ld\"'"
     )]
     CoreModule,
-    /// It begins like a component, but is not a valid one: truncated, or using a proposal that is switched off.
+    /// It begins like a component, but is not a valid one: truncated, or using a decision that is switched off.
     #[error("the component is broken: {0}")]
     Invalid(String),
     /// It wants more than the contract's host functions.

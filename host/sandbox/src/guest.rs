@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{PlanId, PolicyError, Time};
+use mosel_core::{DecisionId, PolicyError, Time};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::bindings::{Exports, Scheduler, SchedulerPre, types};
@@ -63,7 +63,7 @@ impl Terms {
     }
 
     fn new(budget: Budget, now: Time) -> Terms {
-        Terms { budget, now, stream: Stream::new(0, PlanId(0)), answer_bytes: HANDED_OVER }
+        Terms { budget, now, stream: Stream::new(0, DecisionId(0)), answer_bytes: HANDED_OVER }
     }
 
     /// For the decision of a snapshot.
@@ -72,7 +72,7 @@ impl Terms {
         Terms {
             budget: Budget { fuel, time: time.min(snapshot.budget) },
             now: snapshot.now,
-            stream: Stream::new(seed, snapshot.plan),
+            stream: Stream::new(seed, snapshot.decision),
             answer_bytes: HANDED_OVER.saturating_add(snapshot.jobs.len().saturating_mul(64)),
         }
     }

@@ -1,6 +1,6 @@
 //! The host's side of a guest: what it can reach, and what it has taken.
 
-use mosel_core::{PlanId, Time};
+use mosel_core::{DecisionId, Time};
 use wasmtime::component::Linker;
 use wasmtime::{ResourceLimiter, StoreContextMut};
 
@@ -42,7 +42,7 @@ impl Host {
             meter,
             memory: Memory { most: memory_bytes, used: 0, table_entries: 0, refused: false },
             now: Time::START,
-            stream: Stream::new(0, PlanId(0)),
+            stream: Stream::new(0, DecisionId(0)),
             log: Vec::new(),
             logged_in_call: 0,
             left_out: 0,
@@ -209,7 +209,7 @@ mod tests {
         let mut host = host();
         (0..MESSAGES_A_CALL + 1).for_each(|number| host.log(host::Level::Info, number.to_string()));
         assert_eq!(host.log.len(), MESSAGES_A_CALL);
-        host.begin(host.meter, Time::START, Stream::new(0, PlanId(1)));
+        host.begin(host.meter, Time::START, Stream::new(0, DecisionId(1)));
         host.log(host::Level::Info, "another call".into());
         let (log, left_out) = host.take_log();
         assert_eq!((log.len(), left_out), (MESSAGES_A_CALL + 1, 1));
@@ -220,7 +220,7 @@ mod tests {
     fn messages_nobody_takes_do_not_pile_up() {
         let mut host = host();
         for _ in 0..10 {
-            host.begin(host.meter, Time::START, Stream::new(0, PlanId(1)));
+            host.begin(host.meter, Time::START, Stream::new(0, DecisionId(1)));
             (0..MESSAGES_A_CALL).for_each(|number| host.log(host::Level::Info, number.to_string()));
         }
         assert_eq!((host.log.len(), host.left_out), (PENDING_MESSAGES, 6 * MESSAGES_A_CALL as u64));
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(host.last_words(), None);
         host.log(host::Level::Error, "boom".into());
         assert_eq!(host.last_words(), Some("boom"));
-        host.begin(host.meter, Time::START, Stream::new(0, PlanId(1)));
+        host.begin(host.meter, Time::START, Stream::new(0, DecisionId(1)));
         assert_eq!(host.last_words(), None);
     }
 }

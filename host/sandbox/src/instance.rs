@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Catalog, End, ModelId, Outcome, PolicyError, Profile, Proposal, Snapshot, StrategyTable, TableId, Time,
+    Catalog, Decision, End, ModelId, Outcome, PolicyError, Profile, Snapshot, StrategyTable, TableId, Time,
 };
 
 use crate::bindings::types;
@@ -28,7 +28,7 @@ pub struct Instance {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeteredReply {
     /// The answer, unchecked but bounded: it names at most as many jobs as the snapshot has.
-    pub answer: Result<Proposal, PolicyError>,
+    pub answer: Result<Decision, PolicyError>,
     /// The same for the same snapshot. `None` where fuel is not counted, or nobody could be asked.
     pub fuel_used: Option<u64>,
     /// By the clock, conversions included.
@@ -76,7 +76,7 @@ impl Instance {
         };
         let terms = Terms::decide(guest.runtime(), snapshot, self.seed);
         let call = guest.call(&terms, |exports, store| exports.call_decide(store, &snapshot.into()));
-        let answer = call.answer.and_then(|decision| convert::proposal(decision, snapshot.jobs.len()));
+        let answer = call.answer.and_then(|decision| convert::decision(decision, snapshot.jobs.len()));
         let (log, log_left_out) = guest.take_log();
         let answer = self.bury(answer);
         MeteredReply { answer, fuel_used: call.fuel_used, wall: call.wall, log, log_left_out }

@@ -5,7 +5,7 @@
 //! settings that replaces its instance whenever that one trapped. What it has learned goes to the next one as
 //! [`SavedState`].
 //!
-//! What a policy answers comes back as it was given: whether a proposal is legal is for the core to check. What this
+//! What a policy answers comes back as it was given: whether a decision is legal is for the core to check. What this
 //! crate promises is that every call ends within its budget, that its answer is bounded, and that a guest reaches
 //! nothing but the four functions of `mosel:policy/host`.
 //!

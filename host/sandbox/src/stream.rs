@@ -2,7 +2,7 @@
 //!
 //! The SDK has the same stream for native tests; a test over both keeps them equal.
 
-use mosel_core::PlanId;
+use mosel_core::DecisionId;
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -12,8 +12,8 @@ pub(crate) struct Stream(u64);
 
 impl Stream {
     /// The stream for one snapshot: the same seed and snapshot, the same numbers.
-    pub(crate) fn new(seed: u64, plan: PlanId) -> Stream {
-        Stream(mix(seed ^ mix(plan.0.wrapping_add(GOLDEN))))
+    pub(crate) fn new(seed: u64, decision: DecisionId) -> Stream {
+        Stream(mix(seed ^ mix(decision.0.wrapping_add(GOLDEN))))
     }
 
     pub(crate) fn next(&mut self) -> u64 {

@@ -126,7 +126,7 @@ fn lower_bound(shares: &[(Mode, u32, Accuracy)]) -> Option<f64> {
 
 fn decisions(outcome: &Outcome, completion: &Completion) -> Vec<Decision> {
     let decision = |decider: &Decider| match *decider {
-        Decider::Squeeze => Decision::Squeeze,
+        Decider::Fallback => Decision::Squeeze,
         Decider::Policy(plan) => {
             let policy = completion.planned_by.iter().find(|(by, _)| *by == plan).map(|(_, policy)| (**policy).clone());
             let PolicyTag { name, hash, generation, .. } = policy.unwrap_or_default();

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use mosel_core::{
-    Action, Batch, Decider, End, Event, JobId, ModelId, Outcome, PlanId, PolicyError, Scheduler, Snapshot,
+    Action, Batch, Decider, DecisionId, End, Event, JobId, ModelId, Outcome, PolicyError, Scheduler, Snapshot,
     StrategyMatrix, TableId, Time,
 };
 use tokio::sync::oneshot;
@@ -195,9 +195,9 @@ struct Running {
     forget_at: Option<Time>,
     /// What the clock sleeps until.
     alarm: Option<Time>,
-    last_plan: PlanId,
+    last_plan: DecisionId,
     /// Who was in place from which plan on; the latest last.
-    policies: VecDeque<(PlanId, Arc<PolicyTag>)>,
+    policies: VecDeque<(DecisionId, Arc<PolicyTag>)>,
     drain: Drain,
 }
 
@@ -225,7 +225,7 @@ const POLICIES_REMEMBERED: usize = 64;
 
 impl Running {
     fn new(parts: DriverParts) -> Running {
-        let policies = VecDeque::from([(PlanId(0), parts.policy.tag.clone())]);
+        let policies = VecDeque::from([(DecisionId(0), parts.policy.tag.clone())]);
         Running {
             parts,
             live: HashMap::new(),
@@ -234,7 +234,7 @@ impl Running {
             wake_at: None,
             forget_at: None,
             alarm: None,
-            last_plan: PlanId(0),
+            last_plan: DecisionId(0),
             policies,
             drain: Drain::No,
         }
@@ -280,10 +280,10 @@ impl Running {
                 }
             }
             Action::Run(batch) => self.run_batch(batch),
-            Action::Plan(snapshot) => self.ask(snapshot),
+            Action::Decide(snapshot) => self.ask(snapshot),
             Action::Adopt(plan, jobs) => self.parts.policy.stats.adopted(plan, jobs.len()),
-            Action::RefusePlan(plan, error) => self.parts.policy.stats.refused(plan, &error),
-            Action::Squeeze(lane, moves) => self.parts.policy.stats.fell_back(lane, moves.len()),
+            Action::RefuseDecision(plan, error) => self.parts.policy.stats.refused(plan, &error),
+            Action::Fallback(lane, moves) => self.parts.policy.stats.fell_back(lane, moves.len()),
             Action::GiveUp(_) => {}
             Action::Finish(outcome) => self.finish(outcome, None, now),
             Action::WakeAt(time) => self.wake_at = Some(time),
@@ -300,12 +300,12 @@ impl Running {
     }
 
     fn ask(&mut self, snapshot: Snapshot) {
-        let plan = snapshot.plan;
+        let plan = snapshot.decision;
         self.last_plan = plan;
         let asked = self.parts.planner.as_ref().is_some_and(|planner| planner.try_send(Order::Ask(snapshot)).is_ok());
         if !asked {
             let reason = PolicyError::Unavailable("it still thinks about an earlier question".into());
-            self.due.push_back(Event::Planned(plan, Err(reason)));
+            self.due.push_back(Event::Decided(plan, Err(reason)));
         }
     }
 
@@ -313,7 +313,7 @@ impl Running {
         if self.policies.len() == POLICIES_REMEMBERED {
             self.policies.pop_front();
         }
-        self.policies.push_back((PlanId(self.last_plan.0 + 1), policy.tag.clone()));
+        self.policies.push_back((DecisionId(self.last_plan.0 + 1), policy.tag.clone()));
         self.parts.recorder.policy(now, policy.tag.clone());
         self.parts.policy = policy;
         self.step(now, Event::PolicyChanged { eager });
@@ -349,7 +349,7 @@ impl Running {
         }
     }
 
-    fn planned_by(&self, decider: Decider) -> Option<(PlanId, Arc<PolicyTag>)> {
+    fn planned_by(&self, decider: Decider) -> Option<(DecisionId, Arc<PolicyTag>)> {
         let Decider::Policy(plan) = decider else { return None };
         let (_, policy) = self.policies.iter().rev().find(|(first, _)| *first <= plan)?;
         Some((plan, policy.clone()))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::PlanError;
+use mosel_core::DecisionError;
 use mosel_journal::{Change, Choice, Counterfactual, DecidedBy, HistoryEvent, JobHistory, Naming, explain};
 use serde_json::{Value, json};
 
@@ -39,9 +39,9 @@ fn view(history: &JobHistory, change: &Change, naming: &Naming) -> Value {
     };
     let decision = &change.decision;
     let (policy, plan, squeezed) = match &decision.by {
-        DecidedBy::Policy { name, plan } => (name, Some(plan.0), None),
+        DecidedBy::Policy { name, decision } => (name, Some(decision.0), None),
         DecidedBy::Squeeze { policy, why } => {
-            let words = |why: &PlanError| why.to_string();
+            let words = |why: &DecisionError| why.to_string();
             (policy, None, Some(why.as_ref().map_or_else(|| "a device waits for one answer only".into(), words)))
         }
     };

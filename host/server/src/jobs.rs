@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mosel_core::{Accepted, Job, JobId, Mode, ModelId, OnLate, Outcome, PlanId, Refusal, Tenant, Time};
+use mosel_core::{Accepted, DecisionId, Job, JobId, Mode, ModelId, OnLate, Outcome, Refusal, Tenant, Time};
 use mosel_models::{InputError, Output, Request};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -121,7 +121,7 @@ pub struct Completion {
     /// The policy in place at that time.
     pub policy: Arc<PolicyTag>,
     /// The policies behind the outcome's decisions.
-    pub planned_by: Vec<(PlanId, Arc<PolicyTag>)>,
+    pub planned_by: Vec<(DecisionId, Arc<PolicyTag>)>,
     /// Why it failed, if the server knows more than the core.
     pub reason: Option<String>,
 }

@@ -401,7 +401,7 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::UnknownModel(_) => "unknown_model",
         Refusal::ModelLost(_) => "model_lost",
         Refusal::TooManyRequests { .. } => "job_too_large",
-        Refusal::Nonsense(_) => "out_of_range",
+        Refusal::InvalidJob(_) => "out_of_range",
         Refusal::Duplicate(_) => "duplicate_job",
         Refusal::FloorUnreachable { .. } => "floor_unreachable",
         Refusal::DeadlineUnreachable { never: true, .. } => "deadline_impossible",

@@ -147,7 +147,7 @@ impl Planner {
     fn ask(&mut self, snapshot: Snapshot) {
         let driver = &self.parts.driver;
         // given up while it waited, or void since another policy is in place: the next one is worth more
-        if !driver.query(|scheduler, _| scheduler.awaits(snapshot.plan)) {
+        if !driver.query(|scheduler, _| scheduler.awaits(snapshot.decision)) {
             return;
         }
         if snapshot.catalog_revision > self.told {
@@ -156,16 +156,16 @@ impl Planner {
         let PlannerParts { policy, place, driver, tap, .. } = &mut self.parts;
         let reply = policy.decide(&snapshot);
         for line in &reply.log {
-            tracing::debug!(plan = snapshot.plan.0, %line, "the policy says");
+            tracing::debug!(plan = snapshot.decision.0, %line, "the policy says");
         }
         place.stats.asked(&reply);
         let failed = reply.answer.as_ref().is_err_and(|error| !matches!(error, PolicyError::Declined(_)));
-        let (plan, wall) = (snapshot.plan, reply.wall);
+        let (plan, wall) = (snapshot.decision, reply.wall);
         let sample = tap.is_set().then(|| {
             let against = place.tag.generation;
             ShadowSample { against, snapshot, answer: reply.answer.clone(), wall }
         });
-        drop(driver.handle(Event::Planned(plan, reply.answer)));
+        drop(driver.handle(Event::Decided(plan, reply.answer)));
         // the answer is passed on: from here on nobody waits
         if let Some(sample) = sample {
             tap.show(sample);

@@ -299,16 +299,16 @@ fn in_place(tag: &PolicyTag) -> PolicyRecord {
 /// Rows of a policy's answer.
 fn answered(event: &Event) -> usize {
     match event {
-        Event::Planned(_, Ok(proposal)) => proposal.assignments.len() + proposal.order.len(),
+        Event::Decided(_, Ok(decision)) => decision.assignments.len() + decision.order.len(),
         _ => 0,
     }
 }
 
 fn rows(action: &Action) -> usize {
     match action {
-        Action::Plan(snapshot) => snapshot.jobs.len(),
+        Action::Decide(snapshot) => snapshot.jobs.len(),
         Action::Adopt(_, jobs) => jobs.len(),
-        Action::Squeeze(_, moves) => moves.len(),
+        Action::Fallback(_, moves) => moves.len(),
         _ => 0,
     }
 }

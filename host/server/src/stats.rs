@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use mosel_core::{PlanError, PlanId, PolicyError, Proposal, Quality};
+use mosel_core::{Decision, DecisionError, DecisionId, PolicyError, Quality};
 use mosel_sandbox::{ConfigureError, LogLine, MeteredReply};
 
 use crate::metrics::PolicyMeters;
@@ -79,9 +79,9 @@ impl PolicyStats {
         counts.log_suppressed += reply.log_left_out;
         reply.log.iter().for_each(|line| keep(&mut counts.log, line.clone(), LINES_KEPT));
         counts.record.answered(reply.answer.as_ref().is_err_and(is_failure));
-        let Ok(proposal) = &reply.answer else { return };
-        *counts.qualities.entry(quality(proposal.quality)).or_default() += 1;
-        if let Some(gap) = gap(proposal) {
+        let Ok(decision) = &reply.answer else { return };
+        *counts.qualities.entry(quality(decision.quality)).or_default() += 1;
+        if let Some(gap) = gap(decision) {
             counts.gaps = (counts.gaps.0 + gap, counts.gaps.1 + 1);
             drop(counts);
             self.meters.claimed(gap);
@@ -89,8 +89,8 @@ impl PolicyStats {
     }
 
     /// An answer was adopted.
-    pub fn adopted(&self, plan: PlanId, moved: usize) {
-        tracing::debug!(plan = plan.0, moved, "adopted a plan");
+    pub fn adopted(&self, decision: DecisionId, moved: usize) {
+        tracing::debug!(plan = decision.0, moved, "adopted a plan");
         self.meters.adopted();
         let mut counts = self.lock();
         counts.adopted += 1;
@@ -98,13 +98,13 @@ impl PolicyStats {
     }
 
     /// An answer was not used. If it was illegal it was the last one: only the planner's own answers are checked.
-    pub fn refused(&self, plan: PlanId, error: &PlanError) {
-        tracing::debug!(plan = plan.0, %error, "refused a plan");
+    pub fn refused(&self, decision: DecisionId, error: &DecisionError) {
+        tracing::debug!(plan = decision.0, %error, "refused a plan");
         self.meters.refused(error.kind());
         let mut counts = self.lock();
         *counts.refused.entry(error.kind()).or_default() += 1;
         // what made it late was told before
-        if *error != PlanError::Late || counts.last_error.is_none() {
+        if *error != DecisionError::Late || counts.last_error.is_none() {
             counts.last_error = Some(error.to_string());
         }
         if is_illegal(error) {
@@ -213,8 +213,8 @@ pub(crate) fn keep<T>(kept: &mut VecDeque<T>, latest: T, most: usize) {
 }
 
 /// (bound - objective) / |bound|, where both are given and make sense.
-fn gap(proposal: &Proposal) -> Option<f64> {
-    let (objective, bound) = (proposal.objective?, proposal.bound?);
+fn gap(decision: &Decision) -> Option<f64> {
+    let (objective, bound) = (decision.objective?, decision.bound?);
     let gap = if bound == objective { 0.0 } else { (bound - objective) / bound.abs() };
     (gap.is_finite() && gap >= 0.0).then_some(gap)
 }
@@ -237,14 +237,14 @@ mod tests {
         PolicyStats::new(RollbackRule { failures: 2, window: 10 }, Metrics::default().of_policy("mine"))
     }
 
-    fn decided(micros: u64, answer: Result<Proposal, PolicyError>) -> MeteredReply {
+    fn decided(micros: u64, answer: Result<Decision, PolicyError>) -> MeteredReply {
         let (fuel_used, wall) = (Some(micros * 10), Duration::from_micros(micros));
         MeteredReply { answer, fuel_used, wall, log: Vec::new(), log_left_out: 0 }
     }
 
     fn claiming(objective: f64, bound: f64) -> MeteredReply {
         let (objective, bound) = (Some(objective), Some(bound));
-        decided(1, Ok(Proposal { objective, bound, quality: Quality::Bounded, ..Proposal::default() }))
+        decided(1, Ok(Decision { objective, bound, quality: Quality::Bounded, ..Decision::default() }))
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         let stats = stats();
         assert_eq!(stats.counts().time(0.5), None);
         for micros in 0..DECISIONS_KEPT as u64 + 100 {
-            stats.asked(&decided(micros, Ok(Proposal::default())));
+            stats.asked(&decided(micros, Ok(Decision::default())));
         }
         let counts = stats.counts();
         assert_eq!(counts.calls, 1124);
@@ -265,9 +265,9 @@ mod tests {
     #[test]
     fn refusals_are_counted_by_reason() {
         let stats = stats();
-        stats.refused(PlanId(1), &PlanError::Late);
-        stats.refused(PlanId(2), &PlanError::NotFinite);
-        stats.refused(PlanId(3), &PlanError::Late);
+        stats.refused(DecisionId(1), &DecisionError::Late);
+        stats.refused(DecisionId(2), &DecisionError::NotFinite);
+        stats.refused(DecisionId(3), &DecisionError::Late);
         let counts = stats.counts();
         assert_eq!(counts.refused, BTreeMap::from([("late", 2), ("not_finite", 1)]));
         assert!(counts.last_error.unwrap().contains("finite"), "that one was late hides no other reason");
@@ -277,7 +277,7 @@ mod tests {
     fn gaps_are_shares_of_the_bound_whatever_its_sign() {
         let stats = stats();
         assert_eq!(stats.counts().mean_gap(), None);
-        stats.asked(&decided(1, Ok(Proposal::default())));
+        stats.asked(&decided(1, Ok(Decision::default())));
         stats.asked(&claiming(9.0, 10.0));
         stats.asked(&claiming(-12.0, -10.0));
         stats.asked(&claiming(0.0, 0.0));
@@ -291,8 +291,8 @@ mod tests {
         stats.asked(&decided(1, Err(PolicyError::TimedOut(Duration::from_millis(1)))));
         stats.asked(&decided(1, Err(PolicyError::Trapped("ouch".into()))));
         assert_eq!(stats.alarm(), None);
-        stats.asked(&decided(1, Ok(Proposal::default())));
-        stats.refused(PlanId(3), &PlanError::NotFinite);
+        stats.asked(&decided(1, Ok(Decision::default())));
+        stats.refused(DecisionId(3), &DecisionError::NotFinite);
         let words = stats.alarm().expect("a trap and an illegal answer are two failures");
         assert!(words.starts_with("failed 2 times in its last 3 answers, the last time because objective"), "{words}");
         assert_eq!(stats.alarm(), None);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Outcome, PolicyError, Proposal, Snapshot};
+use mosel_core::{Decision, Outcome, PolicyError, Snapshot};
 
 /// Answers questions, as a policy does on a live server.
 ///
@@ -48,20 +48,20 @@ impl<M: PolicyDriver> PolicyDriver for &mut M {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyReply {
     /// The answer.
-    pub answer: Result<Proposal, PolicyError>,
+    pub answer: Result<Decision, PolicyError>,
     /// How long it took, in virtual time; [`Duration::MAX`] if it never comes.
     pub took: Duration,
 }
 
 impl PolicyReply {
     /// An answer that takes no time.
-    pub fn at_once(answer: Result<Proposal, PolicyError>) -> PolicyReply {
+    pub fn at_once(answer: Result<Decision, PolicyError>) -> PolicyReply {
         PolicyReply { answer, took: Duration::ZERO }
     }
 
     /// No answer ever; the policy takes the next question all the same.
     pub fn never() -> PolicyReply {
-        PolicyReply { answer: Ok(Proposal::default()), took: Duration::MAX }
+        PolicyReply { answer: Ok(Decision::default()), took: Duration::MAX }
     }
 
     /// Whether no answer comes.
@@ -95,6 +95,6 @@ pub struct Unmoved;
 
 impl PolicyDriver for Unmoved {
     fn decide(&mut self, _: &Snapshot) -> PolicyReply {
-        PolicyReply::at_once(Ok(Proposal::default()))
+        PolicyReply::at_once(Ok(Decision::default()))
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Config, Job, OnLate, Proposal, Time};
+use mosel_core::{Config, Decision, Job, OnLate, Time};
 
 use crate::{ExternalEvent, FaultMode, SimCase};
 
@@ -113,12 +113,12 @@ impl<F: FnMut(&SimCase) -> bool> Shrinking<F> {
             simpler |= at + 1 == self.case.answers.len() && self.take(|case| drop(case.answers.pop()));
         }
         for at in 0..self.case.answers.len() {
-            simpler |= self.take(|case| case.answers[at].answer = Ok(Proposal::default()));
+            simpler |= self.take(|case| case.answers[at].answer = Ok(Decision::default()));
             simpler |= self.take(|case| case.answers[at].took = Duration::ZERO);
             for simplify in ANSWER {
                 simpler |= self.take(|case| {
-                    if let Ok(proposal) = &mut case.answers[at].answer {
-                        simplify(proposal);
+                    if let Ok(decision) = &mut case.answers[at].answer {
+                        simplify(decision);
                     }
                 });
             }
@@ -184,11 +184,11 @@ const JOB: [fn(&mut Job); 8] = [
 ];
 
 /// What makes an answer simpler.
-const ANSWER: [fn(&mut Proposal); 4] = [
-    |proposal| proposal.order.clear(),
-    |proposal| proposal.assignments.truncate(proposal.assignments.len().saturating_sub(1)),
-    |proposal| proposal.objective = None,
-    |proposal| proposal.bound = None,
+const ANSWER: [fn(&mut Decision); 4] = [
+    |decision| decision.order.clear(),
+    |decision| decision.assignments.truncate(decision.assignments.len().saturating_sub(1)),
+    |decision| decision.objective = None,
+    |decision| decision.bound = None,
 ];
 
 fn to_lanes(case: &mut SimCase, lanes: u32) {

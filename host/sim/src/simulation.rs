@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Batch, BatchId, End, Event, Job, JobId, ModelId, Outcome, PlanId, PolicyError, Proposal, Scheduler,
+    Action, Batch, BatchId, Decision, DecisionId, End, Event, Job, JobId, ModelId, Outcome, PolicyError, Scheduler,
     Snapshot, Time,
 };
 
@@ -108,7 +108,7 @@ pub struct Simulation<'a, M> {
 
 enum Due {
     Done(Batch, BatchResult),
-    Answer(PlanId, Result<Proposal, PolicyError>),
+    Answer(DecisionId, Result<Decision, PolicyError>),
 }
 
 impl<'a, M: PolicyDriver> Simulation<'a, M> {
@@ -215,7 +215,7 @@ impl<'a, M: PolicyDriver> Simulation<'a, M> {
             }
             Due::Answer(plan, answer) => {
                 self.deciding = false;
-                Event::Planned(plan, answer)
+                Event::Decided(plan, answer)
             }
         })
     }
@@ -252,7 +252,7 @@ impl<'a, M: PolicyDriver> Simulation<'a, M> {
     fn perform(&mut self, now: Time, action: Action) {
         match action {
             Action::Run(batch) => self.start(now, batch),
-            Action::Plan(snapshot) => self.questions.push_back(snapshot),
+            Action::Decide(snapshot) => self.questions.push_back(snapshot),
             Action::WakeAt(at) => self.wake_at = Some(at),
             Action::Finish(outcome) if outcome.end == End::Served && self.policy.wants_outcomes() => {
                 self.outcomes.push(outcome);
@@ -271,14 +271,14 @@ impl<'a, M: PolicyDriver> Simulation<'a, M> {
     fn ask_policy(&mut self, now: Time) {
         while !self.deciding {
             let Some(snapshot) = self.questions.pop_front() else { break };
-            if !self.scheduler.awaits(snapshot.plan) {
+            if !self.scheduler.awaits(snapshot.decision) {
                 continue;
             }
             let reply = self.policy.decide(&snapshot);
             if reply.is_never() {
                 continue;
             }
-            self.enter(now + reply.took, Due::Answer(snapshot.plan, reply.answer));
+            self.enter(now + reply.took, Due::Answer(snapshot.decision, reply.answer));
             self.deciding = true;
         }
         if !self.deciding && !self.outcomes.is_empty() {

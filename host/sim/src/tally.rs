@@ -88,10 +88,10 @@ impl Tally {
             match action {
                 Action::Refuse(..) => self.refused += 1,
                 Action::Finish(outcome) => self.end(outcome),
-                Action::Plan(_) => self.asked += 1,
+                Action::Decide(_) => self.asked += 1,
                 Action::Adopt(..) => self.adopted += 1,
-                Action::RefusePlan(_, error) => *self.plans_refused.entry(error.kind()).or_insert(0) += 1,
-                Action::Squeeze(..) => self.squeezes += 1,
+                Action::RefuseDecision(_, error) => *self.plans_refused.entry(error.kind()).or_insert(0) += 1,
+                Action::Fallback(..) => self.squeezes += 1,
                 Action::Accept(_) | Action::Run(_) | Action::GiveUp(_) | Action::WakeAt(_) => {}
             }
         }

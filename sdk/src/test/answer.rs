@@ -55,7 +55,7 @@ pub fn decide_seeded<P: Policy>(settings: &str, snapshot: &Snapshot, seed: u64) 
 /// own.
 pub fn adopt(snapshot: &Snapshot, decision: &Decision) -> Result<Snapshot, String> {
     let (queue, catalog) = convert::checkable(snapshot);
-    let plan = core::Plan::check(&queue, &catalog, &convert::proposal(decision));
+    let plan = core::Plan::check(&queue, &catalog, &convert::core_decision(decision));
     let plan = plan.map_err(|error| error.to_string())?;
     let forecast = core::Forecast::under(&queue, &catalog, &plan).map_err(|error| error.to_string())?;
     let mut after = convert::resent(snapshot);

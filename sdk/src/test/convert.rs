@@ -59,7 +59,7 @@ fn sent_strategy(strategy: &core::Strategy) -> Strategy {
 /// The queue as a server sends it.
 pub fn sent_snapshot(snapshot: &core::Snapshot) -> wire::Snapshot {
     wire::Snapshot {
-        sequence: snapshot.plan.0,
+        sequence: snapshot.decision.0,
         lane: snapshot.lane,
         trigger: match snapshot.trigger {
             core::Trigger::Violation => Trigger::Violation,
@@ -92,9 +92,9 @@ fn sent_job(row: &core::JobRow) -> Job {
 }
 
 /// The answer as the server takes it in.
-pub(super) fn proposal(decision: &Decision) -> core::Proposal {
+pub(super) fn core_decision(decision: &Decision) -> core::Decision {
     let assignments = decision.assignments.iter();
-    core::Proposal {
+    core::Decision {
         assignments: assignments.map(|assignment| (core::JobId(assignment.job), assignment.strategy)).collect(),
         order: decision.order.iter().map(|&job| core::JobId(job)).collect(),
         quality: match decision.quality {
@@ -123,7 +123,7 @@ pub(super) fn checkable(snapshot: &Snapshot) -> (core::Snapshot, core::Catalog) 
     let catalog = &snapshot.catalog;
     let tables = catalog.tables().iter().map(|table| Arc::new(checkable_table(table))).collect();
     let queue = core::Snapshot {
-        plan: core::PlanId(snapshot.sequence),
+        decision: core::DecisionId(snapshot.sequence),
         lane: snapshot.lane,
         trigger: core::Trigger::Violation,
         now: core::Time::from_micros(snapshot.now),

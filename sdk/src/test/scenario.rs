@@ -66,7 +66,7 @@ pub fn questions(text: &str) -> Vec<Snapshot> {
     let ended = case.trace(|question| {
         let sent = Snapshot::new(convert::sent_snapshot(question), Arc::clone(&catalog));
         questions.push(sent.expect("a catalog has the tables of its server's jobs"));
-        PolicyReply::at_once(Ok(mosel_core::Proposal::default()))
+        PolicyReply::at_once(Ok(mosel_core::Decision::default()))
     });
     ended.expect("the day ends");
     questions
@@ -133,7 +133,7 @@ pub fn run_seeded<P: Policy>(settings: &str, text: &str, seed: u64) -> String {
         let sent = convert::sent_snapshot(question);
         host::begin(seed, sent.sequence, sent.now, sent.budget);
         let decision = running.decide(sent);
-        PolicyReply::at_once(decision.map(|decision| convert::proposal(&decision)).map_err(convert::error))
+        PolicyReply::at_once(decision.map(|decision| convert::core_decision(&decision)).map_err(convert::error))
     });
     log.expect("the day ends")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Job, JobId, JobRow, ModelId, OnLate, PlanId, Snapshot, TableId, Tenant, Time, Trigger};
+use mosel_core::{DecisionId, Job, JobId, JobRow, ModelId, OnLate, Snapshot, TableId, Tenant, Time, Trigger};
 
 /// One request of model 0, at any accuracy, without a deadline.
 pub fn job(id: u64) -> Job {
@@ -37,7 +37,7 @@ pub fn row(id: u64) -> JobRow {
 /// These jobs on lane 0, free at once, of which some would be late; 10 ms to think.
 pub fn snapshot(jobs: Vec<JobRow>) -> Snapshot {
     Snapshot {
-        plan: PlanId(1),
+        decision: DecisionId(1),
         lane: 0,
         trigger: Trigger::Violation,
         now: Time::START,

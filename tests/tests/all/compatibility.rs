@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use mosel_core::{
-    Catalog, End, JobId, JobRow, Outcome, PolicyError, Proposal, Quality, Snapshot, TableId, Tenant, Time,
+    Catalog, Decision, End, JobId, JobRow, Outcome, PolicyError, Quality, Snapshot, TableId, Tenant, Time,
 };
 use mosel_sandbox::{ConfigureError, Engine, Limits, LoadedPolicy, RunningPolicy, SavedState};
 use mosel_tests::queue;
@@ -91,7 +91,7 @@ fn settings_are_read_and_wrong_ones_refused() {
 #[test]
 fn a_decision_has_all_its_fields() {
     let reply = policy(r#"{"down": 2}"#).decide(&snapshot());
-    let expected = Proposal {
+    let expected = Decision {
         assignments: vec![(JobId(1), 1)],
         order: vec![JobId(3), JobId(1), JobId(2)],
         quality: Quality::Bounded,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use mosel_core::{Action, Catalog, End, JobId, Outcome, PlanError, PolicyError, Proposal, Snapshot, Time};
+use mosel_core::{Action, Catalog, Decision, DecisionError, End, JobId, Outcome, PolicyError, Snapshot, Time};
 use mosel_sandbox::{Budget, Engine, Limits, LoadedPolicy, Metering, RunningPolicy};
 use mosel_sim::{PolicyReply, SimCase};
 
@@ -116,7 +116,7 @@ fn trace_with(policy: &mut RunningPolicy) -> Vec<(Time, Action)> {
     })
 }
 
-fn trace(mut policy: impl FnMut(&Snapshot) -> Result<Proposal, PolicyError>) -> Vec<(Time, Action)> {
+fn trace(mut policy: impl FnMut(&Snapshot) -> Result<Decision, PolicyError>) -> Vec<(Time, Action)> {
     overload().trace(|snapshot| PolicyReply::at_once(policy(snapshot))).expect("the case ends")
 }
 
@@ -132,10 +132,10 @@ fn outcomes(trace: &[(Time, Action)]) -> BTreeMap<JobId, Outcome> {
     trace.iter().filter_map(outcome).collect()
 }
 
-fn refusals(trace: &[(Time, Action)]) -> Vec<&PlanError> {
+fn refusals(trace: &[(Time, Action)]) -> Vec<&DecisionError> {
     let mut refusals = Vec::new();
     for (_, action) in trace {
-        if let Action::RefusePlan(_, error) = action {
+        if let Action::RefuseDecision(_, error) = action {
             refusals.push(error);
         }
     }
@@ -167,8 +167,8 @@ fn check_unharmed(trace: &[(Time, Action)], label: &str) {
 /// After each refusal the squeeze acts at once, before anything else is done.
 fn check_squeezed(trace: &[(Time, Action)], label: &str) {
     for pair in trace.windows(2) {
-        let [(asked, Action::RefusePlan(plan, _)), (acted, action)] = pair else { continue };
-        assert!(matches!(action, Action::Squeeze(0, _)) && acted == asked, "{label}: {plan:?}: {action:?} at {acted}");
+        let [(asked, Action::RefuseDecision(plan, _)), (acted, action)] = pair else { continue };
+        assert!(matches!(action, Action::Fallback(0, _)) && acted == asked, "{label}: {plan:?}: {action:?} at {acted}");
     }
 }
 
@@ -179,7 +179,7 @@ fn the_lane_is_overloaded_and_the_squeeze_saves_all() {
     check_squeezed(&trace, "no policy");
     assert!(refusals(&trace).len() >= 3, "only {} questions", refusals(&trace).len());
     assert!(outcomes(&trace).values().all(Outcome::good));
-    let idle = overload().trace(|_| PolicyReply::at_once(Ok(Proposal::default()))).expect("the case ends");
+    let idle = overload().trace(|_| PolicyReply::at_once(Ok(Decision::default()))).expect("the case ends");
     assert!(outcomes(&idle).values().any(|outcome| !outcome.good()), "without changes jobs are late");
 }
 

@@ -63,11 +63,11 @@ fn ask(settings: &str, catalog: &Catalog, snapshot: &Snapshot) -> MeteredReply {
 
 /// The strategy of every row under a legal answer, and what the policy says of it.
 fn chosen(catalog: &Catalog, snapshot: &Snapshot, decided: &MeteredReply) -> (Vec<u32>, Quality) {
-    let proposal = decided.answer.as_ref().unwrap_or_else(|error| panic!("{error}"));
-    let plan = Plan::check(snapshot, catalog, proposal).unwrap_or_else(|error| panic!("{error}"));
+    let decision = decided.answer.as_ref().unwrap_or_else(|error| panic!("{error}"));
+    let plan = Plan::check(snapshot, catalog, decision).unwrap_or_else(|error| panic!("{error}"));
     assert!(plan.order.is_empty(), "it does not reorder");
     let strategy = |row: &JobRow| plan.choices.get(&row.id).copied().unwrap_or(row.current);
-    (snapshot.jobs.iter().map(strategy).collect(), proposal.quality)
+    (snapshot.jobs.iter().map(strategy).collect(), decision.quality)
 }
 
 fn check(settings: &str, menus: &[queue::Menu], jobs: Vec<JobRow>, expected: &[u32], quality: Quality) {
@@ -195,8 +195,8 @@ fn tables_that_come_later_are_used() {
     let mut policy = start("{}", &Catalog::default()).unwrap();
     let catalog = queue::catalog(&[vec![(10, 0.6), (50, 0.8)]]);
     policy.update_catalog(&catalog).unwrap();
-    let proposal = policy.decide(&queue::snapshot(1, vec![queue::job(1, 0, 1, 20, 0.5)])).answer.unwrap();
-    assert_eq!(proposal.assignments, [(JobId(1), 0)]);
+    let decision = policy.decide(&queue::snapshot(1, vec![queue::job(1, 0, 1, 20, 0.5)])).answer.unwrap();
+    assert_eq!(decision.assignments, [(JobId(1), 0)]);
 }
 
 /// Printed, not asserted: what README.md of the policy speaks of.

@@ -48,7 +48,8 @@ impl Session {
         let cache = self.home().join(".cache/mosel");
         fs::create_dir_all(&cache)?;
         fs::create_dir_all(self.at("page"))?;
-        if let Some(assets) = user_home().map(|home| home.join(".cache/mosel/assets")).filter(|assets| assets.exists()) {
+        if let Some(assets) = user_home().map(|home| home.join(".cache/mosel/assets")).filter(|assets| assets.exists())
+        {
             std::os::unix::fs::symlink(assets, cache.join("assets"))?;
         }
         fs::write(self.at("variables"), "")?;
@@ -102,7 +103,9 @@ impl Session {
                 (format!("MOSEL_SERVER=http://{address}"), text)
             }
         };
-        format!("set -a\n. '{folder}/variables'\n{server}\n{place}\n{text}\nexport -p > '{folder}/variables'\n{leave}\n")
+        format!(
+            "set -a\n. '{folder}/variables'\n{server}\n{place}\n{text}\nexport -p > '{folder}/variables'\n{leave}\n"
+        )
     }
 
     fn serve(&mut self, block: &Block) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! The promises of the core, each as a case: what happens from outside, and the whole log of what the core did about it.
 //! The cases are files, in tests/cases/core; here is what they cannot say.
 
-use mosel_core::{Action, JobId, Proposal, Refusal};
+use mosel_core::{Action, Decision, JobId, Refusal};
 use mosel_sim::{PolicyReply, SimCase};
 use mosel_testkit::cases;
 use mosel_testkit::toy::TOY;
@@ -61,7 +61,7 @@ fn what_a_started_job_has_left_is_shown_as_a_job_of_its_own() {
         let rows: Vec<_> = snapshot.jobs.iter().map(|row| (row.id.0, row.requests, row.current)).collect();
         assert_eq!(rows[0], (1, 2, 2), "two requests were not started; both on video+audio is strategy 2");
         assert!((snapshot.jobs[0].min_accuracy - (0.7 * 5.0 - 3.0 * 0.785) / 2.0).abs() < 1e-9);
-        PolicyReply::at_once(Ok(Proposal { assignments: vec![(JobId(1), 0)], ..Proposal::default() }))
+        PolicyReply::at_once(Ok(Decision { assignments: vec![(JobId(1), 0)], ..Decision::default() }))
     });
     assert!(trace.is_ok() && asked == 1, "{asked}");
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mosel_core::{
-    Action, Config, Event, Forecast, Job, JobId, JobRow, Plan, PolicyError, Proposal, Scheduler, Snapshot, Time,
+    Action, Config, Decision, Event, Forecast, Job, JobId, JobRow, Plan, PolicyError, Scheduler, Snapshot, Time,
 };
 use mosel_testkit::jobs::job;
 use mosel_testkit::toy;
@@ -24,7 +24,7 @@ fn ask(scheduler: &mut Scheduler, jobs: &[(u32, u64)]) -> Option<Snapshot> {
             ..job(id as u64)
         };
         for action in scheduler.step(Time::START, Event::Submit(job)) {
-            if let Action::Plan(snapshot) = action {
+            if let Action::Decide(snapshot) = action {
                 return Some(snapshot);
             }
         }
@@ -32,11 +32,11 @@ fn ask(scheduler: &mut Scheduler, jobs: &[(u32, u64)]) -> Option<Snapshot> {
     None
 }
 
-fn proposal(snapshot: &Snapshot, choices: &[u32], turn: usize) -> Proposal {
+fn decision(snapshot: &Snapshot, choices: &[u32], turn: usize) -> Decision {
     let assignments = snapshot.jobs.iter().zip(choices).map(|(row, choice)| (row.id, choice % (row.requests + 1)));
     let mut order: Vec<JobId> = snapshot.jobs.iter().map(|row| row.id).collect();
     order.rotate_left(turn % snapshot.jobs.len());
-    Proposal { assignments: assignments.collect(), order, ..Proposal::default() }
+    Decision { assignments: assignments.collect(), order, ..Decision::default() }
 }
 
 proptest! {
@@ -50,11 +50,11 @@ proptest! {
     ) {
         let mut scheduler = scheduler();
         let Some(snapshot) = ask(&mut scheduler, &jobs) else { return Ok(()) };
-        let proposal = proposal(&snapshot, &choices, turn);
+        let decision = decision(&snapshot, &choices, turn);
         let catalog = scheduler.catalog().clone();
-        let plan = Plan::check(&snapshot, &catalog, &proposal).expect("every job keeps its floor of 0");
+        let plan = Plan::check(&snapshot, &catalog, &decision).expect("every job keeps its floor of 0");
         let forecast = Forecast::under(&snapshot, &catalog, &plan);
-        let actions = scheduler.step(Time::START, Event::Planned(snapshot.plan, Ok(proposal)));
+        let actions = scheduler.step(Time::START, Event::Decided(snapshot.decision, Ok(decision)));
         match forecast {
             Ok(forecast) => {
                 prop_assert!(matches!(actions[0], Action::Adopt(..)), "{:?}", actions);
@@ -68,7 +68,7 @@ proptest! {
                 // a later question of the same step changes nothing before it is answered
                 prop_assert!(forecast.iter().all(|(job, finish)| predicted[job] == *finish), "{:?} {:?}", forecast, predicted);
             }
-            Err(error) => prop_assert_eq!(&actions[0], &Action::RefusePlan(snapshot.plan, error)),
+            Err(error) => prop_assert_eq!(&actions[0], &Action::RefuseDecision(snapshot.decision, error)),
         }
     }
     #[test]
@@ -77,12 +77,12 @@ proptest! {
         let Some(snapshot) = ask(&mut scheduler, &jobs) else { return Ok(()) };
         let forecast = Forecast::squeezed(&snapshot, scheduler.catalog());
         let declined = Err(PolicyError::Declined("no".into()));
-        let actions = scheduler.step(Time::START, Event::Planned(snapshot.plan, declined));
+        let actions = scheduler.step(Time::START, Event::Decided(snapshot.decision, declined));
         let moved = |row: &&JobRow| snapshot.jobs.iter().any(|job| job.id == row.id && job.current != row.current);
         let forecast: BTreeSet<JobId> = forecast.jobs.iter().filter(moved).map(|job| job.id).collect();
         prop_assert!(!forecast.is_empty(), "a question is about a job that can be saved");
         let squeezed = actions.iter().find_map(|action| match action {
-            Action::Squeeze(_, moves) => Some(moves.iter().map(|&(job, _)| job).collect()),
+            Action::Fallback(_, moves) => Some(moves.iter().map(|&(job, _)| job).collect()),
             _ => None,
         });
         prop_assert_eq!(Some(forecast), squeezed);

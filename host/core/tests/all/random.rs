@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mosel_core::{Action, End, Job, JobId, OnLate, PolicyError, Proposal, Snapshot, Time};
+use mosel_core::{Action, Decision, End, Job, JobId, OnLate, PolicyError, Snapshot, Time};
 use mosel_sim::{ExternalEvent, PolicyReply, SimCase};
 use proptest::prelude::*;
 
@@ -62,22 +62,22 @@ fn whim(whims: &[u8]) -> impl FnMut(&Snapshot) -> PolicyReply {
     let mut whims = whims.iter().copied().cycle();
     let mut next = move || whims.next().unwrap_or(0);
     move |snapshot| {
-        let mut proposal = Proposal::default();
+        let mut decision = Decision::default();
         match next() % 8 {
             0 => return PolicyReply::never(),
             1 => return PolicyReply::at_once(Err(PolicyError::Trapped("whim".into()))),
-            2 => return PolicyReply::at_once(Ok(proposal)),
-            3 => proposal.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
+            2 => return PolicyReply::at_once(Ok(decision)),
+            3 => decision.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
             _ => {}
         }
         for row in &snapshot.jobs {
             match next() % 8 {
-                0 => proposal.assignments.push((row.id, u32::from(next()))),
+                0 => decision.assignments.push((row.id, u32::from(next()))),
                 1 => {}
-                _ => proposal.assignments.push((row.id, row.current.saturating_sub(u32::from(next() % 3)))),
+                _ => decision.assignments.push((row.id, row.current.saturating_sub(u32::from(next() % 3)))),
             }
         }
-        PolicyReply::at_once(Ok(proposal))
+        PolicyReply::at_once(Ok(decision))
     }
 }
 
@@ -111,7 +111,7 @@ fn what_is_broken(case: &SimCase, trace: &[(Time, Action)]) -> Option<String> {
                     return Some(format!("{outcome:?} did not finish at {now}"));
                 }
             }
-            Action::Plan(snapshot) if !asked.insert(snapshot.plan.0) => return Some("a plan id twice".into()),
+            Action::Decide(snapshot) if !asked.insert(snapshot.decision.0) => return Some("a plan id twice".into()),
             _ => {}
         }
     }

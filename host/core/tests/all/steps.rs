@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mosel_core::{
-    Action, BatchId, Config, Event, Job, JobId, ModelId, PlanError, PlanId, PolicyError, Proposal, Scheduler, Snapshot,
-    Time, Trigger,
+    Action, BatchId, Config, Decision, DecisionError, DecisionId, Event, Job, JobId, ModelId, PolicyError, Scheduler,
+    Snapshot, Time, Trigger,
 };
 use mosel_testkit::jobs::job;
 use mosel_testkit::toy;
@@ -20,23 +20,23 @@ fn submit(id: u64, requests: u32, deadline_ms: u64) -> Event {
 }
 
 fn question(actions: &[Action]) -> Option<&Snapshot> {
-    actions.iter().find_map(|action| if let Action::Plan(snapshot) = action { Some(snapshot) } else { None })
+    actions.iter().find_map(|action| if let Action::Decide(snapshot) = action { Some(snapshot) } else { None })
 }
 
 fn at(millis: u64) -> Time {
     Time::from_millis(millis)
 }
 
-fn assign(job: u64, strategy: u32) -> Proposal {
-    Proposal { assignments: vec![(JobId(job), strategy)], ..Proposal::default() }
+fn assign(job: u64, strategy: u32) -> Decision {
+    Decision { assignments: vec![(JobId(job), strategy)], ..Decision::default() }
 }
 
 /// Job 1 runs; job 2 makes a violator. The question about both is out.
-fn asked() -> (Scheduler, PlanId) {
+fn asked() -> (Scheduler, DecisionId) {
     let mut scheduler = scheduler();
     scheduler.step(at(0), submit(1, 4, 100));
     let actions = scheduler.step(at(1), submit(2, 4, 45));
-    let plan = question(&actions).expect("job 2 would be late").plan;
+    let plan = question(&actions).expect("job 2 would be late").decision;
     (scheduler, plan)
 }
 
@@ -45,17 +45,17 @@ fn late_plan_is_ignored() {
     let (mut scheduler, plan) = asked();
     let timed_out = scheduler.step(at(6), Event::WakeUp);
     assert!(
-        matches!(timed_out[..], [Action::RefusePlan(id, PlanError::Policy(_)), Action::Squeeze(..), ..] if id == plan)
+        matches!(timed_out[..], [Action::RefuseDecision(id, DecisionError::Policy(_)), Action::Fallback(..), ..] if id == plan)
     );
-    let actions = scheduler.step(at(7), Event::Planned(plan, Ok(assign(2, 0))));
-    assert_eq!(actions, [Action::RefusePlan(plan, PlanError::Late)]);
+    let actions = scheduler.step(at(7), Event::Decided(plan, Ok(assign(2, 0))));
+    assert_eq!(actions, [Action::RefuseDecision(plan, DecisionError::Late)]);
 }
 
 /// Job 1 would lose its last chance by its own first batch, so the device waits; job 2 comes while it does.
-fn held(deadlines_ms: [u64; 2]) -> (Scheduler, PlanId) {
+fn held(deadlines_ms: [u64; 2]) -> (Scheduler, DecisionId) {
     let mut scheduler = scheduler();
     let actions = scheduler.step(at(0), submit(1, 2, deadlines_ms[0]));
-    let plan = question(&actions).expect("job 1 would be late").plan;
+    let plan = question(&actions).expect("job 1 would be late").decision;
     scheduler.step(at(1), submit(2, 1, deadlines_ms[1]));
     (scheduler, plan)
 }
@@ -64,11 +64,11 @@ fn held(deadlines_ms: [u64; 2]) -> (Scheduler, PlanId) {
 fn a_job_that_was_lost_meanwhile_is_not_in_the_way_of_those_the_squeeze_can_save() {
     let (mut scheduler, plan) = held([11, 13]);
     let declined = PolicyError::Declined("no".into());
-    let actions = scheduler.step(at(4), Event::Planned(plan, Err(declined.clone())));
+    let actions = scheduler.step(at(4), Event::Decided(plan, Err(declined.clone())));
     let expected = [
         Action::GiveUp(JobId(1)),
-        Action::RefusePlan(plan, PlanError::Policy(declined)),
-        Action::Squeeze(0, vec![(JobId(2), 0)]),
+        Action::RefuseDecision(plan, DecisionError::Policy(declined)),
+        Action::Fallback(0, vec![(JobId(2), 0)]),
     ];
     assert_eq!(actions[..3], expected, "{actions:?}");
     assert!(matches!(actions[3], Action::Run(batch) if batch.job == JobId(2)), "{actions:?}");
@@ -77,8 +77,8 @@ fn a_job_that_was_lost_meanwhile_is_not_in_the_way_of_those_the_squeeze_can_save
 #[test]
 fn a_device_does_not_wait_for_one_answer_after_another() {
     let (mut scheduler, plan) = held([12, 500]);
-    let actions = scheduler.step(at(2), Event::Planned(plan, Ok(Proposal::default())));
-    let expected = [Action::Adopt(plan, vec![]), Action::Squeeze(0, vec![(JobId(1), 0)])];
+    let actions = scheduler.step(at(2), Event::Decided(plan, Ok(Decision::default())));
+    let expected = [Action::Adopt(plan, vec![]), Action::Fallback(0, vec![(JobId(1), 0)])];
     assert_eq!(actions[..2], expected, "{actions:?}");
     assert!(matches!(actions[2], Action::Run(batch) if batch.job == JobId(1)), "{actions:?}");
 }
@@ -87,15 +87,15 @@ fn a_device_does_not_wait_for_one_answer_after_another() {
 fn one_question_at_most_is_out() {
     let (mut scheduler, plan) = asked();
     assert!(question(&scheduler.step(at(2), submit(3, 1, 60))).is_none());
-    let answered = scheduler.step(at(3), Event::Planned(plan, Ok(Proposal::default())));
-    assert!(question(&answered).expect("the queue changed meanwhile, and job 2 is still late").plan > plan);
+    let answered = scheduler.step(at(3), Event::Decided(plan, Ok(Decision::default())));
+    assert!(question(&answered).expect("the queue changed meanwhile, and job 2 is still late").decision > plan);
 }
 
 #[test]
 fn a_policy_that_helped_is_not_asked_again() {
     let (mut scheduler, plan) = asked();
-    let all_audio = Proposal { assignments: vec![(JobId(1), 0), (JobId(2), 0)], ..Proposal::default() };
-    let adopted = scheduler.step(at(2), Event::Planned(plan, Ok(all_audio)));
+    let all_audio = Decision { assignments: vec![(JobId(1), 0), (JobId(2), 0)], ..Decision::default() };
+    let adopted = scheduler.step(at(2), Event::Decided(plan, Ok(all_audio)));
     assert_eq!(adopted[0], Action::Adopt(plan, vec![JobId(1), JobId(2)]));
     assert!(question(&scheduler.step(at(10), Event::BatchDone(BatchId(1), 10 * MILLI))).is_none());
 }
@@ -104,8 +104,8 @@ fn a_policy_that_helped_is_not_asked_again() {
 fn jobs_that_started_a_batch_meanwhile_are_skipped_the_others_adopted() {
     let (mut scheduler, plan) = asked();
     scheduler.step(at(4), Event::BatchDone(BatchId(1), 4 * MILLI));
-    let both = Proposal { assignments: vec![(JobId(1), 0), (JobId(2), 0)], ..Proposal::default() };
-    let actions = scheduler.step(at(5), Event::Planned(plan, Ok(both)));
+    let both = Decision { assignments: vec![(JobId(1), 0), (JobId(2), 0)], ..Decision::default() };
+    let actions = scheduler.step(at(5), Event::Decided(plan, Ok(both)));
     assert_eq!(actions[0], Action::Adopt(plan, vec![JobId(2)]));
 }
 
@@ -114,8 +114,8 @@ fn jobs_that_ended_meanwhile_are_skipped_and_newcomers_keep_their_place() {
     let (mut scheduler, plan) = asked();
     scheduler.step(at(2), submit(3, 1, 500));
     scheduler.step(at(2), Event::Cancel(JobId(2)));
-    let order = Proposal { order: vec![JobId(2), JobId(1)], ..assign(2, 0) };
-    let actions = scheduler.step(at(3), Event::Planned(plan, Ok(order)));
+    let order = Decision { order: vec![JobId(2), JobId(1)], ..assign(2, 0) };
+    let actions = scheduler.step(at(3), Event::Decided(plan, Ok(order)));
     assert_eq!(actions[0], Action::Adopt(plan, vec![]));
     let ids: Vec<u64> = scheduler.predictions(at(3)).keys().map(|job| job.0).collect();
     assert_eq!(ids, [1, 3]);
@@ -125,10 +125,10 @@ fn jobs_that_ended_meanwhile_are_skipped_and_newcomers_keep_their_place() {
 fn another_policy_voids_the_question_and_is_asked_itself() {
     let (mut scheduler, plan) = asked();
     let asked_again = scheduler.step(at(2), Event::PolicyChanged { eager: false });
-    let new = question(&asked_again).expect("the violator is still there").plan;
+    let new = question(&asked_again).expect("the violator is still there").decision;
     assert_ne!(new, plan);
-    let old = scheduler.step(at(3), Event::Planned(plan, Ok(assign(2, 0))));
-    assert_eq!(old, [Action::RefusePlan(plan, PlanError::Late)]);
+    let old = scheduler.step(at(3), Event::Decided(plan, Ok(assign(2, 0))));
+    assert_eq!(old, [Action::RefuseDecision(plan, DecisionError::Late)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The sentences of a change: who put the job on another strategy, what for, and what would be had it stayed.
 
-use mosel_core::{PlanError, PolicyError, Trigger};
+use mosel_core::{DecisionError, PolicyError, Trigger};
 
 use super::Explainer;
 use super::words::{count, share, span};
@@ -78,36 +78,36 @@ impl Explainer<'_> {
     }
 
     /// Why an answer could not be used.
-    fn useless(&self, policy: &str, why: Option<&PlanError>) -> String {
+    fn useless(&self, policy: &str, why: Option<&DecisionError>) -> String {
         let Some(why) = why else {
             return "the next batch would have cost a job its last chance, and a device waits for one answer only"
                 .into();
         };
         match why {
-            PlanError::Policy(PolicyError::Declined(words)) => format!("the policy {policy} declined ({words})"),
-            PlanError::Policy(PolicyError::TimedOut(budget)) => {
+            DecisionError::Policy(PolicyError::Declined(words)) => format!("the policy {policy} declined ({words})"),
+            DecisionError::Policy(PolicyError::TimedOut(budget)) => {
                 format!("the policy {policy} did not answer within its {}", span(*budget))
             }
-            PlanError::Policy(PolicyError::OutOfFuel(fuel)) => {
+            DecisionError::Policy(PolicyError::OutOfFuel(fuel)) => {
                 format!("the policy {policy} used up its {fuel} units of fuel")
             }
-            PlanError::Policy(PolicyError::OutOfMemory(cap)) => {
+            DecisionError::Policy(PolicyError::OutOfMemory(cap)) => {
                 format!("the policy {policy} asked for more than its {cap} bytes of memory")
             }
-            PlanError::Policy(PolicyError::Trapped(words)) => format!("the policy {policy} trapped ({words})"),
-            PlanError::Policy(PolicyError::Malformed(words)) => {
+            DecisionError::Policy(PolicyError::Trapped(words)) => format!("the policy {policy} trapped ({words})"),
+            DecisionError::Policy(PolicyError::Malformed(words)) => {
                 format!("the answer of the policy {policy} was malformed ({words})")
             }
-            PlanError::Policy(PolicyError::Unavailable(words)) => format!("there was no policy to ask ({words})"),
-            PlanError::MakesLate { job, by } => {
+            DecisionError::Policy(PolicyError::Unavailable(words)) => format!("there was no policy to ask ({words})"),
+            DecisionError::MakesLate { job, by } => {
                 let job = self.naming.job(*job);
                 format!("the plan of the policy {policy} would have made {job} {} late, which was on time", span(*by))
             }
-            PlanError::BelowFloor { job, accuracy, floor } => {
+            DecisionError::BelowFloor { job, accuracy, floor } => {
                 let (job, accuracy, floor) = (self.naming.job(*job), share(*accuracy), share(*floor));
                 format!("the policy {policy} chose {accuracy} for {job}, which must keep {floor}")
             }
-            PlanError::NoSuchStrategy { job, strategies, chosen } => {
+            DecisionError::NoSuchStrategy { job, strategies, chosen } => {
                 let job = self.naming.job(*job);
                 format!("the policy {policy} chose strategy {chosen} (from 0) for {job}, which has {strategies}")
             }

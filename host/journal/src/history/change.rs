@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::{JobId, PlanError, PlanId, Time, Trigger};
+use mosel_core::{DecisionError, DecisionId, JobId, Time, Trigger};
 
 use super::Choice;
 
@@ -15,14 +15,14 @@ pub struct Change {
     /// What they were put on.
     pub to: Choice,
     /// The decision, which may have changed other jobs as well.
-    pub decision: Arc<Decision>,
+    pub decision: Arc<DecisionRecord>,
     /// What would have come of it had this job alone stayed as it was.
     pub counterfactual: Counterfactual,
 }
 
 /// Strategies of some jobs of a lane were changed, all at once.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
+pub struct DecisionRecord {
     /// When it was made.
     pub at: Time,
     /// Who made it.
@@ -40,7 +40,7 @@ pub enum DecidedBy {
         /// Its name.
         name: Arc<str>,
         /// Its answer.
-        plan: PlanId,
+        decision: DecisionId,
     },
     /// The built-in squeeze.
     Squeeze {
@@ -48,7 +48,7 @@ pub enum DecidedBy {
         policy: Arc<str>,
         /// Why its answer was of no use; texts in it are cut to one short line. `None` if it was not that: the next batch
         /// would have cost some job its last chance, and a device does not wait for one answer after another.
-        why: Option<PlanError>,
+        why: Option<DecisionError>,
     },
 }
 

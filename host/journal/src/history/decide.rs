@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mosel_core::{JobId, Plan, PlanError, PlanId, PolicyError, Proposal, Time};
+use mosel_core::{Decision, DecisionError, DecisionId, JobId, Plan, PolicyError, Time};
 
 use super::question::{Comparison, Question};
 use super::queue::Move;
 use super::remaining::Remaining;
-use super::{Change, Choice, Counterfactual, DecidedBy, Decision, HistoryEvent, JobHistories};
+use super::{Change, Choice, Counterfactual, DecidedBy, DecisionRecord, HistoryEvent, JobHistories};
 
 /// The most characters of a policy's own words that a history keeps.
 const MOST_WORDS: usize = 200;
@@ -22,21 +22,26 @@ struct Changed {
 
 impl JobHistories {
     /// A policy's answer was adopted for these jobs.
-    pub(super) fn adopted(&mut self, now: Time, id: PlanId, jobs: &[JobId], proposal: &Proposal) {
+    pub(super) fn adopted(&mut self, now: Time, id: DecisionId, jobs: &[JobId], decision: &Decision) {
         if jobs.is_empty() {
             return;
         }
         let question = self.take_question(id);
-        let plan = question.as_ref().and_then(|question| question.check(&self.catalog, proposal));
+        let plan = question.as_ref().and_then(|question| question.check(&self.catalog, decision));
         let question = question.filter(|_| plan.is_some());
-        let plan = plan.unwrap_or_else(|| unchecked(proposal));
+        let plan = plan.unwrap_or_else(|| unchecked(decision));
         let name = question.as_ref().map_or(&self.policy, Question::policy).clone();
         let moves = jobs.iter().filter_map(|job| Some((*job, *plan.choices.get(job)?)));
-        self.decide(now, DecidedBy::Policy { name, plan: id }, question.as_ref(), &plan.order, moves);
+        self.decide(now, DecidedBy::Policy { name, decision: id }, question.as_ref(), &plan.order, moves);
     }
 
     /// The built-in squeeze moved these jobs, since this answer was of no use, or none could be waited for.
-    pub(super) fn squeezed(&mut self, now: Time, moves: &[(JobId, u32)], refused: Option<(PlanId, &PlanError)>) {
+    pub(super) fn squeezed(
+        &mut self,
+        now: Time,
+        moves: &[(JobId, u32)],
+        refused: Option<(DecisionId, &DecisionError)>,
+    ) {
         let question = refused.and_then(|refused| self.take_question(refused.0));
         let why = refused.map(|refused| short(refused.1));
         let policy = question.as_ref().map_or(&self.policy, Question::policy).clone();
@@ -68,7 +73,7 @@ impl JobHistories {
             Some(Comparison { cause, counterfactuals }) => (Some(cause), counterfactuals),
             None => (None, BTreeMap::new()),
         };
-        self.record(&Arc::new(Decision { at, by, cause }), changes, &counterfactuals);
+        self.record(&Arc::new(DecisionRecord { at, by, cause }), changes, &counterfactuals);
     }
 
     /// Puts what is left of a job on another strategy; `None` if its history is not told, or it has no such strategy.
@@ -85,7 +90,7 @@ impl JobHistories {
 
     fn record(
         &mut self,
-        decision: &Arc<Decision>,
+        decision: &Arc<DecisionRecord>,
         changes: Vec<Changed>,
         counterfactuals: &BTreeMap<JobId, Counterfactual>,
     ) {
@@ -99,24 +104,24 @@ impl JobHistories {
     }
 
     /// The question of this name, which is answered.
-    fn take_question(&mut self, plan: PlanId) -> Option<Question> {
-        let lane = *self.questions.iter().find(|(_, question)| question.plan() == plan)?.0;
+    fn take_question(&mut self, decision: DecisionId) -> Option<Question> {
+        let lane = *self.questions.iter().find(|(_, question)| question.plan() == decision)?.0;
         self.questions.remove(&lane)
     }
 }
 
 /// An answer to a question that was never seen.
-fn unchecked(proposal: &Proposal) -> Plan {
-    Plan { choices: proposal.assignments.iter().copied().collect(), order: BTreeMap::new() }
+fn unchecked(decision: &Decision) -> Plan {
+    Plan { choices: decision.assignments.iter().copied().collect(), order: BTreeMap::new() }
 }
 
 /// The error, with a policy's own words cut to one short line.
-fn short(error: &PlanError) -> PlanError {
+fn short(error: &DecisionError) -> DecisionError {
     let cut = |words: &String| -> String {
         words.chars().take(MOST_WORDS).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
     };
-    let PlanError::Policy(error) = error else { return error.clone() };
-    PlanError::Policy(match error {
+    let DecisionError::Policy(error) = error else { return error.clone() };
+    DecisionError::Policy(match error {
         PolicyError::Declined(words) => PolicyError::Declined(cut(words)),
         PolicyError::Trapped(words) => PolicyError::Trapped(cut(words)),
         PolicyError::Malformed(words) => PolicyError::Malformed(cut(words)),

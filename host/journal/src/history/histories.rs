@@ -88,7 +88,7 @@ impl JobHistories {
             Event::ModelsLoaded(models) => self.models_loaded(models),
             Event::Submit(_)
             | Event::Cancel(_)
-            | Event::Planned(..)
+            | Event::Decided(..)
             | Event::ModelRetired(_)
             | Event::ModelLost(..)
             | Event::ModelRestored(..)
@@ -100,12 +100,12 @@ impl JobHistories {
                 (Action::Accept(accepted), Event::Submit(job)) => self.accepted(now, job, accepted),
                 (Action::Refuse(_, refusal), Event::Submit(job)) => self.refused(now, job, refusal),
                 (Action::Run(batch), _) => self.started(now, batch),
-                (Action::Plan(snapshot), _) => self.asked(snapshot),
-                (Action::Adopt(plan, jobs), Event::Planned(_, Ok(proposal))) => {
-                    self.adopted(now, *plan, jobs, proposal);
+                (Action::Decide(snapshot), _) => self.asked(snapshot),
+                (Action::Adopt(plan, jobs), Event::Decided(_, Ok(decision))) => {
+                    self.adopted(now, *plan, jobs, decision);
                 }
-                (Action::RefusePlan(plan, error), _) => refused = Some((*plan, error)),
-                (Action::Squeeze(_, moves), _) => self.squeezed(now, moves, refused.take()),
+                (Action::RefuseDecision(plan, error), _) => refused = Some((*plan, error)),
+                (Action::Fallback(_, moves), _) => self.squeezed(now, moves, refused.take()),
                 (Action::GiveUp(job), _) => self.given_up(now, *job),
                 (Action::Finish(outcome), _) => self.finished(outcome),
                 (Action::Accept(_) | Action::Refuse(..) | Action::Adopt(..) | Action::WakeAt(_), _) => {}

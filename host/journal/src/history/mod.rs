@@ -13,7 +13,7 @@ mod queue;
 mod remaining;
 mod resume;
 
-pub use change::{Cause, Change, Counterfactual, DecidedBy, Decision, LateJob};
+pub use change::{Cause, Change, Counterfactual, DecidedBy, DecisionRecord, LateJob};
 pub use choice::Choice;
 pub use histories::JobHistories;
 

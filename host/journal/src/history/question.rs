@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mosel_core::{Catalog, JobId, Plan, PlanId, Proposal, Snapshot};
+use mosel_core::{Catalog, Decision, DecisionId, JobId, Plan, Snapshot};
 
 use super::queue::{Move, Queue};
 use super::{Cause, Counterfactual, LateJob};
@@ -31,8 +31,8 @@ impl Question {
         Question { snapshot, policy }
     }
 
-    pub(super) fn plan(&self) -> PlanId {
-        self.snapshot.plan
+    pub(super) fn plan(&self) -> DecisionId {
+        self.snapshot.decision
     }
 
     pub(super) fn policy(&self) -> &Arc<str> {
@@ -48,8 +48,8 @@ impl Question {
     }
 
     /// What it was answered, if that is an answer to it.
-    pub(super) fn check(&self, catalog: &Catalog, proposal: &Proposal) -> Option<Plan> {
-        Plan::check(&self.snapshot, catalog, proposal).ok()
+    pub(super) fn check(&self, catalog: &Catalog, decision: &Decision) -> Option<Plan> {
+        Plan::check(&self.snapshot, catalog, decision).ok()
     }
 
     /// Compares the queue as it was with the queue under a decision: an order, empty if it is kept, and moves.

@@ -96,14 +96,14 @@ impl From<&Action> for ActionLine {
             },
             Action::Refuse(job, refusal) => ActionLine::Refuse { job: job.0, refusal: refusal.into() },
             Action::Run(batch) => ActionLine::Run(batch.into()),
-            Action::Plan(snapshot) => ActionLine::Plan(snapshot.into()),
+            Action::Decide(snapshot) => ActionLine::Plan(snapshot.into()),
             Action::Adopt(plan, jobs) => {
                 ActionLine::Adopt { plan: plan.0, jobs: jobs.iter().map(|job| job.0).collect() }
             }
-            Action::RefusePlan(plan, error) => {
+            Action::RefuseDecision(plan, error) => {
                 ActionLine::RefusePlan { plan: plan.0, kind: error.kind(), reason: error.to_string() }
             }
-            Action::Squeeze(lane, moves) => {
+            Action::Fallback(lane, moves) => {
                 ActionLine::Squeeze { lane: *lane, moves: moves.iter().map(|&(job, to)| (job.0, to)).collect() }
             }
             Action::GiveUp(job) => ActionLine::GiveUp { job: job.0 },
@@ -119,7 +119,7 @@ impl From<&Refusal> for RefusalLine {
             Refusal::UnknownModel(model) => RefusalLine::UnknownModel { model: model.0 },
             Refusal::ModelLost(model) => RefusalLine::ModelLost { model: model.0 },
             &Refusal::TooManyRequests { requests, most } => RefusalLine::TooManyRequests { requests, most },
-            Refusal::Nonsense(reason) => RefusalLine::Nonsense { reason: reason.clone() },
+            Refusal::InvalidJob(reason) => RefusalLine::Nonsense { reason: reason.clone() },
             Refusal::Duplicate(_) => RefusalLine::Duplicate,
             &Refusal::FloorUnreachable { min_accuracy, best } => {
                 RefusalLine::FloorUnreachable { min_accuracy: Number(min_accuracy), best: Number(best) }
@@ -140,7 +140,7 @@ impl From<&Refusal> for RefusalLine {
 impl From<&Snapshot> for QuestionLine {
     fn from(snapshot: &Snapshot) -> QuestionLine {
         QuestionLine {
-            plan: snapshot.plan.0,
+            plan: snapshot.decision.0,
             lane: snapshot.lane,
             trigger: trigger(snapshot.trigger),
             start_us: snapshot.start.micros(),
@@ -200,6 +200,6 @@ impl From<&Outcome> for OutcomeLine {
 pub(super) fn decided_by(decider: Decider) -> u64 {
     match decider {
         Decider::Policy(plan) => plan.0,
-        Decider::Squeeze => 0,
+        Decider::Fallback => 0,
     }
 }

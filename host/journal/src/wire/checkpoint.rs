@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mosel_core::{
-    Checkpoint, Decider, EntryState, JobId, JobRow, LaneState, ModelId, PlanId, RunningState, Snapshot, Step, TableId,
-    Tenant, Time, Trigger,
+    Checkpoint, Decider, DecisionId, EntryState, JobId, JobRow, LaneState, ModelId, RunningState, Snapshot, Step,
+    TableId, Tenant, Time, Trigger,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,7 @@ impl From<&Checkpoint> for CheckpointLine {
     fn from(checkpoint: &Checkpoint) -> CheckpointLine {
         CheckpointLine {
             eager: checkpoint.eager,
-            next_plan: checkpoint.next_plan,
+            next_plan: checkpoint.next_decision,
             next_batch: checkpoint.next_batch,
             wake_at_us: checkpoint.wake_at.map(Time::micros),
             retired: checkpoint.retired.iter().map(|family| family.0).collect(),
@@ -118,7 +118,7 @@ impl CheckpointLine {
     pub(crate) fn read(self) -> Result<Checkpoint, String> {
         Ok(Checkpoint {
             eager: self.eager,
-            next_plan: self.next_plan,
+            next_decision: self.next_plan,
             next_batch: self.next_batch,
             wake_at: self.wake_at_us.map(Time::from_micros),
             retired: self.retired.into_iter().map(ModelId).collect(),
@@ -172,7 +172,7 @@ impl From<&(Snapshot, Time)> for SnapshotLine {
     fn from((snapshot, due): &(Snapshot, Time)) -> SnapshotLine {
         SnapshotLine {
             due_us: due.micros(),
-            plan: snapshot.plan.0,
+            plan: snapshot.decision.0,
             lane: snapshot.lane,
             trigger: trigger(snapshot.trigger).into(),
             now_us: snapshot.now.micros(),
@@ -188,7 +188,7 @@ impl From<&(Snapshot, Time)> for SnapshotLine {
 impl SnapshotLine {
     fn read(self) -> Result<(Snapshot, Time), String> {
         let snapshot = Snapshot {
-            plan: PlanId(self.plan),
+            decision: DecisionId(self.plan),
             lane: self.lane,
             trigger: read_trigger(&self.trigger)?,
             now: Time::from_micros(self.now_us),
@@ -258,7 +258,7 @@ impl From<&EntryState> for EntryLine {
 
 impl From<EntryLine> for EntryState {
     fn from(line: EntryLine) -> EntryState {
-        let decider = |plan| if plan == 0 { Decider::Squeeze } else { Decider::Policy(PlanId(plan)) };
+        let decider = |plan| if plan == 0 { Decider::Fallback } else { Decider::Policy(DecisionId(plan)) };
         EntryState {
             job: line.job.into(),
             arrival: Time::from_micros(line.arrival_us),

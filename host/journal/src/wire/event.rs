@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{BatchId, Event, JobId, ModelId, PlanId, PolicyError, Proposal, Quality};
+use mosel_core::{BatchId, Decision, DecisionId, Event, JobId, ModelId, PolicyError, Quality};
 use serde::{Deserialize, Serialize};
 
 use super::job::JobLine;
@@ -66,7 +66,7 @@ impl From<&Event> for EventLine {
         match event {
             Event::Submit(job) => EventLine::Submit(job.into()),
             Event::Cancel(job) => EventLine::Cancel { job: job.0 },
-            Event::Planned(plan, answer) => EventLine::Planned { plan: plan.0, answer: answer.into() },
+            Event::Decided(plan, answer) => EventLine::Planned { plan: plan.0, answer: answer.into() },
             Event::BatchDone(batch, took) => EventLine::Done { batch: batch.0, took_ns: nanos(*took) },
             Event::BatchFailed(batch) => EventLine::Failed { batch: batch.0 },
             Event::PolicyChanged { eager } => EventLine::Policy { eager: *eager },
@@ -88,7 +88,7 @@ impl EventLine {
         Ok(match self {
             EventLine::Submit(job) => Event::Submit(job.into()),
             EventLine::Cancel { job } => Event::Cancel(JobId(job)),
-            EventLine::Planned { plan, answer } => Event::Planned(PlanId(plan), answer.into()),
+            EventLine::Planned { plan, answer } => Event::Decided(DecisionId(plan), answer.into()),
             EventLine::Done { batch, took_ns } => Event::BatchDone(BatchId(batch), Duration::from_nanos(took_ns)),
             EventLine::Failed { batch } => Event::BatchFailed(BatchId(batch)),
             EventLine::Policy { eager } => Event::PolicyChanged { eager },
@@ -105,10 +105,10 @@ impl EventLine {
     }
 }
 
-impl From<&Result<Proposal, PolicyError>> for AnswerLine {
-    fn from(answer: &Result<Proposal, PolicyError>) -> AnswerLine {
+impl From<&Result<Decision, PolicyError>> for AnswerLine {
+    fn from(answer: &Result<Decision, PolicyError>) -> AnswerLine {
         match answer {
-            Ok(proposal) => AnswerLine::Proposal(proposal.into()),
+            Ok(decision) => AnswerLine::Proposal(decision.into()),
             Err(PolicyError::Declined(words)) => AnswerLine::Declined(words.clone()),
             Err(PolicyError::TimedOut(budget)) => AnswerLine::TimedOut { budget_ns: nanos(*budget) },
             Err(PolicyError::OutOfFuel(fuel)) => AnswerLine::OutOfFuel(*fuel),
@@ -120,10 +120,10 @@ impl From<&Result<Proposal, PolicyError>> for AnswerLine {
     }
 }
 
-impl From<AnswerLine> for Result<Proposal, PolicyError> {
-    fn from(line: AnswerLine) -> Result<Proposal, PolicyError> {
+impl From<AnswerLine> for Result<Decision, PolicyError> {
+    fn from(line: AnswerLine) -> Result<Decision, PolicyError> {
         Err(match line {
-            AnswerLine::Proposal(proposal) => return Ok(proposal.into()),
+            AnswerLine::Proposal(decision) => return Ok(decision.into()),
             AnswerLine::Declined(words) => PolicyError::Declined(words),
             AnswerLine::TimedOut { budget_ns } => PolicyError::TimedOut(Duration::from_nanos(budget_ns)),
             AnswerLine::OutOfFuel(fuel) => PolicyError::OutOfFuel(fuel),
@@ -135,26 +135,26 @@ impl From<AnswerLine> for Result<Proposal, PolicyError> {
     }
 }
 
-impl From<&Proposal> for ProposalLine {
-    fn from(proposal: &Proposal) -> ProposalLine {
+impl From<&Decision> for ProposalLine {
+    fn from(decision: &Decision) -> ProposalLine {
         ProposalLine {
-            assignments: proposal.assignments.iter().map(|&(job, choice)| (job.0, choice)).collect(),
-            order: proposal.order.iter().map(|job| job.0).collect(),
-            quality: match proposal.quality {
+            assignments: decision.assignments.iter().map(|&(job, choice)| (job.0, choice)).collect(),
+            order: decision.order.iter().map(|job| job.0).collect(),
+            quality: match decision.quality {
                 Quality::Optimal => QualityLine::Optimal,
                 Quality::Bounded => QualityLine::Bounded,
                 Quality::Heuristic => QualityLine::Heuristic,
                 Quality::BestEffort => QualityLine::BestEffort,
             },
-            objective: proposal.objective.map(Number),
-            bound: proposal.bound.map(Number),
+            objective: decision.objective.map(Number),
+            bound: decision.bound.map(Number),
         }
     }
 }
 
-impl From<ProposalLine> for Proposal {
-    fn from(line: ProposalLine) -> Proposal {
-        Proposal {
+impl From<ProposalLine> for Decision {
+    fn from(line: ProposalLine) -> Decision {
+        Decision {
             assignments: line.assignments.into_iter().map(|(job, choice)| (JobId(job), choice)).collect(),
             order: line.order.into_iter().map(JobId).collect(),
             quality: match line.quality {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use mosel_core::{
-    Action, Event, JobId, ModelId, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix, Time, Trigger,
+    Action, Decision, Event, JobId, ModelId, PolicyError, Scheduler, Snapshot, StrategyMatrix, Time, Trigger,
 };
 use mosel_journal::{
     Counterfactual, Header, HistoryEvent, JobHistories, JobHistory, Naming, PolicyRecord, Reader, Recorder,
@@ -82,20 +82,20 @@ impl<D: FnMut(&Snapshot) -> PolicyReply> SimRun<D> {
 fn scripted(case: &str) -> impl FnMut(&Snapshot) -> PolicyReply {
     let modes = SimCase::parse(&format!("{TOY}{case}")).expect("the case reads").modes;
     move |_| match modes[..] {
-        [(FaultMode::Silent, _)] => PolicyReply { took: Duration::from_secs(1), ..reply(Ok(Proposal::default())) },
+        [(FaultMode::Silent, _)] => PolicyReply { took: Duration::from_secs(1), ..reply(Ok(Decision::default())) },
         [(FaultMode::Traps, _)] => reply(Err(PolicyError::Trapped("unreachable".into()))),
-        _ => reply(Ok(Proposal::default())),
+        _ => reply(Ok(Decision::default())),
     }
 }
 
-fn reply(answer: Result<Proposal, PolicyError>) -> PolicyReply {
+fn reply(answer: Result<Decision, PolicyError>) -> PolicyReply {
     PolicyReply { answer, took: Duration::from_millis(1) }
 }
 
 /// A policy that gives these jobs these strategies.
 fn assign(assignments: &[(u64, u32)]) -> PolicyReply {
     let assignments = assignments.iter().map(|&(job, strategy)| (JobId(job), strategy)).collect();
-    reply(Ok(Proposal { assignments, ..Proposal::default() }))
+    reply(Ok(Decision { assignments, ..Decision::default() }))
 }
 
 fn naming() -> Naming {
@@ -194,7 +194,7 @@ fn an_illegal_plan_is_told_in_the_names_of_jobs() {
     );
     let backwards = |snapshot: &Snapshot| {
         let order = snapshot.jobs.iter().rev().map(|row| row.id).collect();
-        reply(Ok(Proposal { order, ..Proposal::default() }))
+        reply(Ok(Decision { order, ..Decision::default() }))
     };
     let tight = "
         at 0ms submit 1 requests 4 deadline 75ms min_accuracy 0.785

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Catalog, Checkpoint, Config, EntryState, Event, Forecast, Job, JobId, JobRow, ModelId, OnLate, Plan,
-    PlanId, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
+    Action, Catalog, Checkpoint, Config, Decision, DecisionId, EntryState, Event, Forecast, Job, JobId, JobRow,
+    ModelId, OnLate, Plan, PolicyError, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
 use mosel_journal::{
     Change, Choice, Counterfactual, DecidedBy, Header, HistoryEvent, JobHistories, Naming, PolicyRecord, explain,
@@ -50,15 +50,15 @@ impl WhimsicalPolicy {
 impl PolicyDriver for WhimsicalPolicy {
     fn decide(&mut self, snapshot: &Snapshot) -> PolicyReply {
         let took = Duration::from_micros(u64::from(self.next()) * 22);
-        let mut proposal = Proposal::default();
+        let mut decision = Decision::default();
         match self.next() % 12 {
             0 => return PolicyReply { answer: Err(PolicyError::Trapped("whim\nupon whim".into())), took },
-            1 => proposal.assignments.push((snapshot.jobs[0].id, 7777)),
-            2..6 => proposal.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
+            1 => decision.assignments.push((snapshot.jobs[0].id, 7777)),
+            2..6 => decision.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
             _ => {}
         }
-        proposal.assignments.extend(snapshot.jobs.iter().filter_map(|row| self.choice(row)));
-        PolicyReply { answer: Ok(proposal), took }
+        decision.assignments.extend(snapshot.jobs.iter().filter_map(|row| self.choice(row)));
+        PolicyReply { answer: Ok(decision), took }
     }
 
     fn eager(&self) -> bool {
@@ -149,7 +149,7 @@ struct Witness<'a> {
     steps: usize,
     matrix: &'a StrategyMatrix,
     before: Option<Checkpoint>,
-    asked: BTreeMap<PlanId, Snapshot>,
+    asked: BTreeMap<DecisionId, Snapshot>,
     seen: &'a ReplayEvent,
 }
 
@@ -176,8 +176,8 @@ impl Observer for Witness<'_> {
         }
         self.decisions_are_as_told(&Step { scheduler, now, event, actions })?;
         for action in actions {
-            if let Action::Plan(snapshot) = action {
-                self.asked.insert(snapshot.plan, snapshot.clone());
+            if let Action::Decide(snapshot) = action {
+                self.asked.insert(snapshot.decision, snapshot.clone());
             }
         }
         self.steps += 1;
@@ -221,26 +221,26 @@ impl Witness<'_> {
     fn decisions_are_as_told(&self, step: &Step<'_>) -> Result<(), String> {
         // A squeeze that no refused answer caused comes on top of another decision: a job may have been moved twice.
         let count_of = |kind: fn(&Action) -> bool| step.actions.iter().filter(|action| kind(action)).count();
-        if count_of(|action| matches!(action, Action::Squeeze(..)))
-            > count_of(|action| matches!(action, Action::RefusePlan(..)))
+        if count_of(|action| matches!(action, Action::Fallback(..)))
+            > count_of(|action| matches!(action, Action::RefuseDecision(..)))
         {
             return Ok(());
         }
         let mut refused = None;
         for action in step.actions {
             match action {
-                Action::RefusePlan(plan, _) => refused = Some(*plan),
+                Action::RefuseDecision(plan, _) => refused = Some(*plan),
                 Action::Adopt(plan, jobs) => {
-                    let Event::Planned(_, Ok(proposal)) = step.event else {
+                    let Event::Decided(_, Ok(decision)) = step.event else {
                         return Err("adopted without an answer".into());
                     };
                     let asked = &self.asked[plan];
-                    let plan = Plan::check(asked, step.scheduler.catalog(), proposal);
+                    let plan = Plan::check(asked, step.scheduler.catalog(), decision);
                     let mut plan = plan.map_err(|error| error.to_string())?;
                     plan.choices.retain(|job, _| jobs.contains(job));
                     self.decision(step, asked, &plan)?;
                 }
-                Action::Squeeze(_, moves) => {
+                Action::Fallback(_, moves) => {
                     let asked = &self.asked[&refused.ok_or("squeezed without a reason")?];
                     let plan = Plan { choices: moves.iter().copied().collect(), ..Plan::default() };
                     self.decision(step, asked, &plan)?;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accepted, Action, Batch, BatchId, Checkpoint, Config, Decider, End, EntryState, Event, Job, JobId, JobRow,
-    LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PlanError, PlanId, PolicyError, Precision, Proposal,
-    Quality, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time, Trigger,
+    Accepted, Action, Batch, BatchId, Checkpoint, Config, Decider, Decision, DecisionError, DecisionId, End,
+    EntryState, Event, Job, JobId, JobRow, LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PolicyError,
+    Precision, Quality, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time,
+    Trigger,
 };
 use mosel_journal::{Header, JobHistories, Naming, PolicyRecord, explain};
 use mosel_sim::SimCase;
@@ -111,7 +112,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
     let rows = prop::collection::vec(row(), 0..5);
     (id(), number(), trigger(), time(), duration(), float(), rows).prop_map(
         |(plan, lane, trigger, now, budget, time_factor, jobs)| Snapshot {
-            plan: PlanId(plan),
+            decision: DecisionId(plan),
             lane,
             trigger,
             now,
@@ -128,8 +129,8 @@ fn moves() -> impl Strategy<Value = Vec<(JobId, u32)>> {
     prop::collection::vec((job_id(), number()), 0..5)
 }
 
-fn proposal() -> impl Strategy<Value = Proposal> {
-    (moves(), prop::collection::vec(job_id(), 0..5)).prop_map(|(assignments, order)| Proposal {
+fn decision() -> impl Strategy<Value = Decision> {
+    (moves(), prop::collection::vec(job_id(), 0..5)).prop_map(|(assignments, order)| Decision {
         assignments,
         order,
         quality: Quality::Heuristic,
@@ -150,13 +151,13 @@ fn policy_error() -> impl Strategy<Value = PolicyError> {
     ]
 }
 
-fn plan_error() -> impl Strategy<Value = PlanError> {
+fn plan_error() -> impl Strategy<Value = DecisionError> {
     prop_oneof![
-        4 => policy_error().prop_map(PlanError::Policy),
-        1 => Just(PlanError::Late),
-        1 => job_id().prop_map(PlanError::UnknownJob),
-        1 => (job_id(), float(), float()).prop_map(|(job, accuracy, floor)| PlanError::BelowFloor { job, accuracy, floor }),
-        1 => (job_id(), duration()).prop_map(|(job, by)| PlanError::MakesLate { job, by }),
+        4 => policy_error().prop_map(DecisionError::Policy),
+        1 => Just(DecisionError::Late),
+        1 => job_id().prop_map(DecisionError::UnknownJob),
+        1 => (job_id(), float(), float()).prop_map(|(job, accuracy, floor)| DecisionError::BelowFloor { job, accuracy, floor }),
+        1 => (job_id(), duration()).prop_map(|(job, by)| DecisionError::MakesLate { job, by }),
     ]
 }
 
@@ -173,7 +174,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         number().prop_map(|model| Refusal::UnknownModel(ModelId(model))),
         number().prop_map(|model| Refusal::ModelLost(ModelId(model))),
         number().prop_map(|requests| Refusal::TooManyRequests { requests, most: 16 }),
-        Just(Refusal::Nonsense("the weight is NaN".into())),
+        Just(Refusal::InvalidJob("the weight is NaN".into())),
         job_id().prop_map(Refusal::Duplicate),
         float().prop_map(|best| Refusal::FloorUnreachable { min_accuracy: 1.0, best }),
         unreachable,
@@ -203,11 +204,11 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let answer = prop_oneof![3 => proposal().prop_map(Ok), 1 => policy_error().prop_map(Err)];
+    let answer = prop_oneof![3 => decision().prop_map(Ok), 1 => policy_error().prop_map(Err)];
     prop_oneof![
         3 => job().prop_map(Event::Submit),
         1 => job_id().prop_map(Event::Cancel),
-        4 => (id(), answer).prop_map(|(plan, answer)| Event::Planned(PlanId(plan), answer)),
+        4 => (id(), answer).prop_map(|(plan, answer)| Event::Decided(DecisionId(plan), answer)),
         2 => (id(), duration()).prop_map(|(batch, took)| Event::BatchDone(BatchId(batch), took)),
         2 => id().prop_map(|batch| Event::BatchFailed(BatchId(batch))),
         1 => any::<bool>().prop_map(|eager| Event::PolicyChanged { eager }),
@@ -222,10 +223,10 @@ fn action() -> impl Strategy<Value = Action> {
         6 => accepted.prop_map(Action::Accept),
         1 => (job_id(), refusal()).prop_map(|(job, refusal)| Action::Refuse(job, refusal)),
         4 => batch().prop_map(Action::Run),
-        4 => snapshot().prop_map(Action::Plan),
-        6 => (id(), prop::collection::vec(job_id(), 0..4)).prop_map(|(plan, jobs)| Action::Adopt(PlanId(plan), jobs)),
-        3 => (id(), plan_error()).prop_map(|(plan, error)| Action::RefusePlan(PlanId(plan), error)),
-        4 => (number(), moves()).prop_map(|(lane, moves)| Action::Squeeze(lane, moves)),
+        4 => snapshot().prop_map(Action::Decide),
+        6 => (id(), prop::collection::vec(job_id(), 0..4)).prop_map(|(plan, jobs)| Action::Adopt(DecisionId(plan), jobs)),
+        3 => (id(), plan_error()).prop_map(|(plan, error)| Action::RefuseDecision(DecisionId(plan), error)),
+        4 => (number(), moves()).prop_map(|(lane, moves)| Action::Fallback(lane, moves)),
         1 => job_id().prop_map(Action::GiveUp),
         1 => outcome().prop_map(Action::Finish),
         1 => time().prop_map(Action::WakeAt),
@@ -250,7 +251,7 @@ fn entry() -> impl Strategy<Value = EntryState> {
             failed_once: false,
             device_time: Duration::ZERO,
             expected_time: Duration::ZERO,
-            decisions: vec![Decider::Squeeze],
+            decisions: vec![Decider::Fallback],
             steps,
             choice: None,
             last_choice: (TableId(0), 0),
@@ -274,7 +275,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     });
     prop::collection::vec(lane, 0..3).prop_map(|lanes| Checkpoint {
         eager: false,
-        next_plan: 0,
+        next_decision: 0,
         next_batch: 0,
         wake_at: None,
         retired: Vec::new(),

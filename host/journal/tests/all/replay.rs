@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Config, Event, Job, JobId, Latency, Measurement, Mode, ModelId, OnLate, PolicyError, Precision, Profile,
-    Proposal, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
+    Action, Config, Decision, Event, Job, JobId, Latency, Measurement, Mode, ModelId, OnLate, PolicyError, Precision,
+    Profile, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
 use mosel_journal::{Header, JournalError, PolicyRecord, Reader, Recorder, ReplayResult, replay, step_line};
 use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, SimCase, Simulation};
@@ -29,17 +29,17 @@ impl PolicyDriver for WhimsicalPolicy {
             self.0[self.1 % self.0.len()]
         };
         let took = Duration::from_micros(u64::from(next()) * 40);
-        let mut proposal = Proposal::default();
+        let mut decision = Decision::default();
         match next() % 8 {
             0 => return PolicyReply { answer: Err(PolicyError::Trapped("whim \"quoted\"".into())), took },
             1 => return PolicyReply { answer: Err(PolicyError::OutOfFuel(7)), took },
-            2 => proposal.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
-            3 => (proposal.objective, proposal.bound) = (Some(f64::NAN), Some(f64::NEG_INFINITY)),
+            2 => decision.order = snapshot.jobs.iter().rev().map(|row| row.id).collect(),
+            3 => (decision.objective, decision.bound) = (Some(f64::NAN), Some(f64::NEG_INFINITY)),
             _ => {}
         }
         let moved = |row: &mosel_core::JobRow| (row.id, row.current.saturating_sub(u32::from(next() % 3)));
-        proposal.assignments = snapshot.jobs.iter().map(moved).collect();
-        PolicyReply { answer: Ok(proposal), took }
+        decision.assignments = snapshot.jobs.iter().map(moved).collect();
+        PolicyReply { answer: Ok(decision), took }
     }
 
     fn eager(&self) -> bool {

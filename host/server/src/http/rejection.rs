@@ -32,7 +32,7 @@ fn refused(refusal: &Refusal, arrival: Time, now: Time) -> ApiError {
         Refusal::TooManyRequests { most, .. } => {
             ApiError::new(ErrorCode::JobTooLarge, message).with(json!({ "max_requests": most }))
         }
-        Refusal::Nonsense(_) => ApiError::new(ErrorCode::OutOfRange, message),
+        Refusal::InvalidJob(_) => ApiError::new(ErrorCode::OutOfRange, message),
         Refusal::Duplicate(job) => ApiError::new(ErrorCode::DuplicateJob, message).with(json!({ "job": wire_id(job) })),
         Refusal::FloorUnreachable { min_accuracy, best } => ApiError::new(ErrorCode::FloorUnreachable, message)
             .with(json!({ "min_accuracy": min_accuracy, "best_accuracy": best })),

@@ -37,15 +37,15 @@ impl Policies {
             kind: kind.into(),
             words,
         };
-        let told = prepared.policy.update_catalog(catalog).map_err(mosel_core::PlanError::Policy);
+        let told = prepared.policy.update_catalog(catalog).map_err(mosel_core::DecisionError::Policy);
         told.map_err(|error| refused((error.kind(), error.to_string())))?;
         snapshots.iter().try_for_each(|snapshot| answer(&mut prepared.policy, snapshot, catalog).map_err(refused))
     }
 }
 
 fn answer(policy: &mut RunningPolicy, snapshot: &Snapshot, catalog: &Catalog) -> Result<(), (&'static str, String)> {
-    let answer = policy.decide(snapshot).answer.map_err(mosel_core::PlanError::Policy);
-    let plan = answer.and_then(|proposal| Plan::check(snapshot, catalog, &proposal));
+    let answer = policy.decide(snapshot).answer.map_err(mosel_core::DecisionError::Policy);
+    let plan = answer.and_then(|decision| Plan::check(snapshot, catalog, &decision));
     plan.map(drop).map_err(|error| (error.kind(), error.to_string()))
 }
 

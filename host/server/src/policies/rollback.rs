@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 
 use anyhow::Context;
-use mosel_core::{PlanError, PolicyError};
+use mosel_core::{DecisionError, PolicyError};
 
 use super::{Policies, SwapError};
 
@@ -70,8 +70,8 @@ pub fn is_failure(error: &PolicyError) -> bool {
 }
 
 /// An answer that no queue would have made legal.
-pub fn is_illegal(error: &PlanError) -> bool {
-    !matches!(error, PlanError::Policy(_) | PlanError::Late | PlanError::MakesLate { .. })
+pub fn is_illegal(error: &DecisionError) -> bool {
+    !matches!(error, DecisionError::Policy(_) | DecisionError::Late | DecisionError::MakesLate { .. })
 }
 
 /// A policy in place that fails too often.
@@ -171,8 +171,8 @@ mod tests {
         let innocent = [PolicyError::TimedOut(second), PolicyError::Declined("no".into())];
         assert!(innocent.iter().all(|error| !is_failure(error)));
         assert!(is_failure(&PolicyError::OutOfFuel(1)));
-        assert!(is_illegal(&PlanError::NotFinite));
-        assert!(innocent.into_iter().all(|error| !is_illegal(&PlanError::Policy(error))));
-        assert!(!is_illegal(&PlanError::MakesLate { job: mosel_core::JobId(1), by: second }));
+        assert!(is_illegal(&DecisionError::NotFinite));
+        assert!(innocent.into_iter().all(|error| !is_illegal(&DecisionError::Policy(error))));
+        assert!(!is_illegal(&DecisionError::MakesLate { job: mosel_core::JobId(1), by: second }));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mosel_core::{Catalog, Forecast, Outcome, Plan, PlanError, PolicyError, Proposal, Snapshot};
+use mosel_core::{Catalog, Decision, DecisionError, Forecast, Outcome, Plan, PolicyError, Snapshot};
 use mosel_sandbox::{Description, LoadedPolicy, RunningPolicy};
 
 use super::{Policies, PreparedPolicy, SwapError};
@@ -25,7 +25,7 @@ pub struct ShadowSample {
     /// The question.
     pub snapshot: Snapshot,
     /// The answer, as it came.
-    pub answer: Result<Proposal, PolicyError>,
+    pub answer: Result<Decision, PolicyError>,
     /// How long it took.
     pub wall: Duration,
 }
@@ -186,9 +186,9 @@ impl Watcher {
         let ShadowSample { against, snapshot, answer, wall } = sample;
         self.sync_catalog(&snapshot);
         let reply = self.policy.decide(&snapshot);
-        let forecast = |answer: Result<Proposal, PolicyError>| {
-            let proposal = answer.map_err(PlanError::Policy)?;
-            let plan = Plan::check(&snapshot, &self.catalog, &proposal)?;
+        let forecast = |answer: Result<Decision, PolicyError>| {
+            let decision = answer.map_err(DecisionError::Policy)?;
+            let plan = Plan::check(&snapshot, &self.catalog, &decision)?;
             Forecast::under(&snapshot, &self.catalog, &plan)
         };
         let (active, shadow) = (forecast(answer), forecast(reply.answer));

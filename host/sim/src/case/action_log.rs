@@ -35,10 +35,10 @@ impl SimCase {
                 let end = batch.first + batch.requests;
                 format!("run {} {}..{end} on {}", batch.job, batch.first, label(batch.mode))
             }
-            Action::Plan(snapshot) => format!("ask about {}", ids(snapshot.jobs.iter().map(|row| row.id))),
+            Action::Decide(snapshot) => format!("ask about {}", ids(snapshot.jobs.iter().map(|row| row.id))),
             Action::Adopt(_, jobs) => format!("adopt [{}]", ids(jobs.iter().copied())),
-            Action::RefusePlan(_, error) => format!("refuse the plan: {error}"),
-            Action::Squeeze(_, moves) => format!("squeeze [{}]", ids(moves.iter().map(|&(job, _)| job))),
+            Action::RefuseDecision(_, error) => format!("refuse the plan: {error}"),
+            Action::Fallback(_, moves) => format!("squeeze [{}]", ids(moves.iter().map(|&(job, _)| job))),
             Action::Finish(outcome) => {
                 let lateness = if outcome.finish > outcome.deadline { " late" } else { "" };
                 let mix: Vec<String> =

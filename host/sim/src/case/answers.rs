@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use mosel_core::{JobId, PolicyError, Proposal, Time};
+use mosel_core::{Decision, JobId, PolicyError, Time};
 
 use super::words::{number, span};
 use crate::PolicyReply;
@@ -27,20 +27,20 @@ impl fmt::Display for Answer<'_> {
         }
         write!(f, "{}", Time::START + self.0.took)?;
         match &self.0.answer {
-            Ok(proposal) => write_proposal(f, proposal),
+            Ok(decision) => write_proposal(f, decision),
             Err(PolicyError::Trapped(reason)) if reason != REASON => write!(f, " fails {reason}"),
             Err(_) => write!(f, " fails"),
         }
     }
 }
 
-fn write_proposal(f: &mut fmt::Formatter<'_>, proposal: &Proposal) -> fmt::Result {
-    proposal.assignments.iter().try_for_each(|(job, choice)| write!(f, " {job}@{choice}"))?;
-    if !proposal.order.is_empty() {
+fn write_proposal(f: &mut fmt::Formatter<'_>, decision: &Decision) -> fmt::Result {
+    decision.assignments.iter().try_for_each(|(job, choice)| write!(f, " {job}@{choice}"))?;
+    if !decision.order.is_empty() {
         write!(f, " order")?;
     }
-    proposal.order.iter().try_for_each(|job| write!(f, " {job}"))?;
-    let claims = [("objective", proposal.objective), ("bound", proposal.bound)];
+    decision.order.iter().try_for_each(|job| write!(f, " {job}"))?;
+    let claims = [("objective", decision.objective), ("bound", decision.bound)];
     claims.into_iter().try_for_each(|(name, claim)| claim.map_or(Ok(()), |claim| write!(f, " {name} {claim}")))
 }
 
@@ -53,31 +53,31 @@ pub(super) fn read_answer(took: &str, words: &[&str]) -> Result<PolicyReply, Str
         let reason = if reason.is_empty() { REASON.into() } else { reason.join(" ") };
         return Ok(PolicyReply { answer: Err(PolicyError::Trapped(reason)), took });
     }
-    let mut proposal = Proposal::default();
+    let mut decision = Decision::default();
     let strategies = words.iter().take_while(|word| word.contains('@')).count();
     for word in &words[..strategies] {
         let (job, choice) = word.split_once('@').ok_or("expected strategies such as 7@0")?;
-        proposal.assignments.push((JobId(number(job)?), number(choice)?));
+        decision.assignments.push((JobId(number(job)?), number(choice)?));
     }
-    read_rest(&mut proposal, &words[strategies..])?;
-    Ok(PolicyReply { answer: Ok(proposal), took })
+    read_rest(&mut decision, &words[strategies..])?;
+    Ok(PolicyReply { answer: Ok(decision), took })
 }
 
-fn read_rest(proposal: &mut Proposal, mut words: &[&str]) -> Result<(), String> {
+fn read_rest(decision: &mut Decision, mut words: &[&str]) -> Result<(), String> {
     loop {
         words = match *words {
             [] => return Ok(()),
             ["order", ref rest @ ..] => {
                 let jobs = rest.iter().take_while(|word| word.parse::<u64>().is_ok()).count();
-                proposal.order = rest[..jobs].iter().map(|job| number(job).map(JobId)).collect::<Result<_, _>>()?;
+                decision.order = rest[..jobs].iter().map(|job| number(job).map(JobId)).collect::<Result<_, _>>()?;
                 &rest[jobs..]
             }
             ["objective", claim, ref rest @ ..] => {
-                proposal.objective = Some(number(claim)?);
+                decision.objective = Some(number(claim)?);
                 rest
             }
             ["bound", claim, ref rest @ ..] => {
-                proposal.bound = Some(number(claim)?);
+                decision.bound = Some(number(claim)?);
                 rest
             }
             [word, ..] => {

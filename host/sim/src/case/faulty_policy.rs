@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use mosel_core::{
-    Catalog, Forecast, JobId, JobRow, Plan, PlanError, PolicyError, Proposal, Snapshot, StrategyTable, scale,
+    Catalog, Decision, DecisionError, Forecast, JobId, JobRow, Plan, PolicyError, Snapshot, StrategyTable, scale,
 };
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
@@ -105,9 +105,9 @@ impl FaultyPolicy {
             FaultMode::Sensible => {
                 PolicyReply { took: self.share_of(budget, -0.5, 0.9), answer: Ok(self.sensible(snapshot)) }
             }
-            FaultMode::Unmoved => PolicyReply { took: Duration::ZERO, answer: Ok(Proposal::default()) },
+            FaultMode::Unmoved => PolicyReply { took: Duration::ZERO, answer: Ok(Decision::default()) },
             FaultMode::Silent => {
-                PolicyReply { took: budget * 2 + Duration::from_micros(1), answer: Ok(Proposal::default()) }
+                PolicyReply { took: budget * 2 + Duration::from_micros(1), answer: Ok(Decision::default()) }
             }
             FaultMode::Slow => {
                 PolicyReply { took: self.share_of(budget, 0.5, 1.5), answer: Ok(self.sensible(snapshot)) }
@@ -135,67 +135,67 @@ impl FaultyPolicy {
     }
 
     /// What the squeeze would do, and up to three moves that make nobody late.
-    fn sensible(&mut self, snapshot: &Snapshot) -> Proposal {
-        let mut proposal = Proposal::default();
+    fn sensible(&mut self, snapshot: &Snapshot) -> Decision {
+        let mut decision = Decision::default();
         if self.random.random_bool(0.8) {
             let squeezed = Forecast::squeezed(snapshot, &self.catalog);
             let moved = squeezed.jobs.iter().zip(&snapshot.jobs).filter(|(after, before)| after != before);
-            proposal.assignments = moved.map(|(row, _)| (row.id, row.current)).collect();
+            decision.assignments = moved.map(|(row, _)| (row.id, row.current)).collect();
         }
         for _ in 0..self.random.random_range(0..=3) {
-            let mut other = proposal.clone();
+            let mut other = decision.clone();
             self.change(snapshot, &mut other);
             if self.promises_kept(snapshot, &other).is_ok() {
-                proposal = other;
+                decision = other;
             }
         }
-        proposal
+        decision
     }
 
     /// Moves a job to a legal strategy, or orders the jobs by their deadlines.
-    fn change(&mut self, snapshot: &Snapshot, proposal: &mut Proposal) {
+    fn change(&mut self, snapshot: &Snapshot, decision: &mut Decision) {
         let row = snapshot.jobs[self.random.random_range(0..snapshot.jobs.len())];
         if self.random.random_bool(0.3) {
             let mut rows = snapshot.jobs.clone();
             rows.sort_by_key(|row| row.deadline);
-            proposal.order = rows.iter().map(|row| row.id).collect();
+            decision.order = rows.iter().map(|row| row.id).collect();
             return;
         }
         let table = self.table(&row);
         let legal = table.fastest_legal(row.min_accuracy).unwrap_or(row.current)..=table.most_accurate();
         let choice = self.random.random_range(legal);
-        proposal.assignments.retain(|(job, _)| *job != row.id);
-        proposal.assignments.push((row.id, choice));
+        decision.assignments.retain(|(job, _)| *job != row.id);
+        decision.assignments.push((row.id, choice));
     }
 
-    fn promises_kept(&self, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), PlanError> {
-        let plan = Plan::check(snapshot, &self.catalog, proposal)?;
+    fn promises_kept(&self, snapshot: &Snapshot, decision: &Decision) -> Result<(), DecisionError> {
+        let plan = Plan::check(snapshot, &self.catalog, decision)?;
         Forecast::under(snapshot, &self.catalog, &plan).map(|_| ())
     }
 
     /// One of the ways to be wrong in good order.
-    fn lie(&mut self, snapshot: &Snapshot) -> Proposal {
-        let mut proposal = self.sensible(snapshot);
+    fn lie(&mut self, snapshot: &Snapshot) -> Decision {
+        let mut decision = self.sensible(snapshot);
         let row = snapshot.jobs[self.random.random_range(0..snapshot.jobs.len())];
         let table = self.table(&row).clone();
-        proposal.assignments.retain(|(job, _)| *job != row.id);
+        decision.assignments.retain(|(job, _)| *job != row.id);
         match self.random.random_range(0..7) {
-            0 => proposal.assignments.push((JobId(row.id.0 + 1000), 0)),
-            1 => proposal.assignments.push((row.id, table.strategies.len() as u32)),
-            2 => proposal.assignments.push((row.id, 0)),
-            3 => (proposal.objective, proposal.bound) = (Some(2.0), Some(1.0)),
-            4 => proposal.assignments.extend([(row.id, row.current), (row.id, row.current)]),
-            5 => proposal.order = snapshot.jobs[1..].iter().map(|row| row.id).collect(),
+            0 => decision.assignments.push((JobId(row.id.0 + 1000), 0)),
+            1 => decision.assignments.push((row.id, table.strategies.len() as u32)),
+            2 => decision.assignments.push((row.id, 0)),
+            3 => (decision.objective, decision.bound) = (Some(2.0), Some(1.0)),
+            4 => decision.assignments.extend([(row.id, row.current), (row.id, row.current)]),
+            5 => decision.order = snapshot.jobs[1..].iter().map(|row| row.id).collect(),
             _ => {
                 let best = |row: &JobRow| (row.id, self.table(row).most_accurate());
-                proposal.assignments = snapshot.jobs.iter().map(best).collect();
-                proposal.order = snapshot.jobs.iter().rev().map(|row| row.id).collect();
+                decision.assignments = snapshot.jobs.iter().map(best).collect();
+                decision.order = snapshot.jobs.iter().rev().map(|row| row.id).collect();
             }
         }
-        proposal
+        decision
     }
 
-    fn garbage(&mut self, snapshot: &Snapshot) -> Proposal {
+    fn garbage(&mut self, snapshot: &Snapshot) -> Decision {
         let jobs: Vec<JobId> = snapshot.jobs.iter().map(|row| row.id).collect();
         let random = &mut self.random;
         let mut job = |stranger: f64| match random.random_bool(stranger) {
@@ -209,7 +209,7 @@ impl FaultyPolicy {
         let assignments = named[..size].iter().map(|&job| (job, self.random.random_range(0..20))).collect();
         let odd = [None, None, None, None, Some(f64::NAN), Some(f64::INFINITY), Some(0.0), Some(-1e300)];
         let mut claim = || odd[self.random.random_range(0..odd.len())];
-        Proposal { assignments, order, objective: claim(), bound: claim(), ..Proposal::default() }
+        Decision { assignments, order, objective: claim(), bound: claim(), ..Decision::default() }
     }
 
     fn failure(&mut self, budget: Duration) -> PolicyError {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use mosel_core::{Action, Batch, Event, Job, JobId, JobRow, Mode, Outcome, Proposal, Refusal, Snapshot, Time};
+use mosel_core::{Action, Batch, Decision, Event, Job, JobId, JobRow, Mode, Outcome, Refusal, Snapshot, Time};
 
 pub(super) fn write_event(text: &mut String, now: Time, event: &Event) -> fmt::Result {
     write!(text, "{now} ")?;
@@ -11,10 +11,10 @@ pub(super) fn write_event(text: &mut String, now: Time, event: &Event) -> fmt::R
             write!(text, "submit {id} requests {requests} deadline {deadline}")
         }
         Event::Cancel(job) => write!(text, "cancel {job}"),
-        Event::Planned(plan, Ok(proposal)) => {
-            write!(text, "answer to {}: ", plan.0).and_then(|()| write_proposal(text, proposal))
+        Event::Decided(plan, Ok(decision)) => {
+            write!(text, "answer to {}: ", plan.0).and_then(|()| write_proposal(text, decision))
         }
-        Event::Planned(plan, Err(error)) => write!(text, "answer to {}: {error}", plan.0),
+        Event::Decided(plan, Err(error)) => write!(text, "answer to {}: {error}", plan.0),
         Event::BatchDone(batch, measured) => write!(text, "batch {} done in {measured:?}", batch.0),
         Event::BatchFailed(batch) => write!(text, "batch {} failed", batch.0),
         Event::PolicyChanged { eager } => write!(text, "policy changed, eager: {eager}"),
@@ -33,13 +33,13 @@ pub(super) fn write_action(text: &mut String, action: &Action) -> fmt::Result {
         Action::Accept(job) => write!(text, "accept {} on {} until {}", job.job, job.lane, job.predicted_finish),
         Action::Refuse(job, refusal) => write_refusal(text, *job, refusal),
         Action::Run(batch) => write_batch(text, batch),
-        Action::Plan(snapshot) => write_question(text, snapshot),
+        Action::Decide(snapshot) => write_question(text, snapshot),
         Action::Adopt(plan, jobs) => {
             write!(text, "adopt {}:", plan.0)?;
             jobs.iter().try_for_each(|job| write!(text, " {job}"))
         }
-        Action::RefusePlan(plan, error) => write!(text, "refuse plan {}: {error}", plan.0),
-        Action::Squeeze(lane, moves) => {
+        Action::RefuseDecision(plan, error) => write!(text, "refuse plan {}: {error}", plan.0),
+        Action::Fallback(lane, moves) => {
             write!(text, "squeeze lane {lane}:")?;
             moves.iter().try_for_each(|(job, choice)| write!(text, " {job}@{choice}"))
         }
@@ -67,19 +67,19 @@ fn write_batch(text: &mut String, batch: &Batch) -> fmt::Result {
     write!(text, ", batch {} of lane {lane}, expected {expected:?}", id.0)
 }
 
-fn write_proposal(text: &mut String, proposal: &Proposal) -> fmt::Result {
-    proposal.assignments.iter().try_for_each(|(job, choice)| write!(text, "{job}@{choice} "))?;
+fn write_proposal(text: &mut String, decision: &Decision) -> fmt::Result {
+    decision.assignments.iter().try_for_each(|(job, choice)| write!(text, "{job}@{choice} "))?;
     text.push_str("in order");
-    proposal.order.iter().try_for_each(|job| write!(text, " {job}"))?;
-    match (proposal.objective, proposal.bound) {
+    decision.order.iter().try_for_each(|job| write!(text, " {job}"))?;
+    match (decision.objective, decision.bound) {
         (None, None) => Ok(()),
         (objective, bound) => write!(text, ", objective {objective:?}, bound {bound:?}"),
     }
 }
 
 fn write_question(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
-    let Snapshot { plan, lane, trigger, start, time_factor, .. } = snapshot;
-    write!(text, "ask {} on lane {lane} ({trigger:?}, free at {start}, times {time_factor}):", plan.0)?;
+    let Snapshot { decision, lane, trigger, start, time_factor, .. } = snapshot;
+    write!(text, "ask {} on lane {lane} ({trigger:?}, free at {start}, times {time_factor}):", decision.0)?;
     snapshot.jobs.iter().try_for_each(|row| {
         let JobRow { id, requests, current, min_accuracy, late, .. } = row;
         write!(text, " {id}@{current} of {requests} at {min_accuracy}{}", if *late { " late" } else { "" })

@@ -48,7 +48,7 @@ fn event_name(event: &Event) -> &'static str {
     match event {
         Event::Submit(_) => "submit",
         Event::Cancel(_) => "cancel",
-        Event::Planned(..) => "planned",
+        Event::Decided(..) => "planned",
         Event::BatchDone(..) => "batch done",
         Event::BatchFailed(_) => "batch failed",
         Event::PolicyChanged { .. } => "policy changed",
@@ -65,10 +65,10 @@ fn action_name(action: &Action) -> &'static str {
         Action::Accept(_) => "accept",
         Action::Refuse(..) => "refuse",
         Action::Run(_) => "run",
-        Action::Plan(_) => "plan",
+        Action::Decide(_) => "plan",
         Action::Adopt(..) => "adopt",
-        Action::RefusePlan(..) => "refuse plan",
-        Action::Squeeze(..) => "squeeze",
+        Action::RefuseDecision(..) => "refuse plan",
+        Action::Fallback(..) => "squeeze",
         Action::GiveUp(_) => "give up",
         Action::Finish(_) => "finish",
         Action::WakeAt(_) => "wake at",
@@ -79,7 +79,7 @@ fn action_name(action: &Action) -> &'static str {
 fn detail(action: &Action) -> Option<(&'static str, &'static str)> {
     Some(match action {
         Action::Refuse(_, refusal) => ("refusal", refusal_name(refusal)),
-        Action::RefusePlan(_, error) => ("plan refused", error.kind()),
+        Action::RefuseDecision(_, error) => ("plan refused", error.kind()),
         Action::Adopt(_, jobs) if !jobs.is_empty() => ("adoption", "of new strategies"),
         Action::Finish(outcome) => match outcome.end {
             End::Served if outcome.finish > outcome.deadline => ("end", "served late"),
@@ -88,7 +88,7 @@ fn detail(action: &Action) -> Option<(&'static str, &'static str)> {
             End::Cancelled => ("end", "cancelled"),
             End::Failed => ("end", "failed"),
         },
-        Action::Plan(snapshot) => match snapshot.trigger {
+        Action::Decide(snapshot) => match snapshot.trigger {
             Trigger::Violation => ("question", "violation"),
             Trigger::Arrival => ("question", "arrival"),
             Trigger::Completion => ("question", "completion"),
@@ -103,7 +103,7 @@ fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::UnknownModel(_) => "unknown model",
         Refusal::ModelLost(_) => "model lost",
         Refusal::TooManyRequests { .. } => "too many requests",
-        Refusal::Nonsense(_) => "nonsense",
+        Refusal::InvalidJob(_) => "nonsense",
         Refusal::Duplicate(_) => "duplicate",
         Refusal::FloorUnreachable { .. } => "floor",
         Refusal::DeadlineUnreachable { never: true, .. } => "deadline, ever",

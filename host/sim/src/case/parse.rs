@@ -179,7 +179,7 @@ fn read_mode(word: &str) -> Result<FaultMode, String> {
 mod tests {
     use std::time::Duration;
 
-    use mosel_core::Proposal;
+    use mosel_core::Decision;
 
     use super::*;
 
@@ -206,13 +206,13 @@ mod tests {
         assert_eq!((case.spread, case.failures, case.seed, case.max_requests), (0.2, 0.1, 7, 32));
         assert_eq!(case.modes, [(FaultMode::Sensible, 3), (FaultMode::Lies, 1)]);
         let [first, second, third, fourth] = &case.answers[..] else { panic!("{:?}", case.answers) };
-        let proposal = first.answer.as_ref().expect("it does not fail");
+        let decision = first.answer.as_ref().expect("it does not fail");
         assert_eq!(
-            (first.took, &proposal.assignments[..]),
+            (first.took, &decision.assignments[..]),
             (Duration::from_millis(3), &[(JobId(1), 2), (JobId(7), 0)][..])
         );
-        assert_eq!((&proposal.order[..], proposal.objective), (&[JobId(7), JobId(1)][..], Some(2.0)));
-        assert!(proposal.bound.is_some_and(f64::is_nan) && second.answer == Ok(Proposal::default()));
+        assert_eq!((&decision.order[..], decision.objective), (&[JobId(7), JobId(1)][..], Some(2.0)));
+        assert!(decision.bound.is_some_and(f64::is_nan) && second.answer == Ok(Decision::default()));
         assert!(third.answer.is_err() && fourth.is_never());
         let always = case.always.as_ref().and_then(|reply| reply.answer.as_ref().err()).map(ToString::to_string);
         assert_eq!(always.as_deref(), Some("the policy trapped: unreachable"));

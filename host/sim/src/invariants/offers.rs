@@ -78,7 +78,7 @@ fn check_refused(transition: &Transition<'_>, job: &Job, refusal: &Refusal) -> R
         Refusal::TooManyRequests { requests, most } => {
             requests == job.requests && requests > most && matrix.is_some_and(|matrix| matrix.max_requests() == most)
         }
-        Refusal::Nonsense(_) => is_nonsense(job),
+        Refusal::InvalidJob(_) => is_nonsense(job),
         Refusal::Duplicate(id) => id == job.id && knows(transition, id),
         Refusal::FloorUnreachable { min_accuracy, best } => {
             min_accuracy > best && matrix.is_some_and(|matrix| reaches(matrix, job, best))

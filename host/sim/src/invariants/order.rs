@@ -47,7 +47,7 @@ fn check_late(change: &LaneChange<'_>) -> Result<(), Breach> {
 /// The order once an answer was taken, before anybody else is given up.
 fn order_now(change: &LaneChange<'_>) -> Vec<JobId> {
     let mut order = match (change.transition.event, change.adopted()) {
-        (Event::Planned(_, Ok(proposal)), Some(_)) => order_under(&change.judged, &proposal.order),
+        (Event::Decided(_, Ok(decision)), Some(_)) => order_under(&change.judged, &decision.order),
         _ => change.judged.jobs.iter().map(Waiting::id).collect(),
     };
     let newcomers = change.after.jobs.iter().map(Waiting::id).filter(|&id| change.before.find(id).is_none());

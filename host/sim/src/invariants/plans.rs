@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Catalog, Decider, Event, JobId, JobRow, PlanError, PlanId, PolicyError, Proposal, Snapshot, TableId, Time,
-    at_least,
+    Action, Catalog, Decider, Decision, DecisionError, DecisionId, Event, JobId, JobRow, PolicyError, Snapshot,
+    TableId, Time, at_least,
 };
 
 use super::invariant::{Breach, Invariant};
@@ -19,30 +19,33 @@ pub(super) fn check(change: &LaneChange<'_>) -> Result<(), Breach> {
     check_promises(change)?;
     let Some((snapshot, due)) = change.question() else { return Ok(()) };
     match change.transition.event {
-        Event::Planned(plan, answer) if *plan == snapshot.plan => check_answer(change, snapshot, answer),
-        _ => check_unanswered(change, snapshot.plan, *due),
+        Event::Decided(plan, answer) if *plan == snapshot.decision => check_answer(change, snapshot, answer),
+        _ => check_unanswered(change, snapshot.decision, *due),
     }
 }
 
 /// Answers that nobody waits for are refused as late, and no others are spoken of.
 pub(super) fn check_strangers(transition: &Transition<'_>) -> Result<(), Breach> {
-    let awaited = |plan: PlanId| {
+    let awaited = |decision: DecisionId| {
         let questions = transition.before.lanes.iter().filter_map(|lane| lane.question.as_ref());
-        questions.into_iter().any(|(snapshot, _)| snapshot.plan == plan)
+        questions.into_iter().any(|(snapshot, _)| snapshot.decision == decision)
     };
-    let is_stranger =
-        |plan: PlanId| matches!(transition.event, Event::Planned(answered, _) if *answered == plan) && !awaited(plan);
+    let is_stranger = |decision: DecisionId| {
+        matches!(transition.event, Event::Decided(answered, _) if *answered == decision) && !awaited(decision)
+    };
     for action in transition.actions {
         let right = match action {
             Action::Adopt(plan, _) => awaited(*plan),
-            Action::RefusePlan(plan, error) => awaited(*plan) || is_stranger(*plan) && *error == PlanError::Late,
+            Action::RefuseDecision(plan, error) => {
+                awaited(*plan) || is_stranger(*plan) && *error == DecisionError::Late
+            }
             _ => true,
         };
         Invariant::RefusedPlan.demand(right, || format!("nobody waits for that: {action:?}"))?;
     }
-    let Event::Planned(plan, _) = transition.event else { return Ok(()) };
+    let Event::Decided(plan, _) = transition.event else { return Ok(()) };
     let said =
-        |action: &&Action| matches!(action, Action::Adopt(said, _) | Action::RefusePlan(said, _) if said == plan);
+        |action: &&Action| matches!(action, Action::Adopt(said, _) | Action::RefuseDecision(said, _) if said == plan);
     let said = transition.actions.iter().filter(said).count();
     Invariant::RefusedPlan.demand(said == 1, || format!("the answer to {plan:?} was adopted or refused {said} times"))
 }
@@ -103,30 +106,31 @@ fn check_savable(change: &LaneChange<'_>) -> Result<(), Breach> {
 }
 
 /// A question that is not answered in this step stays, times out, or is void.
-fn check_unanswered(change: &LaneChange<'_>, plan: PlanId, due: Time) -> Result<(), Breach> {
-    Invariant::Adopted.demand(change.adopted().is_none(), || format!("nobody answered {plan:?}, yet it is adopted"))?;
+fn check_unanswered(change: &LaneChange<'_>, decision: DecisionId, due: Time) -> Result<(), Breach> {
+    Invariant::Adopted
+        .demand(change.adopted().is_none(), || format!("nobody answered {decision:?}, yet it is adopted"))?;
     let budget = change.transition.scheduler.config().policy_budget;
-    let timed_out = PlanError::Policy(PolicyError::TimedOut(budget));
-    let overdue = |error: &PlanError| *error == timed_out && due <= change.transition.now;
-    let error = refusal(change, plan);
+    let timed_out = DecisionError::Policy(PolicyError::TimedOut(budget));
+    let overdue = |error: &DecisionError| *error == timed_out && due <= change.transition.now;
+    let error = refusal(change, decision);
     Invariant::RefusedPlan.demand(error.is_none_or(overdue), || {
-        format!("nobody answered {plan:?}, due {due}, yet it is refused: {error:?}")
+        format!("nobody answered {decision:?}, due {due}, yet it is refused: {error:?}")
     })
 }
 
 fn check_answer(
     change: &LaneChange<'_>,
     snapshot: &Snapshot,
-    answer: &Result<Proposal, PolicyError>,
+    answer: &Result<Decision, PolicyError>,
 ) -> Result<(), Breach> {
     let verdict = match answer {
-        Err(error) => Err(PlanError::Policy(error.clone()).kind()),
-        Ok(proposal) => judge(change, snapshot, proposal),
+        Err(error) => Err(DecisionError::Policy(error.clone()).kind()),
+        Ok(decision) => judge(change, snapshot, decision),
     };
     match (verdict, change.adopted(), answer) {
-        (Ok(()), Some(jobs), Ok(proposal)) => check_adopted(change, snapshot, proposal, jobs),
+        (Ok(()), Some(jobs), Ok(decision)) => check_adopted(change, snapshot, decision, jobs),
         (Err(kind), None, _) => {
-            let said = refusal(change, snapshot.plan).map(PlanError::kind);
+            let said = refusal(change, snapshot.decision).map(DecisionError::kind);
             Invariant::RefusedPlan.demand(said == Some(kind), || {
                 format!("the answer is refused as {said:?}, it is {kind}: {answer:?} to {snapshot:?}")
             })
@@ -140,14 +144,14 @@ fn check_answer(
 fn check_adopted(
     change: &LaneChange<'_>,
     snapshot: &Snapshot,
-    proposal: &Proposal,
+    decision: &Decision,
     jobs: &[JobId],
 ) -> Result<(), Breach> {
-    let named: BTreeSet<JobId> = proposal.assignments.iter().map(|&(job, _)| job).collect();
+    let named: BTreeSet<JobId> = decision.assignments.iter().map(|&(job, _)| job).collect();
     let stranger = jobs.iter().find(|job| !named.contains(job));
     Invariant::Adopted
         .demand(stranger.is_none(), || format!("job {stranger:?} is adopted, the answer does not name it"))?;
-    for &(job, choice) in &proposal.assignments {
+    for &(job, choice) in &decision.assignments {
         let row = snapshot.jobs.iter().find(|row| row.id == job);
         let Some(row) = row else { return Invariant::Adopted.broken(format!("job {job} was not shown")) };
         let due = newly(&change.judged, row, choice).is_some();
@@ -156,7 +160,7 @@ fn check_adopted(
         })?;
         let Some(after) = change.after.find(job).filter(|_| due) else { continue };
         let taken = after.entry.last_choice == (row.table, choice);
-        let by = after.entry.decisions.contains(&Decider::Policy(snapshot.plan));
+        let by = after.entry.decisions.contains(&Decider::Policy(snapshot.decision));
         let squeezed = change.squeezed().iter().any(|(squeezed, _)| *squeezed == job);
         Invariant::Adopted.demand(by && (taken || squeezed), || {
             format!("job {job} was given strategy {choice} of {:?}, and is {:?}", row.table, after.entry)
@@ -166,8 +170,8 @@ fn check_adopted(
 }
 
 /// What has to become of an answer: nothing against it, or the kind of error it is.
-fn judge(change: &LaneChange<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), &'static str> {
-    let claims = [proposal.objective, proposal.bound];
+fn judge(change: &LaneChange<'_>, snapshot: &Snapshot, decision: &Decision) -> Result<(), &'static str> {
+    let claims = [decision.objective, decision.bound];
     if claims.into_iter().flatten().any(|claim| !claim.is_finite()) {
         return Err("not_finite");
     }
@@ -176,9 +180,9 @@ fn judge(change: &LaneChange<'_>, snapshot: &Snapshot, proposal: &Proposal) -> R
     {
         return Err("bound_below_objective");
     }
-    judge_choices(snapshot, change.transition.scheduler.catalog(), &proposal.assignments)?;
-    judge_order(snapshot, &proposal.order)?;
-    judge_times(change, snapshot, proposal)
+    judge_choices(snapshot, change.transition.scheduler.catalog(), &decision.assignments)?;
+    judge_order(snapshot, &decision.order)?;
+    judge_times(change, snapshot, decision)
 }
 
 fn judge_choices(snapshot: &Snapshot, catalog: &Catalog, choices: &[(JobId, u32)]) -> Result<(), &'static str> {
@@ -212,15 +216,15 @@ fn judge_order(snapshot: &Snapshot, order: &[JobId]) -> Result<(), &'static str>
 }
 
 /// Nobody who is on time as things are would be late.
-fn judge_times(change: &LaneChange<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Result<(), &'static str> {
+fn judge_times(change: &LaneChange<'_>, snapshot: &Snapshot, decision: &Decision) -> Result<(), &'static str> {
     let queue = &change.judged;
     let start = queue.free_at(change.transition.now);
     let mut work = Duration::ZERO;
-    for job in order_under(queue, &proposal.order) {
+    for job in order_under(queue, &decision.order) {
         let Some((waiting, before)) = queue.finishes(start).find(|(waiting, _)| waiting.id() == job) else {
             continue;
         };
-        work += latency_under(queue, waiting, snapshot, proposal);
+        work += latency_under(queue, waiting, snapshot, decision);
         let deadline = waiting.entry.job.deadline;
         if !waiting.late && before <= deadline && start.after(work, queue.factor) > deadline {
             return Err("makes_late");
@@ -229,9 +233,9 @@ fn judge_times(change: &LaneChange<'_>, snapshot: &Snapshot, proposal: &Proposal
     Ok(())
 }
 
-fn latency_under(queue: &Queue<'_>, waiting: &Waiting<'_>, snapshot: &Snapshot, proposal: &Proposal) -> Duration {
+fn latency_under(queue: &Queue<'_>, waiting: &Waiting<'_>, snapshot: &Snapshot, decision: &Decision) -> Duration {
     let row = snapshot.jobs.iter().find(|row| row.id == waiting.id());
-    let choice = proposal.assignments.iter().find(|(job, _)| *job == waiting.id());
+    let choice = decision.assignments.iter().find(|(job, _)| *job == waiting.id());
     let newly = row.zip(choice).and_then(|(row, &(_, choice))| newly(queue, row, choice));
     newly.unwrap_or(waiting.latency)
 }
@@ -247,9 +251,9 @@ fn newly(queue: &Queue<'_>, row: &JobRow, choice: u32) -> Option<Duration> {
     new.then_some(strategy.latency)
 }
 
-fn refusal<'a>(change: &LaneChange<'a>, asked: PlanId) -> Option<&'a PlanError> {
+fn refusal<'a>(change: &LaneChange<'a>, asked: DecisionId) -> Option<&'a DecisionError> {
     change.transition.actions.iter().find_map(|action| match action {
-        Action::RefusePlan(plan, error) if *plan == asked => Some(error),
+        Action::RefuseDecision(plan, error) if *plan == asked => Some(error),
         _ => None,
     })
 }

@@ -1,6 +1,6 @@
 //! Questions: when a policy is asked, what it is shown, and how long a device waits for it.
 
-use mosel_core::{Event, JobRow, PlanId, Snapshot, Time, Trigger};
+use mosel_core::{DecisionId, Event, JobRow, Snapshot, Time, Trigger};
 
 use super::invariant::{Breach, Invariant};
 use super::queue::{Queue, Waiting};
@@ -10,7 +10,7 @@ use super::transition::{LaneChange, Transition};
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     lanes: Vec<Lane>,
-    last: Option<PlanId>,
+    last: Option<DecisionId>,
     eager: bool,
 }
 
@@ -40,17 +40,25 @@ impl Questions {
     fn check_lane(&mut self, change: &LaneChange<'_>) -> Result<(), Breach> {
         let lane = change.lane as usize;
         self.lanes[lane].changed |= changed(change);
-        let mut out = change.question().filter(|(snapshot, _)| !is_over(change, snapshot.plan)).map(|(shown, _)| shown);
+        let mut out =
+            change.question().filter(|(snapshot, _)| !is_over(change, snapshot.decision)).map(|(shown, _)| shown);
         for snapshot in change.asked() {
-            Invariant::Question.demand(out.is_none() && self.last < Some(snapshot.plan), || {
-                format!("{:?} is asked on lane {lane} while {:?} is out", snapshot.plan, out.map(|out| out.plan))
+            Invariant::Question.demand(out.is_none() && self.last < Some(snapshot.decision), || {
+                format!(
+                    "{:?} is asked on lane {lane} while {:?} is out",
+                    snapshot.decision,
+                    out.map(|out| out.decision)
+                )
             })?;
             Invariant::Question.demand(self.lanes[lane].changed, || {
-                format!("{:?} is asked on lane {lane}, where nothing changed since it was asked before", snapshot.plan)
+                format!(
+                    "{:?} is asked on lane {lane}, where nothing changed since it was asked before",
+                    snapshot.decision
+                )
             })?;
             check_shown(change, snapshot, self.eager)?;
             self.lanes[lane].changed = false;
-            self.last = Some(snapshot.plan);
+            self.last = Some(snapshot.decision);
             out = Some(snapshot);
         }
         let known = change.after.state.question.as_ref().map(|(shown, _)| shown);
@@ -63,7 +71,7 @@ impl Questions {
         let state = &transition.after.lanes[lane];
         if let Some((snapshot, due)) = &state.question {
             return Invariant::Question.demand(*due > transition.now || snapshot.now == transition.now, || {
-                format!("lane {lane} waits for {:?} at {}, which was due at {due}", snapshot.plan, transition.now)
+                format!("lane {lane} waits for {:?} at {}, which was due at {due}", snapshot.decision, transition.now)
             });
         }
         if !self.lanes[lane].changed {
@@ -112,9 +120,9 @@ fn changed(change: &LaneChange<'_>) -> bool {
 }
 
 /// The question that was out was answered, timed out or void.
-fn is_over(change: &LaneChange<'_>, plan: PlanId) -> bool {
+fn is_over(change: &LaneChange<'_>, decision: DecisionId) -> bool {
     let void = matches!(change.transition.event, Event::PolicyChanged { .. });
-    void || change.adopted().is_some() || change.refused(plan)
+    void || change.adopted().is_some() || change.refused(decision)
 }
 
 /// The question shows the queue as it is, and has a reason.
@@ -126,7 +134,8 @@ fn check_shown(change: &LaneChange<'_>, snapshot: &Snapshot, eager: bool) -> Res
         Trigger::Arrival | Trigger::Completion => eager && violator.is_none() && could_rise(queue),
         Trigger::Rehearsal => false,
     };
-    Invariant::Question.demand(reason, || format!("{:?} is asked without a reason: {snapshot:?}", snapshot.plan))?;
+    Invariant::Question
+        .demand(reason, || format!("{:?} is asked without a reason: {snapshot:?}", snapshot.decision))?;
     let jobs: Vec<JobRow> = queue.jobs.iter().filter_map(row).collect();
     let shown = snapshot.jobs == jobs
         && (snapshot.now, snapshot.start) == (now, queue.free_at(now))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::{Action, Decider, Event, JobId, PlanError, StrategyTable};
+use mosel_core::{Action, Decider, DecisionError, Event, JobId, StrategyTable};
 
 use super::invariant::{Breach, Invariant};
 use super::queue::{Queue, Waiting};
@@ -17,7 +17,7 @@ pub(super) fn check(change: &LaneChange<'_>) -> Result<(), Breach> {
 
 /// It acts when an answer is no help, and then saves every job that can be saved.
 fn check_occasion(change: &LaneChange<'_>) -> Result<(), Breach> {
-    let refused = change.question().is_some_and(|(snapshot, _)| change.refused(snapshot.plan));
+    let refused = change.question().is_some_and(|(snapshot, _)| change.refused(snapshot.decision));
     Invariant::Squeeze.demand(refused || change.adopted().is_some() || change.squeezed().is_empty(), || {
         format!("no answer was due on lane {}, and {:?} were squeezed", change.lane, change.squeezed())
     })?;
@@ -39,16 +39,16 @@ fn check_move(change: &LaneChange<'_>, job: JobId, choice: u32) -> Result<(), Br
     })?;
     let Some(after) = change.after.find(job) else { return Ok(()) };
     let told = after.entry.last_choice == (table.id, choice);
-    Invariant::Decided.demand(told && after.entry.decisions.last() == Some(&Decider::Squeeze), || {
+    Invariant::Decided.demand(told && after.entry.decisions.last() == Some(&Decider::Fallback), || {
         format!("job {job} was squeezed to strategy {choice}, and is {:?}", after.entry)
     })
 }
 
 /// Where an answer was refused, it moves whom the rule says, as far as the rule says.
 fn check_cheapest(change: &LaneChange<'_>) -> Result<(), Breach> {
-    let refused = |action: &Action| matches!(action, Action::RefusePlan(_, error) if *error != PlanError::Late);
+    let refused = |action: &Action| matches!(action, Action::RefuseDecision(_, error) if *error != DecisionError::Late);
     let Some(at) = change.transition.actions.iter().position(refused) else { return Ok(()) };
-    let answered = matches!(change.transition.event, Event::Planned(..));
+    let answered = matches!(change.transition.event, Event::Decided(..));
     // who is given up afterwards makes room for others, and the squeeze may act once more
     if !answered || change.transition.actions[at..].iter().any(|action| matches!(action, Action::GiveUp(_))) {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Action, Event, JobId, Outcome, PlanError, Refusal, Scheduler, Time};
+use mosel_core::{Action, DecisionError, Event, JobId, Outcome, Refusal, Scheduler, Time};
 
 use super::{Invariant, Invariants};
 use crate::{Observer, SimCase};
@@ -119,11 +119,11 @@ fn a_decision_that_is_not_told_is_noticed() {
     // a job that was squeezed after its new strategy was adopted is another matter
     fn both(actions: &[Action]) -> bool {
         let adopted = actions.iter().any(|action| matches!(action, Action::Adopt(..)));
-        adopted && actions.iter().any(|action| matches!(action, Action::Squeeze(..)))
+        adopted && actions.iter().any(|action| matches!(action, Action::Fallback(..)))
     }
     check(Invariant::Decided, |actions| {
         if !both(actions) {
-            actions.retain(|action| !matches!(action, Action::Squeeze(..)));
+            actions.retain(|action| !matches!(action, Action::Fallback(..)));
         }
     });
     // a job that is dropped without a reason is another matter
@@ -155,8 +155,8 @@ fn a_decision_that_was_not_taken_is_noticed() {
     });
     check(Invariant::RefusedPlan, |actions| {
         for action in actions {
-            if let Action::RefusePlan(_, error) = action {
-                *error = PlanError::OrderIncomplete { expected: 2, named: 1 };
+            if let Action::RefuseDecision(_, error) = action {
+                *error = DecisionError::OrderIncomplete { expected: 2, named: 1 };
             }
         }
     });
@@ -166,13 +166,13 @@ fn a_decision_that_was_not_taken_is_noticed() {
 fn a_question_that_shows_something_else_is_noticed() {
     check(Invariant::Question, |actions| {
         for action in actions {
-            if let Action::Plan(snapshot) = action {
+            if let Action::Decide(snapshot) = action {
                 snapshot.jobs[0].requests += 1;
             }
         }
     });
     check(Invariant::Question, |actions| {
-        let plan = actions.iter().find(|action| matches!(action, Action::Plan(_))).cloned();
+        let plan = actions.iter().find(|action| matches!(action, Action::Decide(_))).cloned();
         actions.extend(plan);
     });
 }

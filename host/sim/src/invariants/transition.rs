@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Action, Batch, Checkpoint, Event, JobId, PlanId, Scheduler, Snapshot, Time};
+use mosel_core::{Action, Batch, Checkpoint, DecisionId, Event, JobId, Scheduler, Snapshot, Time};
 
 use super::invariant::{Breach, Invariant};
 use super::queue::Queue;
@@ -40,7 +40,7 @@ impl<'a> Transition<'a> {
         match self.event {
             Event::Submit(_) => self.actions.iter().any(accepted),
             Event::Cancel(job) => state.entries.iter().any(|entry| entry.job.id == *job),
-            Event::Planned(plan, _) => state.question.as_ref().is_some_and(|question| question.0.plan == *plan),
+            Event::Decided(plan, _) => state.question.as_ref().is_some_and(|question| question.0.decision == *plan),
             Event::BatchDone(batch, _) | Event::BatchFailed(batch) => {
                 state.running.is_some_and(|running| running.batch.id == *batch)
             }
@@ -110,7 +110,7 @@ impl<'a> LaneChange<'a> {
 
     /// The jobs whose new strategies were adopted, if an answer was.
     pub(super) fn adopted(&self) -> Option<&'a [JobId]> {
-        let asked = self.question()?.0.plan;
+        let asked = self.question()?.0.decision;
         self.transition.actions.iter().find_map(|action| match action {
             Action::Adopt(plan, jobs) if *plan == asked => Some(jobs.as_slice()),
             _ => None,
@@ -120,7 +120,7 @@ impl<'a> LaneChange<'a> {
     /// What the squeeze moved, and where to.
     pub(super) fn squeezed(&self) -> &'a [(JobId, u32)] {
         let on_this = |action: &'a Action| match action {
-            Action::Squeeze(lane, moves) if *lane == self.lane => Some(moves.as_slice()),
+            Action::Fallback(lane, moves) if *lane == self.lane => Some(moves.as_slice()),
             _ => None,
         };
         self.transition.actions.iter().find_map(on_this).unwrap_or_default()
@@ -142,13 +142,13 @@ impl<'a> LaneChange<'a> {
 
     /// Those of them that were given up before the policy's answer was judged; none if it did not answer.
     pub(super) fn given_up_before_answer(&self) -> Vec<JobId> {
-        let asked = self.question().map(|(snapshot, _)| snapshot.plan);
+        let asked = self.question().map(|(snapshot, _)| snapshot.decision);
         let answer = |action: &Action| match action {
-            Action::Adopt(plan, _) | Action::RefusePlan(plan, _) => Some(*plan) == asked,
+            Action::Adopt(plan, _) | Action::RefuseDecision(plan, _) => Some(*plan) == asked,
             _ => false,
         };
         let at = self.transition.actions.iter().position(answer);
-        let answered = matches!(self.transition.event, Event::Planned(plan, _) if Some(*plan) == asked);
+        let answered = matches!(self.transition.event, Event::Decided(plan, _) if Some(*plan) == asked);
         let Some(at) = at.filter(|_| answered) else { return Vec::new() };
         let before = self.transition.actions[..at].iter();
         before.filter_map(|action| if let Action::GiveUp(job) = action { Some(*job) } else { None }).collect()
@@ -173,13 +173,13 @@ impl<'a> LaneChange<'a> {
     pub(super) fn asked(&self) -> impl Iterator<Item = &'a Snapshot> {
         let lane = self.lane;
         self.transition.actions.iter().filter_map(move |action| match action {
-            Action::Plan(snapshot) if snapshot.lane == lane => Some(snapshot),
+            Action::Decide(snapshot) if snapshot.lane == lane => Some(snapshot),
             _ => None,
         })
     }
 
     /// An answer to this question was refused in this step.
-    pub(super) fn refused(&self, asked: PlanId) -> bool {
-        self.transition.actions.iter().any(|action| matches!(action, Action::RefusePlan(plan, _) if *plan == asked))
+    pub(super) fn refused(&self, asked: DecisionId) -> bool {
+        self.transition.actions.iter().any(|action| matches!(action, Action::RefuseDecision(plan, _) if *plan == asked))
     }
 }

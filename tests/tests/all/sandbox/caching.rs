@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use mosel_core::Proposal;
+use mosel_core::Decision;
 use mosel_sandbox::{Engine, LoadError, LoadedPolicy, Metering, Origin, RunningPolicy};
 use tempfile::TempDir;
 
@@ -18,7 +18,7 @@ fn engine(dir: &TempDir) -> Engine {
 fn load(engine: &Engine) -> LoadedPolicy {
     let loaded = engine.load("hostile", guests::HOSTILE).expect("it behaves until it is configured");
     let mut policy = RunningPolicy::start(loaded.clone(), "{}", &catalog(), 0).unwrap();
-    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()));
+    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Decision::default()));
     loaded
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{JobId, PolicyError, Proposal, Quality, Snapshot, TableId, Time};
+use mosel_core::{Decision, JobId, PolicyError, Quality, Snapshot, TableId, Time};
 use mosel_sandbox::{Budget, Engine, Instance, Level, Limits, MeteredReply, RunningPolicy};
 use mosel_tests::queue;
 
@@ -17,7 +17,7 @@ fn misbehave(behaviour: &str, amount: u64) -> (MeteredReply, RunningPolicy) {
     let mut policy = start(&settings(behaviour, amount)).expect("it behaves until it is asked");
     let reply = policy.decide(&snapshot(1));
     assert!(reply.wall < SOON, "it took {:?}", reply.wall);
-    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()), "it does not recover");
+    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Decision::default()), "it does not recover");
     (reply, policy)
 }
 
@@ -29,7 +29,7 @@ fn failure(behaviour: &str, amount: u64) -> PolicyError {
 }
 
 /// The answer, as it was given; the instance is still the first.
-fn proposal(behaviour: &str, amount: u64) -> Proposal {
+fn decision(behaviour: &str, amount: u64) -> Decision {
     let (reply, policy) = misbehave(behaviour, amount);
     assert_eq!(policy.replaced(), 0);
     reply.answer.expect("there must be an answer")
@@ -52,7 +52,7 @@ fn malformed(behaviour: &str, amount: u64) -> String {
 #[test]
 fn fuel_kept() {
     let (reply, _) = misbehave("work", 1_000_000);
-    assert_eq!(reply.answer, Ok(Proposal::default()));
+    assert_eq!(reply.answer, Ok(Decision::default()));
     let fuel_used = reply.fuel_used.expect("fuel is counted");
     assert!((1_000_000..FUEL).contains(&fuel_used), "{fuel_used} used");
 }
@@ -78,7 +78,7 @@ fn impatient() -> RunningPolicy {
 
 #[test]
 fn time_kept() {
-    assert_eq!(impatient().decide(&snapshot(0)).answer, Ok(Proposal::default()));
+    assert_eq!(impatient().decide(&snapshot(0)).answer, Ok(Decision::default()));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn time_broken() {
     let reply = policy.decide(&snapshot(1));
     assert_eq!(reply.answer, Err(PolicyError::TimedOut(Duration::from_millis(50))));
     assert!((Duration::from_millis(50)..SOON).contains(&reply.wall), "{:?}", reply.wall);
-    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()));
+    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Decision::default()));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn the_snapshot_may_allow_less_time_than_the_engine() {
 
 #[test]
 fn memory_kept() {
-    assert_eq!(proposal("take-memory", MEMORY as u64 / 2), Proposal::default());
+    assert_eq!(decision("take-memory", MEMORY as u64 / 2), Decision::default());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn memory_broken() {
 
 #[test]
 fn stack_kept() {
-    assert_eq!(proposal("recurse", 1000), Proposal::default());
+    assert_eq!(decision("recurse", 1000), Decision::default());
 }
 
 #[test]
@@ -167,25 +167,25 @@ fn an_instance_keeps_its_state_between_calls() {
 #[test]
 fn illegal_proposals_come_through_as_they_were_given() {
     let all = |strategy| [1, 2, 3].map(|job| (JobId(job), strategy)).to_vec();
-    assert_eq!(proposal("choose", 0).assignments, all(0));
-    assert_eq!(proposal("choose", 7).assignments, all(7));
-    assert_eq!(proposal("unknown-job", 0).assignments, [(JobId(u64::MAX), 0)]);
-    assert_eq!(proposal("duplicate-job", 0).assignments, [(JobId(1), 0); 3]);
-    assert_eq!(proposal("incomplete-order", 0).order, [JobId(1), JobId(2)]);
+    assert_eq!(decision("choose", 0).assignments, all(0));
+    assert_eq!(decision("choose", 7).assignments, all(7));
+    assert_eq!(decision("unknown-job", 0).assignments, [(JobId(u64::MAX), 0)]);
+    assert_eq!(decision("duplicate-job", 0).assignments, [(JobId(1), 0); 3]);
+    assert_eq!(decision("incomplete-order", 0).order, [JobId(1), JobId(2)]);
 }
 
 #[test]
 fn numbers_that_are_none_come_through_too() {
-    let proposal = proposal("nan-objective", 0);
-    assert_eq!(proposal.quality, Quality::Optimal);
-    assert!(proposal.objective.is_some_and(f64::is_nan));
-    assert_eq!(proposal.bound, Some(f64::INFINITY));
+    let decision = decision("nan-objective", 0);
+    assert_eq!(decision.quality, Quality::Optimal);
+    assert!(decision.objective.is_some_and(f64::is_nan));
+    assert_eq!(decision.bound, Some(f64::INFINITY));
 }
 
 #[test]
 fn answer_kept() {
-    assert_eq!(proposal("many-assignments", 3).assignments.len(), 3);
-    assert_eq!(proposal("long-order", 3).order.len(), 3);
+    assert_eq!(decision("many-assignments", 3).assignments.len(), 3);
+    assert_eq!(decision("long-order", 3).order.len(), 3);
 }
 
 #[test]
@@ -234,14 +234,14 @@ fn a_catalog_that_grows_is_told_once() {
     let unknown = PolicyError::Declined("unsupported: job 1 names table 1, which the catalog lacks".into());
     assert_eq!(policy.decide(&asked).answer, Err(unknown));
     policy.update_catalog(&grown).unwrap();
-    assert_eq!(policy.decide(&asked).answer, Ok(Proposal::default()));
+    assert_eq!(policy.decide(&asked).answer, Ok(Decision::default()));
 
     // Nothing is new: a policy that would hang is not called.
     let mut policy = start(&settings("loop-in-update-catalog", 0)).unwrap();
     assert_eq!(policy.update_catalog(&catalog()), Ok(()));
     assert_eq!(policy.update_catalog(&grown), Err(PolicyError::OutOfFuel(FUEL)));
     // A fresh instance is configured with the grown catalog.
-    assert_eq!(policy.decide(&asked).answer, Ok(Proposal::default()));
+    assert_eq!(policy.decide(&asked).answer, Ok(Decision::default()));
     assert_eq!(policy.replaced(), 1);
 }
 
@@ -264,7 +264,7 @@ fn chance_is_the_seed_and_the_snapshot() {
     let numbers = |seed: u64, plan: u64| {
         let mut policy =
             RunningPolicy::start(super::hostile().clone(), &settings("echo", 1), &catalog(), seed).unwrap();
-        let asked = Snapshot { plan: mosel_core::PlanId(plan), ..snapshot(1) };
+        let asked = Snapshot { decision: mosel_core::DecisionId(plan), ..snapshot(1) };
         (echo(&mut policy, &asked)[0], echo(&mut policy, &asked)[0])
     };
     let (first, again) = numbers(7, 1);
@@ -279,5 +279,5 @@ fn chance_is_the_seed_and_the_snapshot() {
 fn policies_move_between_threads() {
     let mut policy = start("{}").unwrap();
     let answer = std::thread::spawn(move || policy.decide(&snapshot(0)).answer).join().unwrap();
-    assert_eq!(answer, Ok(Proposal::default()));
+    assert_eq!(answer, Ok(Decision::default()));
 }

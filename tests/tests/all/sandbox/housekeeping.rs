@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{End, JobId, Outcome, PolicyError, Proposal, TableId, Time};
+use mosel_core::{Decision, End, JobId, Outcome, PolicyError, TableId, Time};
 use mosel_sandbox::{Budget, Engine, Limits, RunningPolicy, SavedState};
 use mosel_tests::queue;
 
@@ -35,7 +35,7 @@ fn outcome(job: u64, end: End) -> Outcome {
 /// What the policy logged since it was last asked.
 fn logged(policy: &mut RunningPolicy) -> Vec<String> {
     let reply = policy.decide(&snapshot(0));
-    assert_eq!(reply.answer, Ok(Proposal::default()));
+    assert_eq!(reply.answer, Ok(Decision::default()));
     reply.log.into_iter().map(|line| line.message).collect()
 }
 
@@ -43,7 +43,7 @@ fn logged(policy: &mut RunningPolicy) -> Vec<String> {
 #[track_caller]
 fn check_failed<T: std::fmt::Debug>(mut policy: RunningPolicy, answer: Result<T, PolicyError>, expected: PolicyError) {
     assert_eq!(answer.expect_err("it must fail"), expected);
-    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()), "it does not recover");
+    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Decision::default()), "it does not recover");
     assert_eq!(policy.replaced(), 1);
 }
 

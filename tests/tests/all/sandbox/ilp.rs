@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Catalog, JobId, PolicyError, Proposal, Snapshot};
+use mosel_core::{Catalog, Decision, JobId, PolicyError, Snapshot};
 use mosel_sandbox::{Budget, Engine, Limits, LoadedPolicy, RunningPolicy};
 use mosel_sdk::test;
 use mosel_tests::queue;
@@ -22,7 +22,7 @@ fn ask(
     loaded: &LoadedPolicy,
     settings: &str,
     (catalog, snapshot): &(Catalog, Snapshot),
-) -> Result<Proposal, PolicyError> {
+) -> Result<Decision, PolicyError> {
     RunningPolicy::start(loaded.clone(), settings, catalog, SEED).unwrap().decide(snapshot).answer
 }
 
@@ -32,8 +32,8 @@ fn natively(settings: &str, (catalog, snapshot): &(Catalog, Snapshot)) -> mosel_
     test::decide_seeded::<Ilp>(settings, &native, SEED).unwrap()
 }
 
-fn assignments(proposal: &Proposal) -> Vec<(u64, u32)> {
-    proposal.assignments.iter().map(|&(JobId(job), strategy)| (job, strategy)).collect()
+fn assignments(decision: &Decision) -> Vec<(u64, u32)> {
+    decision.assignments.iter().map(|&(JobId(job), strategy)| (job, strategy)).collect()
 }
 
 #[test]

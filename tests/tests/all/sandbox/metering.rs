@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{JobId, PolicyError, Proposal};
+use mosel_core::{Decision, JobId, PolicyError};
 use mosel_sandbox::{Budget, Engine, Limits, MeteredReply, Metering, RunningPolicy, fuel_time};
 
 use super::{FUEL, catalog, limits, settings, snapshot};
@@ -20,7 +20,7 @@ fn policy(metering: Metering, decide: Budget, behaviour: &str) -> RunningPolicy 
 #[test]
 fn fuel_alone_does_not_look_at_the_clock() {
     let reply = policy(Metering::Fuel, Budget { fuel: FUEL, time: NO_TIME }, "work").decide(&snapshot(1));
-    assert_eq!(reply.answer, Ok(Proposal::default()));
+    assert_eq!(reply.answer, Ok(Decision::default()));
     assert!(reply.fuel_used.is_some_and(|fuel| fuel > 1_000_000), "{:?}", reply.fuel_used);
 }
 
@@ -37,7 +37,7 @@ fn fuel_alone_is_what_a_policy_sees_of_time() {
     let loaded = engine.load("hostile", guests::HOSTILE).unwrap();
     let policy = || RunningPolicy::start(loaded.clone(), &settings("echo", 0), &catalog(), 0).unwrap();
     let clock = || match policy().decide(&snapshot(1)) {
-        MeteredReply { answer: Ok(proposal), fuel_used: Some(used), .. } => (proposal.order, used),
+        MeteredReply { answer: Ok(decision), fuel_used: Some(used), .. } => (decision.order, used),
         other => panic!("expected a clock's words, got {other:?}"),
     };
     let (words, used) = clock();
@@ -53,7 +53,7 @@ fn fuel_alone_is_what_a_policy_sees_of_time() {
 fn time_alone_does_not_count_fuel() {
     let time = Duration::from_secs(10);
     let reply = policy(Metering::Time, Budget { fuel: 1, time }, "work").decide(&snapshot(1));
-    assert_eq!((reply.answer, reply.fuel_used), (Ok(Proposal::default()), None));
+    assert_eq!((reply.answer, reply.fuel_used), (Ok(Decision::default()), None));
 }
 
 #[test]
@@ -61,5 +61,5 @@ fn time_alone_ends_an_endless_loop() {
     let mut policy = policy(Metering::Time, Budget { fuel: 1, time: SOME_TIME }, "loop-in-decide");
     let reply = policy.decide(&snapshot(1));
     assert_eq!((reply.answer, reply.fuel_used), (Err(PolicyError::TimedOut(SOME_TIME)), None));
-    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Proposal::default()));
+    assert_eq!(policy.decide(&snapshot(0)).answer, Ok(Decision::default()));
 }

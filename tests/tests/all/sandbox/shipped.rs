@@ -1,8 +1,7 @@
 //! The shipped policies: the same snapshot gives the same answer, in the sandbox and natively.
 
-use mosel_core::{JobId, Proposal};
+use mosel_core::{Decision, JobId};
 use mosel_sandbox::{Engine, Limits, RunningPolicy};
-use mosel_sdk::Decision;
 use mosel_tests::queue;
 use policy_exact::Exact;
 use policy_greedy::Greedy;
@@ -10,12 +9,12 @@ use policy_highest_accuracy::HighestAccuracy;
 
 const SEED: u64 = 42;
 
-fn assignments(proposal: &Proposal) -> Vec<(u64, u32)> {
-    proposal.assignments.iter().map(|&(JobId(job), strategy)| (job, strategy)).collect()
+fn assignments(decision: &Decision) -> Vec<(u64, u32)> {
+    decision.assignments.iter().map(|&(JobId(job), strategy)| (job, strategy)).collect()
 }
 
-fn native_assignments(decision: &Decision) -> Vec<(u64, u32)> {
-    decision.assignments.iter().map(|assignment| (assignment.job, assignment.strategy)).collect()
+fn native_assignments(wire: &mosel_sdk::Decision) -> Vec<(u64, u32)> {
+    wire.assignments.iter().map(|assignment| (assignment.job, assignment.strategy)).collect()
 }
 
 /// Asks the component twice and the native code once about each of many random queues; says how often the answer

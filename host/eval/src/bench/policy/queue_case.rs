@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use mosel_conformance::queues::{self, Pressure, Shape};
-use mosel_core::{Catalog, Forecast, Plan, PlanId, Proposal, Snapshot};
+use mosel_core::{Catalog, Decision, DecisionId, Forecast, Plan, Snapshot};
 use mosel_sandbox::{Engine, LoadedPolicy, RunningPolicy};
 
 use super::args::{BUDGET, PolicyBenchArgs};
@@ -44,13 +44,13 @@ impl QueueCase {
             pressure: Pressure::Tight,
         };
         let (catalog, snapshot) = queues::random(args.seed.wrapping_add(u64::from(instance)), shape);
-        let snapshot = Snapshot { plan: PlanId(u64::from(instance) + 1), budget: BUDGET, ..snapshot };
+        let snapshot = Snapshot { decision: DecisionId(u64::from(instance) + 1), budget: BUDGET, ..snapshot };
         let lost = Forecast::squeezed(&snapshot, &catalog).violators().count();
         let mut case = QueueCase { catalog, snapshot, bound: None, lost };
         if let Some(loaded) = measured_by {
             let mut policy = RunningPolicy::start(loaded.clone(), UNRESERVED, &case.catalog, args.seed)
                 .with_context(|| format!("starting {BOUND}"))?;
-            case.bound = policy.decide(&case.snapshot).answer.ok().and_then(|proposal| proposal.bound);
+            case.bound = policy.decide(&case.snapshot).answer.ok().and_then(|decision| decision.bound);
         }
         Ok(case)
     }
@@ -75,14 +75,14 @@ pub(super) struct PlanQuality {
 }
 
 impl PlanQuality {
-    pub(super) fn of(case: &QueueCase, proposal: &Proposal) -> PlanQuality {
-        let plan = Plan::check(&case.snapshot, &case.catalog, proposal);
+    pub(super) fn of(case: &QueueCase, decision: &Decision) -> PlanQuality {
+        let plan = Plan::check(&case.snapshot, &case.catalog, decision);
         let forecast = plan.and_then(|plan| Forecast::under(&case.snapshot, &case.catalog, &plan));
         let feasible = forecast.is_ok();
         let forecast = forecast.unwrap_or_else(|_| Forecast::as_it_is(&case.snapshot, &case.catalog));
         let late = forecast.violators().count().saturating_sub(case.lost);
         let gap = |bound: f64, value: f64| (bound != 0.0).then(|| (bound - value) / bound.abs());
-        match (proposal.objective, proposal.bound) {
+        match (decision.objective, decision.bound) {
             (Some(objective), Some(bound)) => PlanQuality { feasible, late, gap: gap(bound, objective), own: true },
             // a plan that leaves jobs late is not one that the bound is of
             _ if late > 0 => PlanQuality { feasible, late, gap: None, own: false },

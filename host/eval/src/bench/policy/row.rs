@@ -43,8 +43,8 @@ impl Samples {
     /// What the answer is worth; the same at every repetition.
     pub(super) fn judge(&mut self, case: &QueueCase, reply: MeteredReply) {
         let silence = Default::default();
-        let proposal = reply.answer.as_ref().unwrap_or(&silence);
-        let PlanQuality { feasible, late, gap, own } = PlanQuality::of(case, proposal);
+        let decision = reply.answer.as_ref().unwrap_or(&silence);
+        let PlanQuality { feasible, late, gap, own } = PlanQuality::of(case, decision);
         self.answers += 1;
         self.feasible += usize::from(feasible && reply.answer.is_ok());
         self.late += late;

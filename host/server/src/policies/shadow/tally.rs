@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use mosel_core::{Catalog, Forecast, PlanError};
+use mosel_core::{Catalog, DecisionError, Forecast};
 
 use crate::stats::{keep, percentile};
 
@@ -62,7 +62,7 @@ impl Tally {
     }
 
     /// At least one of the two gave no legal answer.
-    pub(super) fn failed(&mut self, active: Option<&PlanError>, shadow: Option<&PlanError>) {
+    pub(super) fn failed(&mut self, active: Option<&DecisionError>, shadow: Option<&DecisionError>) {
         active.into_iter().for_each(|error| self.active.fail(error));
         shadow.into_iter().for_each(|error| self.shadow.fail(error));
     }
@@ -116,7 +116,7 @@ impl Side {
         }
     }
 
-    fn fail(&mut self, error: &PlanError) {
+    fn fail(&mut self, error: &DecisionError) {
         *self.failures.entry(error.kind()).or_default() += 1;
         self.last_failure = Some(error.to_string());
     }
@@ -143,8 +143,8 @@ fn points(points: f64) -> String {
 mod tests {
     use super::*;
     use mosel_core::{
-        JobId, JobRow, ModelId, Plan, PlanId, PolicyError, Snapshot, Strategy, StrategyTable, TableId, Tenant, Time,
-        Trigger,
+        DecisionId, JobId, JobRow, ModelId, Plan, PolicyError, Snapshot, Strategy, StrategyTable, TableId, Tenant,
+        Time, Trigger,
     };
     use std::sync::Arc;
 
@@ -171,7 +171,7 @@ mod tests {
             late: false,
         };
         let snapshot = Snapshot {
-            plan: PlanId(1),
+            decision: DecisionId(1),
             lane: 0,
             trigger: Trigger::Violation,
             now: Time::START,
@@ -227,9 +227,9 @@ mod tests {
     #[test]
     fn failures_are_told_by_kind_and_in_the_verdict() {
         let mut tally = Tally::new(1);
-        let trap = PlanError::Policy(PolicyError::Trapped("ouch".into()));
+        let trap = DecisionError::Policy(PolicyError::Trapped("ouch".into()));
         tally.failed(None, Some(&trap));
-        tally.failed(Some(&trap), Some(&PlanError::NotFinite));
+        tally.failed(Some(&trap), Some(&DecisionError::NotFinite));
         assert_eq!(tally.shadow.failures, BTreeMap::from([("trapped", 1), ("not_finite", 1)]));
         assert_eq!(tally.active.failed(), 1);
         let verdict = tally.verdict("a", "b");
