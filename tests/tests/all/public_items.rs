@@ -1,0 +1,167 @@
+//! What a library shows is what others use: public items that no other crate names are few.
+//!
+//! An item counts if it is `pub` and reachable from its crate's root, and no source outside the crate's `src` has its name: not
+//! of other packages, nor of its own tests, benches and examples. A type that others only get and never write down counts
+//! too, which is why there may be some.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{Item, UseTree, Visibility};
+
+/// Libraries that are looked at: all of the server. The SDK is for others, as are the examples of policies.
+const LIBRARIES: [&str; 14] = [
+    "host/core",
+    "host/sim",
+    "host/journal",
+    "host/chart",
+    "host/sandbox",
+    "host/conformance",
+    "host/server",
+    "host/client",
+    "host/eval",
+    "host/cli",
+    "models",
+    "models/torch",
+    "policies",
+    "tests/testkit",
+];
+
+/// So many public items may be named nowhere else.
+const MOST: usize = 100;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn public_items_are_used_elsewhere() {
+    let root = workspace();
+    let sources = Sources::read(&root);
+    let mut unnamed = Vec::new();
+    for library in LIBRARIES {
+        let src = root.join(library).join("src");
+        if !src.join("lib.rs").exists() {
+            continue;
+        }
+        let elsewhere = sources.outside(&src);
+        let mut items = BTreeSet::new();
+        public(&src.join("lib.rs"), &src, &mut items);
+        unnamed.extend(
+            items.into_iter().filter(|item| !elsewhere.contains(item)).map(|item| format!("{library}: {item}")),
+        );
+    }
+    println!("{} public items are named nowhere else:\n{}", unnamed.len(), unnamed.join("\n"));
+    assert!(unnamed.len() <= MOST, "expected at most {MOST}, got {}:\n{}", unnamed.len(), unnamed.join("\n"));
+}
+
+/// The names of every source file of the workspace.
+struct Sources(BTreeMap<PathBuf, BTreeSet<String>>);
+
+impl Sources {
+    fn read(root: &Path) -> Sources {
+        let mut files = Vec::new();
+        ["host", "models", "policies", "sdk", "tests"]
+            .iter()
+            .for_each(|folder| collect(&root.join(folder), &mut files));
+        let names = |file: &PathBuf| {
+            let tokens: TokenStream = text(file).parse().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let mut names = BTreeSet::new();
+            identifiers(tokens, &mut names);
+            names
+        };
+        Sources(files.into_iter().map(|file| (file.clone(), names(&file))).collect())
+    }
+
+    /// All that is named in files that are not in this folder.
+    fn outside(&self, folder: &Path) -> BTreeSet<&String> {
+        self.0.iter().filter(|(file, _)| !file.starts_with(folder)).flat_map(|(_, names)| names).collect()
+    }
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) {
+    if path.is_dir() {
+        let is_output = path.file_name().is_some_and(|name| name == "target");
+        let entries = std::fs::read_dir(path).into_iter().flatten().filter(|_| !is_output);
+        entries.for_each(|entry| collect(&entry.expect("a folder of sources can be read").path(), files));
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        files.push(path.to_owned());
+    }
+}
+
+fn text(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn identifiers(tokens: TokenStream, names: &mut BTreeSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(name) => drop(names.insert(name.to_string())),
+            TokenTree::Group(group) => identifiers(group.stream(), names),
+            _ => {}
+        }
+    }
+}
+
+/// The public names of a module and of the public modules below it, whose files are in `children`.
+fn public(file: &Path, children: &Path, names: &mut BTreeSet<String>) {
+    let parsed = syn::parse_file(&text(file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    for item in &parsed.items {
+        let Some(visibility) = visibility(item) else { continue };
+        if !matches!(visibility, Visibility::Public(_)) {
+            continue;
+        }
+        match item {
+            Item::Mod(module) => {
+                let name = module.ident.to_string();
+                let (flat, folder) = (children.join(format!("{name}.rs")), children.join(&name));
+                if module.content.is_none() {
+                    public(&if flat.exists() { flat } else { folder.join("mod.rs") }, &folder, names);
+                }
+            }
+            Item::Use(import) => imported(&import.tree, names),
+            other => names.extend(name(other)),
+        }
+    }
+}
+
+/// What a re-export shows; a whole module by its name, which is as good as any.
+fn imported(tree: &UseTree, names: &mut BTreeSet<String>) {
+    match tree {
+        UseTree::Path(path) => imported(&path.tree, names),
+        UseTree::Name(name) => drop(names.insert(name.ident.to_string())),
+        UseTree::Rename(rename) => drop(names.insert(rename.rename.to_string())),
+        UseTree::Group(group) => group.items.iter().for_each(|tree| imported(tree, names)),
+        UseTree::Glob(_) => {}
+    }
+}
+
+fn visibility(item: &Item) -> Option<&Visibility> {
+    match item {
+        Item::Const(item) => Some(&item.vis),
+        Item::Enum(item) => Some(&item.vis),
+        Item::Fn(item) => Some(&item.vis),
+        Item::Mod(item) => Some(&item.vis),
+        Item::Static(item) => Some(&item.vis),
+        Item::Struct(item) => Some(&item.vis),
+        Item::Trait(item) => Some(&item.vis),
+        Item::Type(item) => Some(&item.vis),
+        Item::Use(item) => Some(&item.vis),
+        _ => None,
+    }
+}
+
+fn name(item: &Item) -> Option<String> {
+    let ident = match item {
+        Item::Const(item) => &item.ident,
+        Item::Enum(item) => &item.ident,
+        Item::Fn(item) => &item.sig.ident,
+        Item::Static(item) => &item.ident,
+        Item::Struct(item) => &item.ident,
+        Item::Trait(item) => &item.ident,
+        Item::Type(item) => &item.ident,
+        _ => return None,
+    };
+    Some(ident.to_string())
+}
