@@ -1,5 +1,7 @@
 //! Every command that a page of the documentation shows is run. `docs/internals/docs.md` has the rules.
 
+#[path = "docs/links.rs"]
+mod links;
 #[path = "docs/page.rs"]
 mod page;
 #[path = "docs/session.rs"]
@@ -12,6 +14,10 @@ use session::Session;
 
 /// Folders and files with pages, of the repository.
 const PLACES: [&str; 5] = ["README.md", "docs", "sdk/README.md", "models/export/README.md", "policies"];
+
+/// Folders and files in which links are followed.
+const LINKED: [&str; 8] =
+    ["README.md", "ARCHITECTURE.md", "CONVENTIONS.md", "CHANGELOG.md", "docs", "sdk", "policies", "models"];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
@@ -80,6 +86,27 @@ fn every_command_on_a_page_does_what_the_page_says() {
         }
     }
     assert!(failures.is_empty(), "{} pages fail:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_its_heading() {
+    let root = repository();
+    let mut files = Vec::new();
+    LINKED.iter().for_each(|place| collect(&root.join(place), &mut files));
+    let broken: Vec<String> = files.iter().flat_map(|file| links::broken(file)).collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_page_is_in_the_summary() {
+    let docs = repository().join("docs");
+    let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).expect("the summary can be read");
+    let mut files = Vec::new();
+    collect(&docs, &mut files);
+    let names = files.iter().filter_map(|file| file.strip_prefix(&docs).ok()?.to_str());
+    let missing: Vec<&str> =
+        names.filter(|name| *name != "SUMMARY.md" && !summary.contains(&format!("]({name})"))).collect();
+    assert!(missing.is_empty(), "expected in docs/SUMMARY.md: {}", missing.join(", "));
 }
 
 /// Runs a page up to the first block that fails, and says which and why.
