@@ -22,7 +22,7 @@ setup-cuda: ## The same with the libraries for NVIDIA GPUs (2 GB more); nothing 
 
 build: setup ## Build target/release/mosel, and mosel-torch beside it
 	$(banner) "build"
-	cargo build $(CARGO_FLAGS)
+	cargo build --release --locked -p mosel
 
 demo: build ## Set up, build and show the demo: the only command a fresh clone needs
 	$(MOSEL) demo
@@ -57,8 +57,8 @@ test: setup ## All that CI checks
 	cargo check -p mosel-core --release --locked --target wasm32-unknown-unknown
 	$(banner) "a few clips of the simulated world, for tests"
 	$(SETUP) doom-sample
-	$(banner) "tests"
-	cargo test $(CARGO_FLAGS)
+	$(banner) "tests, and every command of the documentation"
+	MOSEL_TEST_DOCS=all cargo test $(CARGO_FLAGS)
 
 parity: setup ## Compare TVLT, ViLT and TBN at full size with the published implementations (fetches PyTorch)
 	$(banner) "parity"
