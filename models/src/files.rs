@@ -56,8 +56,3 @@ pub fn sha256(path: &Path) -> Result<[u8; 32]> {
         }
     }
 }
-
-/// Bytes as hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

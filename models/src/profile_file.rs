@@ -198,7 +198,7 @@ impl ProfileFile {
     /// The first 12 hex digits of the content's SHA-256: an edited profile is another profile.
     pub fn id(&self) -> String {
         let content = serde_json::to_vec(self).expect("a profile has only text keys and plain numbers");
-        files::hex(&Sha256::digest(content)[..6])
+        hex::encode(&Sha256::digest(content)[..6])
     }
 
     /// Fails unless this is a profile of exactly this model, weights included.

@@ -49,7 +49,7 @@ impl Task {
         let path = self.weights_path();
         let weights = std::fs::read(&path)
             .with_context(|| format!("reading {} (`mosel train {self}` makes it)", path.display()))?;
-        let sha256 = files::hex(&Sha256::digest(weights));
+        let sha256 = hex::encode(Sha256::digest(weights));
         Ok(self.spec_with(&sha256))
     }
 

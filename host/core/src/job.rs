@@ -1,6 +1,9 @@
 //! Jobs: what an application submits.
 
 use std::fmt;
+use std::hash::Hasher;
+
+use fnv::FnvHasher;
 
 use crate::{ModelId, Time};
 
@@ -40,8 +43,9 @@ impl Tenant {
         if name.is_empty() {
             return Tenant(0);
         }
-        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        Tenant(name.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
+        let mut hasher = FnvHasher::default();
+        hasher.write(name.as_bytes());
+        Tenant(hasher.finish())
     }
 }
 

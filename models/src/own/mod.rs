@@ -98,7 +98,7 @@ fn hash(folder: &Path, document: &str, declaration: &Declaration) -> Result<Stri
         ensure!(kind.is_file(), "expected {name} to be a file of the folder itself");
         hash.update(files::sha256(&path)?);
     }
-    Ok(files::hex(&hash.finalize()))
+    Ok(hex::encode(hash.finalize()))
 }
 
 #[cfg(test)]

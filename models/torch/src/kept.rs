@@ -5,8 +5,8 @@ use std::fs;
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 
+use mosel_models::Input;
 use mosel_models::assets::Assets;
-use mosel_models::{Input, files};
 
 /// Names what is kept by what it depends on: the version of the code, the towers' files and the inputs, in order.
 pub(super) fn key<'a>(
@@ -24,5 +24,5 @@ pub(super) fn key<'a>(
         hash.update((input.len_bytes() as u64).to_le_bytes());
         input.for_each_part(|part| hash.update(part));
     }
-    Ok(files::hex(&hash.finalize())[..16].to_owned())
+    Ok(hex::encode(hash.finalize())[..16].to_owned())
 }

@@ -15,7 +15,6 @@ use tch::{Device, Kind, Tensor};
 use super::shared::Shared;
 use super::stored::{self, Stored};
 use super::{safetensors_file, state_file};
-use mosel_models::files;
 
 /// The tensors of one file, on one device.
 ///
@@ -154,7 +153,7 @@ fn sha256_of(path: &Path) -> Result<String> {
     let mut block = vec![0; 1 << 20];
     loop {
         match file.read(&mut block) {
-            Ok(0) => return Ok(files::hex(&hash.finalize())),
+            Ok(0) => return Ok(hex::encode(hash.finalize())),
             Ok(bytes) => hash.update(&block[..bytes]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),

@@ -275,7 +275,7 @@ impl Source {
 
 /// SHA-256, in hex.
 pub fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// The policy whose file this would be.

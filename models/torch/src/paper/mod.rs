@@ -62,7 +62,7 @@ pub fn spec(folder: &Path) -> Result<Spec> {
     let hash = weights_path(folder).and_then(|path| files::sha256(&path)).with_context(context)?;
     let modalities = checkpoint.modalities().with_context(context)?;
     let Checkpoint { name, labels, .. } = checkpoint;
-    Ok(Spec { name, modalities, labels, weights_sha256: files::hex(&hash) })
+    Ok(Spec { name, modalities, labels, weights_sha256: hex::encode(hash) })
 }
 
 /// Numbers in the checkpoint's weights.
