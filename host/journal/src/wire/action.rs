@@ -231,7 +231,7 @@ mod tests {
             late: false,
         };
         let snapshot = Snapshot {
-            plan: mosel_core::PlanId(1),
+            decision: mosel_core::DecisionId(1),
             lane: 0,
             trigger: Trigger::Arrival,
             now: Time::from_micros(10),
