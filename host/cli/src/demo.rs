@@ -114,13 +114,8 @@ impl DemoLoad {
         let deadline = slowest.mul_f64(args.slack);
         let mut random = StdRng::seed_from_u64(args.seed);
         let rate = args.load / slowest.as_secs_f64();
-        let (mut at, mut jobs) = (0.0, Vec::new());
-        loop {
-            // Poisson: gaps are exponential.
-            at += -(1.0 - random.random::<f64>()).ln() / rate;
-            if at > args.seconds {
-                break;
-            }
+        let mut jobs = Vec::new();
+        for at in mosel_sim::workload::poisson(rate, args.seconds, args.seed)? {
             let chosen = pool.choose(args.requests, &mut random);
             let share = FLOORS[random.random_range(0..FLOORS.len())];
             let (low, high) = (table.strategies[0].accuracy, table.strategy(table.most_accurate()).accuracy);

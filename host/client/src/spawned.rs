@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -33,17 +34,21 @@ const MOST_LINE_BYTES: u64 = 1000;
 impl Spawned {
     /// Starts this very program with `arguments` and waits until it says where it listens.
     pub fn start(arguments: &[String]) -> Result<Spawned> {
-        Spawned::launch(arguments, &[], false)
+        Spawned::launch(&this_program()?, arguments, &[], false)
     }
 
     /// The same with these variables in its environment, and with its standard error kept instead of shown: the last
     /// lines of it come with the error if it ends early.
     pub fn start_muted(arguments: &[String], variables: &[(&str, String)]) -> Result<Spawned> {
-        Spawned::launch(arguments, variables, true)
+        Spawned::launch(&this_program()?, arguments, variables, true)
     }
 
-    fn launch(arguments: &[String], variables: &[(&str, String)], muted: bool) -> Result<Spawned> {
-        let program = std::env::current_exe().context("finding this program")?;
+    /// The same with another program.
+    pub fn start_program(program: &Path, arguments: &[String], variables: &[(&str, String)]) -> Result<Spawned> {
+        Spawned::launch(program, arguments, variables, true)
+    }
+
+    fn launch(program: &Path, arguments: &[String], variables: &[(&str, String)], muted: bool) -> Result<Spawned> {
         let mut child = Command::new(program)
             .args(arguments)
             .envs(variables.iter().map(|(name, value)| (name, value)))
@@ -123,19 +128,29 @@ impl Spawned {
     /// Asks the server to finish what it accepted and to stop, and waits until it has. Returns its last words.
     pub fn stop(mut self) -> Result<String> {
         self.terminate();
-        let status = self.child.wait().context("waiting for the server")?;
+        let status = self.wait()?;
         if !status.success() {
             bail!("the server ended with {status}, expected success{}", self.last_words());
         }
         Ok(self.last_words())
     }
 
-    fn terminate(&mut self) {
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        self.child.wait().context("waiting for the server")
+    }
+
+    /// Asks the server to finish what it accepted and to stop; asked again, it stops at once.
+    pub fn terminate(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             // SAFETY: the child has not been waited for, so its id is still its own.
             unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
         }
     }
+}
+
+fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().context("finding this program")
 }
 
 /// The first core that this thread may run on.

@@ -1,24 +1,21 @@
 //! Numbers that a seed determines.
 
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
 /// A stream of numbers; the same seed gives the same ones everywhere.
 #[derive(Clone, Debug)]
-pub(crate) struct SeededRandom(u64);
+pub(crate) struct SeededRandom(ChaCha8Rng);
 
 impl SeededRandom {
     /// The stream of this seed.
     pub(crate) fn new(seed: u64) -> SeededRandom {
-        let mut random = SeededRandom(seed);
-        // neighbouring seeds begin alike
-        random.below(2);
-        random.0 ^= random.0 >> 29;
-        random
+        SeededRandom(ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// A number below `end`; 0 if that is 0.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        // Knuth's linear congruential generator; its upper bits are good enough to make up queues.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end.max(1)
+        self.0.random_range(0..end.max(1))
     }
 
     /// A number in 0..1, a multiple of a millionth.

@@ -3,7 +3,6 @@
 
 mod admin;
 mod bounds;
-mod client;
 mod faults;
 mod fixture;
 mod hostile_clients;

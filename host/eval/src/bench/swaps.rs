@@ -13,8 +13,6 @@ use comfy_table::{CellAlignment, Table, presets};
 use mosel_conformance::Spread;
 use mosel_core::{ModelId, StrategyMatrix};
 use mosel_models::{InputKind, Modality, ProfileFile};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
@@ -112,17 +110,9 @@ impl OfferedLoad {
         let menu = matrix.table(args.requests).context("the matrix reaches to this size")?;
         let slowest = menu.strategy(menu.most_accurate()).latency;
         let rate = args.load / slowest.as_secs_f64();
-        let mut random = StdRng::seed_from_u64(args.seed);
-        let (mut at, mut arrivals) = (0.0, Vec::new());
-        loop {
-            // Poisson: gaps are exponential.
-            at += -(1.0 - random.random::<f64>()).ln() / rate;
-            if at > args.seconds {
-                break;
-            }
-            arrivals.push(Duration::from_secs_f64(at));
-            ensure!(arrivals.len() <= MOST_JOBS, "more than {MOST_JOBS} jobs arrive in a phase: try a lower --load");
-        }
+        let times = mosel_sim::workload::poisson(rate, args.seconds, args.seed)?;
+        ensure!(times.len() <= MOST_JOBS, "more than {MOST_JOBS} jobs arrive in a phase: try a lower --load");
+        let arrivals: Vec<Duration> = times.into_iter().map(Duration::from_secs_f64).collect();
         ensure!(!arrivals.is_empty(), "no job arrives in {} s at this load: try more --seconds", args.seconds);
         let deadline = slowest.mul_f64(args.slack);
         let image = Modality::new("image", InputKind::Picture { max_side: 512, raw: Vec::new() });

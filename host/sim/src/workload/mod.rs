@@ -42,6 +42,7 @@ pub use distribution::Distribution;
 pub use draw::{Arrival, Offered};
 pub use error::{MOST_JOBS, WorkloadError};
 pub use jobs::{Deadline, Floor, Jobs};
+pub use times::poisson;
 pub use trace::{Form, TraceFile};
 
 /// What is offered: how long, how many jobs, and what they are like.

@@ -11,6 +11,12 @@ use super::trace::Trace;
 /// Pieces that stand for one period of a wave.
 const PIECES_A_PERIOD: f64 = 256.0;
 
+/// Seconds from the start at which jobs arrive, up to `duration_s` and at `rate` jobs a second on average: a Poisson
+/// process.
+pub fn poisson(rate: f64, duration_s: f64, seed: u64) -> Result<Vec<f64>, WorkloadError> {
+    Kind::Poisson {}.times(rate, duration_s, seed)
+}
+
 impl Kind {
     /// Seconds from the start at which jobs arrive: ascending, up to `duration_s`, at `rate` jobs a second on average.
     pub(super) fn times(&self, rate: f64, duration_s: f64, seed: u64) -> Result<Vec<f64>, WorkloadError> {

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use serde_json::json;
 
-use super::client::{Answer, Client};
+use mosel_testkit::client::{Answer, Client};
 use super::fixture::{Fixture, Folder};
 
 const TOKEN: &str = "0123456789abcdef";
@@ -53,7 +53,7 @@ fn without_a_token_pages_in_a_browser_change_nothing() {
         let page = send(server.client, change, "origin: http://evil.example");
         assert_eq!(page.refusal(), (403, "admin_foreign_origin"), "{change:?}");
         let rebound = format!("{} {} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n", change.0, change.1);
-        let rebound = super::client::read(server.client.begin(rebound.as_bytes())).expect("an answer");
+        let rebound = mosel_testkit::client::read(server.client.begin(rebound.as_bytes())).expect("an answer");
         assert_eq!(rebound.refusal(), (403, "admin_foreign_host"), "{change:?}");
     }
     assert_eq!(server.client.get("/v1/policy").json["generation"], 1);

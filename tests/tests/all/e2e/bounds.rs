@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::client::{eventually, read, so};
+use mosel_testkit::client::{eventually, read, so};
 use super::fixture::{Fixture, job, with};
 
 #[test]

@@ -16,7 +16,7 @@ use mosel_server::served::{ServedModel, Source};
 use mosel_server::server::Server;
 use serde_json::{Value, json};
 
-use super::client::Client;
+use mosel_testkit::client::Client;
 use crate::guests::HOSTILE;
 
 /// A running server; stops with the test.

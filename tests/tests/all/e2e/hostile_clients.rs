@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::client::{eventually, read, so};
+use mosel_testkit::client::{eventually, read, so};
 use super::fixture::{Fixture, job};
 
 #[test]

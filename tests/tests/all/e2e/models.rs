@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, eventually, so};
+use mosel_testkit::client::{Answer, eventually, so};
 use super::fixture::{Fixture, job, saying, with};
 
 fn watch_job() -> Value {

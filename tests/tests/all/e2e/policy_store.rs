@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::read;
+use mosel_testkit::client::read;
 use super::fixture::{Fixture, Folder, job};
 use crate::guests::HOSTILE;
 

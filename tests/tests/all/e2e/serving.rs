@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client};
+use mosel_testkit::client::{Answer, Client};
 use super::fixture::{Fixture, PNG, job, with};
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::Client;
+use mosel_testkit::client::Client;
 use super::fixture::{Fixture, PATIENT_MS, overload};
 use crate::guests::HOSTILE;
 

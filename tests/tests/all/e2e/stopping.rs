@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::client::{Answer, Client, eventually, so};
+use mosel_testkit::client::{Answer, Client, eventually, so};
 use super::fixture::{Fixture, job};
 
 #[test]

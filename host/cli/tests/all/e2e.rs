@@ -1,42 +1,21 @@
 //! The program as its users meet it: a process of its own, real sockets, port 0. The model only takes its time
 //! (`--timed` with the shipped emoji profile), so no libtorch is loaded.
 
-mod common;
-
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mosel_testkit::client::{read, until};
+use mosel_testkit::server::ServerProcess;
 use serde_json::{Value, json};
 
-use common::until;
-
-struct Server {
-    child: Child,
-    address: String,
-}
+struct Server(ServerProcess);
 
 impl Server {
     fn start(arguments: &[&str]) -> Server {
-        let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/zoo/emoji/profile.json");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mosel"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--timed", profile])
-            .args(arguments)
-            .env("MOSEL_POLICY__CACHE_DIR", "")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        stdout.read_line(&mut line).expect("it says where it listens");
-        let address = line.trim().strip_prefix("listening on http://").expect(&line).to_owned();
-        let server = Server { child, address };
-        until("the server is ready", || server.get("/readyz").0 == 200);
-        server
+        Server(ServerProcess::start_timed(env!("CARGO_BIN_EXE_mosel"), "emoji", arguments).ready())
     }
 
     fn get(&self, path: &str) -> (u16, Value) {
@@ -53,36 +32,14 @@ impl Server {
     }
 
     fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Value) {
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
-            body.len()
-        );
-        self.raw(&[head.as_bytes(), body].concat())
+        let headers: Vec<&str> = headers.lines().collect();
+        let answer = self.0.client.send(method, path, &headers, body);
+        (answer.status, answer.json)
     }
 
     /// Sends these bytes and reads until the server closes: status and JSON body.
     fn raw(&self, bytes: &[u8]) -> (u16, Value) {
-        let mut stream = TcpStream::connect(&self.address).expect("the server listens");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket takes a time-out");
-        // a server that refuses a body early may close before all of it was sent
-        let _ = stream.write_all(bytes);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let text = String::from_utf8_lossy(&answer);
-        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
-    }
-
-    fn terminate(&self) {
-        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        read(self.0.client.begin(bytes)).map_or((0, Value::Null), |answer| (answer.status, answer.json))
     }
 }
 
@@ -200,24 +157,24 @@ fn a_server_told_to_stop_finishes_what_it_accepted() {
     let job = job(32).to_string();
     let head =
         "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\nprefer: wait\r\n";
-    let mut stream = TcpStream::connect(&server.address).expect("the server listens");
+    let mut stream = TcpStream::connect(server.0.client.0).expect("the server listens");
     write!(stream, "{head}content-length: {}\r\n\r\n{job}", job.len()).expect("it reads");
     until("the job is there", || server.get("/v1/jobs/j-1").0 == 200);
-    server.terminate();
+    server.0.terminate();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the job is answered");
     assert!(answer.contains(r#""state":"served""#), "{answer}");
-    assert!(server.child.wait().expect("it ends").success());
+    assert!(server.0.wait().success());
 }
 
 #[test]
 fn a_second_signal_ends_a_server_at_once() {
     let mut server = Server::start(&[]);
     assert_eq!(server.submit(&job(128), "").0, 202);
-    server.terminate();
+    server.0.terminate();
     until("the server drains", || server.get("/readyz").0 == 503);
-    server.terminate();
-    assert_eq!(server.child.wait().expect("it ends").code(), Some(130));
+    server.0.terminate();
+    assert_eq!(server.0.wait().code(), Some(130));
 }
 
 #[test]

@@ -1,17 +1,14 @@
 //! `mosel policy` as an author meets it: from an empty folder to a live swap and back, all by commands, against a server
 //! in a process of its own.
 
-mod common;
-
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
+use mosel_testkit::client::until;
+use mosel_testkit::server::ServerProcess;
 use serde_json::Value;
-
-use common::until;
 
 const MOSEL: &str = env!("CARGO_BIN_EXE_mosel");
 const TOKEN: &str = "a-token-that-nobody-guesses";
@@ -51,42 +48,17 @@ fn fails(folder: &Path, arguments: &[&str]) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Server {
-        let token = folder.join("token");
-        fs::write(&token, TOKEN).expect("the folder can be written");
-        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("it is ours");
-        let mut child = Command::new(MOSEL)
-            .args(["serve", "--null", "--listen", "127.0.0.1:0", "--policy", "greedy", "--admin-token-file"])
-            .arg(&token)
-            .arg("--policy-dir")
-            .arg(folder.join("shelf"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        stdout.read_line(&mut line).expect("it says where it listens");
-        let url = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
-        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        let server = Server { child, url };
-        let show = ["policy", "show", "--server", &server.url, "--token-file", "token"];
-        until("the policy is shown", || mosel(folder, &show).status.success());
-        server
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A server that is run with the policies of this folder and asks for a token.
+fn serve(folder: &Path) -> ServerProcess {
+    let token = folder.join("token");
+    fs::write(&token, TOKEN).expect("the folder can be written");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let (token, store) = (token.display().to_string(), folder.join("shelf").display().to_string());
+    let arguments = ["--null", "--policy", "greedy", "--admin-token-file", &token, "--policy-dir", &store];
+    let server = ServerProcess::start(MOSEL, &arguments);
+    let show = ["policy", "show", "--server", server.url(), "--token-file", "token"];
+    until("the policy is shown", || mosel(folder, &show).status.success());
+    server
 }
 
 #[test]
@@ -102,19 +74,19 @@ fn from_an_empty_folder_to_a_live_swap_and_back() {
     let said = succeeds(&mine, &["policy", "check", "my-policy.wasm", "--queues", "24"]);
     assert!(said.contains("my-policy is FIT"), "{said}");
 
-    let server = Server::start(&folder);
+    let server = serve(&folder);
     let token = folder.join("token").display().to_string();
     let with_token = |arguments: &[&str]| {
         let mut all = vec!["policy"];
         all.extend(arguments);
-        all.extend(["--server", &server.url, "--token-file", &token]);
+        all.extend(["--server", server.url(), "--token-file", &token]);
         all.into_iter().map(String::from).collect::<Vec<String>>()
     };
     let ask = |arguments: &[&str]| {
         let arguments = with_token(arguments);
         succeeds(&mine, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
-    let refused = fails(&mine, &["policy", "push", "my-policy", "my-policy.wasm", "--server", &server.url]);
+    let refused = fails(&mine, &["policy", "push", "my-policy", "my-policy.wasm", "--server", server.url()]);
     assert!(refused.contains("401"), "without the token: {refused}");
     let said = ask(&["push", "my-policy", "my-policy.wasm"]);
     assert!(said.contains("my-policy is on http://"), "{said}");
@@ -137,9 +109,9 @@ fn from_an_empty_folder_to_a_live_swap_and_back() {
 #[test]
 fn a_server_s_words_reach_the_operator() {
     let folder = folder("words");
-    let server = Server::start(&folder);
+    let server = serve(&folder);
     let token = folder.join("token").display().to_string();
-    let to_server = ["--server", server.url.as_str(), "--token-file", token.as_str()];
+    let to_server = ["--server", server.url(), "--token-file", token.as_str()];
     let ask = |arguments: &[&str]| fails(&folder, &[&["policy"], arguments, &to_server].concat());
     assert!(ask(&["use", "nobody"]).contains("nobody"));
     assert!(ask(&["use", "greedy", "--settings", r#"{"speed": 3}"#]).contains("speed"));

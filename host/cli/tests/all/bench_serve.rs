@@ -1,16 +1,13 @@
 //! `mosel bench serve` as its users meet it, on models that only take their time: what it prints, what it leaves alone,
 //! what it says when something goes wrong.
 
-mod common;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Output, Stdio};
-
+use mosel_testkit::client::{Client, until};
+use mosel_testkit::server::ServerProcess;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use common::until;
 
 fn bench(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mosel"));
@@ -61,14 +58,14 @@ fn every_policy_gets_the_same_jobs_and_every_job_is_accounted_for() {
 
 #[test]
 fn a_server_that_is_there_is_left_with_its_policy_and_its_models() {
-    let mut server = Server::start(&["--policy", "greedy"]);
-    let url = format!("http://{}", server.address);
+    let mut server = watch_server(&["--policy", "greedy"]);
+    let url = server.url().to_owned();
     let arguments = ["--url", &url, "--model", "watch", "--timed", "--seconds", "1", "--load", "0.2", "--json"];
     let rows = rows(&run(&arguments));
     assert_eq!((&rows[0]["policy"], &rows[0]["model"]), (&json!("greedy"), &json!("watch")));
     assert_eq!(count(&rows[0], "served") + count(&rows[0], "refused"), count(&rows[0], "jobs"), "{}", rows[0]);
     assert!(count(&rows[0], "served") > 0, "{}", rows[0]);
-    assert!(server.child.try_wait().expect("it can be looked after").is_none(), "it still runs");
+    assert!(!server.has_ended(), "it still runs");
     let message = refusal(&mut bench(&["--url", &url, "--model", "emoji", "--timed"]));
     assert!(message.contains(r#"expected one of the models watch, got "emoji""#), "{message}");
 }
@@ -134,7 +131,8 @@ fn a_server_that_dies_midway_is_named_with_how_it_ended() {
     stderr.read_line(&mut line).expect("it says which server it drives");
     let address = line.trim().strip_prefix("greedy decides at http://").expect(&line).to_owned();
     // more than it is warmed up with
-    until("jobs are accepted", || accepted(&address) >= 5);
+    let server = Client(address.parse().expect("an address"));
+    until("jobs are accepted", || server.metric("mosel_jobs_accepted_total") >= 5.0);
     let servers = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", client.id())).expect("it is Linux");
     Command::new("kill").arg("-9").args(servers.split_whitespace()).status().expect("kill runs");
     let mut words = String::new();
@@ -143,47 +141,6 @@ fn a_server_that_dies_midway_is_named_with_how_it_ended() {
     assert!(words.contains("the server ended (signal: 9 (SIGKILL)) when "), "{words}");
 }
 
-fn accepted(address: &str) -> u64 {
-    let metrics = get(address, "/metrics");
-    let value = metrics.lines().find_map(|line| line.strip_prefix("mosel_jobs_accepted_total "));
-    value.and_then(|value| value.parse().ok()).unwrap_or(0)
-}
-
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Server {
-        let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/zoo/watch/profile.json");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mosel"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--timed", profile])
-            .args(arguments)
-            .env("MOSEL_POLICY__CACHE_DIR", "")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        stdout.read_line(&mut line).expect("it says where it listens");
-        let address = line.trim().strip_prefix("listening on http://").expect(&line).to_owned();
-        Server { child, address }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn get(address: &str, path: &str) -> String {
-    let mut text = String::new();
-    let mut stream = TcpStream::connect(address).expect("the server listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("it reads");
-    stream.read_to_string(&mut text).expect("it answers");
-    text
+fn watch_server(arguments: &[&str]) -> ServerProcess {
+    ServerProcess::start_timed(env!("CARGO_BIN_EXE_mosel"), "watch", arguments)
 }

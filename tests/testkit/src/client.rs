@@ -1,4 +1,4 @@
-//! A client that can be as wrong as a test wants: bytes out, status, headers and JSON in.
+//! The HTTP client of tests: it can be as wrong as a test wants. Bytes out, status, headers and JSON in.
 
 use std::fmt::Display;
 use std::io::{Read, Write};
@@ -9,48 +9,58 @@ use serde_json::Value;
 
 /// A way to one server.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Client(pub(crate) SocketAddr);
+pub struct Client(
+    /// Where it listens.
+    pub SocketAddr,
+);
 
 /// What a server answered.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
     head: String,
-    pub(crate) text: String,
-    pub(crate) json: Value,
+    /// Its body.
+    pub text: String,
+    /// Its body as JSON; null if it is none.
+    pub json: Value,
 }
 
 impl Client {
-    pub(crate) fn get(self, path: &str) -> Answer {
+    /// GET.
+    pub fn get(self, path: &str) -> Answer {
         self.send("GET", path, &[], b"")
     }
 
-    pub(crate) fn delete(self, path: &str) -> Answer {
+    /// DELETE.
+    pub fn delete(self, path: &str) -> Answer {
         self.send("DELETE", path, &[], b"")
     }
 
-    pub(crate) fn put(self, path: &str, body: &Value) -> Answer {
+    /// PUT of JSON.
+    pub fn put(self, path: &str, body: &Value) -> Answer {
         self.send("PUT", path, &["content-type: application/json"], body.to_string().as_bytes())
     }
 
-    /// Puts a component onto the shelf.
-    pub(crate) fn push(self, name: &str, component: &[u8]) -> Answer {
+    /// Puts a component into the store.
+    pub fn push(self, name: &str, component: &[u8]) -> Answer {
         self.send("PUT", &format!("/v1/policies/{name}"), &["content-type: application/wasm"], component)
     }
 
-    pub(crate) fn post(self, path: &str) -> Answer {
+    /// POST of nothing.
+    pub fn post(self, path: &str) -> Answer {
         self.send("POST", path, &[], b"")
     }
 
     /// The value of one series of `GET /metrics`, 0 if it is not there.
-    pub(crate) fn metric(self, series: &str) -> f64 {
+    pub fn metric(self, series: &str) -> f64 {
         let text = self.get("/metrics").expect(200).text;
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
     /// Asks until the answer is so.
-    pub(crate) fn await_answer(self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub fn await_answer(self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut json = Value::Null;
         eventually(|| {
             json = self.get(path).json;
@@ -60,21 +70,23 @@ impl Client {
     }
 
     /// Submits a job without waiting for its end.
-    pub(crate) fn submit(self, job: &Value) -> Answer {
+    pub fn submit(self, job: &Value) -> Answer {
         self.submit_with(job, &[])
     }
 
     /// Submits a job and waits for its end.
-    pub(crate) fn run(self, job: &Value) -> Answer {
+    pub fn run(self, job: &Value) -> Answer {
         self.submit_with(job, &["prefer: wait"])
     }
 
-    pub(crate) fn submit_with(self, job: &Value, headers: &[&str]) -> Answer {
+    /// Submits a job with these headers, each `name: value`.
+    pub fn submit_with(self, job: &Value, headers: &[&str]) -> Answer {
         let headers = [headers, &["content-type: application/json"]].concat();
         self.send("POST", "/v1/jobs", &headers, job.to_string().as_bytes())
     }
 
-    pub(crate) fn send(self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
+    /// Sends this, with these headers, each `name: value`.
+    pub fn send(self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for header in headers {
             head += &format!("{header}\r\n");
@@ -84,7 +96,7 @@ impl Client {
     }
 
     /// Sends these bytes and leaves the connection open.
-    pub(crate) fn begin(self, bytes: &[u8]) -> TcpStream {
+    pub fn begin(self, bytes: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.0).expect("the server listens");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket takes a time-out");
         // a server that refuses a body early may close before all of it was sent
@@ -93,7 +105,7 @@ impl Client {
     }
 
     /// Asks until the job is in this state; fails when it ended in another.
-    pub(crate) fn await_state(self, id: &str, state: &str) -> Answer {
+    pub fn await_state(self, id: &str, state: &str) -> Answer {
         let ask = || self.get(&format!("/v1/jobs/{id}"));
         let mut answer = ask();
         eventually(|| {
@@ -109,8 +121,14 @@ impl Client {
     }
 }
 
+/// Looks again and again until it is so; fails after two minutes.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    eventually(|| if is_so() { Ok(()) } else { Err(format!("not so after two minutes: {what}")) });
+}
+
 /// Looks again and again until it is so; fails after two minutes, with the last words.
-pub(crate) fn eventually<E: Display>(mut look: impl FnMut() -> Result<(), E>) {
+pub fn eventually<E: Display>(mut look: impl FnMut() -> Result<(), E>) {
     let begin = Instant::now();
     while let Err(words) = look() {
         assert!(begin.elapsed() < Duration::from_secs(120), "{words}");
@@ -119,12 +137,12 @@ pub(crate) fn eventually<E: Display>(mut look: impl FnMut() -> Result<(), E>) {
 }
 
 /// For [`eventually`], where there is nothing to say.
-pub(crate) fn so(is_so: bool) -> Result<(), &'static str> {
+pub fn so(is_so: bool) -> Result<(), &'static str> {
     if is_so { Ok(()) } else { Err("it did not become so") }
 }
 
 /// Reads until the server closes; `None` if it closed without a word.
-pub(crate) fn read(mut stream: TcpStream) -> Option<Answer> {
+pub fn read(mut stream: TcpStream) -> Option<Answer> {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).expect("answers are text");
@@ -136,21 +154,23 @@ pub(crate) fn read(mut stream: TcpStream) -> Option<Answer> {
 
 impl Answer {
     /// The status and the error's code.
-    pub(crate) fn refusal(&self) -> (u16, &str) {
+    pub fn refusal(&self) -> (u16, &str) {
         (self.status, self.json["error"]["code"].as_str().unwrap_or("none"))
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// A header, by its name in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    pub(crate) fn id(&self) -> &str {
+    /// The job's id.
+    pub fn id(&self) -> &str {
         self.json["id"].as_str().unwrap_or_else(|| panic!("expected a job: {}", self.json))
     }
 
     /// Expects this status.
     #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Answer {
+    pub fn expect(self, status: u16) -> Answer {
         assert_eq!(self.status, status, "{}", self.json);
         self
     }

@@ -1,0 +1,7 @@
+//! The program as its users meet it. What takes real time and a quiet machine is a test of its own, in agreement.rs.
+
+mod bench_serve;
+mod e2e;
+mod libtorch;
+mod policy_cli;
+mod simulate;
