@@ -242,16 +242,7 @@ mod tests {
         let mut scheduler = Scheduler::new(Config::default(), vec![Arc::new(matrix)]);
         let lost = Event::ModelLost(0, ModelId(0));
         scheduler.step(Time::START, lost.clone());
-        let job = Job {
-            id: JobId(1),
-            model: ModelId(0),
-            requests: 1,
-            deadline: Time::from_millis(100),
-            min_accuracy: 0.5,
-            weight: 1.0,
-            on_late: OnLate::Run,
-            tenant: Tenant::default(),
-        };
+        let job = Job { deadline: Time::from_millis(100), min_accuracy: 0.5, ..mosel_testkit::jobs::job(1) };
         let mut journal =
             Recorder::begin(Vec::new(), &scheduler, PolicyRecord::default(), "0.1.0").expect("it is begun");
         for event in [Event::Submit(job), Event::ModelRestored(0, ModelId(0)), lost] {

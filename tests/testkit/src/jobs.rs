@@ -1,8 +1,8 @@
-//! Jobs, as they are submitted, shown to a policy, and ended. What a test is about is changed with `..job(1)`.
+//! Jobs as they are submitted, and as they end. What a test is about is changed with `..job(1)`.
 
 use std::time::Duration;
 
-use mosel_core::{DecisionId, Job, JobId, JobRow, ModelId, OnLate, Snapshot, TableId, Tenant, Time, Trigger};
+use mosel_core::{End, Job, JobId, ModelId, OnLate, Outcome, TableId, Tenant, Time};
 
 /// One request of model 0, at any accuracy, without a deadline.
 pub fn job(id: u64) -> Job {
@@ -18,33 +18,20 @@ pub fn job(id: u64) -> Job {
     }
 }
 
-/// One request that came at the start, on strategy 0 of table 0, at any accuracy, without a deadline.
-pub fn row(id: u64) -> JobRow {
-    JobRow {
-        id: JobId(id),
-        table: TableId(0),
-        requests: 1,
-        arrival: Time::START,
-        deadline: Time::NEVER,
+/// It was served at the start, which was in time; nothing else is known of it.
+pub fn outcome(job: u64) -> Outcome {
+    Outcome {
+        job: JobId(job),
+        end: End::Served,
+        finish: Time::START,
+        deadline: Time::START,
         min_accuracy: 0.0,
-        weight: 1.0,
-        tenant: Tenant::default(),
-        current: 0,
-        late: false,
-    }
-}
-
-/// These jobs on lane 0, free at once, of which some would be late; 10 ms to think.
-pub fn snapshot(jobs: Vec<JobRow>) -> Snapshot {
-    Snapshot {
-        decision: DecisionId(1),
-        lane: 0,
-        trigger: Trigger::Violation,
-        now: Time::START,
-        start: Time::START,
-        budget: Duration::from_millis(10),
-        time_factor: 1.0,
-        catalog_revision: 1,
-        jobs,
+        mix: Vec::new(),
+        accuracy: None,
+        started: None,
+        device_time: Duration::ZERO,
+        expected_time: Duration::ZERO,
+        last_choice: (TableId(0), 0),
+        decisions: Vec::new(),
     }
 }

@@ -46,18 +46,15 @@ fn snapshot() -> Snapshot {
 
 fn outcome(job: u64, finish: u64) -> Outcome {
     Outcome {
-        job: JobId(job),
-        end: End::Served,
         finish: Time::from_micros(finish),
         deadline: Time::from_micros(100),
         min_accuracy: 0.5,
-        mix: Vec::new(),
         accuracy: Some(0.75),
         started: Some(Time::START),
         device_time: Duration::from_micros(40),
         expected_time: Duration::from_micros(30),
         last_choice: (TableId(0), 2),
-        decisions: Vec::new(),
+        ..mosel_testkit::jobs::outcome(job)
     }
 }
 

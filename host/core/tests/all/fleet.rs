@@ -37,16 +37,7 @@ fn two_kinds() -> Scheduler {
 }
 
 fn job(id: u64, model: ModelId, deadline_ms: u64) -> Job {
-    Job {
-        id: JobId(id),
-        model,
-        requests: 1,
-        deadline: Time::from_millis(deadline_ms),
-        min_accuracy: 0.5,
-        weight: 1.0,
-        on_late: OnLate::Run,
-        tenant: Tenant::default(),
-    }
+    Job { model, deadline: Time::from_millis(deadline_ms), min_accuracy: 0.5, ..mosel_testkit::jobs::job(id) }
 }
 
 fn accepted(actions: &[Action]) -> Accepted {

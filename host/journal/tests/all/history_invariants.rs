@@ -80,14 +80,12 @@ fn day() -> impl Strategy<Value = SimRun> {
     let job = (0u64..200, 1u32..12, 1u64..250, 0.0..0.8f64, 1u32..4, any::<bool>());
     let job = job.prop_map(|(arrival, requests, slack, floor, weight, drops)| {
         let job = Job {
-            id: JobId(0),
-            model: ModelId(0),
             requests,
             deadline: Time::from_millis(arrival + slack),
             min_accuracy: floor,
             weight: f64::from(weight) / 3.0,
-            tenant: Tenant::default(),
             on_late: if drops { OnLate::Drop } else { OnLate::Run },
+            ..mosel_testkit::jobs::job(0)
         };
         (arrival, job)
     });

@@ -85,14 +85,13 @@ fn day() -> impl Strategy<Value = SimRun> {
     let job = (0u64..200, 1u32..12, 1u64..200, 0.0..0.8f64, 1u32..4, any::<bool>());
     let job = job.prop_map(|(arrival, requests, slack, floor, weight, drops)| {
         let job = Job {
-            id: JobId(0),
-            model: ModelId(0),
             requests,
             deadline: Time::from_millis(arrival + slack),
             min_accuracy: floor,
             weight: f64::from(weight) / 3.0,
             tenant: Tenant::named(if drops { "alice" } else { "" }),
             on_late: if drops { OnLate::Drop } else { OnLate::Run },
+            ..mosel_testkit::jobs::job(0)
         };
         (arrival, job)
     });
@@ -151,14 +150,10 @@ proptest! {
 /// A busy day, the same every time.
 fn busy() -> SimRun {
     let job = |at: u64| Job {
-        id: JobId(0),
-        model: ModelId(0),
         requests: 8,
         deadline: Time::from_millis(at * 10 + 150),
         min_accuracy: 0.69,
-        weight: 1.0,
-        tenant: Tenant::default(),
-        on_late: OnLate::Run,
+        ..mosel_testkit::jobs::job(0)
     };
     let jobs = (0..20).map(|at| (at * 10, job(at))).collect();
     SimRun { jobs, cancels: vec![(55, 3)], whims: (1..40).collect(), lanes: 1, each: 1000 }

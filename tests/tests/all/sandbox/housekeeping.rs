@@ -17,18 +17,13 @@ fn hostile(behaviour: &str, amount: u64) -> RunningPolicy {
 
 fn outcome(job: u64, end: End) -> Outcome {
     Outcome {
-        job: JobId(job),
         end,
         finish: Time::from_millis(30),
         deadline: Time::from_millis(30),
-        min_accuracy: 0.0,
-        mix: Vec::new(),
-        accuracy: None,
-        started: None,
         device_time: Duration::from_micros(120),
         expected_time: Duration::from_micros(100),
         last_choice: (TableId(7), 3),
-        decisions: Vec::new(),
+        ..mosel_testkit::jobs::outcome(job)
     }
 }
 

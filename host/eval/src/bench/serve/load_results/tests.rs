@@ -29,16 +29,8 @@ fn target() -> TargetModel {
 fn results() -> LoadResults {
     let arrival = |number: u64| {
         let at = Time::from_millis(100 * number);
-        let job = Job {
-            id: JobId(number),
-            model: ModelId(0),
-            requests: 2,
-            deadline: at + Duration::from_millis(50),
-            min_accuracy: 0.8,
-            weight: 1.0,
-            tenant: Tenant(0),
-            on_late: OnLate::Run,
-        };
+        let deadline = at + Duration::from_millis(50);
+        let job = Job { requests: 2, deadline, min_accuracy: 0.8, ..mosel_testkit::jobs::job(number) };
         Arrival { at, job }
     };
     let arrivals: Vec<Arrival> = (1..=4).map(arrival).collect();
