@@ -65,7 +65,7 @@ impl Invariants {
     /// What has to hold once nothing is left to happen.
     pub fn check_end(&mut self) -> Result<(), String> {
         let ended = self.accounting.check_end();
-        self.tell(ended)
+        self.report(ended)
     }
 
     fn check(&mut self, transition: &Transition<'_>) -> Result<(), Breach> {
@@ -85,7 +85,7 @@ impl Invariants {
         self.resumed.check(transition)
     }
 
-    fn tell(&mut self, checked: Result<(), Breach>) -> Result<(), String> {
+    fn report(&mut self, checked: Result<(), Breach>) -> Result<(), String> {
         checked.map_err(|breach| {
             self.broken = Some(breach.invariant);
             format!("{}: {}", breach.invariant, breach.words)
@@ -103,6 +103,6 @@ impl Observer for Invariants {
         let before = self.last.take().unwrap_or_else(|| after.clone());
         let checked = self.check(&Transition { scheduler, now, event, actions, before: &before, after: &after });
         self.last = Some(after);
-        self.tell(checked)
+        self.report(checked)
     }
 }

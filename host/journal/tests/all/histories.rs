@@ -1,24 +1,15 @@
 //! Whole histories, as they are explained of simulation cases.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use mosel_core::{
-    Action, Decision, Event, JobId, ModelId, PolicyError, Scheduler, Snapshot, StrategyMatrix, Time, Trigger,
-};
+use mosel_core::{Action, Event, JobId, PolicyError, Proposal, Scheduler, Snapshot, Time, Trigger};
 use mosel_journal::{
     Counterfactual, Header, HistoryEvent, JobHistories, JobHistory, Naming, PolicyRecord, Reader, Recorder,
     ReplayEvent, explain, replay,
 };
 use mosel_sim::{ExternalEvent, FaultMode, Observer, PolicyFn, PolicyReply, SimCase};
-
-/// Audio takes 4 ms a request and is right in 0.685 of the cases, both take 10 ms and are right in 0.785.
-const TOY: &str = "
-    modalities video audio
-    measure audio 1 4ms 137/200
-    measure video+audio 1 10ms 157/200
-";
+use mosel_testkit::toy::{self, TOY};
 
 /// Job 1 runs until 40, job 2 comes at 10, job 3 comes at 20 and would be late if job 2 stayed as it is.
 const QUEUE: &str = "
@@ -99,8 +90,7 @@ fn assign(assignments: &[(u64, u32)]) -> PolicyReply {
 }
 
 fn naming() -> Naming {
-    let profile = Arc::new(SimCase::parse(TOY).expect("the case reads").profile);
-    Naming::new("j-", &[Arc::new(StrategyMatrix::new(ModelId(0), profile, 1).expect("it is sound"))])
+    Naming::new("j-", &[toy::matrix(1)])
 }
 
 fn explained(history: Option<&JobHistory>) -> String {

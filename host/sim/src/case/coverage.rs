@@ -1,4 +1,4 @@
-//! The menu of faults: what a case had of it, counted from its data, so that nobody has to believe its drawing.
+//! What a case had of every fault, counted from its data, so that nobody has to believe its drawing.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::ExternalEvent;
 const MANY: usize = 4;
 
 impl SimCase {
-    /// Counts what the case had of the menu, and the modes of its policy.
+    /// Counts what the case had of every fault, and the modes of its policy.
     pub(super) fn count(&self, modes: &BTreeMap<FaultMode, u64>, log: &mut Log) {
         for (&mode, &times) in modes {
             log.count("mode", mode_name(mode), times);
@@ -24,7 +24,7 @@ impl SimCase {
         };
         log.count("fault", "burst", many(|external| matches!(external, ExternalEvent::Submit(_))));
         log.count("fault", "cancel storm", many(|external| matches!(external, ExternalEvent::Cancel(_))));
-        let calm = [
+        let settings = [
             ("wrong profile", self.factor != 1.0),
             ("times that vary", self.spread > 0.0),
             ("failing device", self.failures > 0.0),
@@ -34,7 +34,7 @@ impl SimCase {
             ("many lanes", self.config.lanes > 1),
         ];
         log.count("case", "ran", 1);
-        for (name, is_so) in calm {
+        for (name, is_so) in settings {
             log.count("fault", name, is_so.into());
         }
     }

@@ -151,7 +151,7 @@ impl<'a> Waiting<'a> {
         self.entry.job.id
     }
 
-    /// The menu for what is left.
+    /// The strategy table for what is left.
     pub(super) fn table(&self) -> Option<&'a Arc<StrategyTable>> {
         self.matrix.table(self.left)
     }

@@ -27,7 +27,7 @@ fn check_occasion(change: &LaneChange<'_>) -> Result<(), Breach> {
 
 /// A moved job is faster than before, and on what was said.
 fn check_move(change: &LaneChange<'_>, job: JobId, choice: u32) -> Result<(), Breach> {
-    // a newcomer, or what has more left since a batch failed, had another menu before
+    // a newcomer, or what has more left since a batch failed, had another strategy table before
     let Some(before) = change.before.find(job).filter(|_| !change.is_put_back(job)) else { return Ok(()) };
     let Some(table) = before.table() else {
         return Invariant::Squeeze.broken(format!("job {job} was squeezed, and has nothing left"));

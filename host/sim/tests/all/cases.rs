@@ -1,4 +1,4 @@
-//! The scheduler under a menu of faults: random cases, each run twice, and the cases that broke an invariant once.
+//! The scheduler under faults of every kind: random cases, each run twice, and the cases that broke an invariant once.
 //!
 //! `MOSEL_CASES` says how many cases (10,000), `MOSEL_FIRST_CASE` with which seed they begin (0).
 
@@ -10,7 +10,7 @@ use std::thread::{available_parallelism, scope};
 use mosel_sim::{Log, SimCase, shrink};
 
 /// All that has to happen on enough cases: a fault that never comes tests nothing.
-const MENU: [(&str, &[&str]); 10] = [
+const MUST_HAPPEN: [(&str, &[&str]); 10] = [
     (
         "fault",
         &[
@@ -74,7 +74,7 @@ const MENU: [(&str, &[&str]); 10] = [
     ("end", &["served", "served late", "dropped", "cancelled", "failed"]),
     ("case", &["ran"]),
 ];
-/// With fewer cases than that some of the menu may be missing.
+/// With fewer cases than that some of it may be missing.
 const ENOUGH_CASES: u64 = 2000;
 /// So many cases that broke an invariant are enough to find a small one.
 const ENOUGH_BROKEN: usize = 4;
@@ -176,12 +176,12 @@ fn explain(seeds: &[u64]) -> String {
 }
 
 fn missing(log: &Log) -> Vec<(&'static str, &'static str)> {
-    let menu = MENU.into_iter().flat_map(|(kind, names)| names.iter().map(move |&name| (kind, name)));
-    menu.filter(|item| log.counts.get(item).is_none_or(|&times| times == 0)).collect()
+    let all = MUST_HAPPEN.into_iter().flat_map(|(kind, names)| names.iter().map(move |&name| (kind, name)));
+    all.filter(|item| log.counts.get(item).is_none_or(|&times| times == 0)).collect()
 }
 
 fn print(counts: &BTreeMap<(&'static str, &'static str), u64>) {
-    for (kind, _) in MENU {
+    for (kind, _) in MUST_HAPPEN {
         let of_kind = counts.iter().filter(|((other, _), _)| *other == kind);
         let words: Vec<String> = of_kind.map(|((_, name), times)| format!("{name} {times}")).collect();
         println!("{kind:>13}: {}", words.join(" · "));

@@ -4,8 +4,8 @@ use std::net::{SocketAddr, UdpSocket};
 
 use serde_json::json;
 
-use mosel_testkit::client::{Answer, Client};
 use super::fixture::{Fixture, Folder};
+use mosel_testkit::client::{Answer, Client};
 
 const TOKEN: &str = "0123456789abcdef";
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use mosel_testkit::client::{eventually, read, so};
 use super::fixture::{Fixture, job, with};
+use mosel_testkit::client::{eventually, read, so};
 
 #[test]
 fn a_full_queue_says_when_to_come_back() {

@@ -16,8 +16,8 @@ use mosel_server::served::{ServedModel, Source};
 use mosel_server::server::Server;
 use serde_json::{Value, json};
 
-use mosel_testkit::client::Client;
 use crate::guests::HOSTILE;
+use mosel_testkit::client::Client;
 
 /// A running server; stops with the test.
 pub(crate) struct Fixture {

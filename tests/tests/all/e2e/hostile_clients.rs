@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mosel_testkit::client::{eventually, read, so};
 use super::fixture::{Fixture, job};
+use mosel_testkit::client::{eventually, read, so};
 
 #[test]
 fn a_body_that_does_not_come_is_not_waited_for() {

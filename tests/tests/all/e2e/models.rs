@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use mosel_testkit::client::{Answer, eventually, so};
 use super::fixture::{Fixture, job, saying, with};
+use mosel_testkit::client::{Answer, eventually, so};
 
 fn watch_job() -> Value {
     let window: Vec<[f32; 3]> = vec![[0.1, -0.2, 0.3]; 200];

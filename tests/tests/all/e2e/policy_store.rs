@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use mosel_testkit::client::read;
 use super::fixture::{Fixture, Folder, job};
 use crate::guests::HOSTILE;
+use mosel_testkit::client::read;
 
 /// The same policy in another file: with a section that nobody reads.
 fn newer() -> Vec<u8> {

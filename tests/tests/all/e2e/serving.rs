@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use mosel_testkit::client::{Answer, Client};
 use super::fixture::{Fixture, PNG, job, with};
+use mosel_testkit::client::{Answer, Client};
 
 #[test]
 fn a_waiting_client_gets_outputs_timings_and_a_certificate() {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use mosel_testkit::client::Client;
 use super::fixture::{Fixture, PATIENT_MS, overload};
 use crate::guests::HOSTILE;
+use mosel_testkit::client::Client;
 
 fn start() -> Fixture {
     Fixture::with(|config| config.policy.budget_ms = PATIENT_MS)

@@ -2,8 +2,8 @@
 
 use std::thread;
 
-use mosel_testkit::client::{Answer, Client, eventually, so};
 use super::fixture::{Fixture, job};
+use mosel_testkit::client::{Answer, Client, eventually, so};
 
 #[test]
 fn a_server_that_stops_ends_what_it_accepted_and_takes_nothing_new() {
