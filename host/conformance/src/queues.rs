@@ -82,7 +82,8 @@ pub fn snapshot(seed: u64, catalog: &Catalog, jobs: usize, pressure: Pressure) -
     let mut random = SeededRandom::new(seed ^ 0x5eed);
     let now = random.below(1 << 40);
     let start = Time::from_micros(now + random.below(20_000));
-    let time_factor = *random.pick(&[1.0, 1.1, random.clone().between(0.5, 2.0)]);
+    let any_factor = random.between(0.5, 2.0);
+    let time_factor = *random.pick(&[1.0, 1.1, any_factor]);
     let triggers = [Trigger::Violation, Trigger::Violation, Trigger::Arrival, Trigger::Completion, Trigger::Rehearsal];
     let mut snapshot = Snapshot {
         decision: DecisionId(1),

@@ -4,7 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 /// A stream of numbers; the same seed gives the same ones everywhere.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct SeededRandom(ChaCha8Rng);
 
 impl SeededRandom {

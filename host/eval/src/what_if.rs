@@ -229,7 +229,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use mosel_core::{Config, JobId, ModelId, Tenant};
+    use mosel_core::{Config, ModelId};
     use mosel_journal::{PolicyRecord, Recorder};
     use mosel_sim::SimCase;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mosel_core::{
     Accepted, Accuracy, Action, Batch, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, Mode, ModelId,
-    OnLate, Precision, Profile, Refusal, Scheduler, StrategyMatrix, Tenant, Time,
+    Precision, Profile, Refusal, Scheduler, StrategyMatrix, Time,
 };
 
 const SLOW: u32 = 0;

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use hyper::StatusCode;
-use mosel_core::{JobId, Latency, Measurement, ModalitySet, Mode, ModelId, OnLate, Profile, StrategyMatrix, Tenant};
+use mosel_core::{Latency, Measurement, ModalitySet, Mode, ModelId, Profile, StrategyMatrix};
 use mosel_models::{InputKind, Modality};
 use mosel_sim::{Arrival, Workload};
 use serde_json::{Value, json};
