@@ -3,13 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-<<<<<<< HEAD
-use mosel_core::{
-    Catalog, Decision, End, JobId, JobRow, Outcome, PolicyError, Quality, Snapshot, TableId, Tenant, Time,
-};
-=======
-use mosel_core::{Catalog, JobId, JobRow, Outcome, PolicyError, Proposal, Quality, Snapshot, TableId, Tenant, Time};
->>>>>>> aa27375 (conformance: draw queues with ChaCha8)
+use mosel_core::{Catalog, Decision, JobId, JobRow, Outcome, PolicyError, Quality, Snapshot, TableId, Tenant, Time};
 use mosel_sandbox::{ConfigureError, Engine, Limits, LoadedPolicy, RunningPolicy, SavedState};
 use mosel_tests::queue;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use mosel_core::{Action, Event, JobId, PolicyError, Proposal, Scheduler, Snapshot, Time, Trigger};
+use mosel_core::{Action, Decision, Event, JobId, PolicyError, Scheduler, Snapshot, Time, Trigger};
 use mosel_journal::{
     Counterfactual, Header, HistoryEvent, JobHistories, JobHistory, Naming, PolicyRecord, Reader, Recorder,
     ReplayEvent, explain, replay,

@@ -7,13 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-<<<<<<< HEAD
     Action, Catalog, Checkpoint, Config, Decision, DecisionId, EntryState, Event, Forecast, Job, JobId, JobRow,
-    ModelId, OnLate, Plan, PolicyError, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
-=======
-    Action, Catalog, Checkpoint, Config, EntryState, Event, Forecast, Job, JobId, JobRow, ModelId, OnLate, Plan,
-    PlanId, PolicyError, Proposal, Scheduler, Snapshot, StrategyMatrix, Time,
->>>>>>> aa27375 (conformance: draw queues with ChaCha8)
+    ModelId, OnLate, Plan, PolicyError, Scheduler, Snapshot, StrategyMatrix, Time,
 };
 use mosel_journal::{
     Change, Choice, Counterfactual, DecidedBy, Header, HistoryEvent, JobHistories, Naming, PolicyRecord, explain,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{End, Outcome, PolicyError, Proposal, TableId, Time};
+use mosel_core::{Decision, End, Outcome, PolicyError, TableId, Time};
 use mosel_sandbox::{Budget, Engine, Limits, RunningPolicy, SavedState};
 use mosel_tests::queue;
 
