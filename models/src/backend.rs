@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::assets::Assets;
-use crate::own::Own;
+use crate::custom::CustomModel;
 use crate::recipe::{Progress, Recipe};
 use crate::zoo::Task;
 use crate::{DeviceChoice, Example, Model, ModelError, Spec};
@@ -22,7 +22,7 @@ pub trait Backend: Send + Sync {
     fn load_zoo(&self, task: Task, assets: &Assets, weights: &Path, device: DeviceChoice) -> Result<Box<dyn Model>>;
 
     /// Loads a custom model and runs every network of it once.
-    fn load_own(&self, own: &Own, device: DeviceChoice) -> Result<Box<dyn Model>>;
+    fn load_custom(&self, custom: &CustomModel, device: DeviceChoice) -> Result<Box<dyn Model>>;
 
     /// Loads the published checkpoint in a folder.
     fn load_checkpoint(&self, folder: &Path, device: DeviceChoice) -> Result<Box<dyn Model>>;

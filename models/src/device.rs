@@ -41,7 +41,7 @@ pub struct DeviceFacts {
 
 /// A text that names no device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a device auto, cpu, cpu:N, cuda or cuda:N with N from 0 to {LARGEST}, {0:?} came")]
+#[error("expected a device auto, cpu, cpu:N, cuda or cuda:N with N from 0 to {LARGEST}, got {0:?}")]
 pub struct UnknownDevice(String);
 
 /// The largest number of a GPU or of a lane of the CPU.
@@ -113,7 +113,7 @@ impl DeviceFacts {
     }
 
     /// A model that computes nothing.
-    pub(crate) fn pretended(name: &str) -> DeviceFacts {
+    pub(crate) fn fake(name: &str) -> DeviceFacts {
         DeviceFacts { name: name.into(), ..DeviceFacts::default() }
     }
 }
@@ -145,11 +145,11 @@ mod tests {
     fn what_names_no_device_is_refused() {
         let refused = |text: &str| text.parse::<DeviceChoice>().unwrap_err().to_string();
         let expected = "expected a device auto, cpu, cpu:N, cuda or cuda:N with N from 0 to 63";
-        assert_eq!(refused("gpu"), format!(r#"{expected}, "gpu" came"#));
+        assert_eq!(refused("gpu"), format!(r#"{expected}, got "gpu""#));
         for text in ["", "CPU", "auto:0", "cpu:", "cpu:64", "cuda:64", "cuda:-1", "cuda:1:2", "cpu 1"] {
             assert!(refused(text).starts_with(expected), "{text}");
         }
         let unread = serde_json::from_str::<DeviceChoice>(r#""tpu""#).unwrap_err().to_string();
-        assert!(unread.contains(r#""tpu" came"#), "{unread}");
+        assert!(unread.contains(r#"got "tpu""#), "{unread}");
     }
 }

@@ -16,7 +16,7 @@ pub struct Devices(Vec<DeviceChoice>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DevicesError {
     /// None, or too many.
-    #[error("expected 1 to {MOST} devices, {0} came")]
+    #[error("expected 1 to {MOST} devices, got {0}")]
     Count(usize),
     /// Twice the same.
     #[error("expected each device once, {first} and {again} are the same")]
@@ -27,7 +27,7 @@ pub enum DevicesError {
         again: DeviceChoice,
     },
     /// `auto` with others.
-    #[error("expected auto alone, it came with {0} other devices")]
+    #[error("expected auto alone, got it with {0} other devices")]
     AutoWithOthers(usize),
 }
 
@@ -98,7 +98,7 @@ mod tests {
     fn a_device_is_there_once_however_it_is_written() {
         assert_eq!(refusal(r#"["cpu","cuda:0","cpu:0"]"#), "expected each device once, cpu and cpu:0 are the same");
         assert_eq!(refusal(r#"["cuda","cuda:0"]"#), "expected each device once, cuda:0 and cuda:0 are the same");
-        assert_eq!(refusal(r#"["auto","cpu"]"#), "expected auto alone, it came with 1 other devices");
+        assert_eq!(refusal(r#"["auto","cpu"]"#), "expected auto alone, got it with 1 other devices");
     }
 
     #[test]
@@ -106,6 +106,6 @@ mod tests {
         let lanes = |count| (0..count).map(DeviceChoice::CpuLane).collect();
         assert_eq!(Devices::new(lanes(64)).unwrap().as_slice().len(), 64);
         assert_eq!(Devices::new(lanes(65)), Err(DevicesError::Count(65)));
-        assert_eq!(refusal("[]"), "expected 1 to 64 devices, 0 came");
+        assert_eq!(refusal("[]"), "expected 1 to 64 devices, got 0");
     }
 }

@@ -36,7 +36,7 @@ pub fn parameters(path: &Path) -> Result<u64> {
             let count = shape.iter().try_fold(1u64, |count, side| count.checked_mul(side.as_u64()?))?;
             sum.checked_add(count)
         });
-        sum.context("expected shapes whose numbers can be counted, others came")
+        sum.context("expected shapes whose numbers can be counted, got others")
     };
     read().with_context(|| format!("counting the parameters of {}", path.display()))
 }

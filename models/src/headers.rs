@@ -9,7 +9,7 @@ const JPEG_SIGNATURE: &[u8] = b"\xff\xd8\xff";
 
 /// A PNG or JPEG file of 1x1 to `max_side` x `max_side` pixels.
 pub(crate) fn check_picture(file: &[u8], max_side: u32) -> Result<(), InputFault> {
-    let (width, height) = picture_size(file).map_err(|came| InputFault::NotPicture { came })?;
+    let (width, height) = picture_size(file).map_err(|got| InputFault::NotPicture { got })?;
     if width == 0 || height == 0 || width > max_side || height > max_side {
         return Err(InputFault::PictureSize { max_side, width, height });
     }
@@ -22,7 +22,7 @@ pub(crate) fn check_sound(file: &[u8]) -> Result<(), InputFault> {
     if wav || file.starts_with(b"fLaC") {
         return Ok(());
     }
-    Err(InputFault::NotSound { came: beginning(file) })
+    Err(InputFault::NotSound { got: beginning(file) })
 }
 
 /// Width and height in pixels; else what the file is instead.
@@ -103,15 +103,14 @@ mod tests {
     #[test]
     fn what_is_no_picture_is_told_apart() {
         let message = |file: &[u8]| check_picture(file, 64).unwrap_err().to_string();
-        assert_eq!(message(b""), "expected a PNG or JPEG file, nothing came");
-        assert_eq!(message(b"GIF8"), "expected a PNG or JPEG file, a file that begins with [47, 49, 46, 38] came");
-        assert_eq!(message(PNG_SIGNATURE), "expected a PNG or JPEG file, the first 8 bytes of one came");
+        assert_eq!(message(b""), "expected a PNG or JPEG file, got nothing");
+        assert_eq!(message(b"GIF8"), "expected a PNG or JPEG file, got a file that begins with [47, 49, 46, 38]");
+        assert_eq!(message(PNG_SIGNATURE), "expected a PNG or JPEG file, got the first 8 bytes of one");
         let headless = [PNG_SIGNATURE, &[0; 16]].concat();
-        assert_eq!(message(&headless), "expected a PNG or JPEG file, one without a header chunk came");
+        assert_eq!(message(&headless), "expected a PNG or JPEG file, got one without a header chunk");
         let whole = jpeg(1, 1);
         for length in 3..whole.len() {
-            let expected =
-                format!("expected a PNG or JPEG file, the first {length} bytes of one without its size came");
+            let expected = format!("expected a PNG or JPEG file, got the first {length} bytes of one without its size");
             assert_eq!(message(&whole[..length]), expected);
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::InputFault;
 use crate::headers::{check_picture, check_sound};
 
 /// One request's input for one modality. Cheap to clone: the content is shared.
@@ -60,147 +61,6 @@ pub enum InputKind {
     },
 }
 
-/// A modality's input that the model cannot take; only the request it belongs to fails.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("modality {modality}: {fault}")]
-pub struct InputError {
-    /// The modality's name.
-    pub modality: String,
-    /// What is wrong with it.
-    pub fault: InputFault,
-}
-
-/// What is wrong with an input. Every message says what was expected and what came.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum InputFault {
-    /// The request has no input for a modality of the model.
-    #[error("expected {expected}, none came")]
-    Missing {
-        /// What the model wants there.
-        expected: String,
-    },
-    /// The model has no such modality.
-    #[error("expected one of {expected}, and each once")]
-    Unknown {
-        /// The model's modalities.
-        expected: String,
-    },
-    /// Text where a picture should be, or the like.
-    #[error("expected {expected}, {came} came")]
-    WrongKind {
-        /// What the model wants there.
-        expected: String,
-        /// What came.
-        came: &'static str,
-    },
-    /// Not a PNG or JPEG file, or only the beginning of one.
-    #[error("expected a PNG or JPEG file, {came} came")]
-    NotPicture {
-        /// What was found instead.
-        came: String,
-    },
-    /// Another number of frames.
-    #[error("expected {expected} frames, {came} came")]
-    FrameCount {
-        /// Frames expected.
-        expected: usize,
-        /// Frames that came.
-        came: usize,
-    },
-    /// Not a WAV or FLAC file, or only the beginning of one.
-    #[error("expected a WAV or FLAC file, {came} came")]
-    NotSound {
-        /// What was found instead.
-        came: String,
-    },
-    /// The header was sound and the rest was not.
-    #[error("expected a sound that decodes, this one does not: {reason}")]
-    BrokenSound {
-        /// The decoder's words.
-        reason: String,
-    },
-    /// It lasts too long.
-    #[error("expected a sound of at most {longest_ms} ms, a longer one came")]
-    SoundLength {
-        /// Milliseconds allowed.
-        longest_ms: u64,
-    },
-    /// The picture has no pixels, or too many.
-    #[error("expected a picture of 1x1 to {max_side}x{max_side} pixels, {width}x{height} came")]
-    PictureSize {
-        /// Pixels allowed on a side.
-        max_side: u32,
-        /// Pixels across.
-        width: u32,
-        /// Pixels down.
-        height: u32,
-    },
-    /// The header was sound and the rest was not; found when the picture was decoded.
-    #[error("expected a picture that decodes, this one does not: {reason}")]
-    BrokenPicture {
-        /// The decoder's words.
-        reason: String,
-    },
-    /// Empty or too long.
-    #[error("expected text of 1 to {max_bytes} bytes, {came} came")]
-    TextLength {
-        /// Bytes allowed.
-        max_bytes: usize,
-        /// Bytes that came.
-        came: usize,
-    },
-    /// Not UTF-8.
-    #[error("expected UTF-8 text, byte {position} does not continue it")]
-    NotUtf8 {
-        /// Where it stops to be UTF-8, from 0.
-        position: usize,
-    },
-    /// The tokenizer failed.
-    #[error("expected text that can be cut into tokens: {reason}")]
-    Untokenizable {
-        /// The tokenizer's words.
-        reason: String,
-    },
-    /// Too few or too many numbers.
-    #[error("expected {expected} numbers ({shape:?}), {came} came")]
-    SampleCount {
-        /// Numbers expected.
-        expected: usize,
-        /// The shape they fill.
-        shape: Vec<usize>,
-        /// Numbers that came.
-        came: usize,
-    },
-    /// NaN or infinite.
-    #[error("expected finite numbers, number {position} is {value}")]
-    NotFinite {
-        /// The first such number, from 0.
-        position: usize,
-        /// The number.
-        value: f32,
-    },
-    /// Has a fraction, where the model counts something.
-    #[error("expected whole numbers, number {position} is {value}")]
-    NotWhole {
-        /// The first such number, from 0.
-        position: usize,
-        /// The number.
-        value: f32,
-    },
-    /// Smaller or larger than a sample can be.
-    #[error("expected numbers from {least} to {most}, number {position} is {value}")]
-    OutOfRange {
-        /// The least that is taken.
-        least: f32,
-        /// The most that is taken.
-        most: f32,
-        /// The first such number, from 0.
-        position: usize,
-        /// The number.
-        value: f32,
-    },
-}
-
 impl Input {
     /// Checks what can be checked without decoding. A few microseconds; called at admission.
     pub fn check(&self, kind: &InputKind) -> Result<(), InputFault> {
@@ -220,7 +80,7 @@ impl Input {
             }
             (Input::Text(text), InputKind::Text { max_bytes }) => check_text(text, *max_bytes),
             (Input::Samples(samples), InputKind::Samples { shape }) => check_samples(samples, shape),
-            (input, kind) => Err(InputFault::WrongKind { expected: kind.describe(), came: input.describe() }),
+            (input, kind) => Err(InputFault::WrongKind { expected: kind.describe(), got: input.describe() }),
         }
     }
 
@@ -273,41 +133,16 @@ impl InputKind {
     }
 }
 
-impl InputFault {
-    /// A stable word for programs.
-    pub fn code(&self) -> &'static str {
-        match self {
-            InputFault::Missing { .. } => "modality_missing",
-            InputFault::Unknown { .. } => "modality_unknown",
-            InputFault::WrongKind { .. } => "input_kind",
-            InputFault::NotPicture { .. } => "input_not_picture",
-            InputFault::FrameCount { .. } => "input_frame_count",
-            InputFault::NotSound { .. } => "input_not_sound",
-            InputFault::BrokenSound { .. } => "input_broken_sound",
-            InputFault::SoundLength { .. } => "input_sound_length",
-            InputFault::PictureSize { .. } => "input_picture_size",
-            InputFault::BrokenPicture { .. } => "input_broken_picture",
-            InputFault::TextLength { .. } => "input_text_length",
-            InputFault::NotUtf8 { .. } => "input_not_utf8",
-            InputFault::Untokenizable { .. } => "input_untokenizable",
-            InputFault::SampleCount { .. } => "input_sample_count",
-            InputFault::NotFinite { .. } => "input_not_finite",
-            InputFault::NotWhole { .. } => "input_not_whole",
-            InputFault::OutOfRange { .. } => "input_out_of_range",
-        }
-    }
-}
-
 fn check_frames(files: &[Bytes], frames: usize, max_side: u32) -> Result<(), InputFault> {
     if files.len() != frames {
-        return Err(InputFault::FrameCount { expected: frames, came: files.len() });
+        return Err(InputFault::FrameCount { expected: frames, got: files.len() });
     }
     files.iter().try_for_each(|file| check_picture(file, max_side))
 }
 
 fn check_text(text: &[u8], max_bytes: usize) -> Result<(), InputFault> {
     if text.is_empty() || text.len() > max_bytes {
-        return Err(InputFault::TextLength { max_bytes, came: text.len() });
+        return Err(InputFault::TextLength { max_bytes, got: text.len() });
     }
     match std::str::from_utf8(text) {
         Ok(_) => Ok(()),
@@ -318,7 +153,7 @@ fn check_text(text: &[u8], max_bytes: usize) -> Result<(), InputFault> {
 fn check_samples(samples: &[f32], shape: &[usize]) -> Result<(), InputFault> {
     let expected = shape.iter().product();
     if samples.len() != expected {
-        return Err(InputFault::SampleCount { expected, shape: shape.to_vec(), came: samples.len() });
+        return Err(InputFault::SampleCount { expected, shape: shape.to_vec(), got: samples.len() });
     }
     match samples.iter().position(|sample| !sample.is_finite()) {
         None => Ok(()),
@@ -371,8 +206,8 @@ mod tests {
     #[test]
     fn text_may_be_as_long_as_the_limit_and_no_longer() {
         assert_eq!(text("12345").check(&WORDS), Ok(()));
-        assert_eq!(text("123456").check(&WORDS), Err(InputFault::TextLength { max_bytes: 5, came: 6 }));
-        assert_eq!(text("").check(&WORDS), Err(InputFault::TextLength { max_bytes: 5, came: 0 }));
+        assert_eq!(text("123456").check(&WORDS), Err(InputFault::TextLength { max_bytes: 5, got: 6 }));
+        assert_eq!(text("").check(&WORDS), Err(InputFault::TextLength { max_bytes: 5, got: 0 }));
     }
 
     #[test]
@@ -386,7 +221,7 @@ mod tests {
         let kind = InputKind::Samples { shape: vec![2, 2] };
         let check = |samples: &[f32]| Input::Samples(samples.into()).check(&kind);
         assert_eq!(check(&[1.0, 2.0, 3.0, -4.0]), Ok(()));
-        assert_eq!(check(&[1.0]).unwrap_err().to_string(), "expected 4 numbers ([2, 2]), 1 came");
+        assert_eq!(check(&[1.0]).unwrap_err().to_string(), "expected 4 numbers ([2, 2]), got 1");
         assert_eq!(check(&[0.0; 5]).unwrap_err().code(), "input_sample_count");
         assert_eq!(
             check(&[1.0, f32::NAN, 3.0, 4.0]).unwrap_err().to_string(),
@@ -398,6 +233,6 @@ mod tests {
     #[test]
     fn the_wrong_kind_says_what_was_wanted() {
         let fault = text("a cat").check(&PICTURE).unwrap_err();
-        assert_eq!(fault.to_string(), "expected a PNG or JPEG file of at most 64x64 pixels, text came");
+        assert_eq!(fault.to_string(), "expected a PNG or JPEG file of at most 64x64 pixels, got text");
     }
 }

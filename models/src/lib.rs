@@ -6,20 +6,21 @@
 
 pub mod assets;
 pub mod backend;
-pub mod catalogue;
+pub mod custom;
 pub mod data;
 mod device;
 mod devices;
+#[cfg(test)]
+mod fake;
 pub mod files;
 mod headers;
 mod input;
+mod input_error;
+pub mod installed;
 mod memory;
 mod model;
 mod null;
-pub mod own;
 pub mod prepare;
-#[cfg(test)]
-mod pretend;
 pub mod profile_file;
 pub mod profiler;
 pub mod recipe;
@@ -33,7 +34,8 @@ pub mod zoo;
 pub use data::{Example, Part};
 pub use device::{DeviceChoice, DeviceFacts, UnknownDevice, processor_name};
 pub use devices::{Devices, DevicesError};
-pub use input::{Input, InputError, InputFault, InputKind, check_range};
+pub use input::{Input, InputKind, check_range};
+pub use input_error::{InputError, InputFault};
 pub use model::{Modality, Model, ModelError, Output, Request, Spec};
 pub use null::Null;
 pub use profile_file::ProfileFile;

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_large_allocation_shows_in_the_peak_after_it_is_gone() {
         const MIB: u64 = 1 << 20;
-        let meter = Meter::start(&DeviceFacts::pretended("cpu"));
+        let meter = Meter::start(&DeviceFacts::fake("cpu"));
         assert!(matches!(meter.source, Source::Process), "the peak could not be reset");
         assert!(meter.start_bytes() > MIB);
         drop(std::hint::black_box(vec![1u8; (512 * MIB) as usize]));
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn where_nothing_is_measured_nothing_is_claimed() {
         for device in ["timed", "cuda:999"] {
-            let meter = Meter::start(&DeviceFacts::pretended(device));
+            let meter = Meter::start(&DeviceFacts::fake(device));
             assert_eq!((meter.peak_bytes(), meter.start_bytes()), (0, 0));
             assert_eq!(meter.method(), "unknown (0): not measured on this device");
         }

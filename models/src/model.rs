@@ -76,28 +76,28 @@ pub struct Output {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
     /// No modality, or one the model does not have.
-    #[error("expected a selection of the model's {count} modalities, {came} came")]
+    #[error("expected a selection of the model's {count} modalities, got {got}")]
     Selection {
         /// How many modalities the model has.
         count: usize,
-        /// What came.
-        came: ModalitySet,
+        /// What was given.
+        got: ModalitySet,
     },
     /// A request was made for another model.
-    #[error("expected requests of {expected} inputs, one of {came} came")]
+    #[error("expected requests of {expected} inputs, got one of {got}")]
     Inputs {
         /// How many modalities the model has.
         expected: usize,
         /// Inputs of the request.
-        came: usize,
+        got: usize,
     },
     /// The model does not compute with it.
-    #[error("expected a precision that the model has ({known}), {came} came")]
+    #[error("expected a precision that the model has ({known}), got {got}")]
     Precision {
         /// Those it has.
         known: String,
-        /// What came.
-        came: Precision,
+        /// What was given.
+        got: Precision,
     },
     /// The device has not the memory for a batch of this size; a smaller one may fit, see
     /// [`split_on_out_of_memory`](crate::split_on_out_of_memory).
@@ -133,11 +133,11 @@ impl Spec {
     pub fn check_batch(&self, requests: &[&Request], modalities: ModalitySet) -> Result<(), ModelError> {
         let expected = self.modalities.len();
         if modalities.is_empty() || !modalities.is_subset_of(ModalitySet::all(expected)) {
-            return Err(ModelError::Selection { count: expected, came: modalities });
+            return Err(ModelError::Selection { count: expected, got: modalities });
         }
         match requests.iter().find(|request| request.inputs.len() != expected) {
             None => Ok(()),
-            Some(request) => Err(ModelError::Inputs { expected, came: request.inputs.len() }),
+            Some(request) => Err(ModelError::Inputs { expected, got: request.inputs.len() }),
         }
     }
 
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_missing_a_strange_and_a_doubled_modality_are_refused() {
         let refusal = |named: Vec<(&str, Input)>| spec().request(named).unwrap_err().to_string();
-        assert_eq!(refusal(vec![("body", text("b"))]), "modality title: expected text of at most 10 bytes, none came");
+        assert_eq!(refusal(vec![("body", text("b"))]), "modality title: expected text of at most 10 bytes, got none");
         let strange = vec![("body", text("b")), ("smell", text("s"))];
         assert_eq!(refusal(strange), "modality smell: expected one of title, body, and each once");
         let doubled = vec![("body", text("b")), ("body", text("s"))];
@@ -222,14 +222,14 @@ mod tests {
     fn a_selection_is_not_empty_and_knows_no_stranger() {
         let check = |bits| spec().check_batch(&[], ModalitySet::from_bits(bits));
         assert_eq!(check(3), Ok(()));
-        assert_eq!(check(0), Err(ModelError::Selection { count: 2, came: ModalitySet::EMPTY }));
-        assert_eq!(check(4), Err(ModelError::Selection { count: 2, came: ModalitySet::from_bits(4) }));
+        assert_eq!(check(0), Err(ModelError::Selection { count: 2, got: ModalitySet::EMPTY }));
+        assert_eq!(check(4), Err(ModelError::Selection { count: 2, got: ModalitySet::from_bits(4) }));
     }
 
     #[test]
     fn a_request_of_another_model_is_refused() {
         let request = Request::new(vec![text("alone")]);
         let checked = spec().check_batch(&[&request], ModalitySet::all(2));
-        assert_eq!(checked, Err(ModelError::Inputs { expected: 2, came: 1 }));
+        assert_eq!(checked, Err(ModelError::Inputs { expected: 2, got: 1 }));
     }
 }

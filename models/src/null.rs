@@ -15,7 +15,7 @@ impl Null {
     /// A model that takes what `spec` says. It must have a label.
     pub fn new(spec: Spec) -> Null {
         assert!(!spec.labels.is_empty(), "a model answers with a label, so it has one");
-        Null { spec, device: DeviceFacts::pretended("null") }
+        Null { spec, device: DeviceFacts::fake("null") }
     }
 }
 

@@ -282,7 +282,7 @@ impl SelectionRecord {
         for name in &self.modalities {
             match modalities.iter().position(|other| other == name) {
                 Some(index) if bits & (1 << index) == 0 => bits |= 1 << index,
-                _ => bail!("expected each selected modality once and one of {modalities:?}, {name:?} came"),
+                _ => bail!("expected each selected modality once and one of {modalities:?}, got {name:?}"),
             }
         }
         Ok(ModalitySet::from_bits(bits))
@@ -355,7 +355,7 @@ fn check_format(text: &str) -> Result<()> {
         format: String,
     }
     let head: Head = serde_json::from_str(text).with_context(|| format!("expected JSON with format {FORMAT:?}"))?;
-    ensure!(head.format == FORMAT, "expected format {FORMAT:?}, {:?} came", head.format);
+    ensure!(head.format == FORMAT, "expected format {FORMAT:?}, got {:?}", head.format);
     Ok(())
 }
 
@@ -406,13 +406,13 @@ mod tests {
             refusal(&changed)
         };
         let other = changed("mosel-profile/1", "mosel-profile/9");
-        assert_eq!(other, r#"expected format "mosel-profile/1", "mosel-profile/9" came"#);
+        assert_eq!(other, r#"expected format "mosel-profile/1", got "mosel-profile/9""#);
         assert!(refusal("{}").starts_with(r#"expected JSON with format "mosel-profile/1""#));
         assert!(changed(r#""model":"#, r#""colour":1,"model":"#).contains("unknown field `colour`"));
         assert!(changed(r#""correct":8"#, r#""correct":9"#).contains("9 of 10 correct is a mean of 0.9"));
         assert!(changed(r#""correct":8"#, r#""correct":11"#).contains("11 correct of 10 samples"));
         assert!(changed(r#""mean":0.8"#, r#""mean":0.9"#).contains("the file says 0.9"));
-        assert!(changed(r#"["gyroscope"]"#, r#"["smell"]"#).contains(r#""smell" came"#));
+        assert!(changed(r#"["gyroscope"]"#, r#"["smell"]"#).contains(r#"got "smell""#));
         assert!(changed(r#""size":4"#, r#""size":0"#).contains("batch size 0"));
     }
 

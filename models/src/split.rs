@@ -49,13 +49,13 @@ pub fn split_on_out_of_memory(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pretend::Pretend;
+    use crate::fake::FakeModel;
     use mosel_core::ModalitySet;
 
     const MODE: Mode = Mode::full(ModalitySet::single(0));
 
     fn run(fits: usize, requests: usize) -> (Result<Answered, ModelError>, Vec<usize>) {
-        let (mut model, requests) = (Pretend { fits, ..Pretend::new() }, Pretend::requests(requests));
+        let (mut model, requests) = (FakeModel { fits, ..FakeModel::new() }, FakeModel::requests(requests));
         let requests: Vec<&Request> = requests.iter().collect();
         let answered = split_on_out_of_memory(&mut model, &requests, MODE);
         (answered, model.tried.into_iter().map(|(size, _)| size).collect())
@@ -86,7 +86,7 @@ mod tests {
         assert!(matches!(refused, Err(ModelError::OutOfMemory(_))), "{refused:?}");
         assert_eq!(tried, [4, 2, 1]);
         let strange = Mode::full(ModalitySet::single(5));
-        let refused = split_on_out_of_memory(&mut Pretend::new(), &[], strange);
+        let refused = split_on_out_of_memory(&mut FakeModel::new(), &[], strange);
         assert!(matches!(refused, Err(ModelError::Selection { .. })));
     }
 }

@@ -36,10 +36,10 @@ impl Timed {
             profile.modalities.join(", ")
         );
         anyhow::ensure!(!spec.labels.is_empty(), "expected a model with at least one label");
-        anyhow::ensure!(factor.is_finite() && factor > 0.0, "expected a factor above 0, {factor} came");
+        anyhow::ensure!(factor.is_finite() && factor > 0.0, "expected a factor above 0, got {factor}");
         let has = |precision: &Precision| profile.measurements.iter().any(|point| point.mode.precision == *precision);
         let precisions = Precision::ALL.into_iter().filter(has).collect();
-        Ok(Timed { spec, device: DeviceFacts::pretended("timed"), profile, precisions, factor })
+        Ok(Timed { spec, device: DeviceFacts::fake("timed"), profile, precisions, factor })
     }
 
     /// How long a batch of this size takes; `None` for what the profile lacks.

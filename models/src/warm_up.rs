@@ -53,7 +53,7 @@ const DOT: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pretend::Pretend;
+    use crate::fake::FakeModel;
     use crate::zoo;
     use mosel_core::{ModalitySet, Precision};
 
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn every_mode_is_run_once() {
-        let mut model = Pretend::new();
+        let mut model = FakeModel::new();
         let blank = blank_request(model.spec());
         let reduced = Mode { precision: Precision::Bf16, ..FULL };
         warm_up(&mut model, &blank, &[FULL, reduced]).unwrap();
@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn a_model_that_cannot_be_warmed_says_where() {
-        let mut model = Pretend { fits: 0, ..Pretend::new() };
+        let mut model = FakeModel { fits: 0, ..FakeModel::new() };
         let blank = blank_request(model.spec());
         let refused = format!("{:#}", warm_up(&mut model, &blank, &[FULL]).unwrap_err());
-        assert_eq!(refused, "warming up pretend on text: out of memory: 1 requests, 0 fit");
+        assert_eq!(refused, "warming up fake on text: out of memory: 1 requests, 0 fit");
     }
 }

@@ -31,7 +31,7 @@ pub enum Task {
 
 /// A name that no model of the zoo has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn), {0:?} came")]
+#[error("expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn), got {0:?}")]
 pub struct UnknownModel(String);
 
 /// Every model of the zoo.
@@ -199,7 +199,7 @@ mod tests {
         let refused = "vilt".parse::<Task>().unwrap_err().to_string();
         assert_eq!(
             refused,
-            r#"expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn), "vilt" came"#
+            r#"expected a model of the zoo (emoji, watch, home-tasks, doom-tvlt, doom-tbn), got "vilt""#
         );
     }
 

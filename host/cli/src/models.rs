@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use mosel_models::assets::Assets;
-use mosel_models::catalogue::{Catalogue, Known};
+use mosel_models::installed::{InstalledModel, InstalledModels};
 use mosel_models::{ProfileFile, zoo};
 use serde_json::{Map, Value, json};
 
@@ -45,7 +45,7 @@ impl ModelsArgs {
     /// It runs models: a model that is added is run once. So does reading a published checkpoint, when it is listed.
     pub(crate) fn computes(&self) -> bool {
         match self.what {
-            None => Catalogue::standard().has_checkpoints(),
+            None => InstalledModels::standard().has_checkpoints(),
             Some(What::Add(_)) => true,
             Some(What::Remove { .. }) => false,
         }
@@ -54,18 +54,18 @@ impl ModelsArgs {
 
 /// `mosel models`.
 pub(crate) fn run(args: &ModelsArgs) -> Result<()> {
-    let catalogue = Catalogue::standard();
+    let installed = InstalledModels::standard();
     match &args.what {
-        None => list(&catalogue, args.json),
+        None => list(&installed, args.json),
         Some(What::Add(add)) => {
             let folder = add.folder.as_ref().or(add.from.as_ref()).context("expected a folder")?;
-            let added = catalogue.add(folder)?;
+            let added = installed.add(folder)?;
             let name = added.name();
-            println!("{name} is in {}; `mosel profile {name}` measures it", catalogue.folder().join(name).display());
+            println!("{name} is in {}; `mosel profile {name}` measures it", installed.folder().join(name).display());
             Ok(())
         }
         Some(What::Remove { name }) => {
-            catalogue.remove(name)?;
+            installed.remove(name)?;
             println!("{name} is removed");
             Ok(())
         }
@@ -86,9 +86,9 @@ struct Row {
     trouble: Option<String>,
 }
 
-fn list(catalogue: &Catalogue, json: bool) -> Result<()> {
-    let zoo = zoo::ALL.iter().map(|&task| Row::of(&Known::Zoo(task), "zoo"));
-    let added = catalogue.list()?.into_iter().map(|(name, known)| match known {
+fn list(installed: &InstalledModels, json: bool) -> Result<()> {
+    let zoo = zoo::ALL.iter().map(|&task| Row::of(&InstalledModel::Zoo(task), "zoo"));
+    let added = installed.list()?.into_iter().map(|(name, known)| match known {
         Ok(known) => Row::of(&known, "added"),
         Err(error) => Row::broken(name, &error),
     });
@@ -102,12 +102,12 @@ fn list(catalogue: &Catalogue, json: bool) -> Result<()> {
 }
 
 impl Row {
-    fn of(known: &Known, from: &'static str) -> Row {
+    fn of(known: &InstalledModel, from: &'static str) -> Row {
         let spec = known.spec();
         let profile = known.profile_on("cpu");
         let trouble = spec.as_ref().err().or(profile.as_ref().err()).map(|error| format!("{error:#}"));
         let modalities = match known {
-            Known::Zoo(task) => task.modality_names(),
+            InstalledModel::Zoo(task) => task.modality_names(),
             _ => spec
                 .as_ref()
                 .map(|spec| spec.modality_names().into_iter().map(String::from).collect())

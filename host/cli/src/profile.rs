@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
 use mosel_core::Precision;
-use mosel_models::catalogue::{Catalogue, Known};
+use mosel_models::installed::{InstalledModel, InstalledModels};
 use mosel_models::profiler::Settings;
 use mosel_models::zoo;
 use mosel_models::{DeviceChoice, ProfileFile};
@@ -40,10 +40,10 @@ pub(crate) struct ProfileArgs {
 
 /// `mosel profile`.
 pub(crate) fn run(args: &ProfileArgs) -> Result<()> {
-    let catalogue = Catalogue::standard();
-    let models: Vec<Known> = match args.models.as_slice() {
-        [] => zoo::ALL.iter().map(|&task| Known::Zoo(task)).collect(),
-        named => named.iter().map(|name| catalogue.find(name)).collect::<Result<_>>()?,
+    let installed = InstalledModels::standard();
+    let models: Vec<InstalledModel> = match args.models.as_slice() {
+        [] => zoo::ALL.iter().map(|&task| InstalledModel::Zoo(task)).collect(),
+        named => named.iter().map(|name| installed.find(name)).collect::<Result<_>>()?,
     };
     let one = models.len() == 1;
     ensure!(
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &ProfileArgs) -> Result<()> {
     models.iter().try_for_each(|model| profile(model, args).with_context(|| format!("profiling {}", model.name())))
 }
 
-fn profile(model: &Known, args: &ProfileArgs) -> Result<()> {
+fn profile(model: &InstalledModel, args: &ProfileArgs) -> Result<()> {
     let settings = Settings {
         precisions: args.precision.clone(),
         batch_sizes: args.batch_sizes.clone(),

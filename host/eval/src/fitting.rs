@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use mosel_core::{Precision, Profile};
-use mosel_models::catalogue::Known;
+use mosel_models::installed::InstalledModel;
 use mosel_models::zoo::Task;
 use mosel_models::{DeviceChoice, Part, assets::Assets, backend, profiler};
 use tempfile::TempPath;
@@ -46,7 +46,7 @@ impl Fitting {
 
     fn measure(task: Task) -> Result<Fitting> {
         let settings = profiler::Settings { time_per_point: Duration::from_millis(500), ..Default::default() };
-        let measured = crate::profiling::measure(&Known::Zoo(task), DeviceChoice::Cpu, &settings)?;
+        let measured = crate::profiling::measure(&InstalledModel::Zoo(task), DeviceChoice::Cpu, &settings)?;
         let made_here = tempfile::Builder::new().prefix("mosel-profile-").suffix(".json").tempfile();
         let made_here = made_here.context("making a file for the profile")?.into_temp_path();
         measured.write(&made_here)?;

@@ -3,12 +3,12 @@
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use mosel_models::assets::Assets;
-use mosel_models::catalogue::Known;
+use mosel_models::installed::InstalledModel;
 use mosel_models::profiler::{self, Settings};
 use mosel_models::{DeviceChoice, Part, ProfileFile};
 
 /// Measures a model, with a progress bar.
-pub fn measure(known: &Known, device: DeviceChoice, settings: &Settings) -> Result<ProfileFile> {
+pub fn measure(known: &InstalledModel, device: DeviceChoice, settings: &Settings) -> Result<ProfileFile> {
     let examples = known.examples(&Assets::standard(), Part::Profile)?;
     let mut model = known.load(device)?;
     let bar = ProgressBar::new(0);

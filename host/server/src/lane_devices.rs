@@ -71,8 +71,8 @@ fn auto(config: &Config) -> DeviceChoice {
     if config.queue.lanes > 1 || !mosel_models::backend::gpu_is_there() {
         return DeviceChoice::Cpu;
     }
-    let catalogue = mosel_models::catalogue::Catalogue::standard();
-    let measured = |name: &String| catalogue.find(name).is_ok_and(|known| known.profile_path_on("cuda").exists());
+    let installed = mosel_models::installed::InstalledModels::standard();
+    let measured = |name: &String| installed.find(name).is_ok_and(|known| known.profile_path_on("cuda").exists());
     if config.models.zoo.iter().all(measured) {
         return DeviceChoice::Cuda(0);
     }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn an_unknown_device_is_named() {
-        assert!(format!("{:#}", devices(&["gpu"]).unwrap_err()).contains("\"gpu\" came"));
+        assert!(format!("{:#}", devices(&["gpu"]).unwrap_err()).contains("got \"gpu\""));
         assert!(format!("{:#}", devices(&["cpu", "cpu:0"]).unwrap_err()).contains("are the same"));
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use mosel_core::{
     Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile, StrategyMatrix, TableId,
 };
-use mosel_models::catalogue::Catalogue;
+use mosel_models::installed::InstalledModels;
 use mosel_models::zoo::Task;
 use mosel_models::{InputKind, Modality, Model, Null, ProfileFile, Spec, Timed, backend};
 
@@ -127,7 +127,7 @@ fn allowed(profile: &Profile, precisions: &[Precision]) -> anyhow::Result<Profil
 
 /// A model of this machine, with its profile for every kind of device.
 fn of_this_machine(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<Source> {
-    let known = Catalogue::standard().find(name)?;
+    let known = InstalledModels::standard().find(name)?;
     backend::installed().with_context(|| format!("serving {name} (--timed PROFILE.json serves its times alone)"))?;
     let spec = known.spec()?;
     let precisions = models.precisions()?;

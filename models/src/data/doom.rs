@@ -216,9 +216,9 @@ impl Index {
         let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         let index: Index = serde_json::from_slice(&text)
             .with_context(|| format!("{} does not describe a recording", path.display()))?;
-        ensure!(index.format == FORMAT, "{}: expected format {FORMAT}, {} came", path.display(), index.format);
+        ensure!(index.format == FORMAT, "{}: expected format {FORMAT}, got {}", path.display(), index.format);
         let labels = recording.labels();
-        ensure!(index.labels == labels, "{}: expected the labels {labels:?}, {:?} came", path.display(), index.labels);
+        ensure!(index.labels == labels, "{}: expected the labels {labels:?}, got {:?}", path.display(), index.labels);
         Ok(index)
     }
 }
@@ -243,7 +243,7 @@ impl<'a> Shard<'a> {
         bounds.extend(integers(&tensors, "jpeg_ends", clips * FRAMES, 0..=jpeg.len() as i64)?.map(|end| end as usize));
         ensure!(bounds.is_sorted(), "expected the frames' ends in order");
         let wav = bytes_of(&tensors, "wav", Dtype::U8)?;
-        ensure!(wav.len() % clips.max(1) == 0, "expected {clips} sounds of the same length, {} bytes came", wav.len());
+        ensure!(wav.len() % clips.max(1) == 0, "expected {clips} sounds of the same length, got {} bytes", wav.len());
         let flow = match recording {
             Recording::Tvlt => None,
             Recording::Tbn => Some(bytes_of(&tensors, "flow", Dtype::I8)?),
@@ -251,7 +251,7 @@ impl<'a> Shard<'a> {
         let expected = clips * FLOW_NUMBERS;
         ensure!(
             flow.is_none_or(|flow| flow.len() == expected),
-            "expected {expected} numbers of flow, {} came",
+            "expected {expected} numbers of flow, got {}",
             flow.unwrap_or_default().len()
         );
         let last_label = recording.labels().len() as i64 - 1;
@@ -288,7 +288,7 @@ impl<'a> Shard<'a> {
 
 fn bytes_of<'a>(tensors: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<&'a [u8]> {
     let tensor = tensors.tensor(name)?;
-    ensure!(tensor.dtype() == dtype, "expected {name} as {dtype:?}, {:?} came", tensor.dtype());
+    ensure!(tensor.dtype() == dtype, "expected {name} as {dtype:?}, got {:?}", tensor.dtype());
     Ok(tensor.data())
 }
 
@@ -302,9 +302,9 @@ fn integers(
     let bytes = bytes_of(tensors, name, Dtype::I64)?;
     let number = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes"));
     let numbers: Vec<i64> = bytes.chunks_exact(size_of::<i64>()).map(number).collect();
-    ensure!(numbers.len() == count, "expected {count} numbers {name}, {} came", numbers.len());
+    ensure!(numbers.len() == count, "expected {count} numbers {name}, got {}", numbers.len());
     let strange = numbers.iter().find(|number| !range.contains(number));
-    ensure!(strange.is_none(), "expected {name} in {range:?}, {} came", strange.unwrap_or(&0));
+    ensure!(strange.is_none(), "expected {name} in {range:?}, got {}", strange.unwrap_or(&0));
     Ok(numbers.into_iter())
 }
 
@@ -376,12 +376,12 @@ mod tests {
         let refusal =
             |file: &[u8], clips| Shard::parse(file, Recording::Tvlt, clips).err().map(|error| error.to_string());
         assert_eq!(refusal(&file, 32), None);
-        assert_eq!(refusal(&file, 31).unwrap(), "expected 248 numbers jpeg_ends, 256 came");
+        assert_eq!(refusal(&file, 31).unwrap(), "expected 248 numbers jpeg_ends, got 256");
         let last = SafeTensors::deserialize(&file).unwrap().tensor("jpeg").unwrap().shape()[0];
         let ends = SafeTensors::deserialize(&file).unwrap().tensor("jpeg_ends").unwrap().data().as_ptr();
         let at = ends as usize - file.as_ptr() as usize;
         file[at..at + 8].copy_from_slice(&(last as i64 + 1).to_le_bytes());
-        assert_eq!(refusal(&file, 32).unwrap(), format!("expected jpeg_ends in 0..={last}, {} came", last + 1));
+        assert_eq!(refusal(&file, 32).unwrap(), format!("expected jpeg_ends in 0..={last}, got {}", last + 1));
         file[at..at + 8].copy_from_slice(&(last as i64).to_le_bytes());
         assert_eq!(refusal(&file, 32).unwrap(), "expected the frames' ends in order");
     }

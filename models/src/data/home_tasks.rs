@@ -116,7 +116,7 @@ fn read_windows(assets: &Assets) -> Result<Vec<Window>> {
     let labels = integers(&tensors, "labels")?;
     ensure!(
         audio.len() == labels.len() && accelerometer.len() == labels.len(),
-        "expected as many windows of each sensor as labels, {} and {} came for {}",
+        "expected as many windows of each sensor as labels, got {} and {} for {}",
         audio.len(),
         accelerometer.len(),
         labels.len()
@@ -136,7 +136,7 @@ fn check_labels(assets: &Assets) -> Result<()> {
     let path = assets.path("home-tasks/home-tasks.json")?;
     let description: Description = serde_json::from_slice(&fs::read(&path)?)
         .with_context(|| format!("{} does not describe the home tasks", path.display()))?;
-    ensure!(description.labels == LABELS, "expected the tasks {LABELS:?}, {:?} came", description.labels);
+    ensure!(description.labels == LABELS, "expected the tasks {LABELS:?}, got {:?}", description.labels);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ pub(super) fn rows<const N: usize>(tensors: &SafeTensors<'_>, name: &str) -> Res
     let (dtype, shape) = (tensor.dtype(), tensor.shape());
     ensure!(
         dtype == Dtype::F32 && shape.len() == 2 && shape[1] == N,
-        "expected {name} as f32 [n, {N}], {dtype:?} {shape:?} came"
+        "expected {name} as f32 [n, {N}], got {dtype:?} {shape:?}"
     );
     let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("chunks of four bytes"));
     let row = |bytes: &[u8]| std::array::from_fn(|column| number(&bytes[column * 4..column * 4 + 4]));
@@ -19,7 +19,7 @@ pub(super) fn rows<const N: usize>(tensors: &SafeTensors<'_>, name: &str) -> Res
 /// Numbers of i64.
 pub(super) fn integers(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<i64>> {
     let tensor = tensors.tensor(name)?;
-    ensure!(tensor.dtype() == Dtype::I64, "expected {name} as i64, {:?} came", tensor.dtype());
+    ensure!(tensor.dtype() == Dtype::I64, "expected {name} as i64, got {:?}", tensor.dtype());
     let number = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes"));
     Ok(tensor.data().chunks_exact(size_of::<i64>()).map(number).collect())
 }

@@ -106,7 +106,7 @@ fn check_labels(assets: &Assets) -> Result<()> {
     let path = assets.path("watch/watch.json")?;
     let description: Description = serde_json::from_slice(&fs::read(&path)?)
         .with_context(|| format!("{} does not describe the watch recordings", path.display()))?;
-    ensure!(description.labels == LABELS, "expected the exercises {LABELS:?}, {:?} came", description.labels);
+    ensure!(description.labels == LABELS, "expected the exercises {LABELS:?}, got {:?}", description.labels);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use claxon::{Block, FlacReader, FlacReaderOptions};
 
-use super::sound::{Longest, Recording, Unread};
+use super::recording::{Longest, Recording, Unread};
 
 /// Reads a file and averages its channels.
 pub(super) fn read(file: &[u8], longest: Longest) -> Result<Recording, Unread> {

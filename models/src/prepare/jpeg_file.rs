@@ -5,7 +5,7 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use super::Picture;
+use super::picture::Picture;
 
 /// Passes over a progressive picture: a small file must not buy much work.
 const MAX_SCANS: usize = 64;
@@ -28,7 +28,7 @@ pub(super) fn decode(file: &[u8], max_side: u32) -> Result<Picture, String> {
     let pixels = decoder.decode().map_err(|error| error.to_string())?;
     let (width, height) = decoder.dimensions().ok_or("it does not say how large it is")?;
     if pixels.len() != width * height * 3 {
-        return Err(format!("{width}x{height} pixels are {} numbers, {} came", width * height * 3, pixels.len()));
+        return Err(format!("{width}x{height} pixels are {} numbers, got {}", width * height * 3, pixels.len()));
     }
     Ok(Picture { width, height, pixels })
 }

@@ -178,17 +178,17 @@ fn at(samples: &[f32], place: i64, edges: Edges) -> f32 {
 impl LogMelSettings {
     fn check(&self) -> Result<()> {
         let LogMelSettings { hertz, fft, window, hop, frames, bands, level, .. } = *self;
-        ensure!(hertz > 0, "expected 1 sample a second or more, 0 came");
-        ensure!((2..=MOST_SAMPLES).contains(&fft), "expected an fft of 2 to {MOST_SAMPLES} samples, {fft} came");
-        ensure!((2..=fft).contains(&window), "expected a window of 2 to {fft} samples (the fft's), {window} came");
-        ensure!((1..=MOST_SAMPLES).contains(&hop), "expected a hop of 1 to {MOST_SAMPLES} samples, {hop} came");
-        ensure!((1..=MOST_SAMPLES).contains(&frames), "expected 1 to {MOST_SAMPLES} frames, {frames} came");
+        ensure!(hertz > 0, "expected 1 sample a second or more, got 0");
+        ensure!((2..=MOST_SAMPLES).contains(&fft), "expected an fft of 2 to {MOST_SAMPLES} samples, got {fft}");
+        ensure!((2..=fft).contains(&window), "expected a window of 2 to {fft} samples (the fft's), got {window}");
+        ensure!((1..=MOST_SAMPLES).contains(&hop), "expected a hop of 1 to {MOST_SAMPLES} samples, got {hop}");
+        ensure!((1..=MOST_SAMPLES).contains(&frames), "expected 1 to {MOST_SAMPLES} frames, got {frames}");
         if let Bands::Mel { count, low_hertz, high_hertz, .. } = bands {
-            ensure!((1..=MOST_BANDS).contains(&count), "expected 1 to {MOST_BANDS} mel bands, {count} came");
+            ensure!((1..=MOST_BANDS).contains(&count), "expected 1 to {MOST_BANDS} mel bands, got {count}");
             let half = hertz as f32 / 2.0;
             ensure!(
                 0.0 <= low_hertz && low_hertz < high_hertz && high_hertz <= half,
-                "expected frequencies with 0 <= low < high <= {half} (half of the rate), {low_hertz} and {high_hertz} came"
+                "expected frequencies with 0 <= low < high <= {half} (half of the rate), got {low_hertz} and {high_hertz}"
             );
         }
         let positive = |number: f32| number.is_finite() && number > 0.0;
@@ -196,7 +196,7 @@ impl LogMelSettings {
             Level::Natural { added } => positive(added),
             Level::Decibels { least, range } => positive(least) && positive(range),
         };
-        ensure!(sound, "expected a level of finite numbers above 0, {level:?} came");
+        ensure!(sound, "expected a level of finite numbers above 0, got {level:?}");
         Ok(())
     }
 
@@ -307,12 +307,12 @@ mod tests {
     #[track_caller]
     fn check(settings: LogMelSettings, name: &str) {
         let log_mel = LogMel::new(settings).unwrap();
-        let (came, expected) = (log_mel.of(&sound()), expected(name));
+        let (got, expected) = (log_mel.of(&sound()), expected(name));
         let [bands, frames] = log_mel.shape();
-        assert_eq!((came.len(), bands * frames), (expected.len(), expected.len()));
-        for (at, (came, expected)) in came.iter().zip(expected).enumerate() {
+        assert_eq!((got.len(), bands * frames), (expected.len(), expected.len()));
+        for (at, (got, expected)) in got.iter().zip(expected).enumerate() {
             let (band, frame) = (at / frames, at % frames);
-            assert!((came - expected).abs() < 2e-3, "band {band}, frame {frame}: {came}, expected {expected}");
+            assert!((got - expected).abs() < 2e-3, "band {band}, frame {frame}: {got}, expected {expected}");
         }
     }
 
@@ -347,10 +347,10 @@ mod tests {
             change(&mut settings);
             LogMel::new(settings).err().expect("refused").to_string()
         };
-        assert_eq!(refusal(|s| s.fft = 1), "expected an fft of 2 to 16384 samples, 1 came");
-        assert_eq!(refusal(|s| s.window = 257), "expected a window of 2 to 256 samples (the fft's), 257 came");
+        assert_eq!(refusal(|s| s.fft = 1), "expected an fft of 2 to 16384 samples, got 1");
+        assert_eq!(refusal(|s| s.window = 257), "expected a window of 2 to 256 samples (the fft's), got 257");
         assert!(refusal(|s| s.hop = 0).starts_with("expected a hop"));
-        assert!(refusal(|s| s.frames = 20_000).ends_with("20000 came"));
+        assert!(refusal(|s| s.frames = 20_000).ends_with("got 20000"));
         assert!(refusal(|s| s.level = Level::Natural { added: f32::NAN }).contains("NaN"));
         assert!(refusal(|s| s.hertz = 7999).contains("half of the rate"));
     }

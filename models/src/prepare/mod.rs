@@ -8,7 +8,9 @@ mod jpeg_file;
 mod log_mel;
 mod mel;
 mod picture;
+mod picture_file;
 mod png_file;
+mod recording;
 mod resample;
 mod samples;
 mod sound;
@@ -19,10 +21,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use log_mel::{Bands, Edges, Hann, Level, LogMel, LogMelSettings};
 pub use mel::{MelNorm, MelScale};
-pub use picture::{MOST_PIXELS, Picture, frames_of, picture_of};
+pub use picture::Picture;
+pub use picture_file::{MOST_PIXELS, decode_picture, frames_of, picture_of};
+pub use recording::SOUND_RATES;
 pub use resample::resample;
 pub use samples::samples_of;
-pub use sound::{LONGEST_SOUND, SOUND_RATES, sound_of};
+pub use sound::{LONGEST_SOUND, sound_of};
 pub use text::{Tokenizer, text_of};
 
 /// What a decoder makes of a file, in its words if nothing. A hostile file may bring the decoder down, not the server.

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use png::{ColorType, Decoder, Transformations};
 
-use super::Picture;
+use super::picture::Picture;
 
 /// Whether the file says that it is one.
 pub(super) fn is_png(file: &[u8]) -> bool {
@@ -23,7 +23,7 @@ pub(super) fn decode(file: &[u8]) -> Result<Picture, String> {
     buffer.truncate(frame.buffer_size());
     let pixels = over_white(buffer, frame.color_type);
     if pixels.len() != width * height * 3 {
-        return Err(format!("expected {width}x{height} pixels, {} came", pixels.len() / 3));
+        return Err(format!("expected {width}x{height} pixels, got {}", pixels.len() / 3));
     }
     Ok(Picture { width, height, pixels })
 }

@@ -9,6 +9,6 @@ pub fn samples_of(input: &Input, kind: &InputKind) -> Result<Arc<[f32]>, InputFa
     input.check(kind)?;
     match input {
         Input::Samples(samples) => Ok(samples.clone()),
-        _ => Err(InputFault::WrongKind { expected: kind.describe(), came: "something that is not numbers" }),
+        _ => Err(InputFault::WrongKind { expected: kind.describe(), got: "something that is not numbers" }),
     }
 }

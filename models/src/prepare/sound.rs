@@ -1,36 +1,11 @@
 //! WAV and FLAC files to one channel of samples at the rate that a model wants.
 
-use std::ops::RangeInclusive;
-
+use super::recording::{Longest, Recording, Unread};
 use super::{contained, flac_file, resample, wav_file};
 use crate::{Input, InputFault, InputKind};
 
 /// A file may last so many times as long as the model listens; the rest is not heard. A longer one is refused.
 pub const LONGEST_SOUND: usize = 4;
-
-/// Samples a second that a file may have.
-pub const SOUND_RATES: RangeInclusive<u32> = 1_000..=192_000;
-
-/// One channel, as it was recorded.
-pub(super) struct Recording {
-    pub(super) hertz: u32,
-    pub(super) samples: Vec<f32>,
-}
-
-/// How long a recording may be.
-#[derive(Clone, Copy)]
-pub(super) struct Longest {
-    hertz: u32,
-    samples: usize,
-}
-
-/// Why a recording could not be read.
-pub(super) enum Unread {
-    /// In the decoder's words.
-    Broken(String),
-    /// Longer than was allowed.
-    TooLong,
-}
 
 /// The sound that came for a modality of kind [`InputKind::Sound`]: exactly as many samples as the model wants.
 ///
@@ -46,7 +21,7 @@ pub fn sound_of(input: &Input, kind: &InputKind) -> Result<Vec<f32>, InputFault>
             sound.resize(*samples, 0.0);
             Ok(sound)
         }
-        _ => Err(InputFault::WrongKind { expected: kind.describe(), came: "something that is not a sound" }),
+        _ => Err(InputFault::WrongKind { expected: kind.describe(), got: "something that is not a sound" }),
     }
 }
 
@@ -60,28 +35,6 @@ fn decode(file: &[u8], longest: Longest) -> Result<Recording, InputFault> {
     });
     let recording = decoded.map_err(|reason| InputFault::BrokenSound { reason })?;
     recording.ok_or_else(|| InputFault::SoundLength { longest_ms: longest.millis() })
-}
-
-impl Longest {
-    /// Samples that a recording of this rate may have; an error if there is no such rate.
-    pub(super) fn samples_at(self, hertz: u32) -> Result<usize, Unread> {
-        if !SOUND_RATES.contains(&hertz) {
-            let (least, most) = (SOUND_RATES.start(), SOUND_RATES.end());
-            return Err(Unread::Broken(format!("expected {least} to {most} samples a second, {hertz} came")));
-        }
-        let samples = (self.samples as u64).saturating_mul(hertz.into()).div_ceil(self.hertz.max(1).into());
-        Ok(usize::try_from(samples).unwrap_or(usize::MAX))
-    }
-
-    fn millis(self) -> u64 {
-        self.samples as u64 * 1000 / u64::from(self.hertz.max(1))
-    }
-}
-
-impl<E: std::error::Error> From<E> for Unread {
-    fn from(error: E) -> Unread {
-        Unread::Broken(error.to_string())
-    }
 }
 
 #[cfg(test)]
@@ -139,7 +92,7 @@ mod tests {
     fn a_sound_may_last_four_times_as_long_as_is_heard_and_no_longer() {
         assert_eq!(heard(&wav(8000, 1, 16, &[1 << 14; 1600])).unwrap(), [0.5; 400]);
         let refusal = heard(&wav(8000, 1, 16, &[1; 1601])).unwrap_err();
-        assert_eq!(refusal.to_string(), "expected a sound of at most 200 ms, a longer one came");
+        assert_eq!(refusal.to_string(), "expected a sound of at most 200 ms, got a longer one");
         assert_eq!(heard(&wav(1000, 1, 16, &[1; 201])).unwrap_err(), refusal);
         assert_eq!(heard(&wav(999, 1, 16, &[1])).unwrap_err().code(), "input_broken_sound");
         assert_eq!(heard(&wav(192_001, 1, 16, &[1])).unwrap_err().code(), "input_broken_sound");

@@ -15,7 +15,7 @@ pub fn text_of<'i>(input: &'i Input, kind: &InputKind) -> Result<&'i str, InputF
         Input::Text(text) => {
             std::str::from_utf8(text).map_err(|error| InputFault::NotUtf8 { position: error.valid_up_to() })
         }
-        _ => Err(InputFault::WrongKind { expected: kind.describe(), came: "something that is not text" }),
+        _ => Err(InputFault::WrongKind { expected: kind.describe(), got: "something that is not text" }),
     }
 }
 
@@ -34,7 +34,7 @@ impl Tokenizer {
         let ends = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
         ensure!(
             max_tokens > ends,
-            "{} marks the ends of a text with {ends} tokens: expected more of them to be kept, {max_tokens} came",
+            "{} marks the ends of a text with {ends} tokens: expected more of them to be kept, got {max_tokens}",
             path.display()
         );
         let cut = TruncationParams { max_length: max_tokens, ..TruncationParams::default() };
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(of(3, "hello world"), [101, 7592, 102]);
         for too_few in [0, 2] {
             let refusal = Tokenizer::read(&path, too_few).err().expect("refused").to_string();
-            assert!(refusal.ends_with(&format!("expected more of them to be kept, {too_few} came")), "{refusal}");
+            assert!(refusal.ends_with(&format!("expected more of them to be kept, got {too_few}")), "{refusal}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use hound::{SampleFormat, WavReader};
 
-use super::sound::{Longest, Recording, Unread};
+use super::recording::{Longest, Recording, Unread};
 
 /// Whether the file says that it is one.
 pub(super) fn is_wav(file: &[u8]) -> bool {

@@ -105,21 +105,21 @@ impl<'a> Answers<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pretend::Pretend;
+    use crate::fake::FakeModel;
     use mosel_core::{Accuracy, ModalitySet, Precision};
 
     const MODE: Mode = Mode::full(ModalitySet::single(0));
 
-    /// Labels 0 to 9, which [`Pretend`] answers rightly, but for the last.
+    /// Labels 0 to 9, which [`FakeModel`] answers rightly, but for the last.
     fn examples() -> Vec<Example> {
-        let mut examples = Pretend::examples(10);
+        let mut examples = FakeModel::examples(10);
         examples[9].label = 0;
         examples
     }
 
     #[test]
     fn answers_given_while_time_is_measured_count_and_only_the_rest_is_run() {
-        let (mut model, examples) = (Pretend::new(), examples());
+        let (mut model, examples) = (FakeModel::new(), examples());
         let mut answers = Answers::new(&examples, MODE);
         let settings = Settings { warm_up: 1, max_runs: 2, ..Settings::default() };
         let record = answers.measure(&mut model, 2, &settings).unwrap().unwrap();
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_does_not_fit_is_no_measurement_and_scoring_goes_on_in_parts() {
-        let (mut model, examples) = (Pretend { fits: 3, ..Pretend::new() }, examples());
+        let (mut model, examples) = (FakeModel { fits: 3, ..FakeModel::new() }, examples());
         let mut answers = Answers::new(&examples, MODE);
         assert_eq!(answers.measure(&mut model, 4, &Settings::quick()).unwrap(), None);
         assert_eq!(answers.score(&mut model).unwrap().accuracy.samples, 10);

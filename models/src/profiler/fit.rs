@@ -31,7 +31,7 @@ pub struct Fit {
 
 /// Measures a few points of a profile again: a few seconds.
 pub fn fits_here(model: &mut dyn Model, profile: &ProfileFile, examples: &[Example]) -> Result<Fit> {
-    ensure!(!examples.is_empty(), "expected examples to measure on, none came");
+    ensure!(!examples.is_empty(), "expected examples to measure on, got none");
     profile.check_model(model.spec())?;
     let names: Vec<String> = profile.modalities.clone();
     let mut points = Vec::new();

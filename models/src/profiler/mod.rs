@@ -3,11 +3,12 @@
 
 mod answers;
 mod fit;
+mod score;
 mod settings;
 mod worth;
 
 use anyhow::{Result, bail, ensure};
-use mosel_core::{Accuracy, ModalitySet, Mode, Precision};
+use mosel_core::{ModalitySet, Mode, Precision};
 
 use crate::data::Cut;
 use crate::memory::Meter;
@@ -16,6 +17,7 @@ use crate::{Example, Model, warm_up};
 use answers::Answers;
 
 pub use fit::{Fit, Recheck, fits_here};
+pub use score::Score;
 pub use settings::Settings;
 
 /// How far a measurement is, and what comes next.
@@ -27,17 +29,6 @@ pub struct Progress {
     pub total: usize,
     /// `image+text, batches of 8`
     pub next: String,
-}
-
-/// How often a model is right on a selection.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Score {
-    /// What it answered on, and with which numbers.
-    pub mode: Mode,
-    /// Right answers among the examples.
-    pub accuracy: Accuracy,
-    /// Mean over the labels of the share of their examples that were right: large labels count no more than small.
-    pub mean_recall: f64,
 }
 
 /// Measures everything. Inputs are decoded within the measured time, as they are when served.
@@ -52,19 +43,19 @@ pub fn profile(
     settings: &Settings,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ProfileFile> {
-    ensure!(!examples.is_empty(), "expected labelled examples to measure on, none came");
-    ensure!(!settings.batch_sizes.contains(&0), "expected batch sizes of 1 or more, 0 came");
+    ensure!(!examples.is_empty(), "expected labelled examples to measure on, got none");
+    ensure!(!settings.batch_sizes.contains(&0), "expected batch sizes of 1 or more, got 0");
     ensure_known(model, &settings.precisions)?;
     let all = Mode::full(ModalitySet::all(model.spec().modalities.len()));
     // a first run loads what is loaded lazily; what is there then is the loaded model
     warm_up(model, &examples[0].request, &[all])?;
     let loaded = Meter::start(model.device());
-    let mut campaign = Campaign::new(model, examples, settings, progress);
+    let mut run = ProfileRun::new(model, examples, settings, progress);
     for &precision in &settings.precisions {
-        campaign.measure_precision(precision)?;
+        run.measure_precision(precision)?;
     }
-    campaign.tell("done".into());
-    let Campaign { records, notes, .. } = campaign;
+    run.tell("done".into());
+    let ProfileRun { records, notes, .. } = run;
     ensure!(!records.is_empty(), "no batch could be measured: {}", notes.join("; "));
     let memory = (loaded.method(), loaded.start_bytes());
     let file = ProfileFile::new(model.spec(), model.device(), cut, examples.len(), memory, records);
@@ -73,25 +64,12 @@ pub fn profile(
 
 /// Asks the model for every example's label.
 pub fn score(model: &mut dyn Model, examples: &[Example], mode: Mode) -> Result<Score> {
-    ensure!(!examples.is_empty(), "expected labelled examples to score on, none came");
+    ensure!(!examples.is_empty(), "expected labelled examples to score on, got none");
     Answers::new(examples, mode).score(model)
 }
 
-impl Score {
-    /// From right answers and examples of each label; some label has examples.
-    fn of(mode: Mode, by_label: &[(u32, u32)]) -> Score {
-        let seen: Vec<(u32, u32)> = by_label.iter().copied().filter(|&(_, samples)| samples > 0).collect();
-        let recall: f64 = seen.iter().map(|&(correct, samples)| f64::from(correct) / f64::from(samples)).sum();
-        let accuracy = Accuracy {
-            correct: seen.iter().map(|&(correct, _)| correct).sum(),
-            samples: seen.iter().map(|&(_, samples)| samples).sum(),
-        };
-        Score { mode, accuracy, mean_recall: recall / seen.len() as f64 }
-    }
-}
-
 /// A profile in the making.
-struct Campaign<'a> {
+struct ProfileRun<'a> {
     model: &'a mut dyn Model,
     examples: &'a [Example],
     settings: &'a Settings,
@@ -102,16 +80,16 @@ struct Campaign<'a> {
     notes: Vec<String>,
 }
 
-impl<'a> Campaign<'a> {
+impl<'a> ProfileRun<'a> {
     fn new(
         model: &'a mut dyn Model,
         examples: &'a [Example],
         settings: &'a Settings,
         progress: &'a mut dyn FnMut(Progress),
-    ) -> Campaign<'a> {
+    ) -> ProfileRun<'a> {
         let selections = ModalitySet::selections(model.spec().modalities.len()).count();
         let total = settings.precisions.len() * selections * settings.batch_sizes.len();
-        Campaign { model, examples, settings, progress, done: 0, total, records: Vec::new(), notes: Vec::new() }
+        ProfileRun { model, examples, settings, progress, done: 0, total, records: Vec::new(), notes: Vec::new() }
     }
 
     /// Measures every selection that is worth it in this precision.
@@ -185,9 +163,10 @@ mod tests {
     use super::*;
     use crate::data::watch;
     use crate::device::DeviceFacts;
-    use crate::pretend::Pretend;
+    use crate::fake::FakeModel;
     use crate::zoo::Task;
     use crate::{Input, InputError, ModelError, Null, Output, Request, Spec};
+    use mosel_core::Accuracy;
     use std::time::{Duration, Instant};
 
     fn spec() -> Spec {
@@ -227,8 +206,8 @@ mod tests {
             profile(&mut Slow(Null::new(spec())), &examples(), &watch::cut(), &both, &mut |_| ()).unwrap_err();
         let refused = refused.to_string();
         assert_eq!(refused, "watch computes with fp32, bf16 was asked for");
-        let mut model = pretend(|precision| 900 / (1 + 2 * precision as u64));
-        let profile = profile(&mut model, &Pretend::examples(10), &watch::cut(), &both, &mut |_| ()).unwrap();
+        let mut model = fake(|precision| 900 / (1 + 2 * precision as u64));
+        let profile = profile(&mut model, &FakeModel::examples(10), &watch::cut(), &both, &mut |_| ()).unwrap();
         let modes = profile.to_core().unwrap().modes();
         assert_eq!((modes.len(), modes[1].label(&profile.modalities)), (2, "text@bf16".into()));
         assert!(profile.notes.is_empty());
@@ -237,11 +216,11 @@ mod tests {
     #[test]
     fn a_precision_that_is_slower_is_left_out_and_the_profile_says_so() {
         let with = |precisions: &[Precision]| Settings { precisions: precisions.into(), ..settings() };
-        let mut model = pretend(|precision| 100 + 900 * precision as u64);
+        let mut model = fake(|precision| 100 + 900 * precision as u64);
         let mut steps = Vec::new();
         let mut measure = |precisions: &[Precision]| {
             let settings = with(precisions);
-            profile(&mut model, &Pretend::examples(10), &watch::cut(), &settings, &mut |step| steps.push(step))
+            profile(&mut model, &FakeModel::examples(10), &watch::cut(), &settings, &mut |step| steps.push(step))
         };
         let measured = measure(&[Precision::Fp32, Precision::Fp16]).unwrap();
         assert_eq!(measured.to_core().unwrap().modes().len(), 1);
@@ -257,8 +236,8 @@ mod tests {
     fn batches_that_memory_does_not_hold_are_left_out_and_the_profile_says_so() {
         let sizes = Settings { batch_sizes: vec![1, 2, 4, 8], ..settings() };
         let measure = |fits| {
-            let mut model = Pretend { fits, ..pretend(|_| 10) };
-            profile(&mut model, &Pretend::examples(10), &watch::cut(), &sizes, &mut |_| ())
+            let mut model = FakeModel { fits, ..fake(|_| 10) };
+            profile(&mut model, &FakeModel::examples(10), &watch::cut(), &sizes, &mut |_| ())
         };
         let capped = measure(3).unwrap();
         let measured: Vec<u32> = capped.selections[0].batches.iter().map(|batch| batch.size).collect();
@@ -272,15 +251,15 @@ mod tests {
     #[test]
     fn a_profile_of_larger_batches_than_memory_holds_does_not_fit() {
         let sizes = Settings { batch_sizes: vec![8], ..settings() };
-        let mut model = pretend(|_| 10);
-        let profiled = profile(&mut model, &Pretend::examples(10), &watch::cut(), &sizes, &mut |_| ()).unwrap();
-        let refused = fits_here(&mut Pretend { fits: 7, ..model }, &profiled, &Pretend::examples(10)).unwrap_err();
+        let mut model = fake(|_| 10);
+        let profiled = profile(&mut model, &FakeModel::examples(10), &watch::cut(), &sizes, &mut |_| ()).unwrap();
+        let refused = fits_here(&mut FakeModel { fits: 7, ..model }, &profiled, &FakeModel::examples(10)).unwrap_err();
         assert_eq!(refused.to_string(), "text is out of memory at batch size 8, which the profile has");
     }
 
     /// Takes so many microseconds a request.
-    fn pretend(micros: fn(Precision) -> u64) -> Pretend {
-        Pretend { micros, ..Pretend::new() }
+    fn fake(micros: fn(Precision) -> u64) -> FakeModel {
+        FakeModel { micros, ..FakeModel::new() }
     }
 
     #[test]

@@ -52,12 +52,12 @@ fn tried(batch_sizes: &[u32], gpu: bool) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pretend::Pretend;
+    use crate::fake::FakeModel;
 
     fn trial(micros: fn(Precision) -> u64) -> Option<String> {
-        let mut model = Pretend { micros, ..Pretend::new() };
+        let mut model = FakeModel { micros, ..FakeModel::new() };
         let mode = Mode { modalities: mosel_core::ModalitySet::all(1), precision: Precision::Fp16 };
-        left_out(&mut model, &Pretend::examples(10), mode, &[1, 4, 32]).unwrap()
+        left_out(&mut model, &FakeModel::examples(10), mode, &[1, 4, 32]).unwrap()
     }
 
     #[test]

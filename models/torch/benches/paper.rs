@@ -19,7 +19,7 @@ fn main() -> Result<()> {
         "tvlt" => Architecture::Tvlt,
         "vilt" => Architecture::Vilt,
         "tbn" => Architecture::Tbn,
-        other => bail!("expected tvlt, vilt or tbn, {other} came"),
+        other => bail!("expected tvlt, vilt or tbn, got {other}"),
     };
     let sizes = argument(1, "1,8");
     let sizes: Vec<usize> = sizes.split(',').map(str::parse).collect::<Result<_, _>>().context("batch sizes: 1,8")?;

@@ -103,7 +103,7 @@ impl Drop for InferenceMode {
 /// libtorch counts devices in 8 bits.
 fn index(device: usize) -> Result<c_int, ModelError> {
     let index =
-        i8::try_from(device).map_err(|_| ModelError::Backend(format!("expected a GPU 0 to 127, {device} came")))?;
+        i8::try_from(device).map_err(|_| ModelError::Backend(format!("expected a GPU 0 to 127, got {device}")))?;
     Ok(c_int::from(index))
 }
 
@@ -156,7 +156,7 @@ mod tests {
             assert!(words.starts_with("the backend failed: ") && words.contains("accelerator"), "{words}");
         }
         let beyond = memory(128).unwrap_err().to_string();
-        assert_eq!(beyond, "the backend failed: expected a GPU 0 to 127, 128 came");
+        assert_eq!(beyond, "the backend failed: expected a GPU 0 to 127, got 128");
     }
 
     #[test]

@@ -4,18 +4,17 @@
 //! Colour goes through the frozen MobileNetV2; optical flow and the sound's spectrogram through small convolutions that
 //! are trained. Frames are by far the dearest, and say the least.
 
+mod kept_frames;
+mod training;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use mosel_core::ModalitySet;
-use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::batch::rows;
 use super::device;
-use super::fit::{fit_together, seeded, weights_of};
-use super::kept_frames::kept_frames;
 use super::late::{Late, Shape};
 use super::layers::{Linear, Norm, Source};
 use super::mobilenet::{self, MobileNet};
@@ -24,13 +23,14 @@ use super::picture;
 use super::precise::Precise;
 use super::spectrogram;
 use super::strided::Strided;
-use super::weights::{self, Weights};
+use super::weights::Weights;
 use mosel_models::assets::Assets;
 use mosel_models::data::doom;
 use mosel_models::prepare::{LogMel, Picture, frames_of, samples_of, sound_of};
-use mosel_models::recipe::{Progress, Recipe};
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, Example, InputError, Model, Spec};
+use mosel_models::{DeviceChoice, InputError, Model};
+
+pub(crate) use training::train;
 
 /// Positions of the modalities.
 pub(super) const RGB: usize = 0;
@@ -119,57 +119,8 @@ pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Res
     Ok(Box::new(NetworkModel { spec, facts, inputs: Intake::new(device)?, networks }))
 }
 
-/// Trains what is not frozen and returns its weight file.
-pub(crate) fn train(
-    assets: &Assets,
-    examples: &[Example],
-    recipe: &Recipe,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<u8>> {
-    let (device, _) = device::open(DeviceChoice::Cpu)?;
-    let spec = Task::DoomTbn.spec_with("");
-    let intake = Intake::new(device)?;
-    let rgb = kept_frames(assets, &spec, &intake, examples, progress)?;
-    let clips = Clips { rgb: Some(rgb), ..trained_clips(&spec, &intake, examples)? };
-    let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
-    let _generator = seeded(recipe.seed);
-    let store = VarStore::new(device);
-    let streams = Streams::new(&Source::Fresh(&store))?;
-    let late = late(&Source::Fresh(&store), spec.labels.len() as i64)?;
-    let logits = |rows: &Tensor, selections: &[ModalitySet]| {
-        // the streams are by far the larger part: computed once for all selections
-        let vectors = streams.vectors(&clips.varied(rows)?, true)?;
-        selections.iter().map(|&selection| Ok(late.logits(&of(&vectors, selection), true)?)).collect()
-    };
-    fit_together(&store, &Tensor::f_from_slice(&labels)?, STREAMS.len(), recipe, logits, progress)?;
-    weights::write(&weights_of(&store), &recipe.note())
-}
-
-/// Flow and spectrograms of all examples, in half precision: they fit in memory, and the numbers in half precision.
-fn trained_clips(spec: &Spec, intake: &Intake, examples: &[Example]) -> Result<Clips> {
-    const CHUNK: usize = 64;
-    let modalities = ModalitySet::from_bits(1 << FLOW | 1 << AUDIO);
-    let (mut flow, mut audio) = (Vec::new(), Vec::new());
-    for chunk in examples.chunks(CHUNK) {
-        let decode = |example: &Example| intake.decode(&Selected { spec, request: &example.request, modalities });
-        let decoded: Vec<Decoded> = chunk.iter().map(decode).collect::<Result<_, _>>()?;
-        let decoded: Vec<&Decoded> = decoded.iter().collect();
-        flow.push(flows(&decoded, Kind::Half, intake.device)?.context("every clip has flow")?);
-        audio.push(spectrograms(&decoded, Kind::Half, intake.device)?.context("every clip has sound")?);
-    }
-    Ok(Clips { rgb: None, flow: Some(Tensor::f_cat(&flow, 0)?), audio: Some(Tensor::f_cat(&audio, 0)?) })
-}
-
 fn late(source: &Source<'_>, labels: i64) -> Result<Late> {
     Late::new(source, &Shape { streams: &STREAMS, width: WIDTH, hidden: WIDTH, labels })
-}
-
-/// The vectors of the selected streams; `None` for the others.
-fn of(vectors: &[Option<Tensor>], selection: ModalitySet) -> Vec<Option<Tensor>> {
-    let select = |(index, vectors): (usize, &Option<Tensor>)| {
-        vectors.as_ref().filter(|_| selection.contains(index)).map(Tensor::shallow_clone)
-    };
-    vectors.iter().enumerate().map(select).collect()
 }
 
 impl Inputs for Intake {
@@ -235,17 +186,6 @@ fn flows(requests: &[&Decoded], kind: Kind, device: Device) -> Result<Option<Ten
 /// Spectrograms `[n, 64, 96]`; `None` if the requests have no sound.
 fn spectrograms(requests: &[&Decoded], kind: Kind, device: Device) -> Result<Option<Tensor>, TchError> {
     spectrogram::batch(requests.iter().filter_map(|request| request.spectrogram.as_deref()), kind, device)
-}
-
-impl Clips {
-    /// Some rows in full precision, the sounds as they might as well have been.
-    fn varied(&self, rows: &Tensor) -> Result<Clips, TchError> {
-        let rows_of = |clips: &Option<Tensor>| {
-            clips.as_ref().map(|clips| clips.f_index_select(0, rows)?.f_to_kind(Kind::Float)).transpose()
-        };
-        let audio = rows_of(&self.audio)?.map(|audio| spectrogram::vary(&audio)).transpose()?;
-        Ok(Clips { rgb: rows_of(&self.rgb)?, flow: rows_of(&self.flow)?, audio })
-    }
 }
 
 impl Streams {

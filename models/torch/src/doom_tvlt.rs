@@ -3,31 +3,31 @@
 //!
 //! The tower is frozen. The convolutions and the joint part are trained; the frames' tokens are computed once and kept.
 
+mod kept_clips;
+mod training;
+
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use mosel_core::ModalitySet;
-use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::batch::Tokens;
 use super::device;
-use super::fit::{fit, seeded, weights_of};
 use super::joint::{Joint, Shape, Stream};
-use super::kept_clips::KeptClips;
 use super::layers::Source;
 use super::mobilenet::{self, MobileNet};
 use super::model::{Inputs, NetworkModel, Selected};
 use super::picture;
 use super::precise::Precise;
 use super::spectrogram::{self, Patches};
-use super::weights::{self, Weights};
+use super::weights::Weights;
 use mosel_models::assets::Assets;
 use mosel_models::data::doom;
 use mosel_models::prepare::{LogMel, Picture, frames_of, sound_of};
-use mosel_models::recipe::{Progress, Recipe};
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, Example, InputError, Model};
+use mosel_models::{DeviceChoice, InputError, Model};
+
+pub(crate) use training::train;
 
 /// Positions of the modalities.
 const VIDEO: usize = 0;
@@ -83,29 +83,6 @@ pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Res
         Ok(Network { tower: Tower::new(&tower, kind)?, fusion })
     })?;
     Ok(Box::new(NetworkModel { spec, facts, inputs: Intake::new(device)?, networks }))
-}
-
-/// Trains what is not frozen and returns its weight file.
-pub(crate) fn train(
-    assets: &Assets,
-    examples: &[Example],
-    recipe: &Recipe,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<u8>> {
-    let (device, _) = device::open(DeviceChoice::Cpu)?;
-    let spec = Task::DoomTvlt.spec_with("");
-    let kept = KeptClips::of(assets, &spec, examples, progress)?;
-    let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
-    let _generator = seeded(recipe.seed);
-    let store = VarStore::new(device);
-    let fusion = Fusion::new(&Source::Fresh(&store), spec.labels.len() as i64)?;
-    let logits = |rows: &Tensor, selection: ModalitySet| {
-        let video = selection.contains(VIDEO).then(|| kept.video(rows)).transpose()?;
-        let sound = selection.contains(AUDIO).then(|| spectrogram::vary(&kept.spectrograms(rows)?)).transpose()?;
-        Ok(fusion.logits(video, sound, true)?)
-    };
-    fit(&store, &Tensor::f_from_slice(&labels)?, spec.modalities.len(), recipe, logits, progress)?;
-    weights::write(&weights_of(&store), &recipe.note())
 }
 
 impl Inputs for Intake {

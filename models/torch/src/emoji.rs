@@ -2,16 +2,17 @@
 //!
 //! The towers are frozen. Only the joint part is trained, on tokens that are computed once and kept.
 
+mod kept_tokens;
+mod training;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::batch::Tokens;
 use super::device;
-use super::fit::{fit, seeded, weights_of};
 use super::joint::{Joint, Shape, Stream};
 use super::layers::Source;
 use super::minilm::{self, MiniLm};
@@ -19,13 +20,13 @@ use super::mobilenet::{self, MobileNet};
 use super::model::{Inputs, NetworkModel, Selected};
 use super::picture;
 use super::precise::Precise;
-use super::tokens::KeptTokens;
-use super::weights::{self, Weights};
+use super::weights::Weights;
 use mosel_models::assets::Assets;
 use mosel_models::prepare::{Picture, Tokenizer, picture_of, text_of};
-use mosel_models::recipe::{Progress, Recipe};
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, Example, InputError, Model, Spec};
+use mosel_models::{DeviceChoice, InputError, Model, Spec};
+
+pub(crate) use training::train;
 
 /// Positions of the modalities.
 const IMAGE: usize = 0;
@@ -67,25 +68,6 @@ pub(crate) fn load(assets: &Assets, weights: &Path, device: DeviceChoice) -> Res
         Ok(Network { towers: towers.at(kind)?, joint })
     })?;
     Ok(Box::new(NetworkModel { spec, facts, inputs: Intake::new(assets)?, networks }))
-}
-
-/// Trains the joint part and returns its weight file.
-pub(crate) fn train(
-    assets: &Assets,
-    examples: &[Example],
-    recipe: &Recipe,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Vec<u8>> {
-    let (device, _) = device::open(DeviceChoice::Cpu)?;
-    let spec = Task::Emoji.spec_with("");
-    let kept = KeptTokens::of(assets, &spec, examples, progress)?;
-    let labels: Vec<i64> = examples.iter().map(|example| example.label as i64).collect();
-    let _generator = seeded(recipe.seed);
-    let store = VarStore::new(device);
-    let joint = Joint::new(&Source::Fresh(&store), &shape(&spec))?;
-    let logits = |rows: &Tensor, selection| Ok(joint.logits(&kept.select(rows, selection)?, true)?);
-    fit(&store, &Tensor::f_from_slice(&labels)?, spec.modalities.len(), recipe, logits, progress)?;
-    weights::write(&weights_of(&store), &recipe.note())
 }
 
 fn shape(spec: &Spec) -> Shape {

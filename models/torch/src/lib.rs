@@ -5,6 +5,7 @@
 
 mod accelerator;
 mod batch;
+mod custom;
 mod device;
 mod doom_tbn;
 mod doom_tvlt;
@@ -15,8 +16,6 @@ mod guard;
 mod home_tasks;
 mod joint;
 mod kept;
-mod kept_clips;
-mod kept_frames;
 mod late;
 mod layers;
 mod libtorch;
@@ -25,7 +24,6 @@ mod mobilenet;
 mod model;
 #[cfg(test)]
 mod on_gpu;
-mod own;
 pub mod paper;
 mod pickle;
 mod picture;
@@ -38,7 +36,6 @@ mod state_file;
 mod stored;
 mod strided;
 mod tensors;
-mod tokens;
 mod watch;
 mod weights;
 mod windows;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use mosel_models::assets::Assets;
 use mosel_models::backend::{self, Backend, Mark};
-use mosel_models::own::Own;
+use mosel_models::custom::CustomModel;
 use mosel_models::recipe::{Progress, Recipe};
 use mosel_models::zoo::Task;
 use mosel_models::{DeviceChoice, Example, Model, ModelError, Spec};
 
 use crate::accelerator::{self, Event};
-use crate::{device, doom_tbn, doom_tvlt, emoji, home_tasks, own, paper, watch};
+use crate::{custom, device, doom_tbn, doom_tvlt, emoji, home_tasks, paper, watch};
 
 /// Computes with libtorch, on the CPU or on NVIDIA GPUs.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +35,8 @@ impl Backend for Libtorch {
         model.with_context(|| format!("loading model {task}"))
     }
 
-    fn load_own(&self, own: &Own, device: DeviceChoice) -> Result<Box<dyn Model>> {
-        own::load(own, device).with_context(|| format!("loading model {}", own.spec().name))
+    fn load_custom(&self, custom: &CustomModel, device: DeviceChoice) -> Result<Box<dyn Model>> {
+        custom::load(custom, device).with_context(|| format!("loading model {}", custom.spec().name))
     }
 
     fn load_checkpoint(&self, folder: &Path, device: DeviceChoice) -> Result<Box<dyn Model>> {

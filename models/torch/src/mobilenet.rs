@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::picture;
     use mosel_models::assets::Assets;
-    use mosel_models::prepare::Picture;
+    use mosel_models::prepare::decode_picture;
     use tch::{Device, Kind};
 
     fn weights() -> Weights {
@@ -240,7 +240,7 @@ mod tests {
         let bias = weights.get("classifier.1.bias", &[1000]).unwrap();
         let class_of = |code: &str| {
             let file = Assets::standard().path(&format!("emoji/google/64/{code}.png")).unwrap();
-            let picture = Picture::decode(&std::fs::read(file).unwrap(), 64).unwrap().on_white_square();
+            let picture = decode_picture(&std::fs::read(file).unwrap(), 64).unwrap().on_white_square();
             let map = network.map(&picture::batch(&[&picture], [224; 2], Device::Cpu).unwrap()).unwrap();
             let pooled = last.forward(&map).unwrap().mean_dim([2i64, 3].as_slice(), false, Kind::Float);
             pooled.linear(&matrix, Some(&bias)).argmax(1, false).int64_value(&[0])

@@ -101,11 +101,7 @@ const MAX_SIDES: usize = 8;
 impl Pickle {
     /// Reads a whole pickle of protocol 2, which is what `torch.save` writes.
     pub(super) fn read(bytes: &[u8]) -> Result<Pickle> {
-        ensure!(
-            bytes.len() as u64 <= MAX_BYTES,
-            "expected a pickle of at most {MAX_BYTES} bytes, {} came",
-            bytes.len()
-        );
+        ensure!(bytes.len() as u64 <= MAX_BYTES, "expected a pickle of at most {MAX_BYTES} bytes, got {}", bytes.len());
         let mut machine =
             Machine { bytes, at: 0, stack: vec![], marks: vec![], memo: HashMap::new(), containers: vec![] };
         let root = machine.run()?;
@@ -228,7 +224,7 @@ impl Machine<'_> {
 
     fn push_long(&mut self) -> Result<()> {
         let [length] = self.take()?;
-        ensure!(length <= 8, "expected numbers of at most 8 bytes, one of {length} came");
+        ensure!(length <= 8, "expected numbers of at most 8 bytes, got one of {length}");
         let mut number = [0; 8];
         let digits = self.take_slice(usize::from(length))?;
         let sign = if digits.last().is_some_and(|&last| last >= 0x80) { 0xff } else { 0 };
@@ -271,7 +267,7 @@ impl Machine<'_> {
     fn container(&mut self, kind: ContainerKind) -> Result<&mut Container> {
         match self.stack.last() {
             Some(&Value::Container(place)) if self.containers[place].kind == kind => Ok(&mut self.containers[place]),
-            other => bail!("expected a {kind:?} to add to, {} came", other.map_or("nothing", Value::what)),
+            other => bail!("expected a {kind:?} to add to, got {}", other.map_or("nothing", Value::what)),
         }
     }
 
@@ -314,16 +310,16 @@ impl Machine<'_> {
         let items = self.tuple(&reference)?;
         let [Value::Text(word), Value::Name(Name::Storage(kind)), Value::Text(key), _, Value::Int(count)] = items
         else {
-            bail!("expected a storage's kind, name and size, {} values came", items.len());
+            bail!("expected a storage's kind, name and size, got {} values", items.len());
         };
-        ensure!(&**word == "storage" && *count >= 0, "expected a storage of 0 or more numbers, one of {count} came");
+        ensure!(&**word == "storage" && *count >= 0, "expected a storage of 0 or more numbers, got one of {count}");
         self.stack.push(Value::Storage(Rc::new(Storage { key: key.clone(), kind: *kind, count: *count })));
         Ok(())
     }
 
     fn call(&mut self) -> Result<()> {
         let (arguments, name) = (self.pop()?, self.pop()?);
-        let Value::Name(name) = name else { bail!("expected a name to call, {} came", name.what()) };
+        let Value::Name(name) = name else { bail!("expected a name to call, got {}", name.what()) };
         match (name, self.tuple(&arguments)?) {
             (Name::OrderedDict, []) => self.push_container(ContainerKind::Dict, vec![]),
             (Name::Parameter, [Value::Tensor(tensor), ..]) => self.stack.push(Value::Tensor(tensor.clone())),
@@ -346,17 +342,17 @@ impl Machine<'_> {
             Value::Container(place) if self.containers[*place].kind == ContainerKind::Tuple => {
                 Ok(&self.containers[*place].items)
             }
-            other => bail!("expected a tuple, {} came", other.what()),
+            other => bail!("expected a tuple, got {}", other.what()),
         }
     }
 
     fn sides(&self, value: &Value) -> Result<Vec<i64>> {
         let items = self.tuple(value)?;
-        ensure!(items.len() <= MAX_SIDES, "expected tensors of at most {MAX_SIDES} sides, one of {} came", items.len());
+        ensure!(items.len() <= MAX_SIDES, "expected tensors of at most {MAX_SIDES} sides, got one of {}", items.len());
         let side = |item: &Value| match item {
             Value::Int(side) if *side >= 0 => Ok(*side),
-            Value::Int(side) => bail!("expected a side's length, {side} came"),
-            other => bail!("expected a side's length, {} came", other.what()),
+            Value::Int(side) => bail!("expected a side's length, got {side}"),
+            other => bail!("expected a side's length, got {}", other.what()),
         };
         items.iter().map(side).collect()
     }
@@ -405,18 +401,18 @@ mod tests {
         assert!(refusal(b"t").ends_with("a mark is missing"));
         assert!(refusal(b"h\x07").ends_with("value 7 was never remembered"));
         assert!(refusal(b"}(Nu").ends_with("a key without a value"));
-        assert!(refusal(b"NNs").ends_with("expected a Dict to add to, nothing came"));
-        assert!(refusal(b"NNNs").ends_with("expected a Dict to add to, None came"));
+        assert!(refusal(b"NNs").ends_with("expected a Dict to add to, got nothing"));
+        assert!(refusal(b"NNNs").ends_with("expected a Dict to add to, got None"));
         assert!(refusal(b"\x93").ends_with("opcode 0x93 is not one that a state dict needs"));
-        assert!(refusal(b"\x8a\x09").ends_with("expected numbers of at most 8 bytes, one of 9 came"));
+        assert!(refusal(b"\x8a\x09").ends_with("expected numbers of at most 8 bytes, got one of 9"));
     }
 
     #[test]
     fn what_is_refused_is_not_printed_whole() {
         let said = refusal(b"(X\x03\x00\x00\x00abcNtQ");
-        assert!(said.ends_with("expected a storage's kind, name and size, 2 values came"), "{said}");
-        assert!(refusal(b"NNR").ends_with("expected a name to call, None came"));
-        assert!(refusal(b"NQ").ends_with("expected a tuple, None came"));
+        assert!(said.ends_with("expected a storage's kind, name and size, got 2 values"), "{said}");
+        assert!(refusal(b"NNR").ends_with("expected a name to call, got None"));
+        assert!(refusal(b"NQ").ends_with("expected a tuple, got None"));
     }
 
     #[test]

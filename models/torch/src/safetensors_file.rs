@@ -54,7 +54,7 @@ fn stored(name: &str, entry: serde_json::Value, start: u64) -> Result<Stored> {
         "I32" => Kind::Int,
         "U8" => Kind::Uint8,
         "BOOL" => Kind::Bool,
-        other => bail!("expected numbers of f32, f16, bf16, f64, i64, i32, u8 or bool, {other} came"),
+        other => bail!("expected numbers of f32, f16, bf16, f64, i64, i32, u8 or bool, got {other}"),
     };
     let (from, to) = entry.data_offsets;
     let bytes = to.checked_sub(from).context("it ends before it begins")?;

@@ -64,14 +64,14 @@ impl Script {
         let (shape, kind) = (answer.size(), answer.kind());
         ensure!(
             shape == expected,
-            "{}: expected an answer of {expected:?} (a row a request, a column a label) to {}, {shape:?} came{}",
+            "{}: expected an answer of {expected:?} (a row a request, a column a label) to {}, got {shape:?}{}",
             self.file,
             put_in(),
             self.parameters()
         );
         ensure!(
             [Kind::Float, Kind::Double, Kind::BFloat16, Kind::Half].contains(&kind),
-            "{}: expected an answer of floating-point numbers, {kind:?} came",
+            "{}: expected an answer of floating-point numbers, got {kind:?}",
             self.file
         );
         Ok(())

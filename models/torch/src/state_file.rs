@@ -24,14 +24,10 @@ struct Part {
 /// The tensors of a file that begins as zip files do.
 pub(super) fn list(file: &File) -> Result<Vec<Stored>> {
     let mut archive = ZipArchive::new(file).context("it begins like a zip file and is none, or only part of one")?;
-    ensure!(archive.len() <= MAX_PARTS, "expected at most {MAX_PARTS} parts, {} came", archive.len());
+    ensure!(archive.len() <= MAX_PARTS, "expected at most {MAX_PARTS} parts, got {}", archive.len());
     let (parts, folder) = parts(&mut archive)?;
     if let Some(order) = small(&mut archive, &format!("{folder}byteorder"))? {
-        ensure!(
-            order == b"little",
-            "expected numbers in little-endian order, {} came",
-            String::from_utf8_lossy(&order)
-        );
+        ensure!(order == b"little", "expected numbers in little-endian order, got {}", String::from_utf8_lossy(&order));
     }
     let bytes = small(&mut archive, &format!("{folder}data.pkl"))?.context("it has no part data.pkl")?;
     let pickle = Pickle::read(&bytes)?;
@@ -68,7 +64,7 @@ fn parts(archive: &mut ZipArchive<&File>) -> Result<(HashMap<String, Part>, Stri
 fn small<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Option<Vec<u8>>> {
     let Ok(mut part) = archive.by_name(name) else { return Ok(None) };
     let size = part.size();
-    ensure!(size <= pickle::MAX_BYTES, "expected {name} of at most {} bytes, {size} came", pickle::MAX_BYTES);
+    ensure!(size <= pickle::MAX_BYTES, "expected {name} of at most {} bytes, got {size}", pickle::MAX_BYTES);
     let mut bytes = Vec::with_capacity(size as usize);
     part.read_to_end(&mut bytes).with_context(|| format!("reading {name}"))?;
     Ok(Some(bytes))
@@ -76,8 +72,7 @@ fn small<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Opti
 
 /// The tensors of the state dict: the outermost dictionary, or the one that a training script keeps in it.
 fn tensors_of(pickle: &Pickle) -> Result<Vec<(&str, &TensorPlace)>> {
-    let inner =
-        pickle.entries(&pickle.root).context("expected a dictionary of tensors by name, something else came")?;
+    let inner = pickle.entries(&pickle.root).context("expected a dictionary of tensors by name, got something else")?;
     let inner = inner.into_iter().find(|(key, _)| STATE_KEYS.contains(&&***key)).map(|(_, value)| value);
     let state = inner.filter(|value| pickle.entries(value).is_some()).unwrap_or(&pickle.root);
     let entries = pickle.entries(state).into_iter().flatten();

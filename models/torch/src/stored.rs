@@ -50,7 +50,7 @@ pub(super) fn read(file: &mut File, mut tensors: Vec<Stored>, device: Device) ->
         if stored.kind == Kind::Bool
             && let Some(other) = numbers.iter().find(|&&byte| byte > 1)
         {
-            bail!("tensor {name}: expected booleans of 0 or 1, {other} came");
+            bail!("tensor {name}: expected booleans of 0 or 1, got {other}");
         }
         let tensor = Tensor::f_from_data_size(&numbers, &stored.shape, stored.kind)?;
         read.push((name, tensor.f_to_device(device)?));

@@ -1,11 +1,11 @@
-//! Inputs of a user's own model to tensors, as its folder says: decoded one by one on the host, then put together.
+//! Inputs of a custom model to tensors, as its folder says: decoded one by one on the host, then put together.
 
 use std::path::Path;
 
 use anyhow::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
-use mosel_models::own::{Fit, Layout, Number, Pixels, Preparation, SoundTensor};
+use mosel_models::custom::{Fit, Layout, Number, Pixels, Preparation, SoundTensor};
 use mosel_models::prepare::{LogMel, MOST_PIXELS, Picture, Tokenizer, frames_of, picture_of, sound_of, text_of};
 use mosel_models::{Input, InputError, InputFault, InputKind, Modality, check_range};
 
@@ -89,7 +89,7 @@ impl Preparer {
             How::Numbers { number, .. } => {
                 input.check(kind)?;
                 let Input::Samples(samples) = input else {
-                    return Err(InputFault::WrongKind { expected: kind.describe(), came: "something else" });
+                    return Err(InputFault::WrongKind { expected: kind.describe(), got: "something else" });
                 };
                 match number {
                     Number::Float => Ok(Ready::Floats(samples.to_vec())),
@@ -178,7 +178,7 @@ fn check_padded(pictures: &[Picture], pixels: &Pixels) -> Result<(), InputFault>
     if padded <= MOST_PIXELS {
         return Ok(());
     }
-    let reason = format!("with the white around it, expected at most {MOST_PIXELS} pixels, {padded} came");
+    let reason = format!("with the white around it, expected at most {MOST_PIXELS} pixels, got {padded}");
     Err(InputFault::BrokenPicture { reason })
 }
 
@@ -261,7 +261,7 @@ fn words(batch: &[&Ready], max_tokens: usize, padding: i64, device: Device) -> R
 mod tests {
     use super::*;
     use mosel_models::assets::Assets;
-    use mosel_models::own::Declaration;
+    use mosel_models::custom::Declaration;
 
     /// The preparer of a document's only modality, whose keys these are.
     fn preparer(keys: &str, folder: &Path) -> Preparer {

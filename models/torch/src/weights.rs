@@ -94,8 +94,8 @@ impl Weights {
     pub(super) fn stored(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
         let (tensors, path) = (self.content.tensors(), &self.content.path);
         let tensor = tensors.get(name).with_context(|| format!("{path} has no tensor {name}"))?;
-        let came = tensor.size();
-        ensure!(came == shape, "{path}: expected {name} of shape {shape:?}, {came:?} came");
+        let got = tensor.size();
+        ensure!(got == shape, "{path}: expected {name} of shape {shape:?}, got {got:?}");
         Ok(tensor.shallow_clone())
     }
 }
@@ -135,7 +135,7 @@ fn list(file: &mut File) -> Result<Vec<Stored>> {
     if first.get(8) == Some(&b'{') {
         return safetensors_file::list(file);
     }
-    bail!("expected a safetensors file or one that torch.save wrote, one that begins with {first:02x?} came")
+    bail!("expected a safetensors file or one that torch.save wrote, got one that begins with {first:02x?}")
 }
 
 /// Parallel training puts a word before every name.
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!((lane.sha256.as_str(), tower.sha256.as_str()), (sha256_of(&path).unwrap().as_str(), ""));
         fs::remove_file(&path).unwrap();
         assert_eq!(weights.get("a", &[1, 2]).unwrap().double_value(&[0, 0]), 1.5);
-        assert!(weights.get("a", &[2]).unwrap_err().to_string().ends_with("expected a of shape [2], [1, 2] came"));
+        assert!(weights.get("a", &[2]).unwrap_err().to_string().ends_with("expected a of shape [2], got [1, 2]"));
         assert!(weights.get("b", &[2]).unwrap_err().to_string().ends_with("has no tensor b"));
     }
 
@@ -247,7 +247,7 @@ mod tests {
         assert!(
             refusal("turned.pt").ends_with("stored turned (shape [3, 2], strides [1, 3]): save it with .contiguous()")
         );
-        assert!(refusal("tensor.pt").ends_with("expected a dictionary of tensors by name, something else came"));
+        assert!(refusal("tensor.pt").ends_with("expected a dictionary of tensors by name, got something else"));
     }
 
     #[test]

@@ -139,8 +139,8 @@ impl Common {
             Some("tvlt") => Ok(Architecture::Tvlt),
             Some("vilt") => Ok(Architecture::Vilt),
             Some("tbn") => Ok(Architecture::Tbn),
-            Some(other) => bail!("expected model_type tvlt, vilt or tbn, {other:?} came"),
-            None => bail!("expected model_type tvlt, vilt or tbn, none came"),
+            Some(other) => bail!("expected model_type tvlt, vilt or tbn, got {other:?}"),
+            None => bail!("expected model_type tvlt, vilt or tbn, got none"),
         }
     }
 
@@ -148,14 +148,10 @@ impl Common {
     pub(super) fn labels(&self) -> Result<Arc<[String]>> {
         if self.id2label.is_empty() {
             let count = self.num_labels.unwrap_or(2);
-            ensure!((1..=MAX_LABELS).contains(&count), "expected num_labels of 1 to {MAX_LABELS}, {count} came");
+            ensure!((1..=MAX_LABELS).contains(&count), "expected num_labels of 1 to {MAX_LABELS}, got {count}");
             return Ok((0..count).map(|number| format!("LABEL_{number}")).collect());
         }
-        ensure!(
-            self.id2label.len() <= MAX_LABELS,
-            "expected at most {MAX_LABELS} labels, {} came",
-            self.id2label.len()
-        );
+        ensure!(self.id2label.len() <= MAX_LABELS, "expected at most {MAX_LABELS} labels, got {}", self.id2label.len());
         let label = |number: usize| {
             let label = self.id2label.get(&number.to_string());
             label
@@ -171,24 +167,24 @@ impl Side {
         match self {
             Side::One(side) => Ok(side),
             Side::Two([height, width]) if height == width => Ok(height),
-            Side::Two(sides) => bail!("expected {name} of equal sides, {sides:?} came"),
+            Side::Two(sides) => bail!("expected {name} of equal sides, got {sides:?}"),
         }
     }
 }
 
 /// A number that sizes tensors: no file may ask for more than can be meant.
 fn within(name: &str, value: i64, most: i64) -> Result<()> {
-    ensure!((1..=most).contains(&value), "expected {name} of 1 to {most}, {value} came");
+    ensure!((1..=most).contains(&value), "expected {name} of 1 to {most}, got {value}");
     Ok(())
 }
 
 fn multiple(name: &str, value: i64, of: &str, part: i64) -> Result<()> {
-    ensure!(value % part == 0, "expected {name} to be a multiple of {of}, {value} and {part} came");
+    ensure!(value % part == 0, "expected {name} to be a multiple of {of}, got {value} and {part}");
     Ok(())
 }
 
 fn only<T: PartialEq + std::fmt::Debug>(name: &str, value: &T, known: &T) -> Result<()> {
-    ensure!(value == known, "expected {name} to be {known:?}, which is what is implemented, {value:?} came");
+    ensure!(value == known, "expected {name} to be {known:?}, which is what is implemented, got {value:?}");
     Ok(())
 }
 
@@ -266,7 +262,7 @@ impl ViltConfig {
         within("image_size", self.image_size, 4096)?;
         ensure!(
             (2..=16).contains(&self.modality_type_vocab_size),
-            "expected modality_type_vocab_size of 2 to 16, {} came",
+            "expected modality_type_vocab_size of 2 to 16, got {}",
             self.modality_type_vocab_size
         );
         within("patch_size", self.patch_size.square("patch_size")?, self.image_size)?;
@@ -288,10 +284,10 @@ impl ViltConfig {
             None | Some("ViltForQuestionAnswering") => Ok(ViltHead::QuestionAnswering),
             Some("ViltForImagesAndTextClassification") if self.num_images <= 1 => Ok(ViltHead::ImagesAndText),
             Some("ViltForImagesAndTextClassification") => {
-                bail!("expected a ViLT of one picture, one of {} came", self.num_images)
+                bail!("expected a ViLT of one picture, got one of {}", self.num_images)
             }
             Some(other) => bail!(
-                "expected a ViLT that tells labels (ViltForQuestionAnswering, ViltForImagesAndTextClassification), {other} came"
+                "expected a ViLT that tells labels (ViltForQuestionAnswering, ViltForImagesAndTextClassification), got {other}"
             ),
         }
     }
@@ -301,7 +297,7 @@ impl TbnConfig {
     pub(super) fn check(self) -> Result<TbnConfig> {
         ensure!(
             ["action", "verb", "noun"].contains(&self.head.as_str()),
-            "expected head action, verb or noun, {:?} came",
+            "expected head action, verb or noun, got {:?}",
             self.head
         );
         within("flow_length", self.flow_length, 64)?;
@@ -311,12 +307,12 @@ impl TbnConfig {
         }
         ensure!(
             (1_000..=192_000).contains(&self.sampling_rate),
-            "expected sampling_rate of 1000 to 192000, {} came",
+            "expected sampling_rate of 1000 to 192000, got {}",
             self.sampling_rate
         );
         ensure!(
             [1, 2, 4, 8, 16, 32].contains(&self.width_divisor),
-            "expected width_divisor 1, 2, 4, 8, 16 or 32, {} came",
+            "expected width_divisor 1, 2, 4, 8, 16 or 32, got {}",
             self.width_divisor
         );
         Ok(self)

@@ -350,18 +350,18 @@ mod tests {
         let set = |name: &str, key: &'static str, value: serde_json::Value| refusal(name, |config| config[key] = value);
         assert_eq!(
             set("tvlt-tiny", "model_type", "bert".into()),
-            r#"expected model_type tvlt, vilt or tbn, "bert" came"#
+            r#"expected model_type tvlt, vilt or tbn, got "bert""#
         );
         assert_eq!(
             set("tvlt-tiny", "hidden_size", 1_000_000_000.into()),
-            "expected hidden_size of 1 to 8192, 1000000000 came"
+            "expected hidden_size of 1 to 8192, got 1000000000"
         );
         assert_eq!(
             set("tvlt-tiny", "hidden_act", "relu".into()),
-            r#"expected hidden_act to be "gelu", which is what is implemented, "relu" came"#
+            r#"expected hidden_act to be "gelu", which is what is implemented, got "relu""#
         );
         let said = set("tvlt-tiny", "hidden_size", 64.into());
-        assert!(said.ends_with("expected tvlt.cls_embedding of shape [1, 1, 64], [1, 1, 32] came"), "{said}");
+        assert!(said.ends_with("expected tvlt.cls_embedding of shape [1, 1, 64], got [1, 1, 32]"), "{said}");
         let said = set("vilt-tiny", "architectures", serde_json::json!(["ViltForMaskedLM"]));
         assert!(said.starts_with("expected a ViLT that tells labels"), "{said}");
         let said = set("vilt-tiny", "num_hidden_layers", 3.into());

@@ -50,11 +50,11 @@ fn check(folder: &Path, kind: Kind, tolerance: f64) {
     assert!(outputs.len() >= 3, "{name}: {:?}", outputs.keys());
     for (selection, expected) in outputs {
         let begun = Instant::now();
-        let came = logits(&inputs, &selection).unwrap_or_else(|error| panic!("{name} {selection}: {error:#}"));
+        let got = logits(&inputs, &selection).unwrap_or_else(|error| panic!("{name} {selection}: {error:#}"));
         let took = begun.elapsed().as_secs_f64();
-        assert_eq!(came.size(), expected.size(), "{name} {selection}");
+        assert_eq!(got.size(), expected.size(), "{name} {selection}");
         let largest = expected.abs().max().double_value(&[]);
-        let error = (came - &expected).abs().max().double_value(&[]) / largest;
+        let error = (got - &expected).abs().max().double_value(&[]) / largest;
         println!("{name} {kind:?} {selection}: relative error {error:.2e}, {took:.2} s");
         assert!(error <= tolerance, "{name} {selection}: {error}");
         // an answer that is always the same would agree with anything

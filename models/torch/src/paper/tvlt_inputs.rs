@@ -129,18 +129,18 @@ impl TvltPreprocessor {
         let patch = config.audio_patch() as usize;
         ensure!(
             (patch..=rows).contains(&self.spectrogram_length) && self.spectrogram_length.is_multiple_of(patch),
-            "expected spectrogram_length in preprocessor_config.json of {patch} to {rows} in steps of {patch}, {} came",
+            "expected spectrogram_length in preprocessor_config.json of {patch} to {rows} in steps of {patch}, got {}",
             self.spectrogram_length
         );
         ensure!(
             self.feature_size == bands,
-            "expected feature_size in preprocessor_config.json to be frequency_length {bands}, {} came",
+            "expected feature_size in preprocessor_config.json to be frequency_length {bands}, got {}",
             self.feature_size
         );
         let hop = self.sampling_rate.checked_div(self.hop_length_to_sampling_rate).unwrap_or(0);
         ensure!(
             hop > 0,
-            "expected hop_length_to_sampling_rate of 1 to {}, {} came",
+            "expected hop_length_to_sampling_rate of 1 to {}, got {}",
             self.sampling_rate,
             self.hop_length_to_sampling_rate
         );
@@ -193,11 +193,11 @@ mod tests {
         };
         let sound = Vec::<f32>::try_from(tensor("inputs.safetensors", "sound")).unwrap();
         let expected = tensor("outputs.safetensors", "spectrogram").squeeze_dim(0);
-        let came = inputs.spectrogram(&sound).unwrap();
-        assert_eq!(came.size(), expected.size());
+        let got = inputs.spectrogram(&sound).unwrap();
+        assert_eq!(got.size(), expected.size());
         // from -1 to 1, and not all of it is cut off
-        let difference = (&came - &expected).abs().max().double_value(&[]);
+        let difference = (&got - &expected).abs().max().double_value(&[]);
         assert!(difference < 1e-3, "{difference}");
-        assert!(came.std(true).double_value(&[]) > 0.05, "{came:?}");
+        assert!(got.std(true).double_value(&[]) > 0.05, "{got:?}");
     }
 }

@@ -69,7 +69,7 @@ impl ViltInputs {
         let divisor = preprocessor.size_divisor.unwrap_or(config.patch());
         ensure!(
             divisor > 0 && divisor % config.patch() == 0 && (divisor..=4096).contains(&shorter),
-            "expected preprocessor_config.json to scale to whole patches of {}, size {shorter} and size_divisor {divisor} came",
+            "expected preprocessor_config.json to scale to whole patches of {}, got size {shorter} and size_divisor {divisor}",
             config.patch()
         );
         let side = config.image_size as usize;

@@ -68,14 +68,14 @@ impl Words {
         let ends = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
         ensure!(
             max_tokens > ends,
-            "the tokenizer marks the ends of a text with {ends} tokens: expected more of them to be kept, {max_tokens} came"
+            "the tokenizer marks the ends of a text with {ends} tokens: expected more of them to be kept, got {max_tokens}"
         );
         let cut = TruncationParams { max_length: max_tokens, ..TruncationParams::default() };
         tokenizer.with_padding(None).with_truncation(Some(cut)).map_err(|error| anyhow!("tokenizer: {error}"))?;
         let largest = tokenizer.get_vocab(true).into_values().max().map_or(0, i64::from);
         if largest >= vocabulary {
             bail!(
-                "expected a tokenizer of at most {vocabulary} tokens, as config.json has it, one with number {largest} came"
+                "expected a tokenizer of at most {vocabulary} tokens, as config.json has it, got one with number {largest}"
             );
         }
         let class = tokenizer.token_to_id("[CLS]").context("the tokenizer has no [CLS]")?;
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_vocabulary_larger_than_the_network_knows_is_refused() {
         let error = Words::read(&folder(), 6, 20).err().unwrap().to_string();
-        assert_eq!(error, "expected a tokenizer of at most 20 tokens, as config.json has it, one with number 23 came");
+        assert_eq!(error, "expected a tokenizer of at most 20 tokens, as config.json has it, got one with number 23");
         let error = Words::read(Path::new("nowhere"), 6, 20).err().unwrap().to_string();
         assert_eq!(error, "expected tokenizer.json or vocab.txt in nowhere, there is neither");
     }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn no_room_beside_the_ends_of_a_text_is_refused() {
         let error = Words::of_characters(2, 30_522).err().unwrap().to_string();
-        assert!(error.ends_with("expected more of them to be kept, 2 came"), "{error}");
+        assert!(error.ends_with("expected more of them to be kept, got 2"), "{error}");
     }
 
     #[test]

@@ -155,7 +155,7 @@ fn with_audio(request: &Request, audio: Input) -> Request {
 fn with_frames(request: &Request, change: impl FnMut(&Bytes) -> Bytes) -> Request {
     match &request.inputs()[0] {
         Input::Frames(files) => with_video(request, Input::Frames(files.iter().map(change).collect())),
-        other => panic!("expected frames, {other:?} came"),
+        other => panic!("expected frames, got {other:?}"),
     }
 }
 
@@ -177,6 +177,6 @@ fn samples(request: &Request) -> Arc<[f32]> {
             assert_eq!(numbers.len(), *samples);
             numbers
         }
-        other => panic!("expected a sound, {other:?} came"),
+        other => panic!("expected a sound, got {other:?}"),
     }
 }

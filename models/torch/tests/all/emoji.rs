@@ -112,7 +112,7 @@ fn with_text(request: &Request, text: &str) -> Request {
 fn cut_short(request: &Request) -> Bytes {
     match &request.inputs()[0] {
         Input::Picture(file) => file.slice(..file.len() / 2),
-        other => panic!("expected a picture, {other:?} came"),
+        other => panic!("expected a picture, got {other:?}"),
     }
 }
 

@@ -49,7 +49,7 @@ fn a_model_that_is_not_there_is_refused_and_the_last_one_stays() {
     let server = Fixture::start();
     let refusal = server.client.put("/v1/models/vilt-xxl", &json!({})).expect(422).json;
     assert_eq!(refusal["error"]["code"], "model_refused");
-    assert!(refusal["error"]["message"].as_str().is_some_and(|words| words.contains("\"vilt-xxl\" came")), "{refusal}");
+    assert!(refusal["error"]["message"].as_str().is_some_and(|words| words.contains("got \"vilt-xxl\"")), "{refusal}");
     server.client.delete("/v1/models/motion").expect(200);
     assert_eq!(server.client.delete("/v1/models/pair").expect(409).json["error"]["code"], "last_model");
     assert_eq!(server.client.run(&job(1)).expect(200).json["state"], "served");

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, ensure};
 
-use super::declaration::{MOST_NUMBERS, SoundTensor};
 use super::document::{EdgesWord, HannWord, LevelWord, LogMelTable, NormWord, ScaleWord};
+use super::preparation::{MOST_NUMBERS, SoundTensor};
 use crate::prepare::{Bands, Edges, Hann, Level, LogMel, LogMelSettings, MelNorm, MelScale};
 
 /// Reads the table for sounds of this rate; the settings are checked to make a spectrogram.
@@ -28,12 +28,12 @@ pub(super) fn log_mel(table: &LogMelTable, hertz: u32) -> Result<SoundTensor> {
         level: level(table)?,
     };
     let LogMelTable { mean, deviation, .. } = *table;
-    ensure!(mean.is_finite(), "expected a mean that is finite, {mean} came");
-    ensure!(deviation.is_finite() && deviation > 0.0, "expected a deviation above 0, {deviation} came");
+    ensure!(mean.is_finite(), "expected a mean that is finite, got {mean}");
+    ensure!(deviation.is_finite() && deviation > 0.0, "expected a deviation above 0, got {deviation}");
     let [bands, frames] = LogMel::new(settings.clone())?.shape();
     ensure!(
         bands * frames <= MOST_NUMBERS,
-        "expected at most {MOST_NUMBERS} numbers, {bands} bands of {frames} frames came"
+        "expected at most {MOST_NUMBERS} numbers, got {bands} bands of {frames} frames"
     );
     Ok(SoundTensor::Spectrogram { settings, mean, deviation })
 }

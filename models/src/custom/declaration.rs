@@ -8,11 +8,11 @@ use mosel_core::{ModalitySet, Precision};
 use serde::de::DeserializeOwned;
 
 use super::document::{
-    Document, FitWord, LayoutWord, MaskedTable, NetworkTable, NumberWord, PictureTable, SamplesTable, SoundTable,
-    TextTable, VideoTable,
+    Document, MaskedTable, NetworkTable, NumberWord, PictureTable, SamplesTable, SoundTable, TextTable, VideoTable,
 };
+use super::preparation::{Layout, MOST_NUMBERS, Number, Pixels, Preparation, SoundTensor, Words};
 use super::sound::log_mel;
-use crate::prepare::{LogMelSettings, MOST_PIXELS, SOUND_RATES};
+use crate::prepare::{MOST_PIXELS, SOUND_RATES};
 use crate::{InputKind, Modality, Spec};
 
 /// A model as its folder declares it.
@@ -40,108 +40,6 @@ pub enum Networks {
     Masked(String),
 }
 
-/// How an input becomes the tensors that a network takes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Preparation {
-    /// A picture, or the frames of a video.
-    Pixels(Pixels),
-    /// A sound.
-    Sound(SoundTensor),
-    /// Text; two tensors.
-    Words(Words),
-    /// Numbers as they come.
-    Numbers {
-        /// What they are given out as.
-        number: Number,
-        /// Subtracted first.
-        mean: f32,
-        /// Divided by then.
-        deviation: f32,
-    },
-}
-
-/// Pictures become `(pixel / 255 - mean) / deviation`, one number a channel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pixels {
-    /// Frames of a video.
-    pub frames: Option<usize>,
-    /// Pixels down.
-    pub height: usize,
-    /// Pixels across.
-    pub width: usize,
-    /// What is done with a picture of another shape.
-    pub fit: Fit,
-    /// The order of the tensor's dimensions.
-    pub layout: Layout,
-    /// Of red, green, blue.
-    pub mean: [f32; 3],
-    /// Of red, green, blue.
-    pub deviation: [f32; 3],
-}
-
-/// What is done with a picture of another shape. All are scaled with an antialiased bilinear filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
-    /// Nothing: it is squeezed.
-    Stretch,
-    /// What is too much of its longer side is cut off at both ends.
-    Crop,
-    /// White is added to its shorter side at both ends.
-    Pad,
-}
-
-/// The order of dimensions behind the batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// `[3, height, width]`, `[frames, 3, height, width]`
-    ChannelsFirst,
-    /// `[height, width, 3]`, `[frames, height, width, 3]`
-    ChannelsLast,
-    /// `[3, frames, height, width]`, of videos only.
-    ChannelsTime,
-}
-
-/// What a sound becomes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SoundTensor {
-    /// `[samples]` numbers from -1 to 1.
-    Wave,
-    /// `[bands, frames]` numbers, `(level - mean) / deviation`.
-    Spectrogram {
-        /// Which.
-        settings: LogMelSettings,
-        /// Subtracted first.
-        mean: f32,
-        /// Divided by then.
-        deviation: f32,
-    },
-}
-
-/// Text becomes token numbers `[max_tokens]` and a mask `[max_tokens]`, 1 where there is a token, both 64-bit integers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
-    /// A `tokenizer.json` in the folder.
-    pub tokenizer: String,
-    /// Tokens kept, those that mark the ends included.
-    pub max_tokens: usize,
-    /// The token number where there is none.
-    pub padding: i64,
-}
-
-/// What numbers are given out as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Number {
-    /// 32-bit floats, or the precision's.
-    Float,
-    /// 64-bit integers; what is not whole, or outside the bounds, is refused. Both bounds are exact as 32-bit floats.
-    Whole {
-        /// The least that is taken: 0 or less.
-        least: i64,
-        /// The most that is taken: 0 or more.
-        most: i64,
-    },
-}
-
 /// Modalities of a model at most: every selection of them is measured, planned with and served.
 pub const MOST_MODALITIES: usize = 5;
 
@@ -156,9 +54,6 @@ const TEXT_BYTES: RangeInclusive<usize> = 1..=65_536;
 const DIMENSIONS: RangeInclusive<usize> = 1..=6;
 /// The largest whole number of an input, and the negative of the least: as 32-bit floats, all up to it are exact.
 const MOST_WHOLE: i64 = 1 << 24;
-/// Numbers of one input, whatever it is.
-pub(super) const MOST_NUMBERS: usize = 1 << 24;
-
 impl Declaration {
     /// Reads the text of a `model.toml`.
     pub fn parse(text: &str) -> Result<Declaration> {
@@ -202,8 +97,8 @@ fn check_format(text: &str) -> Result<()> {
     let table: toml::Table = toml::from_str(text)?;
     match table.get("format").and_then(toml::Value::as_str) {
         Some(FORMAT) => Ok(()),
-        Some(other) => bail!("expected format = {FORMAT:?}, {other:?} came"),
-        None => bail!("expected format = {FORMAT:?}, none came"),
+        Some(other) => bail!("expected format = {FORMAT:?}, got {other:?}"),
+        None => bail!("expected format = {FORMAT:?}, got none"),
     }
 }
 
@@ -211,7 +106,7 @@ fn check_format(text: &str) -> Result<()> {
 fn name(name: &str) -> Result<String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     let sound = (1..=64).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('-');
-    ensure!(sound, "expected 1 to 64 of a-z, 0-9, - and _, not - at first, {name:?} came");
+    ensure!(sound, "expected 1 to 64 of a-z, 0-9, - and _, not - at first, got {name:?}");
     Ok(name.into())
 }
 
@@ -219,16 +114,16 @@ fn labels(labels: Vec<String>) -> Result<Vec<String>> {
     within("so many", labels.len(), &LABELS)?;
     let mut seen = BTreeSet::new();
     for label in &labels {
-        ensure!((1..=200).contains(&label.len()), "expected 1 to 200 bytes each, {label:?} came");
-        ensure!(seen.insert(label), "expected each once, {label:?} came twice");
+        ensure!((1..=200).contains(&label.len()), "expected 1 to 200 bytes each, got {label:?}");
+        ensure!(seen.insert(label), "expected each once, got {label:?} twice");
     }
     Ok(labels)
 }
 
 fn precisions(names: &[String]) -> Result<Vec<Precision>> {
     let precisions = names.iter().map(|name| Ok(name.parse()?)).collect::<Result<Vec<Precision>>>()?;
-    ensure!(precisions.first() == Some(&Precision::Fp32), "expected fp32 first, {names:?} came");
-    ensure!(precisions.iter().collect::<BTreeSet<_>>().len() == names.len(), "expected each once, {names:?} came");
+    ensure!(precisions.first() == Some(&Precision::Fp32), "expected fp32 first, got {names:?}");
+    ensure!(precisions.iter().collect::<BTreeSet<_>>().len() == names.len(), "expected each once, got {names:?}");
     Ok(precisions)
 }
 
@@ -251,8 +146,8 @@ fn modalities(tables: Vec<toml::Table>) -> Result<Vec<(Modality, Preparation)>> 
 fn modality(mut table: toml::Table) -> Result<(Modality, Preparation)> {
     let mut word = |key: &str| match table.remove(key) {
         Some(toml::Value::String(word)) => Ok(word),
-        Some(other) => bail!("{key}: expected a string, {other} came"),
-        None => bail!("expected the key {key}, none came"),
+        Some(other) => bail!("{key}: expected a string, got {other}"),
+        None => bail!("expected the key {key}, got none"),
     };
     let name = name(&word("name")?).context("name")?;
     ensure!(name != "job", "name: expected another than job, which is a part of every multipart body");
@@ -262,7 +157,7 @@ fn modality(mut table: toml::Table) -> Result<(Modality, Preparation)> {
         "sound" => sound(&read(table)?)?,
         "text" => text(&read(table)?)?,
         "samples" => samples(&read(table)?)?,
-        other => bail!("kind: expected picture, video, sound, text or samples, {other:?} came"),
+        other => bail!("kind: expected picture, video, sound, text or samples, got {other:?}"),
     };
     Ok((Modality { name, kind }, preparation))
 }
@@ -297,9 +192,9 @@ fn pixels(pixels: Pixels) -> Result<Preparation> {
     ensure!(numbers <= MOST_NUMBERS, "expected at most {MOST_NUMBERS} numbers an input, {numbers} are asked for");
     let video = pixels.frames.is_some();
     ensure!(video || pixels.layout != Layout::ChannelsTime, "layout: expected channels-time of videos only");
-    ensure!(pixels.mean.iter().all(|mean| mean.is_finite()), "mean: expected finite numbers, {:?} came", pixels.mean);
+    ensure!(pixels.mean.iter().all(|mean| mean.is_finite()), "mean: expected finite numbers, got {:?}", pixels.mean);
     let sound = pixels.deviation.iter().all(|deviation| deviation.is_finite() && *deviation > 0.0);
-    ensure!(sound, "deviation: expected numbers above 0, {:?} came", pixels.deviation);
+    ensure!(sound, "deviation: expected numbers above 0, got {:?}", pixels.deviation);
     Ok(Preparation::Pixels(pixels))
 }
 
@@ -311,7 +206,7 @@ fn max_side(max_side: Option<u32>, frames: usize) -> Result<u32> {
     let pixels = frames * side * side;
     ensure!(
         pixels <= MOST_PIXELS,
-        "max_side: expected at most {MOST_PIXELS} pixels of all frames together, {frames} of {side}x{side} came"
+        "max_side: expected at most {MOST_PIXELS} pixels of all frames together, got {frames} of {side}x{side}"
     );
     Ok(max_side)
 }
@@ -332,7 +227,7 @@ fn text(table: &TextTable) -> Result<(InputKind, Preparation)> {
     let max_bytes = max_bytes.unwrap_or(4096);
     within("max_tokens", max_tokens, &TOKENS)?;
     within("max_bytes", max_bytes, &TEXT_BYTES)?;
-    ensure!((0..=i64::from(u32::MAX)).contains(&padding), "padding: expected 0 to {}, {padding} came", u32::MAX);
+    ensure!((0..=i64::from(u32::MAX)).contains(&padding), "padding: expected 0 to {}, got {padding}", u32::MAX);
     let tokenizer = file(&table.tokenizer).context("tokenizer")?;
     Ok((InputKind::Text { max_bytes }, Preparation::Words(Words { tokenizer, max_tokens, padding })))
 }
@@ -342,9 +237,9 @@ fn samples(table: &SamplesTable) -> Result<(InputKind, Preparation)> {
     within("dimensions of shape", shape.len(), &DIMENSIONS)?;
     let count = shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
     let bounded = count.is_some_and(|count| (1..=MOST_NUMBERS).contains(&count));
-    ensure!(bounded, "shape: expected 1 to {MOST_NUMBERS} numbers, {shape:?} came");
-    ensure!(mean.is_finite(), "mean: expected a finite number, {mean} came");
-    ensure!(deviation.is_finite() && *deviation > 0.0, "deviation: expected a number above 0, {deviation} came");
+    ensure!(bounded, "shape: expected 1 to {MOST_NUMBERS} numbers, got {shape:?}");
+    ensure!(mean.is_finite(), "mean: expected a finite number, got {mean}");
+    ensure!(deviation.is_finite() && *deviation > 0.0, "deviation: expected a number above 0, got {deviation}");
     let number = match (dtype, *least, *most) {
         (NumberWord::Float32, None, None) => Number::Float,
         (NumberWord::Float32, ..) => bail!("expected least and most of whole numbers (dtype = \"int64\") only"),
@@ -353,12 +248,12 @@ fn samples(table: &SamplesTable) -> Result<(InputKind, Preparation)> {
             let bounded = (-MOST_WHOLE..=0).contains(&least) && (0..=MOST_WHOLE).contains(&most);
             ensure!(
                 bounded,
-                "least and most: expected {} <= least <= 0 <= most <= {MOST_WHOLE}, {least} and {most} came",
+                "least and most: expected {} <= least <= 0 <= most <= {MOST_WHOLE}, got {least} and {most}",
                 -MOST_WHOLE
             );
             Number::Whole { least, most }
         }
-        (NumberWord::Int64, ..) => bail!("expected least and most beside dtype = \"int64\", not both came"),
+        (NumberWord::Int64, ..) => bail!("expected least and most beside dtype = \"int64\", got one or none"),
     };
     ensure!(
         number == Number::Float || (*mean, *deviation) == (0.0, 1.0),
@@ -372,8 +267,8 @@ fn networks(each: Option<Vec<NetworkTable>>, masked: Option<MaskedTable>, names:
     match (each, masked) {
         (Some(tables), None) => per_selection(&tables, names),
         (None, Some(table)) => Ok(Networks::Masked(file(&table.file).context("network.file")?)),
-        (None, None) => bail!("expected [[networks]], one for every selection, or one [network] for all, none came"),
-        (Some(_), Some(_)) => bail!("expected [[networks]] or [network], both came"),
+        (None, None) => bail!("expected [[networks]], one for every selection, or one [network] for all, got none"),
+        (Some(_), Some(_)) => bail!("expected [[networks]] or [network], got both"),
     }
 }
 
@@ -382,11 +277,11 @@ fn per_selection(tables: &[NetworkTable], names: &[&str]) -> Result<Networks> {
     for (index, table) in tables.iter().enumerate() {
         let label = table.modalities.join("+");
         let selection = ModalitySet::parse(&label, names).map_err(|word| {
-            anyhow::anyhow!("networks[{index}].modalities: expected some of {}, {word:?} came", names.join(", "))
+            anyhow::anyhow!("networks[{index}].modalities: expected some of {}, got {word:?}", names.join(", "))
         })?;
         ensure!(
             networks.iter().all(|(other, _)| *other != selection),
-            "networks[{index}]: expected one network for {label}, another came"
+            "networks[{index}]: expected one network for {label}, got another"
         );
         networks.push((selection, file(&table.file).with_context(|| format!("networks[{index}].file"))?));
     }
@@ -404,33 +299,13 @@ fn per_selection(tables: &[NetworkTable], names: &[&str]) -> Result<Networks> {
 fn file(name: &str) -> Result<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte);
     let sound = (1..=128).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('.');
-    ensure!(sound, "expected the name of a file beside model.toml, of letters, digits and - _ . +, {name:?} came");
+    ensure!(sound, "expected the name of a file beside model.toml, of letters, digits and - _ . +, got {name:?}");
     Ok(name.into())
 }
 
-fn within(what: &str, came: usize, expected: &RangeInclusive<usize>) -> Result<()> {
-    ensure!(expected.contains(&came), "{what}: expected {} to {}, {came} came", expected.start(), expected.end());
+fn within(what: &str, got: usize, expected: &RangeInclusive<usize>) -> Result<()> {
+    ensure!(expected.contains(&got), "{what}: expected {} to {}, got {got}", expected.start(), expected.end());
     Ok(())
-}
-
-impl From<FitWord> for Fit {
-    fn from(word: FitWord) -> Fit {
-        match word {
-            FitWord::Stretch => Fit::Stretch,
-            FitWord::Crop => Fit::Crop,
-            FitWord::Pad => Fit::Pad,
-        }
-    }
-}
-
-impl From<LayoutWord> for Layout {
-    fn from(word: LayoutWord) -> Layout {
-        match word {
-            LayoutWord::ChannelsFirst => Layout::ChannelsFirst,
-            LayoutWord::ChannelsLast => Layout::ChannelsLast,
-            LayoutWord::ChannelsTime => Layout::ChannelsTime,
-        }
-    }
 }
 
 #[cfg(test)]

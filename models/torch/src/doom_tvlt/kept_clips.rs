@@ -7,12 +7,11 @@ use anyhow::{Context, Result};
 use mosel_core::ModalitySet;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::doom_tvlt::{Decoded, Intake, PLACES, Tower, spectrograms};
-use super::kept::key;
-use super::mobilenet;
-use super::model::{Inputs, Selected};
-use super::spectrogram::{MELS, MOMENTS};
-use super::weights::{self, Weights};
+use super::{Decoded, Intake, PLACES, Tower, spectrograms};
+use crate::kept::{decoded, key};
+use crate::mobilenet;
+use crate::spectrogram::{MELS, MOMENTS};
+use crate::weights::{self, Weights};
 use mosel_models::assets::Assets;
 use mosel_models::files;
 use mosel_models::recipe::Progress;
@@ -87,15 +86,13 @@ fn compute(
     let (mut video, mut audio) = (Vec::new(), Vec::new());
     for (number, chunk) in examples.chunks(BATCH).enumerate() {
         progress(Progress { stage: "towers", done: number * BATCH, total: examples.len(), loss: None });
-        let decode = |example: &Example| {
-            let selected = Selected { spec, request: &example.request, modalities: ModalitySet::all(2) };
-            intake.decode(&selected).with_context(|| format!("decoding {}", example.name))
-        };
-        let decoded: Vec<Decoded> = chunk.iter().map(decode).collect::<Result<_>>()?;
-        let decoded: Vec<&Decoded> = decoded.iter().collect();
-        let tokens = tower.video(&decoded, Device::Cpu)?.context("every clip has frames")?;
+        let both = ModalitySet::all(2);
+        let clips: Vec<Decoded> =
+            chunk.iter().map(|example| decoded(&intake, spec, example, both)).collect::<Result<_>>()?;
+        let clips: Vec<&Decoded> = clips.iter().collect();
+        let tokens = tower.video(&clips, Device::Cpu)?.context("every clip has frames")?;
         video.push(tokens.f_to_kind(Kind::Half)?);
-        audio.push(spectrograms(&decoded, Kind::Half, Device::Cpu)?.context("every clip has sound")?);
+        audio.push(spectrograms(&clips, Kind::Half, Device::Cpu)?.context("every clip has sound")?);
     }
     Ok(KeptClips { video: Tensor::f_cat(&video, 0)?, audio: Tensor::f_cat(&audio, 0)? })
 }

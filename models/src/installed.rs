@@ -7,24 +7,24 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::assets::Assets;
+use crate::custom::{self, CustomModel};
 use crate::data::Cut;
-use crate::own::{self, Own};
 use crate::zoo::{self, Task};
 use crate::{DeviceChoice, Example, Model, Part, ProfileFile, Spec, backend};
 
 /// A folder of added models, each in a folder of its name.
 #[derive(Clone, Debug)]
-pub struct Catalogue {
+pub struct InstalledModels {
     folder: PathBuf,
 }
 
 /// A model of this machine, wherever it is from.
 #[derive(Clone, Debug)]
-pub enum Known {
+pub enum InstalledModel {
     /// Of the zoo.
     Zoo(Task),
     /// Added by a user, with a `model.toml`.
-    Own(Box<Own>),
+    Custom(Box<CustomModel>),
     /// A published checkpoint of one of the paper's networks, added by a user.
     Published(Box<Published>),
 }
@@ -43,18 +43,18 @@ const MOST_FILES: usize = 200_000;
 /// Folders within folders at most.
 const MOST_DEPTH: usize = 4;
 
-impl Catalogue {
+impl InstalledModels {
     /// `$MOSEL_MODELS`, else `mosel/models` in the user's data folder (`$XDG_DATA_HOME`, else `~/.local/share`).
-    pub fn standard() -> Catalogue {
+    pub fn standard() -> InstalledModels {
         let named = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let data = || named("XDG_DATA_HOME").or_else(|| Some(named("HOME")?.join(".local/share")));
         let folder = named("MOSEL_MODELS").or_else(|| Some(data()?.join("mosel/models")));
-        Catalogue { folder: folder.unwrap_or_else(|| "mosel-models".into()) }
+        InstalledModels { folder: folder.unwrap_or_else(|| "mosel-models".into()) }
     }
 
     /// Another folder.
-    pub fn at(folder: impl Into<PathBuf>) -> Catalogue {
-        Catalogue { folder: folder.into() }
+    pub fn at(folder: impl Into<PathBuf>) -> InstalledModels {
+        InstalledModels { folder: folder.into() }
     }
 
     /// Where the models lie.
@@ -67,11 +67,11 @@ impl Catalogue {
     ///
     /// The folder is read and checked, and with libtorch every network is run once. Refused: a name that the zoo or another
     /// added model has, links, and more than 32 GiB or 200,000 files.
-    pub fn add(&self, folder: &Path) -> Result<Known> {
+    pub fn add(&self, folder: &Path) -> Result<InstalledModel> {
         let added = read(folder)?;
         let name = added.name().to_owned();
-        ensure!(is_plain(&name), "expected a name of letters, digits, - and _, {name:?} came");
-        ensure!(name.parse::<Task>().is_err(), "expected a name that no model of the zoo has, {name:?} came");
+        ensure!(is_plain(&name), "expected a name of letters, digits, - and _, got {name:?}");
+        ensure!(name.parse::<Task>().is_err(), "expected a name that no model of the zoo has, got {name:?}");
         let place = self.folder.join(&name);
         ensure!(!place.exists(), "a model {name:?} is there already: remove it first, or add this one by another name");
         added.load(DeviceChoice::Cpu)?;
@@ -92,7 +92,7 @@ impl Catalogue {
     }
 
     /// Every added model by its folder's name, in order; one that cannot be read any more says why.
-    pub fn list(&self) -> Result<Vec<(String, Result<Known>)>> {
+    pub fn list(&self) -> Result<Vec<(String, Result<InstalledModel>)>> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -108,20 +108,20 @@ impl Catalogue {
     }
 
     /// The model of this name, of the zoo or added.
-    pub fn find(&self, name: &str) -> Result<Known> {
+    pub fn find(&self, name: &str) -> Result<InstalledModel> {
         if let Ok(task) = name.parse::<Task>() {
-            return Ok(Known::Zoo(task));
+            return Ok(InstalledModel::Zoo(task));
         }
         match self.has(name) {
             true => self.read(name),
-            false => bail!("expected one of the models {}, {name:?} came", self.names()?.join(", ")),
+            false => bail!("expected one of the models {}, got {name:?}", self.names()?.join(", ")),
         }
     }
 
     /// Deletes an added model.
     pub fn remove(&self, name: &str) -> Result<()> {
         ensure!(name.parse::<Task>().is_err(), "{name} is of the zoo, only added models can be removed");
-        ensure!(self.has(name), "expected an added model, {name:?} came");
+        ensure!(self.has(name), "expected an added model, got {name:?}");
         // out of sight first: whole or not at all
         let gone = self.folder.join(format!(".{name}.{}.partial", std::process::id()));
         let place = self.folder.join(name);
@@ -136,7 +136,7 @@ impl Catalogue {
 
     fn has(&self, name: &str) -> bool {
         let place = self.folder.join(name);
-        is_plain(name) && (place.join(own::DOCUMENT).exists() || place.join(CHECKPOINT).exists())
+        is_plain(name) && (place.join(custom::DOCUMENT).exists() || place.join(CHECKPOINT).exists())
     }
 
     fn names(&self) -> Result<Vec<String>> {
@@ -144,11 +144,11 @@ impl Catalogue {
         Ok(zoo.chain(self.list()?.into_iter().map(|(name, _)| name)).collect())
     }
 
-    fn read(&self, name: &str) -> Result<Known> {
+    fn read(&self, name: &str) -> Result<InstalledModel> {
         let place = self.folder.join(name);
         let known = read(&place)?;
-        let came = known.name();
-        ensure!(came == name, "expected the model {name} in {}, {came} came", place.display());
+        let got = known.name();
+        ensure!(got == name, "expected the model {name} in {}, got {got}", place.display());
         Ok(known)
     }
 
@@ -159,16 +159,16 @@ impl Catalogue {
 }
 
 /// The model in a folder, by what it holds.
-fn read(folder: &Path) -> Result<Known> {
+fn read(folder: &Path) -> Result<InstalledModel> {
     if is_checkpoint(folder) {
         let spec = backend::installed()?.checkpoint_spec(folder)?;
-        return Ok(Known::Published(Box::new(Published { folder: folder.into(), spec })));
+        return Ok(InstalledModel::Published(Box::new(Published { folder: folder.into(), spec })));
     }
-    Ok(Known::Own(Box::new(Own::read(folder)?)))
+    Ok(InstalledModel::Custom(Box::new(CustomModel::read(folder)?)))
 }
 
 fn is_checkpoint(folder: &Path) -> bool {
-    !folder.join(own::DOCUMENT).exists() && folder.join(CHECKPOINT).exists()
+    !folder.join(custom::DOCUMENT).exists() && folder.join(CHECKPOINT).exists()
 }
 
 /// The file that says which network a published checkpoint is of.
@@ -194,7 +194,7 @@ fn copy(from: &Path, to: &Path, depth: usize, left: &mut Left) -> Result<()> {
         ensure!(left.files > 0, "expected at most {MOST_FILES} files");
         left.files -= 1;
         if facts.is_dir() {
-            ensure!(depth > 0, "expected at most {MOST_DEPTH} folders within each other, {} came", from.display());
+            ensure!(depth > 0, "expected at most {MOST_DEPTH} folders within each other, got {}", from.display());
             copy(&from, &to, depth - 1, left)?;
         } else {
             ensure!(facts.is_file(), "expected files and folders, {} is something else (a link?)", from.display());
@@ -206,58 +206,60 @@ fn copy(from: &Path, to: &Path, depth: usize, left: &mut Left) -> Result<()> {
     Ok(())
 }
 
-impl Known {
+impl InstalledModel {
     /// As clients write it.
     pub fn name(&self) -> &str {
         match self {
-            Known::Zoo(task) => task.name(),
-            Known::Own(own) => &own.spec().name,
-            Known::Published(published) => &published.spec.name,
+            InstalledModel::Zoo(task) => task.name(),
+            InstalledModel::Custom(custom) => &custom.spec().name,
+            InstalledModel::Published(published) => &published.spec.name,
         }
     }
 
     /// What it expects and answers.
     pub fn spec(&self) -> Result<Spec> {
         match self {
-            Known::Zoo(task) => task.spec(),
-            Known::Own(own) => Ok(own.spec().clone()),
-            Known::Published(published) => Ok(published.spec.clone()),
+            InstalledModel::Zoo(task) => task.spec(),
+            InstalledModel::Custom(custom) => Ok(custom.spec().clone()),
+            InstalledModel::Published(published) => Ok(published.spec.clone()),
         }
     }
 
     /// The labelled inputs of a part; a zoo model's are among the assets.
     pub fn examples(&self, assets: &Assets, part: Part) -> Result<Vec<Example>> {
         match self {
-            Known::Zoo(task) => task.examples(assets, part),
-            Known::Own(own) => own.examples(part),
-            Known::Published(published) => own::examples(&published.folder, &published.spec, part),
+            InstalledModel::Zoo(task) => task.examples(assets, part),
+            InstalledModel::Custom(custom) => custom.examples(part),
+            InstalledModel::Published(published) => custom::examples(&published.folder, &published.spec, part),
         }
     }
 
     /// Numbers in its weight files, pretrained towers included. TorchScript files are not counted.
     pub fn parameters(&self, assets: &Assets) -> Result<u64> {
         match self {
-            Known::Zoo(task) => task.parameters(assets),
-            Known::Own(own) => bail!("{}: the parameters of TorchScript files are not counted", own.spec().name),
-            Known::Published(published) => backend::installed()?.checkpoint_parameters(&published.folder),
+            InstalledModel::Zoo(task) => task.parameters(assets),
+            InstalledModel::Custom(custom) => {
+                bail!("{}: the parameters of TorchScript files are not counted", custom.spec().name)
+            }
+            InstalledModel::Published(published) => backend::installed()?.checkpoint_parameters(&published.folder),
         }
     }
 
     /// How its examples are cut.
     pub fn cut(&self) -> Cut {
         match self {
-            Known::Zoo(task) => task.cut(),
-            Known::Own(own) => own.cut(),
-            Known::Published(_) => own::cut(),
+            InstalledModel::Zoo(task) => task.cut(),
+            InstalledModel::Custom(custom) => custom.cut(),
+            InstalledModel::Published(_) => custom::cut(),
         }
     }
 
     /// Where its profile on a kind of device (`cpu`, `cuda`) is.
     pub fn profile_path_on(&self, kind: &str) -> PathBuf {
         let folder = match self {
-            Known::Zoo(task) => zoo::folder().join(task.name()),
-            Known::Own(own) => own.folder().to_owned(),
-            Known::Published(published) => published.folder.clone(),
+            InstalledModel::Zoo(task) => zoo::folder().join(task.name()),
+            InstalledModel::Custom(custom) => custom.folder().to_owned(),
+            InstalledModel::Published(published) => published.folder.clone(),
         };
         folder.join(if kind == "cpu" { "profile.json".into() } else { format!("profile-{kind}.json") })
     }
@@ -275,9 +277,9 @@ impl Known {
     /// Loads it, a zoo model with the standard assets; see [`backend::load_zoo`].
     pub fn load(&self, device: DeviceChoice) -> Result<Box<dyn Model>> {
         match self {
-            Known::Zoo(task) => backend::load_zoo(*task, device),
-            Known::Own(own) => backend::installed()?.load_own(own, device),
-            Known::Published(published) => backend::installed()?.load_checkpoint(&published.folder, device),
+            InstalledModel::Zoo(task) => backend::load_zoo(*task, device),
+            InstalledModel::Custom(custom) => backend::installed()?.load_custom(custom, device),
+            InstalledModel::Published(published) => backend::installed()?.load_checkpoint(&published.folder, device),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! A user's own model: a folder with `model.toml`, TorchScript networks, and labelled examples to measure it with.
+//! A custom model, which a user made: a folder with `model.toml`, TorchScript networks, and labelled examples to measure it with.
 //!
-//! Start reading at [`Own::read`]. `document` is the file as it is written, `declaration` what is meant once every bound
-//! holds; `examples` reads the labelled inputs. How the networks are run is in `torch/`. models/export/README.md is the
+//! Start reading at [`CustomModel::read`]. `document` is the file as it is written, `declaration` what is meant once every bound
+//! holds; `examples` reads the labelled inputs. How the networks are run is in models/torch. models/export/README.md is the
 //! manual, and its `export` writes such a folder from Python.
 
 mod declaration;
 mod document;
 mod examples;
+mod preparation;
 mod sound;
 
 use std::fs;
@@ -15,16 +16,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-pub use declaration::{
-    Declaration, Fit, Layout, MOST_MODALITIES, Networks, Number, Pixels, Preparation, SoundTensor, Words,
-};
+pub use declaration::{Declaration, MOST_MODALITIES, Networks};
+pub use preparation::{Fit, Layout, Number, Pixels, Preparation, SoundTensor, Words};
 
 use crate::data::Cut;
 use crate::{Example, Part, Spec, files};
 
 /// A folder that says what model it holds; checked, not loaded.
 #[derive(Clone, Debug)]
-pub struct Own {
+pub struct CustomModel {
     folder: PathBuf,
     declaration: Declaration,
     spec: Spec,
@@ -35,21 +35,21 @@ pub const DOCUMENT: &str = "model.toml";
 /// Bytes of it at most.
 const MOST_DOCUMENT_BYTES: u64 = 1 << 20;
 
-impl Own {
+impl CustomModel {
     /// Reads and checks `model.toml`, and hashes the files it names; loads no network.
-    pub fn read(folder: &Path) -> Result<Own> {
+    pub fn read(folder: &Path) -> Result<CustomModel> {
         let path = folder.join(DOCUMENT);
         let length = fs::metadata(&path).with_context(|| format!("reading {}", path.display()))?.len();
         ensure!(
             length <= MOST_DOCUMENT_BYTES,
-            "{}: expected at most {MOST_DOCUMENT_BYTES} bytes, {length} came",
+            "{}: expected at most {MOST_DOCUMENT_BYTES} bytes, got {length}",
             path.display()
         );
         let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let declaration = Declaration::parse(&text).with_context(|| path.display().to_string())?;
         let weights_sha256 = hash(folder, &text, &declaration).with_context(|| path.display().to_string())?;
         let spec = declaration.spec(&weights_sha256);
-        Ok(Own { folder: folder.into(), declaration, spec })
+        Ok(CustomModel { folder: folder.into(), declaration, spec })
     }
 
     /// What it expects and answers.
@@ -117,9 +117,9 @@ mod tests {
     fn the_hash_is_of_all_that_makes_the_answers() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let hash = || Own::read(folder.path()).unwrap().spec().weights_sha256.clone();
+        let hash = || CustomModel::read(folder.path()).unwrap().spec().weights_sha256.clone();
         write("model.toml", TOML);
-        let missing = format!("{:#}", Own::read(folder.path()).unwrap_err());
+        let missing = format!("{:#}", CustomModel::read(folder.path()).unwrap_err());
         assert!(missing.contains("model.toml: it names x.pt: No such file"), "{missing}");
         write("x.pt", "one");
         let first = hash();

@@ -6,11 +6,10 @@ use anyhow::{Context, Result};
 use mosel_core::ModalitySet;
 use tch::{Device, Kind, Tensor};
 
-use super::doom_tbn::{FEATURES, Intake, RGB, Tower};
-use super::kept::key;
-use super::mobilenet;
-use super::model::{Inputs, Selected};
-use super::weights::{self, Weights};
+use super::{FEATURES, Intake, RGB, Tower};
+use crate::kept::{decoded, key};
+use crate::mobilenet;
+use crate::weights::{self, Weights};
 use mosel_models::assets::Assets;
 use mosel_models::data::doom;
 use mosel_models::files;
@@ -60,12 +59,9 @@ fn compute(
     let mut frames = Vec::new();
     for (number, chunk) in examples.chunks(BATCH).enumerate() {
         progress(Progress { stage: "towers", done: number * BATCH, total: examples.len(), loss: None });
-        let decode = |example: &Example| {
-            let selected = Selected { spec, request: &example.request, modalities: ModalitySet::single(RGB) };
-            intake.decode(&selected).with_context(|| format!("decoding {}", example.name))
-        };
-        let decoded = chunk.iter().map(decode).collect::<Result<Vec<_>>>()?;
-        let features = tower.frames(&decoded.iter().collect::<Vec<_>>(), Device::Cpu)?;
+        let rgb = ModalitySet::single(RGB);
+        let clips = chunk.iter().map(|example| decoded(intake, spec, example, rgb)).collect::<Result<Vec<_>>>()?;
+        let features = tower.frames(&clips.iter().collect::<Vec<_>>(), Device::Cpu)?;
         frames.push(features.context("every clip has frames")?.f_to_kind(Kind::Half)?);
     }
     Ok(Tensor::f_cat(&frames, 0)?)

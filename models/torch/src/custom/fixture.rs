@@ -1,4 +1,4 @@
-//! A small model of a user's own, traced here: is a thing red or blue, told by a photo, by three numbers, or by both.
+//! A small custom model, traced here: is a thing red or blue, told by a photo, by three numbers, or by both.
 
 use std::fs;
 use std::path::Path;

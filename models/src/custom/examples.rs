@@ -91,7 +91,7 @@ impl Folder<'_> {
     fn example(&self, line: &str, number: usize) -> Result<Example> {
         let Line { label, inputs } = serde_json::from_str(line)?;
         let place = self.spec.labels.iter().position(|known| *known == label);
-        let place = place.with_context(|| format!("expected one of the model's labels, {label:?} came"))?;
+        let place = place.with_context(|| format!("expected one of the model's labels, got {label:?}"))?;
         let request = self.request(inputs)?;
         Ok(Example { request, label: place, name: format!("line {number}") })
     }
@@ -101,7 +101,7 @@ impl Folder<'_> {
         for (name, value) in inputs {
             let modality = self.spec.modalities.iter().find(|modality| modality.name == name);
             let modality = modality.with_context(|| {
-                format!("expected the modalities {}, {name:?} came", self.spec.modality_names().join(", "))
+                format!("expected the modalities {}, got {name:?}", self.spec.modality_names().join(", "))
             })?;
             let input = self.input(&modality.kind, value).with_context(|| format!("modality {name}"))?;
             named.push((name, input));
@@ -117,7 +117,7 @@ impl Folder<'_> {
             (InputKind::Sound { .. }, value) => Ok(Input::Sound(self.one(value)?)),
             (InputKind::Video { frames, .. }, value) => {
                 let ManyFiles { files } = serde_json::from_value(value).context(r#"expected {"files": [...]}"#)?;
-                ensure!(files.len() == *frames, "expected {frames} frames, {} came", files.len());
+                ensure!(files.len() == *frames, "expected {frames} frames, got {}", files.len());
                 Ok(Input::Frames(files.iter().map(|file| self.read(file)).collect::<Result<_>>()?))
             }
             (InputKind::Samples { .. }, Value::Array(rows)) => {
@@ -128,7 +128,7 @@ impl Folder<'_> {
             (InputKind::Samples { .. }, value) => {
                 let file = self.one(value)?;
                 let (numbers, rest) = file.as_chunks::<4>();
-                ensure!(rest.is_empty(), "expected little-endian 32-bit floats, {} bytes came", file.len());
+                ensure!(rest.is_empty(), "expected little-endian 32-bit floats, got {} bytes", file.len());
                 Ok(Input::Samples(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect()))
             }
         }
@@ -141,16 +141,16 @@ impl Folder<'_> {
 
     fn read(&self, name: &str) -> Result<Bytes> {
         let inside = !name.is_empty() && name.split('/').all(|part| !["", ".", ".."].contains(&part));
-        ensure!(inside, "expected the path of a file in {FOLDER}/, {name:?} came");
+        ensure!(inside, "expected the path of a file in {FOLDER}/, got {name:?}");
         let path = self.path.join(name);
         let reading = || format!("reading {name}");
         let plain = fs::symlink_metadata(&path).with_context(reading)?.is_file();
-        ensure!(plain, "{name}: expected a file, a folder, a link or something else came");
+        ensure!(plain, "{name}: expected a file, got a folder, a link or something else");
         let mut content = Vec::new();
         let file = fs::File::open(&path).with_context(reading)?;
         file.take(MOST_LINE_BYTES + 1).read_to_end(&mut content).with_context(reading)?;
         let bounded = content.len() as u64 <= MOST_LINE_BYTES;
-        ensure!(bounded, "{name}: expected at most {MOST_LINE_BYTES} bytes, more came");
+        ensure!(bounded, "{name}: expected at most {MOST_LINE_BYTES} bytes, got more");
         Ok(content.into())
     }
 }
@@ -162,7 +162,7 @@ fn flatten(value: &Value, numbers: &mut Vec<f32>) -> Result<()> {
             numbers.push(number.as_f64().context("expected a number")? as f32);
             Ok(())
         }
-        other => bail!("expected numbers, {other} came"),
+        other => bail!("expected numbers, got {other}"),
     }
 }
 
@@ -237,16 +237,16 @@ mod tests {
 
     #[test]
     fn what_is_refused_says_in_which_line_and_why() {
-        check("\"b\"", "\"c\"", r#"expected one of the model's labels, "c" came"#);
+        check("\"b\"", "\"c\"", r#"expected one of the model's labels, got "c""#);
         check("\"label\": \"b\", ", "", "missing field `label`");
-        check("\"words\"", "\"smell\"", r#"expected the modalities words, numbers, clip, "smell" came"#);
-        check("\"hi\"", "\"\"", "modality words: expected text of 1 to 9 bytes, 0 came");
-        check("4.5]", "4.5, 6]", "modality numbers: expected 4 numbers ([2, 2]), 5 came");
-        check("4.5", "\"x\"", r#"modality numbers: expected numbers, "x" came"#);
-        check("\"x.jpg\", ", "", "modality clip: expected 2 frames, 1 came");
-        check("in/x.jpg", "../x.jpg", r#"expected the path of a file in examples/, "../x.jpg" came"#);
+        check("\"words\"", "\"smell\"", r#"expected the modalities words, numbers, clip, got "smell""#);
+        check("\"hi\"", "\"\"", "modality words: expected text of 1 to 9 bytes, got 0");
+        check("4.5]", "4.5, 6]", "modality numbers: expected 4 numbers ([2, 2]), got 5");
+        check("4.5", "\"x\"", r#"modality numbers: expected numbers, got "x""#);
+        check("\"x.jpg\", ", "", "modality clip: expected 2 frames, got 1");
+        check("in/x.jpg", "../x.jpg", r#"expected the path of a file in examples/, got "../x.jpg""#);
         check("in/x.jpg", "y.jpg", "modality clip: reading y.jpg");
-        check("in/x.jpg", "in", "modality clip: in: expected a file, a folder, a link or something else came");
+        check("in/x.jpg", "in", "modality clip: in: expected a file, got a folder, a link or something else");
         check("in/x.jpg", "word", "expected a PNG or JPEG file");
     }
 

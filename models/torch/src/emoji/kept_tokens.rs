@@ -7,13 +7,12 @@ use anyhow::{Context, Result};
 use mosel_core::ModalitySet;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::batch::Tokens;
-use super::emoji::{Intake, Towers};
-use super::kept::key;
-use super::minilm::{self, MAX_TOKENS};
-use super::mobilenet;
-use super::model::{Inputs, Selected};
-use super::weights::{self, Weights};
+use super::{Intake, Towers};
+use crate::batch::Tokens;
+use crate::kept::{decoded, key};
+use crate::minilm::{self, MAX_TOKENS};
+use crate::mobilenet;
+use crate::weights::{self, Weights};
 use mosel_models::assets::Assets;
 use mosel_models::files;
 use mosel_models::recipe::Progress;
@@ -91,14 +90,9 @@ fn compute(
     let (mut images, mut texts, mut present) = (Vec::new(), Vec::new(), Vec::new());
     for (number, chunk) in examples.chunks(BATCH).enumerate() {
         progress(Progress { stage: "towers", done: number * BATCH, total: examples.len(), loss: None });
-        let decode = |example: &Example| {
-            let modalities = ModalitySet::all(spec.modalities.len());
-            intake
-                .decode(&Selected { spec, request: &example.request, modalities })
-                .with_context(|| format!("decoding {}", example.name))
-        };
-        let decoded = chunk.iter().map(decode).collect::<Result<Vec<_>>>()?;
-        let tokens = towers.tokens(&decoded.iter().collect::<Vec<_>>())?;
+        let all = ModalitySet::all(spec.modalities.len());
+        let inputs = chunk.iter().map(|example| decoded(intake, spec, example, all)).collect::<Result<Vec<_>>>()?;
+        let tokens = towers.tokens(&inputs.iter().collect::<Vec<_>>())?;
         let [image, text] = <[Option<Tokens>; 2]>::try_from(tokens).ok().context("two modalities")?;
         let (image, text) = (image.context("pictures")?, text.context("texts")?);
         images.push(image.states.f_contiguous()?);

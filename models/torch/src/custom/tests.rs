@@ -25,7 +25,7 @@ fn folder(write: fn(&Path)) -> TempDir {
 }
 
 fn opened(folder: &TempDir) -> Result<Box<dyn Model>> {
-    Libtorch.load_own(&Own::read(folder.path())?, DeviceChoice::Cpu)
+    Libtorch.load_custom(&CustomModel::read(folder.path())?, DeviceChoice::Cpu)
 }
 
 fn request(photo: impl Into<Bytes>, numbers: [f32; 3]) -> Request {
@@ -91,18 +91,18 @@ fn a_precision_that_is_not_declared_is_refused() {
     let mut model = opened(&folder(write)).unwrap();
     assert_eq!(model.precisions(), [Precision::Fp32, Precision::Bf16]);
     let refusal = model.forward(&[], BOTH, Precision::Fp16).unwrap_err().to_string();
-    assert_eq!(refusal, "expected a precision that the model has (fp32, bf16), fp16 came");
+    assert_eq!(refusal, "expected a precision that the model has (fp32, bf16), got fp16");
 }
 
 #[test]
 fn accuracy_is_measured_on_the_examples_of_the_folder() {
     let folder = folder(write);
-    let own = Own::read(folder.path()).unwrap();
-    let mut model = Libtorch.load_own(&own, DeviceChoice::Cpu).unwrap();
+    let custom = CustomModel::read(folder.path()).unwrap();
+    let mut model = Libtorch.load_custom(&custom, DeviceChoice::Cpu).unwrap();
     let settings = Settings { batch_sizes: vec![1, 2], min_runs: 2, max_runs: 2, warm_up: 0, ..Settings::default() };
-    let examples = own.examples(Part::Profile).unwrap();
-    let profile = profiler::profile(model.as_mut(), &examples, &own.cut(), &settings, &mut |_| ()).unwrap();
-    profile.check_model(own.spec()).unwrap();
+    let examples = custom.examples(Part::Profile).unwrap();
+    let profile = profiler::profile(model.as_mut(), &examples, &custom.cut(), &settings, &mut |_| ()).unwrap();
+    profile.check_model(custom.spec()).unwrap();
     let accuracy = |selection: usize| profile.selections[selection].accuracy;
     assert_eq!((accuracy(0).correct, accuracy(1).correct, accuracy(2).correct), (2, 3, 3));
     assert_eq!(accuracy(0).samples, 3);
@@ -135,7 +135,7 @@ fn an_answer_of_the_wrong_shape_is_refused_with_the_shape() {
     fs::write(folder.path().join("model.toml"), DOCUMENT.replace(r#""blue"]"#, r#""blue", "green"]"#)).unwrap();
     refused(
         &folder,
-        &["selection photo", "photo.pt: expected an answer of [1, 3]", "photo [1, 3, 4, 6] Float", "[1, 2] came"],
+        &["selection photo", "photo.pt: expected an answer of [1, 3]", "photo [1, 3, 4, 6] Float", "got [1, 2]"],
     );
 }
 

@@ -7,7 +7,7 @@ use mosel_core::{ModalitySet, Precision};
 use crate::{DeviceFacts, Example, Input, InputError, InputKind, Modality, Model, ModelError, Output, Request, Spec};
 
 /// Answers a request of the text "3" with label 3, any other text with label 0.
-pub(crate) struct Pretend {
+pub(crate) struct FakeModel {
     /// A batch of more requests is out of memory.
     pub(crate) fits: usize,
     /// Microseconds that a request takes.
@@ -16,21 +16,21 @@ pub(crate) struct Pretend {
     pub(crate) tried: Vec<(usize, Precision)>,
     /// One modality, text; labels "0" to "15".
     pub(crate) spec: Spec,
-    /// `pretended`
+    /// `fake`
     pub(crate) device: DeviceFacts,
 }
 
-impl Pretend {
+impl FakeModel {
     /// One that takes no time and has memory for everything.
-    pub(crate) fn new() -> Pretend {
+    pub(crate) fn new() -> FakeModel {
         let modalities = vec![Modality::new("text", InputKind::Text { max_bytes: 9 })];
         let labels: Vec<String> = (0..16).map(|label| label.to_string()).collect();
-        Pretend {
+        FakeModel {
             fits: usize::MAX,
             micros: |_| 0,
             tried: Vec::new(),
-            spec: Spec { name: "pretend".into(), modalities, labels: labels.into(), weights_sha256: "abc".into() },
-            device: DeviceFacts::pretended("pretended"),
+            spec: Spec { name: "fake".into(), modalities, labels: labels.into(), weights_sha256: "abc".into() },
+            device: DeviceFacts::fake("fake"),
         }
     }
 
@@ -42,11 +42,11 @@ impl Pretend {
     /// The same with their labels.
     pub(crate) fn examples(count: usize) -> Vec<Example> {
         let example = |(label, request)| Example { request, label, name: format!("e{label}") };
-        Pretend::requests(count).into_iter().enumerate().map(example).collect()
+        FakeModel::requests(count).into_iter().enumerate().map(example).collect()
     }
 }
 
-impl Model for Pretend {
+impl Model for FakeModel {
     fn spec(&self) -> &Spec {
         &self.spec
     }
@@ -77,7 +77,7 @@ impl Model for Pretend {
         }
         let label = |request: &&Request| match &request.inputs()[0] {
             Input::Text(text) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0),
-            other => panic!("expected text, {other:?} came"),
+            other => panic!("expected text, got {other:?}"),
         };
         Ok(requests.iter().map(|request| Ok(self.spec.output(label(request), 1.0))).collect())
     }

@@ -1,4 +1,4 @@
-//! A user's own model: inputs prepared as its folder says, networks that are TorchScript files.
+//! A custom model, which a user made: inputs prepared as its folder says, networks that are TorchScript files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::guard::Forward;
 use super::precise::{Precise, kind};
 use super::script::Script;
 use super::tensors::{Preparer, Ready};
-use mosel_models::own::{Networks, Own};
+use mosel_models::custom::{CustomModel, Networks};
 use mosel_models::{DeviceChoice, DeviceFacts, InputError, Model, ModelError, Output, Request, Spec};
 
-struct OwnModel {
+struct CustomNetworks {
     spec: Spec,
     facts: DeviceFacts,
     precisions: Vec<Precision>,
@@ -33,29 +33,29 @@ enum Scripts {
 }
 
 /// Loads the networks in every precision and runs each of them on zeros.
-pub(crate) fn load(own: &Own, device: DeviceChoice) -> Result<Box<dyn Model>> {
+pub(crate) fn load(custom: &CustomModel, device: DeviceChoice) -> Result<Box<dyn Model>> {
     let (device, facts) = device::open(device)?;
     // what is optimised is optimised for the first shapes that come, and batches are of any size
     tch::jit::f_set_graph_executor_optimize(false)?;
-    let declaration = own.declaration();
+    let declaration = custom.declaration();
     let preparers: Arc<[Preparer]> = declaration
         .modalities
         .iter()
         .map(|(modality, preparation)| {
-            let preparer = Preparer::new(own.folder(), modality, preparation);
+            let preparer = Preparer::new(custom.folder(), modality, preparation);
             preparer.with_context(|| format!("modality {}", modality.name))
         })
         .collect::<Result<_>>()?;
-    let (of, prepared) = (own.clone(), preparers.clone());
+    let (of, prepared) = (custom.clone(), preparers.clone());
     let mut networks = Precise::new(move |kind| Scripts::read(&of, &prepared, device, kind))?;
     for &precision in &declaration.precisions {
         networks.at(precision)?;
     }
     let precisions = declaration.precisions.clone();
-    Ok(Box::new(OwnModel { spec: own.spec().clone(), facts, precisions, device, preparers, networks }))
+    Ok(Box::new(CustomNetworks { spec: custom.spec().clone(), facts, precisions, device, preparers, networks }))
 }
 
-impl Model for OwnModel {
+impl Model for CustomNetworks {
     fn spec(&self) -> &Spec {
         &self.spec
     }
@@ -77,7 +77,7 @@ impl Model for OwnModel {
         self.spec.check_batch(requests, modalities)?;
         if !self.precisions.contains(&precision) {
             let names: Vec<&str> = self.precisions.iter().map(|precision| precision.name()).collect();
-            return Err(ModelError::Precision { known: names.join(", "), came: precision });
+            return Err(ModelError::Precision { known: names.join(", "), got: precision });
         }
         let _forward = Forward::begin()?;
         let inputs: Vec<Result<Vec<Option<Ready>>, InputError>> =
@@ -104,16 +104,16 @@ fn ready(preparers: &[Preparer], request: &Request, selected: ModalitySet) -> Re
 }
 
 impl Scripts {
-    fn read(own: &Own, preparers: &[Preparer], device: Device, kind: Kind) -> Result<Scripts> {
-        let script = |file: &str| Script::read(own.folder(), file, device, kind);
-        let scripts = match &own.declaration().networks {
+    fn read(custom: &CustomModel, preparers: &[Preparer], device: Device, kind: Kind) -> Result<Scripts> {
+        let script = |file: &str| Script::read(custom.folder(), file, device, kind);
+        let scripts = match &custom.declaration().networks {
             Networks::Masked(file) => Scripts::Masked(script(file)?),
             Networks::PerSelection(files) => {
                 let read = |(selection, file): &(ModalitySet, String)| Ok((*selection, script(file)?));
                 Scripts::PerSelection(files.iter().map(read).collect::<Result<_>>()?)
             }
         };
-        scripts.check(own.spec(), preparers, device, kind)?;
+        scripts.check(custom.spec(), preparers, device, kind)?;
         Ok(scripts)
     }
 
