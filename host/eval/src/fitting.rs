@@ -15,7 +15,7 @@ use tempfile::TempPath;
 /// modalities does, and nothing else.
 #[derive(Debug)]
 pub struct Fitting {
-    /// It.
+    /// What was measured, in full precision.
     pub profile: Arc<Profile>,
     /// Where it is; a file that was made here is gone when this is dropped.
     pub file: PathBuf,

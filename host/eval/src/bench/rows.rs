@@ -14,7 +14,7 @@ use mosel_client::spawned::Spawned;
 
 /// A server, and the jobs it is driven with.
 pub(super) struct Loop {
-    /// It.
+    /// The process.
     pub(super) server: Spawned,
     connection: Connection,
     pool: Pool,

@@ -14,7 +14,7 @@ use mosel_client::spawned::Spawned;
 
 /// A server, and how to talk to it.
 pub(super) struct Server {
-    /// To it.
+    /// A client of it.
     pub(super) connection: Connection,
     url: String,
     /// If it is our own.

@@ -40,7 +40,7 @@ const REASONS: [&str; 16] = [
 ];
 
 impl ServerMetrics {
-    /// As they stand.
+    /// Reads the counters as they are now.
     pub(super) async fn read(connection: &Connection) -> Result<ServerMetrics> {
         let text = connection.get("/metrics").await?.success()?;
         Ok(ServerMetrics::parse(text.as_str().context("expected metrics as text")?))
