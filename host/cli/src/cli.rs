@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, demo, explain, libtorch, models, policy, profile, reference, serve, submit, train};
+use crate::{bench, explain, libtorch, models, policy, profile, reference, serve, submit, train};
 
 /// Serves multimodal models under deadlines, dropping modalities by policy.
 #[derive(Debug, Parser)]
@@ -19,7 +19,7 @@ enum Command {
     /// Submit one job and print what came of it.
     Submit(submit::SubmitArgs),
     /// Serve real held-out inputs under overload, without and with modality selection.
-    Demo(demo::DemoArgs),
+    Demo(mosel_eval::demo::DemoArgs),
     /// Train models of the zoo.
     Train(train::TrainArgs),
     /// Measure models on this machine.
@@ -50,7 +50,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Submit(submit) => submit::run(&submit),
-            Command::Demo(demo) => demo::run(&demo),
+            Command::Demo(demo) => mosel_eval::demo::run(&demo),
             Command::Train(train) => train::run(&train),
             Command::Profile(profile) => profile::run(&profile),
             Command::Bench(bench) => bench::run(bench),

@@ -5,8 +5,6 @@
 mod bench;
 mod broken_pipe;
 mod cli;
-mod demo;
-mod demo_page;
 mod explain;
 mod libtorch;
 mod models;

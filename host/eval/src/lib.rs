@@ -6,6 +6,7 @@
 
 mod arguments;
 pub mod bench;
+pub mod demo;
 pub mod figures;
 pub mod fitting;
 pub mod policy_file;

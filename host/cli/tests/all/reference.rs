@@ -12,20 +12,20 @@ fn check(page: &str, file: &ExpectFile) {
 
 #[test]
 fn the_reference_of_the_command_line_is_up_to_date() {
-    check("cli", &expect_file!["../../../docs/reference/cli.md"]);
+    check("cli", &expect_file!["../../../../docs/reference/cli.md"]);
 }
 
 #[test]
 fn the_reference_of_the_configuration_is_up_to_date() {
-    check("configuration", &expect_file!["../../../docs/operating/configuration.md"]);
+    check("configuration", &expect_file!["../../../../docs/operating/configuration.md"]);
 }
 
 #[test]
 fn the_reference_of_error_codes_is_up_to_date() {
-    check("errors", &expect_file!["../../../docs/applications/errors.md"]);
+    check("errors", &expect_file!["../../../../docs/applications/errors.md"]);
 }
 
 #[test]
 fn the_reference_of_metrics_is_up_to_date() {
-    check("metrics", &expect_file!["../../../docs/operating/metrics.md"]);
+    check("metrics", &expect_file!["../../../../docs/operating/metrics.md"]);
 }

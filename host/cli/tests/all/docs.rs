@@ -1,10 +1,7 @@
 //! Every command that a page of the documentation shows is run. `docs/internals/docs.md` has the rules.
 
-#[path = "docs/links.rs"]
 mod links;
-#[path = "docs/page.rs"]
 mod page;
-#[path = "docs/session.rs"]
 mod session;
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::page::{Block, Mark};
+use super::page::{Block, Mark};
 
 /// One page's.
 pub(crate) struct Session {
