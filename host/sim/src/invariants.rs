@@ -5,6 +5,7 @@
 
 mod accounting;
 mod estimates;
+mod fallback;
 mod invariant;
 mod offers;
 mod order;
@@ -13,7 +14,6 @@ mod questions;
 mod queue;
 mod queues;
 mod resume_check;
-mod squeeze;
 mod transition;
 mod wake_ups;
 
@@ -77,7 +77,7 @@ impl Invariants {
             order::check(&change)?;
             estimates::check(&change)?;
             plans::check(&change)?;
-            squeeze::check(&change)?;
+            fallback::check(&change)?;
         }
         plans::check_strangers(transition)?;
         self.questions.check(transition)?;

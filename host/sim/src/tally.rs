@@ -35,8 +35,8 @@ pub struct Tally {
     pub adopted: u64,
     /// Answers that were not used, by their kind.
     pub plans_refused: BTreeMap<&'static str, u64>,
-    /// Times the built-in squeeze moved jobs.
-    pub squeezes: u64,
+    /// Times the fallback moved jobs.
+    pub fallbacks: u64,
     /// When the first and the last job came.
     pub arrivals: Option<(Time, Time)>,
     open: BTreeMap<JobId, (Time, u32)>,
@@ -91,7 +91,7 @@ impl Tally {
                 Action::Decide(_) => self.asked += 1,
                 Action::Adopt(..) => self.adopted += 1,
                 Action::RefuseDecision(_, error) => *self.plans_refused.entry(error.kind()).or_insert(0) += 1,
-                Action::Fallback(..) => self.squeezes += 1,
+                Action::Fallback(..) => self.fallbacks += 1,
                 Action::Accept(_) | Action::Run(_) | Action::GiveUp(_) | Action::WakeAt(_) => {}
             }
         }

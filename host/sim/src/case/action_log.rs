@@ -38,7 +38,7 @@ impl SimCase {
             Action::Decide(snapshot) => format!("ask about {}", ids(snapshot.jobs.iter().map(|row| row.id))),
             Action::Adopt(_, jobs) => format!("adopt [{}]", ids(jobs.iter().copied())),
             Action::RefuseDecision(_, error) => format!("refuse the plan: {error}"),
-            Action::Fallback(_, moves) => format!("squeeze [{}]", ids(moves.iter().map(|&(job, _)| job))),
+            Action::Fallback(_, moves) => format!("fallback [{}]", ids(moves.iter().map(|&(job, _)| job))),
             Action::Finish(outcome) => {
                 let lateness = if outcome.finish > outcome.deadline { " late" } else { "" };
                 let mix: Vec<String> =

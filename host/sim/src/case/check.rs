@@ -85,7 +85,7 @@ impl SimCase {
     }
 
     /// Nothing is in the way of keeping every promise: estimates are exact, nothing is in reserve that could be used
-    /// up, devices do not fail, and the policy leaves everything to the squeeze and takes no time.
+    /// up, devices do not fail, and the policy leaves everything to the fallback and takes no time.
     pub fn nobody_may_be_late(&self) -> bool {
         let exact = self.factor == 1.0 && self.spread == 0.0 && self.failures == 0.0 && self.config.margin == 0.0;
         let fault = |external: &ExternalEvent| {

@@ -15,7 +15,7 @@ use crate::{PolicyDriver, PolicyReply, stream};
 /// How a policy behaves when it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultMode {
-    /// Helps whom the squeeze would help, and tries a few legal moves beside; within its budget.
+    /// Helps whom the fallback would help, and tries a few legal moves beside; within its budget.
     Sensible,
     /// Answers at once that nothing should change.
     Unmoved,
@@ -134,7 +134,7 @@ impl FaultyPolicy {
         FaultMode::Unmoved
     }
 
-    /// What the squeeze would do, and up to three moves that make nobody late.
+    /// What the fallback would do, and up to three moves that make nobody late.
     fn sensible(&mut self, snapshot: &Snapshot) -> Decision {
         let mut decision = Decision::default();
         if self.random.random_bool(0.8) {

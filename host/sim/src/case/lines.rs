@@ -40,7 +40,7 @@ pub(super) fn write_action(text: &mut String, action: &Action) -> fmt::Result {
         }
         Action::RefuseDecision(plan, error) => write!(text, "refuse plan {}: {error}", plan.0),
         Action::Fallback(lane, moves) => {
-            write!(text, "squeeze lane {lane}:")?;
+            write!(text, "fallback on lane {lane}:")?;
             moves.iter().try_for_each(|(job, choice)| write!(text, " {job}@{choice}"))
         }
         Action::GiveUp(job) => write!(text, "give up {job}"),

@@ -68,7 +68,7 @@ fn action_name(action: &Action) -> &'static str {
         Action::Decide(_) => "plan",
         Action::Adopt(..) => "adopt",
         Action::RefuseDecision(..) => "refuse plan",
-        Action::Fallback(..) => "squeeze",
+        Action::Fallback(..) => "fallback",
         Action::GiveUp(_) => "give up",
         Action::Finish(_) => "finish",
         Action::WakeAt(_) => "wake at",

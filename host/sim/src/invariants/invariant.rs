@@ -21,8 +21,8 @@ pub enum Invariant {
     Adopted,
     /// Any other answer is refused, whole, and for a true reason.
     RefusedPlan,
-    /// The squeeze takes the cheapest steps and saves every job that can be saved.
-    Squeeze,
+    /// The fallback takes the cheapest steps and saves every job that can be saved.
+    Fallback,
     /// One question a lane is out at most; asked again only after the queue changed; shown as it is.
     Question,
     /// Where a job needs help the policy is asked.
@@ -81,7 +81,7 @@ impl fmt::Display for Invariant {
             Self::Promise => "who is on time stays on time",
             Self::Adopted => "a legal answer is adopted whole",
             Self::RefusedPlan => "an answer is refused whole and for a true reason",
-            Self::Squeeze => "the squeeze saves whom it can",
+            Self::Fallback => "the fallback saves whom it can",
             Self::Question => "one question at most, and only after a change",
             Self::Monitor => "where a job needs help the policy is asked",
             Self::Order => "late jobs come last, others keep their order",

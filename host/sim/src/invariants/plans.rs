@@ -161,8 +161,8 @@ fn check_adopted(
         let Some(after) = change.after.find(job).filter(|_| due) else { continue };
         let taken = after.entry.last_choice == (row.table, choice);
         let by = after.entry.decisions.contains(&Decider::Policy(snapshot.decision));
-        let squeezed = change.squeezed().iter().any(|(squeezed, _)| *squeezed == job);
-        Invariant::Adopted.demand(by && (taken || squeezed), || {
+        let moved = change.fallback().iter().any(|(moved, _)| *moved == job);
+        Invariant::Adopted.demand(by && (taken || moved), || {
             format!("job {job} was given strategy {choice} of {:?}, and is {:?}", row.table, after.entry)
         })?;
     }

@@ -116,7 +116,7 @@ fn an_outcome_that_does_not_add_up_is_noticed() {
 
 #[test]
 fn a_decision_that_is_not_told_is_noticed() {
-    // a job that was squeezed after its new strategy was adopted is another matter
+    // a job that was moved after its new strategy was adopted is another matter
     fn both(actions: &[Action]) -> bool {
         let adopted = actions.iter().any(|action| matches!(action, Action::Adopt(..)));
         adopted && actions.iter().any(|action| matches!(action, Action::Fallback(..)))

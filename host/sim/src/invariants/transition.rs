@@ -117,8 +117,8 @@ impl<'a> LaneChange<'a> {
         })
     }
 
-    /// What the squeeze moved, and where to.
-    pub(super) fn squeezed(&self) -> &'a [(JobId, u32)] {
+    /// What the fallback moved, and where to.
+    pub(super) fn fallback(&self) -> &'a [(JobId, u32)] {
         let on_this = |action: &'a Action| match action {
             Action::Fallback(lane, moves) if *lane == self.lane => Some(moves.as_slice()),
             _ => None,
@@ -129,7 +129,7 @@ impl<'a> LaneChange<'a> {
     /// Somebody said that this job's strategy changed.
     pub(super) fn is_named(&self, job: JobId) -> bool {
         let adopted = self.adopted().is_some_and(|jobs| jobs.contains(&job));
-        adopted || self.squeezed().iter().any(|(moved, _)| *moved == job)
+        adopted || self.fallback().iter().any(|(moved, _)| *moved == job)
     }
 
     /// The jobs of this lane that were given up in this step, in that order.

@@ -34,7 +34,10 @@ const MUST_HAPPEN: [(&str, &[&str]); 10] = [
     ),
     ("mode", &["sensible", "unmoved", "silent", "slow", "traps", "lies", "garbage"]),
     ("event", &["submit", "cancel", "planned", "batch done", "batch failed", "policy changed", "wake up"]),
-    ("action", &["accept", "refuse", "run", "plan", "adopt", "refuse plan", "squeeze", "give up", "finish", "wake at"]),
+    (
+        "action",
+        &["accept", "refuse", "run", "plan", "adopt", "refuse plan", "fallback", "give up", "finish", "wake at"],
+    ),
     ("question", &["violation", "arrival", "completion"]),
     ("adoption", &["of new strategies"]),
     (

@@ -12,7 +12,7 @@ use mosel_client::connection::Connection;
 pub(super) struct ServerMetrics {
     asked: u64,
     adopted: u64,
-    squeezes: u64,
+    fallbacks: u64,
     /// Answers that were not used, by the reason.
     refused: BTreeMap<String, u64>,
     /// Jobs that wait, now.
@@ -53,7 +53,7 @@ impl ServerMetrics {
             match name {
                 "mosel_policy_calls_total" => metrics.asked += value,
                 "mosel_policy_adopted_total" => metrics.adopted += value,
-                "mosel_policy_fallbacks_total" => metrics.squeezes += value,
+                "mosel_policy_fallbacks_total" => metrics.fallbacks += value,
                 "mosel_jobs_waiting" => metrics.waiting += value,
                 "mosel_policy_refused_total" => *metrics.refused.entry(reason(labels)).or_insert(0) += value,
                 _ => {}
@@ -70,7 +70,7 @@ impl ServerMetrics {
         ServerMetrics {
             asked: self.asked.saturating_sub(before.asked),
             adopted: self.adopted.saturating_sub(before.adopted),
-            squeezes: self.squeezes.saturating_sub(before.squeezes),
+            fallbacks: self.fallbacks.saturating_sub(before.fallbacks),
             refused: refused.filter(|(_, count)| *count > 0).collect(),
             waiting: self.waiting,
         }
@@ -80,7 +80,7 @@ impl ServerMetrics {
     pub(super) fn enter(&self, tally: &mut Tally) {
         tally.asked = self.asked;
         tally.adopted = self.adopted;
-        tally.squeezes = self.squeezes;
+        tally.fallbacks = self.fallbacks;
         for (reason, count) in &self.refused {
             let known = REASONS.into_iter().find(|known| known == reason).unwrap_or("other");
             *tally.plans_refused.entry(known).or_insert(0) += count;
@@ -120,7 +120,7 @@ mosel_jobs_waiting{lane="1"} 6
     #[test]
     fn series_of_several_policies_and_lanes_are_added_up() {
         let metrics = ServerMetrics::parse(TEXT);
-        assert_eq!((metrics.asked, metrics.adopted, metrics.squeezes, metrics.waiting), (11, 7, 4, 11));
+        assert_eq!((metrics.asked, metrics.adopted, metrics.fallbacks, metrics.waiting), (11, 7, 4, 11));
         assert_eq!(metrics.refused, BTreeMap::from([("bored".to_owned(), 1), ("late".to_owned(), 3)]));
     }
 
@@ -131,7 +131,7 @@ mosel_jobs_waiting{lane="1"} 6
         before.refused.remove("bored");
         let mut tally = Tally::default();
         now.since(&before).enter(&mut tally);
-        assert_eq!((tally.asked, tally.adopted, tally.squeezes), (0, 0, 0));
+        assert_eq!((tally.asked, tally.adopted, tally.fallbacks), (0, 0, 0));
         assert_eq!(tally.plans_refused, BTreeMap::from([("late", 2), ("other", 1)]));
     }
 }

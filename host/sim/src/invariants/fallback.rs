@@ -1,4 +1,4 @@
-//! The squeeze: when it acts, and that it takes the cheapest steps until every job that can be saved is on time.
+//! The fallback: when it acts, and that it takes the cheapest steps until every job that can be saved is on time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,19 @@ use super::transition::LaneChange;
 
 pub(super) fn check(change: &LaneChange<'_>) -> Result<(), Breach> {
     check_occasion(change)?;
-    change.squeezed().iter().try_for_each(|&(job, choice)| check_move(change, job, choice))?;
+    change.fallback().iter().try_for_each(|&(job, choice)| check_move(change, job, choice))?;
     check_cheapest(change)
 }
 
 /// It acts when an answer is no help, and then saves every job that can be saved.
 fn check_occasion(change: &LaneChange<'_>) -> Result<(), Breach> {
     let refused = change.question().is_some_and(|(snapshot, _)| change.refused(snapshot.decision));
-    Invariant::Squeeze.demand(refused || change.adopted().is_some() || change.squeezed().is_empty(), || {
-        format!("no answer was due on lane {}, and {:?} were squeezed", change.lane, change.squeezed())
+    Invariant::Fallback.demand(refused || change.adopted().is_some() || change.fallback().is_empty(), || {
+        format!("no answer was due on lane {}, and {:?} were moved", change.lane, change.fallback())
     })?;
     let savable = change.settled.savable(change.start).filter(|_| refused);
-    Invariant::Squeeze.demand(savable.is_none(), || format!("job {savable:?} could be saved, and the squeeze does not"))
+    Invariant::Fallback
+        .demand(savable.is_none(), || format!("job {savable:?} could be saved, and the fallback does not"))
 }
 
 /// A moved job is faster than before, and on what was said.
@@ -30,17 +31,17 @@ fn check_move(change: &LaneChange<'_>, job: JobId, choice: u32) -> Result<(), Br
     // a newcomer, or what has more left since a batch failed, had another strategy table before
     let Some(before) = change.before.find(job).filter(|_| !change.is_put_back(job)) else { return Ok(()) };
     let Some(table) = before.table() else {
-        return Invariant::Squeeze.broken(format!("job {job} was squeezed, and has nothing left"));
+        return Invariant::Fallback.broken(format!("job {job} was moved, and has nothing left"));
     };
     let faster = table.strategies.get(choice as usize).is_some_and(|now| now.latency < before.latency);
     let adopted = change.adopted().is_some_and(|jobs| jobs.contains(&job));
-    Invariant::Squeeze.demand(faster || adopted, || {
-        format!("job {job} was squeezed to strategy {choice}, which is not faster: {:?}", before.entry)
+    Invariant::Fallback.demand(faster || adopted, || {
+        format!("job {job} was moved to strategy {choice}, which is not faster: {:?}", before.entry)
     })?;
     let Some(after) = change.after.find(job) else { return Ok(()) };
     let told = after.entry.last_choice == (table.id, choice);
     Invariant::Decided.demand(told && after.entry.decisions.last() == Some(&Decider::Fallback), || {
-        format!("job {job} was squeezed to strategy {choice}, and is {:?}", after.entry)
+        format!("job {job} was moved to strategy {choice}, and is {:?}", after.entry)
     })
 }
 
@@ -49,15 +50,15 @@ fn check_cheapest(change: &LaneChange<'_>) -> Result<(), Breach> {
     let refused = |action: &Action| matches!(action, Action::RefuseDecision(_, error) if *error != DecisionError::Late);
     let Some(at) = change.transition.actions.iter().position(refused) else { return Ok(()) };
     let answered = matches!(change.transition.event, Event::Decided(..));
-    // who is given up afterwards makes room for others, and the squeeze may act once more
+    // who is given up afterwards makes room for others, and the fallback may act once more
     if !answered || change.transition.actions[at..].iter().any(|action| matches!(action, Action::GiveUp(_))) {
         return Ok(());
     }
-    let mut expected = Rule::read(&change.judged).squeeze(change);
-    let mut found = change.squeezed().to_vec();
+    let mut expected = Rule::read(&change.judged).apply(change);
+    let mut found = change.fallback().to_vec();
     expected.sort_unstable();
     found.sort_unstable();
-    Invariant::Squeeze.demand(expected == found, || format!("squeezed were {found:?}, the cheapest are {expected:?}"))
+    Invariant::Fallback.demand(expected == found, || format!("moved were {found:?}, the cheapest are {expected:?}"))
 }
 
 /// The rule, done slowly: for one deadline after another the step down that costs the least weighted accuracy a second.
@@ -86,7 +87,7 @@ impl<'a> Rule<'a> {
         Rule { jobs: queue.on_time().map(read).collect() }
     }
 
-    fn squeeze(mut self, change: &LaneChange<'_>) -> Vec<(JobId, u32)> {
+    fn apply(mut self, change: &LaneChange<'_>) -> Vec<(JobId, u32)> {
         let (start, factor) = (change.judged.free_at(change.transition.now), change.judged.factor);
         for last in 0..self.jobs.len() {
             let deadline = self.jobs[last].waiting.entry.job.deadline;
