@@ -6,8 +6,8 @@ mod session;
 
 use std::path::{Path, PathBuf};
 
-use page::{Block, Mark, Page};
-use session::Session;
+use self::page::{Block, Mark, Page};
+use self::session::Session;
 
 /// Folders and files with pages, of the repository.
 const PLACES: [&str; 5] = ["README.md", "docs", "sdk/README.md", "models/export/README.md", "policies"];
