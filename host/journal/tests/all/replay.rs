@@ -212,7 +212,7 @@ fn nonsense_is_refused_with_its_line() {
     assert!(refusal(&format!("{header}\nnonsense\n")).starts_with("line 2: expected"));
     assert_eq!(refusal(&format!("{header}\n{{\"t\":3}}\n")), "line 2: expected an event with its actions, or a policy");
     let back = format!("{header}\n{}{}", step(5), step(4));
-    assert_eq!(refusal(&back), "line 3: expected a time from 0.005ms on, found 0.004ms");
+    assert_eq!(refusal(&back), "line 3: expected a time from 0.005ms on, got 0.004ms");
     let lanes = header.replacen("\"lanes\":1,", "\"lanes\":0,", 1);
     assert!(refusal(&format!("{lanes}\n")).contains("expected 1 to 1024 lanes"));
 }
