@@ -21,8 +21,8 @@ impl Decision {
     /// ```
     /// # use mosel_sdk::{Decision, Quality, test::Queue};
     /// # let mut queue = Queue::new();
-    /// # let menu = queue.menu(&[(40, 0.5), (90, 0.75)]);
-    /// # queue.job(menu, 60, 0.0);
+    /// # let table = queue.table(&[(40, 0.5), (90, 0.75)]);
+    /// # queue.job(table, 60, 0.0);
     /// # let snapshot = queue.snapshot();
     /// let best = snapshot.value(&snapshot.chosen());
     /// let chosen: Vec<u32> = (0..snapshot.jobs.len()).map(|row| snapshot.fastest(row)).collect();

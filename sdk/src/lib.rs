@@ -2,7 +2,7 @@
 //!
 //! A Mosel server runs *jobs*: so many requests for a model that takes several kinds of input, with a deadline and a
 //! floor on their mean accuracy. Requests can be served on fewer kinds of input, which is faster and less accurate. A
-//! *strategy* is one way to serve a whole job, and every job has a menu of them. When waiting jobs would miss their
+//! *strategy* is one way to serve a whole job, and every job has a *strategy table* of them. When waiting jobs would miss their
 //! deadlines the server asks its policy: it shows it a [`Snapshot`] of the queue and gets back a [`Decision`], which
 //! jobs should run on another strategy. The server checks the whole answer and adopts all of it or nothing.
 //!
@@ -51,7 +51,7 @@
 //!
 //! * [`Policy`] is what an author implements: three functions must be there, four may.
 //! * [`Snapshot`] is what a policy sees, and what every policy would compute from it: finishes, violators, slack, legal
-//!   strategies, what they are worth, the step down that harms least. Its [`Catalog`] holds models and menus.
+//!   strategies, what they are worth, the step down that harms least. Its [`Catalog`] holds models and strategy tables.
 //! * [`Decision`] is what it answers.
 //! * [`log`] and its macros ([`info!`], [`warn!`] and so on), [`now`], [`remaining`], [`random`] with [`choose`] and
 //!   [`shuffle`]: all that a policy can reach of its server.
@@ -61,9 +61,9 @@
 //!
 //! # What a policy may rely on
 //!
-//! * Rows are in execution order: what is earlier in [`Snapshot::jobs`] runs earlier. A menu is sorted by latency, and
+//! * Rows are in execution order: what is earlier in [`Snapshot::jobs`] runs earlier. A table is sorted by latency, and
 //!   latency and accuracy both strictly increase: strategy 0 is the fastest.
-//! * Every row has a menu and is on a strategy of it; [`Snapshot`]s where that is not so never reach a policy.
+//! * Every row has a table and is on a strategy of it; [`Snapshot`]s where that is not so never reach a policy.
 //! * The same snapshot and the same seed of the server give the same random numbers.
 //! * Nothing it does can bring a job below its floor, and no failure of it loses a job. A panic costs the instance: the
 //!   message is logged, and the next question goes to a fresh one.

@@ -90,7 +90,7 @@ pub trait Policy: Sized {
     /// New strategies for the queue. Jobs that the decision does not name keep theirs.
     ///
     /// The server refuses the whole answer if it names a job that is not in the snapshot, or one twice, or a strategy
-    /// that is off the menu or below the floor; if an order does not name every job; if a job that is on time as things
+    /// that is off the table or below the floor; if an order does not name every job; if a job that is on time as things
     /// are would be late; if objective or bound are no finite numbers, or the bound is below the objective.
     /// [`test::adopt`](crate::test::adopt) checks the same. After a refusal, an error or no answer in time the server
     /// itself moves jobs to faster strategies.

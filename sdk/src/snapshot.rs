@@ -14,7 +14,7 @@ pub use worth::StepDown;
 
 /// One lane's queue at one moment, with the catalog its jobs refer to.
 ///
-/// A *row* is a position in `jobs`, a *strategy* an index into the menu of a row: 0 is the fastest, the last one the
+/// A *row* is a position in `jobs`, a *strategy* an index into the strategy table of a row: 0 is the fastest, the last one the
 /// most accurate. *Work* is profiled time; [`Snapshot::end_of`] turns it into a point in time. `chosen` says what if:
 /// row `k` on strategy `chosen[k]`.
 ///
@@ -23,12 +23,12 @@ pub use worth::StepDown;
 /// | Who would be late? | [`violators`](Snapshot::violators), [`finishes`](Snapshot::finishes) | O(rows) |
 /// | Whom does nothing save? | [`hopeless`](Snapshot::hopeless) | O(rows) |
 /// | How much time is to spare? | [`slack`](Snapshot::slack), [`allowed_work`](Snapshot::allowed_work) | O(rows), O(1) |
-/// | What may a row run on? | [`legal`](Snapshot::legal), [`fastest`](Snapshot::fastest), [`next_faster`](Snapshot::next_faster), [`next_slower`](Snapshot::next_slower) | O(1), `fastest` O(log menu) |
+/// | What may a row run on? | [`legal`](Snapshot::legal), [`fastest`](Snapshot::fastest), [`next_faster`](Snapshot::next_faster), [`next_slower`](Snapshot::next_slower) | O(1), `fastest` O(log table) |
 /// | What is that worth? | [`value`](Snapshot::value), [`worth`](Snapshot::worth) | O(rows), O(1) |
 /// | Which step down harms least? | [`cheapest_step_down`](Snapshot::cheapest_step_down), [`step_down`](Snapshot::step_down) | O(rows), O(1) |
 ///
 /// No method panics on anything that a server can send. A row that is not in the queue, or a strategy that is not on
-/// the menu where a time or a worth is asked for, is the caller's mistake and does panic, as an index off a slice does.
+/// the table where a time or a worth is asked for, is the caller's mistake and does panic, as an index off a slice does.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Names the question. Strictly increasing, with gaps.
@@ -80,12 +80,12 @@ impl Snapshot {
         self.catalog.model(self.table(row).model)
     }
 
-    /// The table of a row: its menu, and the model and the number of requests that it is for.
+    /// The table of a row: its strategies, and the model and the number of requests that it is for.
     pub fn table(&self, row: usize) -> &StrategyTable {
         &self.catalog.tables()[self.places[row]]
     }
 
-    /// The menu of a row: latency and accuracy both strictly increase.
+    /// The strategies of a row: latency and accuracy both strictly increase.
     pub fn strategies(&self, row: usize) -> &[Strategy] {
         &self.table(row).strategies
     }
@@ -95,7 +95,7 @@ impl Snapshot {
         self.jobs.iter().map(|job| job.current).collect()
     }
 
-    /// The profiled time of a row with a strategy of its menu; [`Snapshot::end_of`] makes a finish of such times.
+    /// The profiled time of a row with a strategy of its table; [`Snapshot::end_of`] makes a finish of such times.
     pub fn latency(&self, row: usize, strategy: u32) -> Micros {
         self.strategies(row)[strategy as usize].latency
     }
@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn a_row_off_its_menu_is_refused() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6)]);
-        queue.job(menu, 100, 0.0);
+        let table = queue.table(&[(10, 0.6)]);
+        queue.job(table, 100, 0.0);
         queue.jobs[0].current = 1;
         let refused = queue.try_snapshot().unwrap_err();
         assert_eq!(refused, PolicyError::Unsupported("job 1 has 1 strategies, its current one is 1".into()));
@@ -166,14 +166,14 @@ mod tests {
     }
 
     proptest! {
-        /// Menus that are empty or out of order, numbers that are none, times at the end of time.
+        /// Tables that are empty or out of order, numbers that are none, times at the end of time.
         #[test]
         fn whatever_a_server_sends_is_refused_or_harmless(
             jobs in vec(wild_job(), 0..6),
-            menus in vec(wild_table(), 4),
+            tables in vec(wild_table(), 4),
             (start, time_factor) in (wild(Micros::MAX), wild_float()),
         ) {
-            let tables = (0..).zip(menus);
+            let tables = (0..).zip(tables);
             let table = |(id, strategies)| StrategyTable { id, model: 9, requests: 0, strategies };
             let queue = Queue { start, time_factor, jobs, tables: tables.map(table).collect(), ..Queue::new() };
             let Ok(snapshot) = queue.try_snapshot() else { return Ok(()) };

@@ -1,6 +1,6 @@
 //! Try a policy natively: a queue in a few lines, the policy's answer, the queue after it.
 //!
-//! There are two ways to a queue. A [`Queue`] is put together menu by menu and job by job, for cases where every number
+//! There are two ways to a queue. A [`Queue`] is put together table by table and job by job, for cases where every number
 //! matters. A *scenario* is text that the server's own scheduler reads and lives through in virtual time:
 //!
 //! ```text
@@ -57,5 +57,7 @@ mod scenario;
 pub use answer::{Answer, adopt, ask, decide, decide_seeded};
 #[doc(hidden)] // for those who drive a policy natively on queues of the core
 pub use convert::{sent_catalog, sent_snapshot};
-pub use queue::{Menu, Queue};
+#[allow(deprecated)]
+pub use queue::Menu;
+pub use queue::{Queue, Table};
 pub use scenario::{questions, run, run_seeded, scenario};

@@ -12,7 +12,7 @@ const JOBS: [u64; 3] = [10, 100, 1000];
 const SEED: u64 = 1;
 
 fn main() {
-    println!("random queues, seed {SEED}; 12 menus of 12 strategies");
+    println!("random queues, seed {SEED}; 12 tables of 12 strategies");
     divan::main();
 }
 

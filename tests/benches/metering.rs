@@ -19,7 +19,9 @@ const MODES: [(&str, Metering); 4] = [
 ];
 
 fn main() {
-    println!("greedy, random queues of seed {SEED}, 12 menus of 12 strategies, medians of {ROUNDS} decisions in turns");
+    println!(
+        "greedy, random queues of seed {SEED}, 12 tables of 12 strategies, medians of {ROUNDS} decisions in turns"
+    );
     println!("{:>6}  {:<14}  {:>9}  {:>7}", "jobs", "metering", "us", "ratio");
     for jobs in [100, 1000] {
         let medians = medians(jobs);

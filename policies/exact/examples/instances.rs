@@ -40,9 +40,9 @@ fn instance(kind: Kind, seed: u64, jobs: usize, strategies: usize) -> Value {
 
 fn row_of(snapshot: &Snapshot, row: usize) -> Value {
     let job = &snapshot.jobs[row];
-    let menu: Vec<(u64, f64)> = snapshot.strategies(row).iter().map(|each| (each.latency, each.accuracy)).collect();
+    let table: Vec<(u64, f64)> = snapshot.strategies(row).iter().map(|each| (each.latency, each.accuracy)).collect();
     json!({
         "deadline": job.deadline, "weight": job.weight, "requests": job.requests, "current": job.current,
-        "floor": job.min_accuracy - ACCURACY_TOLERANCE, "menu": menu,
+        "floor": job.min_accuracy - ACCURACY_TOLERANCE, "table": table,
     })
 }

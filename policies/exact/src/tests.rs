@@ -4,7 +4,7 @@ mod corners;
 mod large;
 mod small;
 
-use mosel_sdk::test::{self, Menu, Queue, host};
+use mosel_sdk::test::{self, Queue, Table, host};
 use mosel_sdk::{Decision, Quality, Snapshot};
 
 use crate::Exact;
@@ -45,11 +45,11 @@ fn check(before: &Snapshot, decision: &Decision, after: &Snapshot) {
 
 /// Every row on the fastest strategy that it may get.
 fn fastest(snapshot: &Snapshot) -> Vec<u32> {
-    (0..snapshot.jobs.len()).map(|row| menu_of(snapshot, row)[0]).collect()
+    (0..snapshot.jobs.len()).map(|row| options_of(snapshot, row)[0]).collect()
 }
 
 /// The strategies that a row may get.
-fn menu_of(snapshot: &Snapshot, row: usize) -> Vec<u32> {
+fn options_of(snapshot: &Snapshot, row: usize) -> Vec<u32> {
     let job = &snapshot.jobs[row];
     let count = snapshot.strategies(row).len() as u32;
     let may = |strategy: &u32| *strategy == job.current || !job.late && snapshot.legal(row, *strategy);
@@ -70,13 +70,13 @@ fn random_queue(seed: u64, jobs: usize, strategies: usize) -> Queue {
     let mut queue = Queue::new();
     queue.start = below(100_000);
     queue.time_factor = 0.7 + below(60) as f64 / 100.0;
-    let menus: Vec<(Menu, u64)> = (0..20).map(|_| random_menu(&mut queue, strategies)).collect();
+    let tables: Vec<(Table, u64)> = (0..20).map(|_| random_table(&mut queue, strategies)).collect();
     let mut work = 0;
     for _ in 0..jobs {
-        let (menu, slowest) = menus[below(20) as usize];
+        let (table, slowest) = tables[below(20) as usize];
         work += slowest / 4 + below(slowest / 2 + 1);
         let due = queue.start + (work as f64 * queue.time_factor) as u64 + below(20_000);
-        queue.job(menu, due, 0.3 + below(400) as f64 / 1000.0);
+        queue.job(table, due, 0.3 + below(400) as f64 / 1000.0);
     }
     for job in &mut queue.jobs {
         job.requests = 1 + below(64) as u32;
@@ -86,15 +86,15 @@ fn random_queue(seed: u64, jobs: usize, strategies: usize) -> Queue {
     queue
 }
 
-fn random_menu(queue: &mut Queue, strategies: usize) -> (Menu, u64) {
+fn random_table(queue: &mut Queue, strategies: usize) -> (Table, u64) {
     let (mut latency, mut accuracy) = (500 + below(3_000), 0.4 + below(200) as f64 / 1000.0);
-    let mut menu = Vec::new();
+    let mut table = Vec::new();
     for _ in 0..strategies {
-        menu.push((latency, accuracy));
+        table.push((latency, accuracy));
         latency += 1 + below(4_000);
         accuracy += (1 + below(1000)) as f64 / (3_000 * strategies) as f64;
     }
-    (queue.menu(&menu), menu.last().map_or(0, |slowest| slowest.0))
+    (queue.table(&table), table.last().map_or(0, |slowest| slowest.0))
 }
 
 fn below(end: u64) -> u64 {

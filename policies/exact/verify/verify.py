@@ -59,17 +59,17 @@ def run_exact(seed):
 
 def compare(instance):
     """True gap, whether the optimum is proven, and what is wrong."""
-    menus = [allowed(row) for row in instance["rows"]]
-    limits = work_limits(instance, menus)
+    tables = [allowed(row) for row in instance["rows"]]
+    limits = work_limits(instance, tables)
     faults = []
-    if not is_allowed(instance["chosen"], menus, limits):
+    if not is_allowed(instance["chosen"], tables, limits):
         faults.append("the plan is not allowed")
     value = value_of(instance["chosen"], instance["rows"])
     objective, bound = instance["objective"], instance["bound"]
     if abs(value - objective) > TOLERANCE * value:
         faults.append(f"the objective is {value}, exact says {objective}")
-    chosen, most = solve(instance["rows"], menus, limits)
-    least = value_of(chosen, instance["rows"]) if chosen and is_allowed(chosen, menus, limits) else -math.inf
+    chosen, most = solve(instance["rows"], tables, limits)
+    least = value_of(chosen, instance["rows"]) if chosen and is_allowed(chosen, tables, limits) else -math.inf
     if value > most * (1 + TOLERANCE):
         faults.append(f"its value is {value}, HiGHS proves that no plan is above {most}")
     if bound < least * (1 - TOLERANCE):
@@ -84,16 +84,16 @@ def compare(instance):
 
 def allowed(row):
     """The strategies that keep the floor, and the present one: {index: latency}."""
-    menu = enumerate(row["menu"])
-    return {s: latency for s, (latency, accuracy) in menu if accuracy >= row["floor"] or s == row["current"]}
+    table = enumerate(row["table"])
+    return {s: latency for s, (latency, accuracy) in table if accuracy >= row["floor"] or s == row["current"]}
 
 
-def work_limits(instance, menus):
+def work_limits(instance, tables):
     """For each row the most profiled work up to it that is done by its deadline; infinite if it is hopeless."""
     limits = []
     fastest = 0
-    for row, menu in zip(instance["rows"], menus):
-        fastest += min(menu.values())
+    for row, table in zip(instance["rows"], tables):
+        fastest += min(table.values())
         limit = most_work(instance["start"], instance["time_factor"], row["deadline"])
         limits.append(limit if fastest <= limit else math.inf)
     return limits
@@ -111,20 +111,20 @@ def most_work(start, factor, deadline):
     return work
 
 
-def is_allowed(chosen, menus, limits):
+def is_allowed(chosen, tables, limits):
     work = 0
-    for strategy, menu, limit in zip(chosen, menus, limits):
-        work += menu.get(strategy, math.inf)
+    for strategy, table, limit in zip(chosen, tables, limits):
+        work += table.get(strategy, math.inf)
         if work > limit:
             return False
     return True
 
 
 def value_of(chosen, rows):
-    return sum(row["weight"] * row["requests"] * row["menu"][s][1] for s, row in zip(chosen, rows))
+    return sum(row["weight"] * row["requests"] * row["table"][s][1] for s, row in zip(chosen, rows))
 
 
-def solve(rows, menus, limits):
+def solve(rows, tables, limits):
     """HiGHS' best plan and its bound. Milliseconds keep the numbers small."""
     import highspy
 
@@ -134,11 +134,11 @@ def solve(rows, menus, limits):
         solver.setOptionValue(option, setting)
     picks = []
     finish = None
-    for row, menu, limit in zip(rows, menus, limits):
+    for row, table, limit in zip(rows, tables, limits):
         worth = row["weight"] * row["requests"]
-        pick = {s: solver.addVariable(0, 1, -worth * row["menu"][s][1], highspy.HighsVarType.kInteger) for s in menu}
+        pick = {s: solver.addVariable(0, 1, -worth * row["table"][s][1], highspy.HighsVarType.kInteger) for s in table}
         solver.addConstr(sum(pick.values()) == 1)
-        work = sum(latency / 1000 * pick[s] for s, latency in menu.items())
+        work = sum(latency / 1000 * pick[s] for s, latency in table.items())
         before, finish = finish, solver.addVariable(0, limit / 1000)
         solver.addConstr(finish == (work if before is None else before + work))
         picks.append(pick)

@@ -16,10 +16,10 @@ fn decide(snapshot: &Snapshot, seed: u64) -> (Decision, Snapshot) {
 fn figure_2() -> Snapshot {
     let mut queue = Queue::new();
     queue.start = 30;
-    let menu = queue.menu(&[(50, 0.685), (62, 0.71), (78, 0.735), (88, 0.76), (98, 0.775), (110, 0.79)]);
-    queue.job(menu, 300, 0.71);
-    let menu = queue.menu(&[(25, 0.8)]);
-    queue.job(menu, 150, 0.8);
+    let table = queue.table(&[(50, 0.685), (62, 0.71), (78, 0.735), (88, 0.76), (98, 0.775), (110, 0.79)]);
+    queue.job(table, 300, 0.71);
+    let table = queue.table(&[(25, 0.8)]);
+    queue.job(table, 150, 0.8);
     queue.snapshot()
 }
 
@@ -49,9 +49,9 @@ fn a_tighter_deadline_takes_the_mix_at_0_735() {
 #[test]
 fn nobody_is_squeezed_for_a_job_that_cannot_be_saved() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    queue.job(menu, 1000, 0.5);
-    queue.job(menu, 15, 0.5);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    queue.job(table, 1000, 0.5);
+    queue.job(table, 15, 0.5);
     let before = queue.snapshot();
     let (decision, after) = decide(&before, 1);
     assert_eq!(after.chosen(), before.chosen());
@@ -61,9 +61,9 @@ fn nobody_is_squeezed_for_a_job_that_cannot_be_saved() {
 #[test]
 fn jobs_behind_one_that_cannot_be_saved_are_still_saved() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    queue.job(menu, 5, 0.5);
-    queue.job(menu, 70, 0.5);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    queue.job(table, 5, 0.5);
+    queue.job(table, 70, 0.5);
     let before = queue.snapshot();
     let (_, after) = decide(&before, 1);
     assert_eq!(after.violators(), [0]);
@@ -72,10 +72,10 @@ fn jobs_behind_one_that_cannot_be_saved_are_still_saved() {
 #[test]
 fn late_jobs_are_left_alone() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    queue.job(menu, 5, 0.5);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    queue.job(table, 5, 0.5);
     queue.jobs[0].late = true;
-    queue.job(menu, 70, 0.5);
+    queue.job(table, 70, 0.5);
     let (decision, after) = decide(&queue.snapshot(), 1);
     assert_eq!(after.chosen(), [1, 0]);
     assert_eq!(decision.quality, Quality::Heuristic);
@@ -84,8 +84,8 @@ fn late_jobs_are_left_alone() {
 #[test]
 fn deterministic_squeezes_from_the_front() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    let _ = [115; 3].map(|deadline| queue.job(menu, deadline, 0.5));
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    let _ = [115; 3].map(|deadline| queue.job(table, deadline, 0.5));
     let before = queue.snapshot();
     let decision = test::decide::<Greedy>(r#"{"deterministic": true}"#, &before).unwrap();
     assert_eq!(test::adopt(&before, &decision).unwrap().chosen(), [0, 1, 1]);
@@ -94,8 +94,8 @@ fn deterministic_squeezes_from_the_front() {
 #[test]
 fn chance_is_the_servers_stream_and_nothing_else() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    let _ = [220; 6].map(|deadline| queue.job(menu, deadline, 0.5));
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    let _ = [220; 6].map(|deadline| queue.job(table, deadline, 0.5));
     let before = queue.snapshot();
     assert_eq!(decide(&before, 7).0, decide(&before, 7).0);
     let answers: Vec<_> = (0..20).map(|seed| decide(&before, seed).1.chosen()).collect();
@@ -136,19 +136,19 @@ fn fastest(snapshot: &Snapshot, row: usize) -> u32 {
     legal.unwrap_or(job.current)
 }
 
-/// Up to 30 jobs on menus of up to 8, from slack to hopeless. The seed says it all.
+/// Up to 30 jobs on tables of up to 8, from slack to hopeless. The seed says it all.
 fn random_queue(seed: u64) -> Snapshot {
     host::begin(seed, 0, 0, 0);
     let mut queue = Queue::new();
     queue.sequence = seed;
     queue.start = below(50);
     queue.time_factor = 0.5 + below(100) as f64 / 100.0;
-    let menus: Vec<_> = (0..4).map(|_| random_menu(&mut queue)).collect();
+    let tables: Vec<_> = (0..4).map(|_| random_table(&mut queue)).collect();
     let mut due = queue.start;
     for _ in 0..1 + below(30) {
         due += below(110);
         let deadline = (due + below(150)).saturating_sub(40);
-        queue.job(menus[below(4) as usize], deadline, below(100) as f64 / 100.0);
+        queue.job(tables[below(4) as usize], deadline, below(100) as f64 / 100.0);
     }
     for job in &mut queue.jobs {
         job.late = below(12) == 0;
@@ -157,15 +157,15 @@ fn random_queue(seed: u64) -> Snapshot {
     queue.snapshot()
 }
 
-fn random_menu(queue: &mut Queue) -> test::Menu {
+fn random_table(queue: &mut Queue) -> test::Table {
     let (mut latency, mut accuracy) = (1 + below(40), 0.3);
-    let mut menu = Vec::new();
+    let mut table = Vec::new();
     for _ in 0..1 + below(8) {
-        menu.push((latency, accuracy));
+        table.push((latency, accuracy));
         latency += 1 + below(40);
         accuracy += (1 + below(12)) as f64 / 200.0;
     }
-    queue.menu(&menu)
+    queue.table(&table)
 }
 
 fn below(end: u64) -> u64 {

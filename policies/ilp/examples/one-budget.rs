@@ -3,7 +3,7 @@
 //! 2,000 random queues: all jobs were on time, some of them squeezed for it, when one more arrived that would be late.
 //! There is a way to have all of them on time.
 
-use mosel_sdk::test::{self, Menu, Queue, host};
+use mosel_sdk::test::{self, Queue, Table, host};
 use mosel_sdk::{Job, Snapshot, random_below};
 use policy_ilp::Ilp;
 use policy_squeeze::{Pick, squeeze};
@@ -42,14 +42,14 @@ fn overfull_queue(seed: u64) -> Snapshot {
     }
 }
 
-/// 2 to 8 jobs on two menus of six strategies, none with a floor. All but the last have been squeezed before.
+/// 2 to 8 jobs on two tables of six strategies, none with a floor. All but the last have been squeezed before.
 fn random_queue() -> Snapshot {
     let mut queue = Queue::new();
-    let menus = [random_menu(&mut queue), random_menu(&mut queue)];
+    let tables = [random_table(&mut queue), random_table(&mut queue)];
     let mut due = 0;
     for _ in 0..2 + below(7) {
         due += 5_000 + below(60_000);
-        queue.job(menus[below(2) as usize], due + below(40_000), 0.0);
+        queue.job(tables[below(2) as usize], due + below(40_000), 0.0);
     }
     let last: Option<Job> = queue.jobs.pop();
     let squeezed = squeeze(&queue.snapshot(), Pick::Random);
@@ -63,15 +63,15 @@ fn random_queue() -> Snapshot {
     snapshot
 }
 
-fn random_menu(queue: &mut Queue) -> Menu {
+fn random_table(queue: &mut Queue) -> Table {
     let (mut latency, mut accuracy) = (2_000 + below(6_000), 0.5 + below(10) as f64 / 100.0);
-    let mut menu = Vec::new();
+    let mut table = Vec::new();
     for _ in 0..6 {
-        menu.push((latency, accuracy));
+        table.push((latency, accuracy));
         latency += 2_000 + below(12_000);
         accuracy += (1 + below(30)) as f64 / 400.0;
     }
-    queue.menu(&menu)
+    queue.table(&table)
 }
 
 fn below(end: u64) -> u64 {

@@ -1,16 +1,16 @@
 //! The paper's integer program, solved in the sandbox: one strategy a job, the most accuracy in the time there is.
 //!
-//! Start with [`Ilp`]; `menus.rs` is what each row may run on and by when it must be done, `program.rs` the program
+//! Start with [`Ilp`]; `options.rs` is what each row may run on and by when it must be done, `program.rs` the program
 //! that microlp solves. README.md says what the paper leaves open and how far the solver gets.
 
-mod menus;
+mod options;
 mod program;
 
 use mosel_sdk::{Catalog, Decision, Description, Policy, PolicyError, Quality, Snapshot, remaining};
 use policy_squeeze::{Pick, squeeze};
 use serde::Deserialize;
 
-use menus::Menus;
+use options::RowOptions;
 use program::{Limits, Solved};
 
 /// The policy.
@@ -97,14 +97,16 @@ impl Policy for Ilp {
 
     fn decide(&mut self, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
         let squeezed = squeeze(snapshot, Pick::Random);
-        let menus = match self.settings.form {
-            Form::Prefix => Some(Menus::due_each(snapshot)),
-            Form::Paper => Menus::due_at_the_end(snapshot),
+        let options = match self.settings.form {
+            Form::Prefix => Some(RowOptions::due_each(snapshot)),
+            Form::Paper => RowOptions::due_at_the_end(snapshot),
         };
-        let Some(menus) = menus else { return Ok(Decision::choosing(snapshot, &squeezed.chosen, Quality::BestEffort)) };
-        let answer = self.answer(&menus, squeezed.chosen);
+        let Some(options) = options else {
+            return Ok(Decision::choosing(snapshot, &squeezed.chosen, Quality::BestEffort));
+        };
+        let answer = self.answer(&options, squeezed.chosen);
         let quality = if squeezed.all_saved { answer.quality() } else { Quality::BestEffort };
-        let objective = menus.value(&answer.chosen);
+        let objective = options.value(&answer.chosen);
         let bound = answer.bound.map(|bound| bound.max(objective));
         let decision = Decision::choosing(snapshot, &answer.chosen, quality);
         Ok(Decision { objective: Some(objective), bound, ..decision })
@@ -140,23 +142,24 @@ impl Answer {
 
 impl Ilp {
     /// The solver's answer; the squeezed one where the solver has none, or one that is worth less.
-    fn answer(&self, menus: &Menus, squeezed: Vec<u32>) -> Answer {
-        let best = menus.best();
-        if menus.fits(&best) {
-            return Answer { bound: Some(menus.value(&best)), chosen: best, optimal: true };
+    fn answer(&self, options: &RowOptions, squeezed: Vec<u32>) -> Answer {
+        let best = options.best();
+        if options.fits(&best) {
+            return Answer { bound: Some(options.value(&best)), chosen: best, optimal: true };
         }
         let fallback = Answer { chosen: squeezed, bound: None, optimal: false };
-        if menus.variables() > self.settings.variables || remaining() == 0 {
+        if options.variables() > self.settings.variables || remaining() == 0 {
             return fallback;
         }
         let limits = Limits { nodes: self.settings.nodes, time: remaining() / 2 };
-        let Some(Solved { chosen, bound, optimal }) = program::solve(menus, &fallback.chosen, limits) else {
+        let Some(Solved { chosen, bound, optimal }) = program::solve(options, &fallback.chosen, limits) else {
             return fallback;
         };
         // The solver's numbers are rounded; whether a deadline holds is decided in whole microseconds.
-        let sound = chosen.filter(|chosen| menus.fits(chosen));
-        let better =
-            |chosen: &Vec<u32>| !menus.fits(&fallback.chosen) || menus.value(chosen) >= menus.value(&fallback.chosen);
+        let sound = chosen.filter(|chosen| options.fits(chosen));
+        let better = |chosen: &Vec<u32>| {
+            !options.fits(&fallback.chosen) || options.value(chosen) >= options.value(&fallback.chosen)
+        };
         match sound.filter(better) {
             Some(chosen) => Answer { chosen, bound, optimal },
             None => Answer { bound, ..fallback },

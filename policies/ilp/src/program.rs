@@ -8,7 +8,7 @@ use microlp::{
 };
 use mosel_sdk::Micros;
 
-use crate::menus::Menus;
+use crate::options::RowOptions;
 
 /// How long the solver may go on.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +29,8 @@ pub(crate) struct Solved {
 }
 
 /// What the solver finds out within its limits, with an answer that is known to start from; `None` if it fails.
-pub(crate) fn solve(menus: &Menus, known: &[u32], limits: Limits) -> Option<Solved> {
-    let program = Program::new(menus);
+pub(crate) fn solve(options: &RowOptions, known: &[u32], limits: Limits) -> Option<Solved> {
+    let program = Program::new(options);
     let mut options = SolveOptions::default();
     options.node_limit = Some(limits.nodes);
     options.time_limit = Some(Duration::from_micros(limits.time));
@@ -52,7 +52,7 @@ pub(crate) fn solve(menus: &Menus, known: &[u32], limits: Limits) -> Option<Solv
 /// deadline before + what the rows between take", whose upper bounds are the deadlines. Written out, every deadline would
 /// be a dense sum over all rows before it, which the solver is slower with from some twenty rows on.
 struct Program<'a> {
-    menus: &'a Menus<'a>,
+    options: &'a RowOptions<'a>,
     problem: Problem,
     /// The rows with a choice, each with a variable for every open strategy.
     picks: Vec<(usize, Vec<Variable>)>,
@@ -65,26 +65,26 @@ struct Program<'a> {
 }
 
 impl Program<'_> {
-    fn new<'a>(menus: &'a Menus<'a>) -> Program<'a> {
-        let rows = 0..menus.rows();
+    fn new<'a>(options: &'a RowOptions<'a>) -> Program<'a> {
+        let rows = 0..options.rows();
         let program = Program {
-            menus,
+            options,
             problem: Problem::new(OptimizationDirection::Maximize),
             picks: Vec::new(),
-            least_worth: rows.clone().map(|row| menus.worth(row, menus.open(row)[0])).sum(),
-            scale: rows.map(|row| menus.importance(row)).fold(f64::MIN_POSITIVE, f64::max),
-            micro: micro(menus),
+            least_worth: rows.clone().map(|row| options.worth(row, options.open(row)[0])).sum(),
+            scale: rows.map(|row| options.importance(row)).fold(f64::MIN_POSITIVE, f64::max),
+            micro: micro(options),
         };
         program.filled()
     }
 
     fn filled(mut self) -> Self {
         let mut taken = LinearExpr::empty();
-        for row in 0..self.menus.rows() {
-            if self.menus.open(row).len() > 1 {
+        for row in 0..self.options.rows() {
+            if self.options.open(row).len() > 1 {
                 self.add_choice(row, &mut taken);
             }
-            if let Some(spare) = self.menus.spare(row) {
+            if let Some(spare) = self.options.spare(row) {
                 taken = self.add_deadline(taken, spare);
             }
         }
@@ -93,16 +93,16 @@ impl Program<'_> {
 
     /// One strategy for a row; the extra time it takes joins what is taken.
     fn add_choice(&mut self, row: usize, taken: &mut LinearExpr) {
-        let menus = self.menus;
-        let least = menus.worth(row, menus.open(row)[0]);
+        let options = self.options;
+        let least = options.worth(row, options.open(row)[0]);
         let mut one = LinearExpr::empty();
         let add = |&strategy: &u32| {
-            let pick = self.problem.add_binary_var((menus.worth(row, strategy) - least) / self.scale);
+            let pick = self.problem.add_binary_var((options.worth(row, strategy) - least) / self.scale);
             one.add(pick, 1.0);
-            taken.add(pick, menus.extra(row, strategy) as f64 * self.micro);
+            taken.add(pick, options.extra(row, strategy) as f64 * self.micro);
             pick
         };
-        let picks = menus.open(row).iter().map(add).collect();
+        let picks = options.open(row).iter().map(add).collect();
         self.picks.push((row, picks));
         self.problem.add_constraint(one, ComparisonOp::Eq, 1.0);
     }
@@ -121,7 +121,7 @@ impl Program<'_> {
 
     fn hint(&self, chosen: &[u32]) -> Vec<(Variable, f64)> {
         let of_row = |(row, picks): &(usize, Vec<Variable>)| {
-            let strategies = self.menus.open(*row).iter();
+            let strategies = self.options.open(*row).iter();
             let picked = strategies.map(|&strategy| if strategy == chosen[*row] { 1.0 } else { 0.0 });
             picks.iter().copied().zip(picked).collect::<Vec<_>>()
         };
@@ -129,10 +129,10 @@ impl Program<'_> {
     }
 
     fn read(&self, solution: &Solution) -> Vec<u32> {
-        let mut chosen = self.menus.best();
+        let mut chosen = self.options.best();
         for (row, picks) in &self.picks {
             let picked = picks.iter().position(|&pick| solution.var_value(pick) > 0.5);
-            chosen[*row] = self.menus.open(*row)[picked.unwrap_or(0)];
+            chosen[*row] = self.options.open(*row)[picked.unwrap_or(0)];
         }
         chosen
     }
@@ -140,10 +140,10 @@ impl Program<'_> {
 
 /// Milliseconds, or more where a strategy takes so long that its time would be above a million: the solver wants numbers
 /// within six orders of magnitude.
-fn micro(menus: &Menus) -> f64 {
+fn micro(options: &RowOptions) -> f64 {
     const LARGEST: f64 = 1e6;
     let longest =
-        (0..menus.rows()).flat_map(|row| menus.open(row).iter().map(move |&strategy| menus.extra(row, strategy)));
+        (0..options.rows()).flat_map(|row| options.open(row).iter().map(move |&strategy| options.extra(row, strategy)));
     let longest = longest.max().unwrap_or(0) as f64;
     (LARGEST / longest.max(1.0)).min(1e-3)
 }

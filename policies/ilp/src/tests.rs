@@ -1,6 +1,6 @@
 //! The worked example, every way to an answer, and small queues against all answers there are.
 
-use mosel_sdk::test::{self, Menu, Queue};
+use mosel_sdk::test::{self, Queue, Table};
 use mosel_sdk::{Decision, Policy, PolicyError, Quality, Snapshot};
 use policy_squeeze::Pick;
 use proptest::prelude::*;
@@ -27,10 +27,10 @@ fn within(budget: u64, mut snapshot: Snapshot) -> Snapshot {
 fn figure_2() -> Snapshot {
     let mut queue = Queue::new();
     queue.start = 30;
-    let menu = queue.menu(&[(50, 0.685), (62, 0.71), (78, 0.735), (88, 0.76), (98, 0.775), (110, 0.79)]);
-    queue.job(menu, 300, 0.71);
-    let menu = queue.menu(&[(25, 0.8)]);
-    queue.job(menu, 150, 0.8);
+    let table = queue.table(&[(50, 0.685), (62, 0.71), (78, 0.735), (88, 0.76), (98, 0.775), (110, 0.79)]);
+    queue.job(table, 300, 0.71);
+    let table = queue.table(&[(25, 0.8)]);
+    queue.job(table, 150, 0.8);
     queue.snapshot()
 }
 
@@ -39,9 +39,9 @@ fn hard() -> Snapshot {
     let mut queue = Queue::new();
     for row in 0..6 {
         let latency = |strategy: u64| 1000 + strategy * 317 + (row * 7 + strategy * 13) % 11 * 10;
-        let menu: Vec<(u64, f64)> = (0..5).map(|at| (latency(at), latency(at) as f64 / 4000.0)).collect();
-        let menu = queue.menu(&menu);
-        queue.job(menu, 1700 * (row + 1), 0.0);
+        let table: Vec<(u64, f64)> = (0..5).map(|at| (latency(at), latency(at) as f64 / 4000.0)).collect();
+        let table = queue.table(&table);
+        queue.job(table, 1700 * (row + 1), 0.0);
     }
     queue.snapshot()
 }
@@ -49,8 +49,8 @@ fn hard() -> Snapshot {
 /// The first job has been squeezed for its own deadline, 30; the second would miss its.
 fn squeezed_first_job() -> Snapshot {
     let mut queue = Queue::new();
-    let steep = queue.menu(&[(10, 0.5), (50, 0.9)]);
-    let flat = queue.menu(&[(20, 0.7), (95, 0.75)]);
+    let steep = queue.table(&[(10, 0.5), (50, 0.9)]);
+    let flat = queue.table(&[(20, 0.7), (95, 0.75)]);
     queue.job(steep, 30, 0.0);
     queue.job(flat, 100, 0.0);
     queue.jobs[0].current = 0;
@@ -91,9 +91,9 @@ fn a_deadline_for_every_job_does_not() {
 #[test]
 fn one_budget_that_cannot_be_kept_leaves_the_squeeze() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    queue.job(menu, 40, 0.0);
-    queue.job(menu, 15, 0.0);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    queue.job(table, 40, 0.0);
+    queue.job(table, 15, 0.0);
     let (decision, after) = decide(r#"{"form": "paper"}"#, &queue.snapshot());
     assert_eq!((after.chosen(), decision.quality, decision.bound), (vec![0, 1], Quality::BestEffort, None));
 }
@@ -101,10 +101,10 @@ fn one_budget_that_cannot_be_kept_leaves_the_squeeze() {
 #[test]
 fn a_job_that_cannot_be_saved_holds_nobody_back() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    queue.job(menu, 5, 0.5);
-    queue.job(menu, 60, 0.5);
-    queue.job(menu, 115, 0.5);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    queue.job(table, 5, 0.5);
+    queue.job(table, 60, 0.5);
+    queue.job(table, 115, 0.5);
     let (decision, after) = decide("{}", &queue.snapshot());
     assert_eq!(after.violators(), [0]);
     assert_eq!(after.finishes().last(), Some(&110));
@@ -115,10 +115,10 @@ fn a_job_that_cannot_be_saved_holds_nobody_back() {
 #[test]
 fn late_jobs_are_left_alone() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    queue.job(menu, 70, 0.5);
-    queue.job(menu, 70, 0.5);
-    queue.job(menu, 5, 0.5);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    queue.job(table, 70, 0.5);
+    queue.job(table, 70, 0.5);
+    queue.job(table, 5, 0.5);
     queue.jobs[2].late = true;
     queue.jobs[2].current = 0;
     let (decision, after) = decide("{}", &queue.snapshot());
@@ -138,8 +138,8 @@ fn time_that_was_gained_is_given_back() {
 #[test]
 fn a_weight_says_who_is_squeezed() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    let _ = [70; 2].map(|deadline| queue.job(menu, deadline, 0.5));
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    let _ = [70; 2].map(|deadline| queue.job(table, deadline, 0.5));
     for (dear, chosen) in [(0, [1, 0]), (1, [0, 1])] {
         let mut before = queue.snapshot();
         before.jobs[dear].weight = 3.0;
@@ -193,8 +193,8 @@ fn without_time_for_the_solver_the_squeeze_answers() {
 #[test]
 fn times_far_apart_are_no_obstacle() {
     let mut queue = Queue::new();
-    let hours = queue.menu(&[(1, 0.1), (3_600_000_000, 0.5), (36_000_000_000, 0.9)]);
-    let micros = queue.menu(&[(1, 0.5), (2, 0.6), (4, 0.7)]);
+    let hours = queue.table(&[(1, 0.1), (3_600_000_000, 0.5), (36_000_000_000, 0.9)]);
+    let micros = queue.table(&[(1, 0.5), (2, 0.6), (4, 0.7)]);
     queue.job(micros, 3, 0.0);
     queue.job(hours, 36_000_000_000, 0.0);
     queue.job(micros, 36_000_000_005, 0.0);
@@ -264,16 +264,16 @@ fn hopeless(snapshot: &Snapshot) -> Vec<usize> {
 
 /// The most that any answer is worth under which only hopeless rows are late: all are tried.
 fn most(snapshot: &Snapshot) -> f64 {
-    let menus: Vec<Vec<u32>> = (0..snapshot.jobs.len()).map(|row| allowed(snapshot, row)).collect();
+    let tables: Vec<Vec<u32>> = (0..snapshot.jobs.len()).map(|row| allowed(snapshot, row)).collect();
     let hopeless = hopeless(snapshot);
     let mut best = f64::NEG_INFINITY;
-    let mut places = vec![0; menus.len()];
+    let mut places = vec![0; tables.len()];
     loop {
-        let chosen: Vec<u32> = places.iter().zip(&menus).map(|(&place, menu): (&usize, _)| menu[place]).collect();
+        let chosen: Vec<u32> = places.iter().zip(&tables).map(|(&place, table): (&usize, _)| table[place]).collect();
         if snapshot.violators_with(&chosen) == hopeless {
             best = best.max(value(snapshot, &chosen));
         }
-        let Some(row) = (0..menus.len()).find(|&row| places[row] + 1 < menus[row].len()) else { return best };
+        let Some(row) = (0..tables.len()).find(|&row| places[row] + 1 < tables[row].len()) else { return best };
         places[..row].fill(0);
         places[row] += 1;
     }
@@ -304,17 +304,17 @@ proptest! {
     }
 }
 
-/// Up to six jobs on menus of up to five, from slack to hopeless, some late, some squeezed, some under their floors.
+/// Up to six jobs on tables of up to five, from slack to hopeless, some late, some squeezed, some under their floors.
 fn small_queue() -> impl Strategy<Value = Snapshot> {
-    let menus = prop::collection::vec(prop::collection::vec((1..40_000_u64, 1..40_u32), 1..=5), 1..=3);
+    let tables = prop::collection::vec(prop::collection::vec((1..40_000_u64, 1..40_u32), 1..=5), 1..=3);
     let jobs = prop::collection::vec(job(), 1..=6);
-    (menus, jobs, 0..50_000_u64, 0.5..2.0_f64).prop_map(|(menus, jobs, start, time_factor)| {
+    (tables, jobs, 0..50_000_u64, 0.5..2.0_f64).prop_map(|(tables, jobs, start, time_factor)| {
         let mut queue = Queue { start, time_factor, ..Queue::new() };
-        let menus: Vec<Menu> = menus.iter().map(|steps| rising_menu(&mut queue, steps)).collect();
+        let tables: Vec<Table> = tables.iter().map(|steps| rising_table(&mut queue, steps)).collect();
         let mut due = start;
         for job in &jobs {
             due += job.slack;
-            queue.job(menus[job.menu % menus.len()], due.saturating_sub(20_000), job.floor);
+            queue.job(tables[job.table % tables.len()], due.saturating_sub(20_000), job.floor);
             let row = queue.jobs.last_mut().expect("just added");
             row.current -= (job.squeezed * f64::from(row.current)) as u32;
             (row.weight, row.requests, row.late) = (job.weight, job.requests, job.late);
@@ -323,20 +323,20 @@ fn small_queue() -> impl Strategy<Value = Snapshot> {
     })
 }
 
-fn rising_menu(queue: &mut Queue, steps: &[(u64, u32)]) -> Menu {
+fn rising_table(queue: &mut Queue, steps: &[(u64, u32)]) -> Table {
     let (mut latency, mut accuracy) = (0, 0.3);
     let point = |&(longer, better): &(u64, u32)| {
         latency += longer;
         accuracy += f64::from(better) / 400.0;
         (latency, accuracy)
     };
-    let menu: Vec<(u64, f64)> = steps.iter().map(point).collect();
-    queue.menu(&menu)
+    let table: Vec<(u64, f64)> = steps.iter().map(point).collect();
+    queue.table(&table)
 }
 
 #[derive(Clone, Debug)]
 struct Row {
-    menu: usize,
+    table: usize,
     slack: u64,
     floor: f64,
     squeezed: f64,
@@ -349,8 +349,8 @@ fn job() -> impl Strategy<Value = Row> {
     let late = prop::bool::weighted(0.1);
     let squeezed = prop_oneof![Just(0.0), 0.0..1.0_f64];
     (0..3_usize, 0..120_000_u64, 0.0..0.9_f64, squeezed, 0.1..10.0_f64, 1..200_u32, late).prop_map(
-        |(menu, slack, floor, squeezed, weight, requests, late)| Row {
-            menu,
+        |(table, slack, floor, squeezed, weight, requests, late)| Row {
+            table,
             slack,
             floor,
             squeezed,

@@ -30,9 +30,9 @@ pub struct Squeezed {
 /// use policy_squeeze::{Pick, squeeze};
 ///
 /// let mut queue = Queue::new();
-/// let menu = queue.menu(&[(40, 0.70), (90, 0.85)]);
-/// queue.job(menu, 200, 0.65);
-/// queue.job(menu, 140, 0.65);
+/// let table = queue.table(&[(40, 0.70), (90, 0.85)]);
+/// queue.job(table, 200, 0.65);
+/// queue.job(table, 140, 0.65);
 /// assert_eq!(squeeze(&queue.snapshot(), Pick::First).chosen, [0, 1]);
 /// ```
 pub fn squeeze(snapshot: &Snapshot, pick: Pick) -> Squeezed {

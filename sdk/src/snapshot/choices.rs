@@ -8,7 +8,7 @@ use crate::{Snapshot, Strategy};
 pub const ACCURACY_TOLERANCE: f64 = 1e-9;
 
 impl Snapshot {
-    /// The row keeps its floor with this strategy. Never true for one that is not on the menu.
+    /// The row keeps its floor with this strategy. Never true for one that is not on the table.
     pub fn legal(&self, row: usize, strategy: u32) -> bool {
         self.strategies(row).get(strategy as usize).is_some_and(|strategy| self.keeps_floor(row, strategy))
     }
@@ -25,9 +25,9 @@ impl Snapshot {
 
     /// The fastest strategy of a row that keeps its floor; `None` if no strategy does.
     pub fn fastest_legal(&self, row: usize) -> Option<u32> {
-        let menu = self.strategies(row);
-        let first = menu.partition_point(|strategy| !self.keeps_floor(row, strategy));
-        (first < menu.len()).then_some(first as u32)
+        let table = self.strategies(row);
+        let first = table.partition_point(|strategy| !self.keeps_floor(row, strategy));
+        (first < table.len()).then_some(first as u32)
     }
 
     /// The fastest strategy that a row may be given: the fastest legal one, or the present one if no other is both
@@ -37,10 +37,10 @@ impl Snapshot {
     /// use mosel_sdk::test::Queue;
     ///
     /// let mut queue = Queue::new();
-    /// let menu = queue.menu(&[(10, 0.6), (20, 0.7), (30, 0.8)]);
-    /// queue.job(menu, 100, 0.65);
-    /// queue.job(menu, 100, 0.9); // no strategy keeps this floor: what it has is as good as any
-    /// queue.job(menu, 5, 0.0);
+    /// let table = queue.table(&[(10, 0.6), (20, 0.7), (30, 0.8)]);
+    /// queue.job(table, 100, 0.65);
+    /// queue.job(table, 100, 0.9); // no strategy keeps this floor: what it has is as good as any
+    /// queue.job(table, 5, 0.0);
     /// queue.jobs[2].late = true;
     /// assert_eq!([0, 1, 2].map(|row| queue.snapshot().fastest(row)), [1, 2, 2]);
     /// ```
@@ -65,10 +65,10 @@ mod tests {
     #[test]
     fn floors_are_kept_to_within_the_tolerance() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (20, 0.7), (30, 0.8)]);
-        queue.job(menu, 100, 0.7 + ACCURACY_TOLERANCE / 2.0);
-        queue.job(menu, 100, 0.7 + ACCURACY_TOLERANCE * 2.0);
-        queue.job(menu, 100, 0.9);
+        let table = queue.table(&[(10, 0.6), (20, 0.7), (30, 0.8)]);
+        queue.job(table, 100, 0.7 + ACCURACY_TOLERANCE / 2.0);
+        queue.job(table, 100, 0.7 + ACCURACY_TOLERANCE * 2.0);
+        queue.job(table, 100, 0.9);
         let snapshot = queue.snapshot();
         assert_eq!([0, 1, 2].map(|row| snapshot.fastest_legal(row)), [Some(1), Some(2), None]);
         assert_eq!([2, 1, 0].map(|strategy| snapshot.next_faster(0, strategy)), [Some(1), None, None]);
@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn a_floor_that_is_no_number_is_kept_by_nothing() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (20, 0.7)]);
-        queue.job(menu, 100, f64::NAN);
+        let table = queue.table(&[(10, 0.6), (20, 0.7)]);
+        queue.job(table, 100, f64::NAN);
         let snapshot = queue.snapshot();
         assert_eq!((snapshot.fastest_legal(0), snapshot.fastest(0)), (None, 1));
         assert!(!snapshot.legal(0, 1));

@@ -73,10 +73,10 @@ impl Snapshot {
     /// use mosel_sdk::test::Queue;
     ///
     /// let mut queue = Queue::new();
-    /// let menu = queue.menu(&[(40, 0.7), (90, 0.8)]);
-    /// queue.job(menu, 300, 0.0); // ends at 90: 210 to spare, but
-    /// queue.job(menu, 200, 0.0); // this one ends at 180
-    /// queue.job(menu, 500, 0.0);
+    /// let table = queue.table(&[(40, 0.7), (90, 0.8)]);
+    /// queue.job(table, 300, 0.0); // ends at 90: 210 to spare, but
+    /// queue.job(table, 200, 0.0); // this one ends at 180
+    /// queue.job(table, 500, 0.0);
     /// assert_eq!(queue.snapshot().slack(), [20, 20, 230]);
     /// ```
     pub fn slack_with(&self, chosen: &[u32]) -> Vec<Micros> {
@@ -157,9 +157,9 @@ mod tests {
         let mut queue = Queue::new();
         queue.start = 100;
         queue.time_factor = 1.1;
-        let menu = queue.menu(&[(40, 0.7), (90, 0.85)]);
-        queue.job(menu, 150, 0.0);
-        queue.job(menu, 298, 0.0);
+        let table = queue.table(&[(40, 0.7), (90, 0.85)]);
+        queue.job(table, 150, 0.0);
+        queue.job(table, 298, 0.0);
         let snapshot = queue.snapshot();
         assert_eq!(snapshot.finishes(), [199, 298]);
         assert_eq!(snapshot.finishes_with(&[0, 1]), [144, 243]);
@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn late_jobs_are_nobodys_violators() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(40, 0.7)]);
-        queue.job(menu, 10, 0.0);
+        let table = queue.table(&[(40, 0.7)]);
+        queue.job(table, 10, 0.0);
         queue.jobs[0].late = true;
         let snapshot = queue.snapshot();
         assert!(snapshot.violators().is_empty());
@@ -182,11 +182,11 @@ mod tests {
     #[test]
     fn only_what_floors_forbid_to_save_is_hopeless() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-        queue.job(menu, 5, 0.0); // nothing is that fast
-        queue.job(menu, 20, 0.0); // if both are on their fastest
-        queue.job(menu, 69, 0.7); // its floor costs 1 too much
-        queue.job(menu, 80, 0.0);
+        let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+        queue.job(table, 5, 0.0); // nothing is that fast
+        queue.job(table, 20, 0.0); // if both are on their fastest
+        queue.job(table, 69, 0.7); // its floor costs 1 too much
+        queue.job(table, 80, 0.0);
         assert_eq!(queue.snapshot().hopeless(), [0, 2]);
         assert_eq!(queue.snapshot().violators(), [0, 1, 2, 3]);
     }
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn a_violator_leaves_no_slack_at_or_before_it() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-        let _ = [100, 60, 400].map(|deadline| queue.job(menu, deadline, 0.0));
+        let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+        let _ = [100, 60, 400].map(|deadline| queue.job(table, deadline, 0.0));
         assert_eq!(queue.snapshot().slack(), [0, 0, 250]);
         assert_eq!(queue.snapshot().slack_with(&[0, 1, 0]), [0, 0, 330]);
         assert_eq!(queue.snapshot().slack_with(&[0, 0, 1]), [40, 40, 330]);
@@ -279,8 +279,8 @@ mod tests {
         ) {
             let mut queue = Queue { time_factor: factor, ..Queue::new() };
             for &(latency, deadline, late) in &rows {
-                let menu = queue.menu(&[(latency, 0.5)]);
-                queue.job(menu, deadline, 0.0);
+                let table = queue.table(&[(latency, 0.5)]);
+                queue.job(table, deadline, 0.0);
                 queue.jobs.last_mut().expect("it was just put there").late = late;
             }
             let place = place % rows.len();

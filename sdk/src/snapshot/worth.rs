@@ -28,7 +28,7 @@ impl StepDown {
 }
 
 impl Snapshot {
-    /// What a row brings with a strategy of its menu: weight x requests x accuracy, its weighted right answers.
+    /// What a row brings with a strategy of its table: weight x requests x accuracy, its weighted right answers.
     pub fn worth(&self, row: usize, strategy: u32) -> f64 {
         let job = &self.jobs[row];
         job.weight * f64::from(job.requests) * self.strategies(row)[strategy as usize].accuracy
@@ -63,8 +63,8 @@ impl Snapshot {
     /// use mosel_sdk::test::Queue;
     ///
     /// let mut queue = Queue::new();
-    /// let cheap = queue.menu(&[(40, 0.79), (90, 0.80)]);
-    /// let dear = queue.menu(&[(40, 0.60), (90, 0.80)]);
+    /// let cheap = queue.table(&[(40, 0.79), (90, 0.80)]);
+    /// let dear = queue.table(&[(40, 0.60), (90, 0.80)]);
     /// queue.job(dear, 100, 0.0);
     /// queue.job(cheap, 130, 0.0);
     /// let snapshot = queue.snapshot();
@@ -106,9 +106,9 @@ mod tests {
     #[test]
     fn value_counts_weight_requests_and_accuracy() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.5), (20, 0.75)]);
-        queue.job(menu, 100, 0.0);
-        queue.job(menu, 100, 0.0);
+        let table = queue.table(&[(10, 0.5), (20, 0.75)]);
+        queue.job(table, 100, 0.0);
+        queue.job(table, 100, 0.0);
         queue.jobs[1].weight = 2.0;
         queue.jobs[1].requests = 8;
         let snapshot = queue.snapshot();
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn the_cheapest_step_counts_time_and_weight() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(20, 0.5), (30, 0.6), (80, 0.7)]);
-        let _ = [100; 3].map(|deadline| queue.job(menu, deadline, 0.0));
+        let table = queue.table(&[(20, 0.5), (30, 0.6), (80, 0.7)]);
+        let _ = [100; 3].map(|deadline| queue.job(table, deadline, 0.0));
         queue.jobs[0].weight = 3.0;
         let snapshot = queue.snapshot();
         let cheapest = |chosen: [u32; 3], last| snapshot.cheapest_step_down(&chosen, last).map(|step| step.row);
@@ -137,9 +137,9 @@ mod tests {
     #[test]
     fn floors_and_lateness_forbid_a_step() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-        queue.job(menu, 100, 0.7);
-        queue.job(menu, 100, 0.0);
+        let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+        queue.job(table, 100, 0.7);
+        queue.job(table, 100, 0.0);
         queue.jobs[1].late = true;
         let snapshot = queue.snapshot();
         assert_eq!(snapshot.cheapest_step_down(&[1, 1], usize::MAX), None);

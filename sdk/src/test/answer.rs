@@ -118,9 +118,9 @@ mod tests {
 
     fn two_jobs() -> Snapshot {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (20, 0.8)]);
-        queue.job(menu, 30, 0.5);
-        queue.job(menu, 30, 0.7);
+        let table = queue.table(&[(10, 0.6), (20, 0.8)]);
+        queue.job(table, 30, 0.5);
+        queue.job(table, 30, 0.7);
         queue.snapshot()
     }
 
@@ -213,8 +213,8 @@ mod tests {
     #[should_panic(expected = "a server would refuse the answer: job 1 must keep 0.700000")]
     fn an_illegal_answer_fails_the_test() {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (20, 0.8)]);
-        queue.job(menu, 10, 0.7);
+        let table = queue.table(&[(10, 0.6), (20, 0.8)]);
+        queue.job(table, 10, 0.7);
         ask::<FirstDown>("{}", &queue.snapshot());
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn error(error: PolicyError) -> core::PolicyError {
     })
 }
 
-/// What the server checks answers against: menus and rows, back in its own types.
+/// What the server checks answers against: tables and rows, back in its own types.
 pub(super) fn checkable(snapshot: &Snapshot) -> (core::Snapshot, core::Catalog) {
     let catalog = &snapshot.catalog;
     let tables = catalog.tables().iter().map(|table| Arc::new(checkable_table(table))).collect();

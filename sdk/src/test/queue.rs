@@ -16,13 +16,17 @@ pub struct Queue {
     pub time_factor: f64,
     /// In execution order, ids from 1.
     pub jobs: Vec<Job>,
-    /// The menus so far.
+    /// The tables so far.
     pub tables: Vec<StrategyTable>,
 }
 
-/// A menu of a [`Queue`].
+/// A table of a [`Queue`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Menu(u32);
+pub struct Table(u32);
+
+/// What a [`Table`] was called at first.
+#[deprecated = "it is called Table"]
+pub type Menu = Table;
 
 impl Default for Queue {
     fn default() -> Queue {
@@ -36,23 +40,29 @@ impl Queue {
         Queue::default()
     }
 
-    /// A menu of (latency, accuracy), both strictly increasing.
-    pub fn menu(&mut self, strategies: &[(Micros, f64)]) -> Menu {
+    /// A table of (latency, accuracy), both strictly increasing.
+    pub fn table(&mut self, strategies: &[(Micros, f64)]) -> Table {
         let rising = strategies.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1);
-        assert!(rising && !strategies.is_empty(), "a menu is not empty, and latency and accuracy both increase");
+        assert!(rising && !strategies.is_empty(), "a table is not empty, and latency and accuracy both increase");
         let id = self.tables.len() as u32;
         let strategies = strategies.iter().map(|&(latency, accuracy)| strategy(latency, accuracy)).collect();
         self.tables.push(StrategyTable { id, model: 0, requests: 1, strategies });
-        Menu(id)
+        Table(id)
     }
 
-    /// A job at the end of the queue, on the most accurate strategy of its menu. Gives its id.
-    pub fn job(&mut self, menu: Menu, deadline: Micros, min_accuracy: f64) -> u64 {
+    /// What [`Queue::table`] was called at first.
+    #[deprecated = "it is called table"]
+    pub fn menu(&mut self, strategies: &[(Micros, f64)]) -> Table {
+        self.table(strategies)
+    }
+
+    /// A job at the end of the queue, on the most accurate strategy of its table. Gives its id.
+    pub fn job(&mut self, table: Table, deadline: Micros, min_accuracy: f64) -> u64 {
         let id = self.jobs.len() as u64 + 1;
-        let current = self.tables[menu.0 as usize].strategies.len() as u32 - 1;
+        let current = self.tables[table.0 as usize].strategies.len() as u32 - 1;
         self.jobs.push(Job {
             id,
-            table: menu.0,
+            table: table.0,
             requests: 1,
             arrival: 0,
             deadline,
@@ -70,7 +80,7 @@ impl Queue {
     /// # Panics
     /// If a job's fields were set to a table or a strategy that is not there.
     pub fn snapshot(&self) -> Snapshot {
-        self.try_snapshot().expect("every job has a menu and a place on it")
+        self.try_snapshot().expect("every job has a table and a place on it")
     }
 
     pub(crate) fn try_snapshot(&self) -> Result<Snapshot, PolicyError> {

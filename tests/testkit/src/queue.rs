@@ -1,4 +1,4 @@
-//! Queues as a policy is shown them, on menus that a test writes down.
+//! Queues as a policy is shown them, on tables that a test writes down.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use mosel_core::{
 /// So much that the limits of an engine bind first, and a test that is patient does not depend on the machine.
 pub const BUDGET: Duration = Duration::from_secs(600);
 
-/// A menu: (microseconds, accuracy) of each strategy.
-pub type Menu = Vec<(u64, f64)>;
+/// A table: (microseconds, accuracy) of each strategy.
+pub type Table = Vec<(u64, f64)>;
 
-/// A catalog of one model with these menus as tables 0, 1, ...
-pub fn catalog(menus: &[Menu]) -> Catalog {
+/// A catalog of one model with these tables as tables 0, 1, ...
+pub fn catalog(tables: &[Table]) -> Catalog {
     let profile =
         Profile { id: "made-up".into(), model: "toy".into(), modalities: vec!["a".into()], measurements: vec![] };
-    let tables = menus.iter().enumerate().map(|(id, menu)| Arc::new(table(id as u32, menu)));
-    Catalog { revision: menus.len() as u64, models: vec![(ModelId(0), Arc::new(profile))], tables: tables.collect() }
+    let entries = tables.iter().enumerate().map(|(id, strategies)| Arc::new(table(id as u32, strategies)));
+    Catalog { revision: tables.len() as u64, models: vec![(ModelId(0), Arc::new(profile))], tables: entries.collect() }
 }
 
-fn table(id: u32, menu: &Menu) -> StrategyTable {
-    let strategies = menu.iter().map(|&(micros, accuracy)| strategy(Duration::from_micros(micros), accuracy)).collect();
+fn table(id: u32, strategies: &Table) -> StrategyTable {
+    let strategies = strategies.iter().map(|&(micros, accuracy)| strategy(Duration::from_micros(micros), accuracy)).collect();
     StrategyTable { id: TableId(id), model: ModelId(0), requests: 1, strategies }
 }
 

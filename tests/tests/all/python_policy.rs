@@ -70,8 +70,8 @@ fn chosen(catalog: &Catalog, snapshot: &Snapshot, decided: &MeteredReply) -> (Ve
     (snapshot.jobs.iter().map(strategy).collect(), decision.quality)
 }
 
-fn check(settings: &str, menus: &[queue::Menu], jobs: Vec<JobRow>, expected: &[u32], quality: Quality) {
-    let (catalog, snapshot) = (queue::catalog(menus), queue::snapshot(1, jobs));
+fn check(settings: &str, tables: &[queue::Table], jobs: Vec<JobRow>, expected: &[u32], quality: Quality) {
+    let (catalog, snapshot) = (queue::catalog(tables), queue::snapshot(1, jobs));
     let decided = ask(settings, &catalog, &snapshot);
     assert_eq!(chosen(&catalog, &snapshot, &decided), (expected.to_vec(), quality));
 }
@@ -79,15 +79,15 @@ fn check(settings: &str, menus: &[queue::Menu], jobs: Vec<JobRow>, expected: &[u
 /// Job 2 of the worked example (floor 0.71) starts at 30; job 3 takes 25 and is due at 150, here 30 less.
 #[test]
 fn the_worked_example_ends_with_both_jobs_in_time_and_above_their_floors() {
-    let menus = [vec![(50, 0.685), (62, 0.71), (78, 0.735), (88, 0.76), (98, 0.775), (110, 0.79)], vec![(25, 0.8)]];
+    let tables = [vec![(50, 0.685), (62, 0.71), (78, 0.735), (88, 0.76), (98, 0.775), (110, 0.79)], vec![(25, 0.8)]];
     let jobs = |deadline| vec![queue::job(2, 0, 5, 270, 0.71), queue::job(3, 1, 0, deadline, 0.8)];
-    check("{}", &menus, jobs(120), &[3, 0], Quality::Heuristic);
-    check("{}", &menus, jobs(110), &[2, 0], Quality::Heuristic);
+    check("{}", &tables, jobs(120), &[3, 0], Quality::Heuristic);
+    check("{}", &tables, jobs(110), &[2, 0], Quality::Heuristic);
 }
 
 #[test]
 fn who_stands_highest_above_its_floor_is_squeezed() {
-    let menus = [vec![(10, 0.5), (20, 0.625), (30, 0.75)]];
+    let tables = [vec![(10, 0.5), (20, 0.625), (30, 0.75)]];
     let jobs = |deadline| {
         vec![
             queue::job(1, 0, 2, 1000, 0.4375),
@@ -96,27 +96,27 @@ fn who_stands_highest_above_its_floor_is_squeezed() {
             queue::job(4, 0, 2, 1000, 0.0),
         ]
     };
-    check("{}", &menus, jobs(80), &[2, 1, 2, 2], Quality::Heuristic);
-    check("{}", &menus, jobs(70), &[1, 1, 2, 2], Quality::Heuristic);
-    check("{}", &menus, jobs(60), &[1, 0, 2, 2], Quality::Heuristic);
+    check("{}", &tables, jobs(80), &[2, 1, 2, 2], Quality::Heuristic);
+    check("{}", &tables, jobs(70), &[1, 1, 2, 2], Quality::Heuristic);
+    check("{}", &tables, jobs(60), &[1, 0, 2, 2], Quality::Heuristic);
 }
 
 #[test]
 fn late_and_hopeless_jobs_are_left_alone_and_those_behind_them_saved() {
-    let menus = [vec![(10, 0.6), (50, 0.8)]];
+    let tables = [vec![(10, 0.6), (50, 0.8)]];
     let late = JobRow { late: true, ..queue::job(1, 0, 1, 5, 0.0) };
-    check("{}", &menus, vec![late, queue::job(2, 0, 1, 70, 0.5)], &[1, 0], Quality::Heuristic);
+    check("{}", &tables, vec![late, queue::job(2, 0, 1, 70, 0.5)], &[1, 0], Quality::Heuristic);
     let hopeless = queue::job(1, 0, 1, 5, 0.6);
-    check("{}", &menus, vec![hopeless, queue::job(2, 0, 1, 70, 0.5)], &[1, 0], Quality::BestEffort);
+    check("{}", &tables, vec![hopeless, queue::job(2, 0, 1, 70, 0.5)], &[1, 0], Quality::BestEffort);
 }
 
 #[test]
 fn a_reserve_is_kept_where_it_can_be() {
-    let menus = [vec![(1000, 0.6), (3000, 0.7), (5000, 0.8)]];
+    let tables = [vec![(1000, 0.6), (3000, 0.7), (5000, 0.8)]];
     let jobs = || vec![queue::job(1, 0, 2, 5000, 0.5)];
-    check("{}", &menus, jobs(), &[2], Quality::Heuristic);
-    check(r#"{"reserve_ms": 2}"#, &menus, jobs(), &[1], Quality::Heuristic);
-    check(r#"{"reserve_ms": 4.5}"#, &menus, jobs(), &[0], Quality::Heuristic);
+    check("{}", &tables, jobs(), &[2], Quality::Heuristic);
+    check(r#"{"reserve_ms": 2}"#, &tables, jobs(), &[1], Quality::Heuristic);
+    check(r#"{"reserve_ms": 4.5}"#, &tables, jobs(), &[0], Quality::Heuristic);
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use mosel_sdk::random_below;
 use mosel_sdk::test::{Queue, host};
 
-/// Menus that the jobs of a queue share.
-const MENUS: usize = 24;
+/// Tables that the jobs of a queue share.
+const TABLES: usize = 24;
 
-/// How accuracy grows along a menu.
+/// How accuracy grows along a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// By steps that have nothing to do with the time they take; a third of the strategies or so is on the hull.
@@ -21,12 +21,12 @@ pub(crate) fn random(kind: Kind, seed: u64, jobs: usize, strategies: usize) -> Q
     let mut queue = Queue::new();
     (queue.sequence, queue.start) = (seed, between(0, 50_000));
     queue.time_factor = between(90, 130) as f64 / 100.0;
-    let menus: Vec<_> = (0..MENUS).map(|_| random_menu(kind, strategies)).collect();
-    let names: Vec<_> = menus.iter().map(|menu| queue.menu(menu)).collect();
+    let tables: Vec<_> = (0..TABLES).map(|_| random_table(kind, strategies)).collect();
+    let names: Vec<_> = tables.iter().map(|table| queue.table(table)).collect();
     let mut work = 0;
     for _ in 0..jobs {
-        let which = random_below(MENUS);
-        let slowest = menus[which].last().map_or(0, |strategy| strategy.0);
+        let which = random_below(TABLES);
+        let slowest = tables[which].last().map_or(0, |strategy| strategy.0);
         work += between(slowest / 4, 3 * slowest / 4);
         let due = queue.start + (work as f64 * queue.time_factor) as u64 + between(0, 40_000);
         queue.job(names[which], due, between(300, 600) as f64 / 1000.0);
@@ -38,11 +38,11 @@ pub(crate) fn random(kind: Kind, seed: u64, jobs: usize, strategies: usize) -> Q
     queue
 }
 
-fn random_menu(kind: Kind, strategies: usize) -> Vec<(u64, f64)> {
+fn random_table(kind: Kind, strategies: usize) -> Vec<(u64, f64)> {
     let (mut latency, mut accuracy) = (between(1_000, 5_000), between(400, 600) as f64 / 1000.0);
-    let mut menu = Vec::new();
+    let mut table = Vec::new();
     for _ in 0..strategies {
-        menu.push((latency, accuracy));
+        table.push((latency, accuracy));
         let longer = between(200, 6_000);
         let share = match kind {
             Kind::Uneven => between(1, 1000),
@@ -51,7 +51,7 @@ fn random_menu(kind: Kind, strategies: usize) -> Vec<(u64, f64)> {
         latency += longer;
         accuracy += share as f64 / (2_600 * strategies) as f64;
     }
-    menu
+    table
 }
 
 fn between(least: u64, most: u64) -> u64 {

@@ -10,19 +10,19 @@ use crate::Settings;
 fn figure_2() -> Queue {
     let mut queue = Queue::new();
     queue.start = 30;
-    let menu = queue.menu(&[(50, 0.685), (62, 0.71), (78, 0.735), (88, 0.76), (98, 0.775), (110, 0.79)]);
-    queue.job(menu, 300, 0.71);
-    let menu = queue.menu(&[(25, 0.8)]);
-    queue.job(menu, 150, 0.8);
+    let table = queue.table(&[(50, 0.685), (62, 0.71), (78, 0.735), (88, 0.76), (98, 0.775), (110, 0.79)]);
+    queue.job(table, 300, 0.71);
+    let table = queue.table(&[(25, 0.8)]);
+    queue.job(table, 150, 0.8);
     queue
 }
 
 #[test]
 fn a_reserve_is_left_where_deadlines_press_and_nowhere_else() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (30, 0.7), (50, 0.8)]);
-    queue.job(menu, 50, 0.0);
-    queue.job(menu, 60, 0.0);
+    let table = queue.table(&[(10, 0.6), (30, 0.7), (50, 0.8)]);
+    queue.job(table, 50, 0.0);
+    queue.job(table, 60, 0.0);
     let left_free = |settings: &str| {
         let (_, after) = decide_with(settings, &queue.snapshot());
         (after.chosen(), 60 - after.finishes()[1])
@@ -37,9 +37,9 @@ fn a_reserve_is_left_where_deadlines_press_and_nowhere_else() {
 #[test]
 fn less_is_left_free_before_the_horizon() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (30, 0.7), (50, 0.8), (70, 0.9)]);
-    queue.job(menu, 100, 0.0);
-    queue.job(menu, 120, 0.0);
+    let table = queue.table(&[(10, 0.6), (30, 0.7), (50, 0.8), (70, 0.9)]);
+    queue.job(table, 100, 0.0);
+    queue.job(table, 120, 0.0);
     let end = |settings: &str| decide_with(settings, &queue.snapshot()).1.finishes()[1];
     // of the 100 that the deadline leaves beyond the fastest strategies: a tenth, up to the horizon, three quarters
     assert_eq!(end(r#"{"reserve": 0.9, "horizon": 0}"#), 20);
@@ -75,8 +75,8 @@ fn policies_that_give_time_back_are_asked_on_arrivals() {
 #[test]
 fn a_step_that_is_not_on_the_hull_is_taken_where_it_is_the_optimum() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.5), (19, 0.51), (20, 0.9)]);
-    queue.job(menu, 19, 0.0);
+    let table = queue.table(&[(10, 0.5), (19, 0.51), (20, 0.9)]);
+    queue.job(table, 19, 0.0);
     let (decision, after) = decide(&queue.snapshot());
     assert_eq!((after.chosen(), decision.quality), (vec![1], Quality::Optimal));
 }
@@ -85,8 +85,8 @@ fn a_step_that_is_not_on_the_hull_is_taken_where_it_is_the_optimum() {
 fn among_equals_the_present_choice_stays() {
     for present in [[0, 1, 1], [1, 0, 1], [1, 1, 0]] {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-        let _ = [115; 3].map(|deadline| queue.job(menu, deadline, 0.5));
+        let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+        let _ = [115; 3].map(|deadline| queue.job(table, deadline, 0.5));
         (0..3).for_each(|row| queue.jobs[row].current = present[row]);
         let (decision, _) = decide(&queue.snapshot());
         assert_eq!(decision.quality, Quality::Optimal);
@@ -98,8 +98,8 @@ fn among_equals_the_present_choice_stays() {
 fn among_equals_the_fewest_jobs_move() {
     for faster in 0..4 {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-        let _ = [130; 4].map(|deadline| queue.job(menu, deadline, 0.5));
+        let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+        let _ = [130; 4].map(|deadline| queue.job(table, deadline, 0.5));
         queue.jobs[faster].current = 0;
         let (decision, after) = decide(&queue.snapshot());
         assert_eq!(decision.assignments.len(), 1);
@@ -110,9 +110,9 @@ fn among_equals_the_fewest_jobs_move() {
 #[test]
 fn nobody_is_squeezed_for_a_job_that_cannot_be_saved() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    queue.job(menu, 1000, 0.5);
-    queue.job(menu, 15, 0.5);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    queue.job(table, 1000, 0.5);
+    queue.job(table, 15, 0.5);
     let before = queue.snapshot();
     let (decision, after) = decide(&before);
     assert_eq!((after.chosen(), decision.quality), (before.chosen(), Quality::BestEffort));
@@ -121,9 +121,9 @@ fn nobody_is_squeezed_for_a_job_that_cannot_be_saved() {
 #[test]
 fn jobs_behind_one_that_cannot_be_saved_are_still_saved() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-    queue.job(menu, 5, 0.5);
-    queue.job(menu, 70, 0.5);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+    queue.job(table, 5, 0.5);
+    queue.job(table, 70, 0.5);
     let before = queue.snapshot();
     let (decision, after) = decide(&before);
     check(&before, &decision, &after);
@@ -134,8 +134,8 @@ fn jobs_behind_one_that_cannot_be_saved_are_still_saved() {
 fn late_jobs_are_left_alone_wherever_they_stand() {
     for late in [0, 1] {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
-        let _ = [70; 2].map(|deadline| queue.job(menu, deadline, 0.5));
+        let table = queue.table(&[(10, 0.6), (50, 0.8)]);
+        let _ = [70; 2].map(|deadline| queue.job(table, deadline, 0.5));
         queue.jobs[late].late = true;
         let before = queue.snapshot();
         let (decision, after) = decide(&before);
@@ -147,8 +147,8 @@ fn late_jobs_are_left_alone_wherever_they_stand() {
 #[test]
 fn a_present_strategy_under_the_floor_may_stay_and_may_not_be_chosen_anew() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (30, 0.7), (50, 0.8)]);
-    queue.job(menu, 45, 0.75);
+    let table = queue.table(&[(10, 0.6), (30, 0.7), (50, 0.8)]);
+    queue.job(table, 45, 0.75);
     queue.jobs[0].current = 1;
     assert_eq!(decide(&queue.snapshot()).1.chosen(), [1]);
     queue.jobs[0].deadline = 50;
@@ -198,8 +198,8 @@ fn a_queue_of_three_centuries_is_refused_and_one_of_two_is_not() {
     let year = 365 * 24 * 3600 * 1_000_000_u64;
     let decide = |years: u64| {
         let mut queue = Queue::new();
-        let menu = queue.menu(&[(1, 0.5), (years * year, 0.6)]);
-        queue.job(menu, 1000, 0.0);
+        let table = queue.table(&[(1, 0.5), (years * year, 0.6)]);
+        queue.job(table, 1000, 0.0);
         test::decide::<Exact>("{}", &queue.snapshot())
     };
     assert_eq!(decide(200).unwrap().assignments.len(), 1);

@@ -8,7 +8,7 @@ use super::*;
 
 #[derive(Clone, Debug)]
 struct SmallJob {
-    menu: usize,
+    table: usize,
     deadline: u64,
     floor: f64,
     weight: f64,
@@ -17,7 +17,7 @@ struct SmallJob {
     late: bool,
 }
 
-fn menu() -> impl Strategy<Value = Vec<(u64, f64)>> {
+fn table() -> impl Strategy<Value = Vec<(u64, f64)>> {
     // Few numbers, so that ties come up.
     let step = (1..12_u64, 1..6_u32);
     (0..30_u64, prop::collection::vec(step, 1..=5)).prop_map(|(first, steps)| {
@@ -39,8 +39,8 @@ fn job() -> impl Strategy<Value = SmallJob> {
     let floor = prop_oneof![2 => Just(0.0), 3 => (20..46_u32).prop_map(|floor| f64::from(floor) / 50.0)];
     let requests = prop_oneof![2 => Just(1), 1 => 1..64_u32];
     (0..3_usize, 0..200_u64, floor, weight(), requests, 0..5_usize, prop::bool::weighted(0.08)).prop_map(
-        |(menu, deadline, floor, weight, requests, current, late)| SmallJob {
-            menu,
+        |(table, deadline, floor, weight, requests, current, late)| SmallJob {
+            table,
             deadline,
             floor,
             weight,
@@ -53,15 +53,15 @@ fn job() -> impl Strategy<Value = SmallJob> {
 
 fn queue() -> impl Strategy<Value = Snapshot> {
     let factor = prop_oneof![2 => Just(1.0), 2 => 0.3..3.0, 1 => Just(1.05)];
-    let menus = prop::collection::vec(menu(), 3);
+    let tables = prop::collection::vec(table(), 3);
     let jobs = prop::collection::vec(job(), 1..=6);
-    (menus, jobs, factor, 0..40_u64).prop_map(|(menus, jobs, factor, start)| {
+    (tables, jobs, factor, 0..40_u64).prop_map(|(tables, jobs, factor, start)| {
         let mut queue = Queue::new();
         (queue.time_factor, queue.start) = (factor, start);
-        let menus: Vec<(Menu, usize)> = menus.iter().map(|menu| (queue.menu(menu), menu.len())).collect();
+        let tables: Vec<(Table, usize)> = tables.iter().map(|table| (queue.table(table), table.len())).collect();
         for small in jobs {
-            let (menu, count) = menus[small.menu];
-            queue.job(menu, small.deadline, small.floor);
+            let (table, count) = tables[small.table];
+            queue.job(table, small.deadline, small.floor);
             let job = queue.jobs.last_mut().expect("it was just pushed");
             (job.weight, job.requests, job.late) = (small.weight, small.requests, small.late);
             job.current = (small.current % count) as u32;
@@ -72,10 +72,10 @@ fn queue() -> impl Strategy<Value = Snapshot> {
 
 /// The best value of all choices under which only hopeless rows are late, and the fewest late rows of all choices.
 fn exhaustive(snapshot: &Snapshot) -> (f64, usize) {
-    let menus: Vec<Vec<u32>> = (0..snapshot.jobs.len()).map(|row| menu_of(snapshot, row)).collect();
+    let tables: Vec<Vec<u32>> = (0..snapshot.jobs.len()).map(|row| options_of(snapshot, row)).collect();
     let hopeless = snapshot.violators_with(&fastest(snapshot));
     let mut chosen = fastest(snapshot);
-    let mut places = vec![0; menus.len()];
+    let mut places = vec![0; tables.len()];
     let (mut best, mut fewest) = (f64::NEG_INFINITY, usize::MAX);
     loop {
         let late = snapshot.violators_with(&chosen);
@@ -83,10 +83,10 @@ fn exhaustive(snapshot: &Snapshot) -> (f64, usize) {
         if late == hopeless {
             best = best.max(value_of(snapshot, &chosen));
         }
-        let Some(row) = (0..menus.len()).find(|&row| places[row] + 1 < menus[row].len()) else { break };
+        let Some(row) = (0..tables.len()).find(|&row| places[row] + 1 < tables[row].len()) else { break };
         places[row] += 1;
         places[..row].fill(0);
-        (0..=row).for_each(|row| chosen[row] = menus[row][places[row]]);
+        (0..=row).for_each(|row| chosen[row] = tables[row][places[row]]);
     }
     (best, fewest)
 }

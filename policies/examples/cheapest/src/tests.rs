@@ -1,6 +1,6 @@
 //! What every job gets by itself, what that gives away, and random queues against the rule word by word.
 
-use mosel_sdk::test::{self, Answer, Menu, Queue, host};
+use mosel_sdk::test::{self, Answer, Queue, Table, host};
 use mosel_sdk::{Capabilities, Policy, Quality, Snapshot};
 
 use crate::Cheapest;
@@ -68,9 +68,9 @@ fn weights_and_tenants_count_for_nothing() {
 #[test]
 fn a_job_that_nothing_saves_is_as_fast_as_can_be() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (20, 0.7), (50, 0.8)]);
-    queue.job(menu, 15, 0.65);
-    queue.job(menu, 100, 0.65);
+    let table = queue.table(&[(10, 0.6), (20, 0.7), (50, 0.8)]);
+    queue.job(table, 15, 0.65);
+    queue.job(table, 100, 0.65);
     let answer = test::ask::<Cheapest>("{}", &queue.snapshot());
     assert_eq!(answer.after.chosen(), [1, 1]);
     assert_eq!(answer.violators(), [1]);
@@ -80,9 +80,9 @@ fn a_job_that_nothing_saves_is_as_fast_as_can_be() {
 #[test]
 fn late_jobs_are_as_fast_as_can_be_too() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (20, 0.7), (50, 0.8)]);
-    queue.job(menu, 100, 0.0);
-    queue.job(menu, 5, 0.65);
+    let table = queue.table(&[(10, 0.6), (20, 0.7), (50, 0.8)]);
+    queue.job(table, 100, 0.0);
+    queue.job(table, 5, 0.65);
     queue.jobs[1].late = true;
     let answer = test::ask::<Cheapest>("{}", &queue.snapshot());
     assert_eq!(answer.after.chosen(), [0, 1]);
@@ -92,9 +92,9 @@ fn late_jobs_are_as_fast_as_can_be_too() {
 #[test]
 fn a_job_keeps_what_is_faster_than_all_that_keep_its_floor() {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (20, 0.7), (50, 0.8)]);
-    queue.job(menu, 500, 0.65);
-    queue.job(menu, 500, 0.9); // no strategy keeps this floor
+    let table = queue.table(&[(10, 0.6), (20, 0.7), (50, 0.8)]);
+    queue.job(table, 500, 0.65);
+    queue.job(table, 500, 0.9); // no strategy keeps this floor
     queue.jobs[0].current = 0;
     queue.jobs[1].current = 1;
     assert_eq!(test::ask::<Cheapest>("{}", &queue.snapshot()).moved(), []);
@@ -169,11 +169,11 @@ fn random_queue(seed: u64) -> Snapshot {
     let mut queue = Queue::new();
     queue.start = below(50);
     queue.time_factor = 0.5 + below(100) as f64 / 100.0;
-    let menus: Vec<Menu> = (0..3).map(|_| random_menu(&mut queue)).collect();
+    let tables: Vec<Table> = (0..3).map(|_| random_table(&mut queue)).collect();
     let jobs = 1 + below(12);
     for _ in 0..jobs {
         let deadline = queue.start + 40 + below(150 * jobs);
-        queue.job(menus[below(3) as usize], deadline, below(100) as f64 / 100.0);
+        queue.job(tables[below(3) as usize], deadline, below(100) as f64 / 100.0);
     }
     for job in &mut queue.jobs {
         job.late = below(12) == 0;
@@ -182,15 +182,15 @@ fn random_queue(seed: u64) -> Snapshot {
     queue.snapshot()
 }
 
-fn random_menu(queue: &mut Queue) -> Menu {
+fn random_table(queue: &mut Queue) -> Table {
     let (mut latency, mut accuracy) = (1 + below(40), 0.3);
-    let mut menu = Vec::new();
+    let mut table = Vec::new();
     for _ in 0..1 + below(8) {
-        menu.push((latency, accuracy));
+        table.push((latency, accuracy));
         latency += 1 + below(40);
         accuracy += (1 + below(12)) as f64 / 200.0;
     }
-    queue.menu(&menu)
+    queue.table(&table)
 }
 
 fn below(end: u64) -> u64 {

@@ -1,6 +1,6 @@
 //! Who overtakes whom, who is squeezed, and random queues against what the policy promises.
 
-use mosel_sdk::test::{self, Menu, Queue, host};
+use mosel_sdk::test::{self, Queue, Table, host};
 use mosel_sdk::{Decision, Quality, Snapshot};
 
 use crate::EarliestDeadline;
@@ -15,12 +15,12 @@ fn ids(snapshot: &Snapshot) -> Vec<u64> {
     snapshot.jobs.iter().map(|job| job.id).collect()
 }
 
-/// Jobs due at these times, each with the menu (10, 0.6), (50, 0.8).
+/// Jobs due at these times, each with the table (10, 0.6), (50, 0.8).
 fn due(deadlines: &[u64]) -> Queue {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
     for &deadline in deadlines {
-        queue.job(menu, deadline, 0.5);
+        queue.job(table, deadline, 0.5);
     }
     queue
 }
@@ -63,7 +63,7 @@ fn late_jobs_run_last_and_are_left_alone() {
 #[test]
 fn the_order_is_kept_where_another_would_make_a_job_late() {
     let mut queue = Queue::new();
-    let rigid = queue.menu(&[(60, 0.8)]);
+    let rigid = queue.table(&[(60, 0.8)]);
     let _ = [60, 130, 125].map(|deadline| queue.job(rigid, deadline, 0.5));
     let before = queue.snapshot();
     assert_eq!(before.violators(), [2]);
@@ -124,11 +124,11 @@ fn random_queue(seed: u64) -> Snapshot {
     let mut queue = Queue::new();
     queue.start = below(50);
     queue.time_factor = 0.5 + below(100) as f64 / 100.0;
-    let menus: Vec<Menu> = (0..3).map(|_| random_menu(&mut queue)).collect();
+    let tables: Vec<Table> = (0..3).map(|_| random_table(&mut queue)).collect();
     let jobs = 1 + below(12);
     for _ in 0..jobs {
         let deadline = queue.start + 40 + below(150 * jobs);
-        queue.job(menus[below(3) as usize], deadline, below(100) as f64 / 100.0);
+        queue.job(tables[below(3) as usize], deadline, below(100) as f64 / 100.0);
     }
     for job in &mut queue.jobs {
         job.late = below(12) == 0;
@@ -137,15 +137,15 @@ fn random_queue(seed: u64) -> Snapshot {
     queue.snapshot()
 }
 
-fn random_menu(queue: &mut Queue) -> Menu {
+fn random_table(queue: &mut Queue) -> Table {
     let (mut latency, mut accuracy) = (1 + below(40), 0.3);
-    let mut menu = Vec::new();
+    let mut table = Vec::new();
     for _ in 0..1 + below(8) {
-        menu.push((latency, accuracy));
+        table.push((latency, accuracy));
         latency += 1 + below(40);
         accuracy += (1 + below(12)) as f64 / 200.0;
     }
-    queue.menu(&menu)
+    queue.table(&table)
 }
 
 fn below(end: u64) -> u64 {

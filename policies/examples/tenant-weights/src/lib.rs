@@ -170,8 +170,8 @@ impl Squeeze<'_> {
 
     /// What a row would lose with one step, for each microsecond it would gain.
     fn loss(&self, row: usize) -> f64 {
-        let (menu, faster) = (self.snapshot.strategies(row), self.chosen[row] as usize - 1);
-        let lost = menu[faster + 1].accuracy - menu[faster].accuracy;
+        let (table, faster) = (self.snapshot.strategies(row), self.chosen[row] as usize - 1);
+        let lost = table[faster + 1].accuracy - table[faster].accuracy;
         self.importances[row] * lost / self.gain(row, faster as u32) as f64
     }
 

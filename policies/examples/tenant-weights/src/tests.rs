@@ -1,6 +1,6 @@
 //! Whose job is squeezed, what is refused, and random queues against what the policy promises.
 
-use mosel_sdk::test::{self, Menu, Queue, host};
+use mosel_sdk::test::{self, Queue, Table, host};
 use mosel_sdk::{Decision, Policy, PolicyError, Quality, Snapshot};
 
 use crate::{MOST_TENANTS, TenantWeights, tenant};
@@ -14,9 +14,9 @@ fn decide(settings: &str, snapshot: &Snapshot) -> (Decision, Snapshot) {
 /// One job of each of these tenants, alike, and time for all but one to stay as they are.
 fn alike(tenants: &[&str]) -> Snapshot {
     let mut queue = Queue::new();
-    let menu = queue.menu(&[(10, 0.6), (50, 0.8)]);
+    let table = queue.table(&[(10, 0.6), (50, 0.8)]);
     for name in tenants {
-        queue.job(menu, 1000, 0.5);
+        queue.job(table, 1000, 0.5);
         queue.jobs.last_mut().expect("just added").tenant = tenant(name);
     }
     queue.jobs.last_mut().expect("there is one").deadline = 50 * tenants.len() as u64 - 40;
@@ -64,8 +64,8 @@ fn a_jobs_own_weight_and_size_count_too() {
 #[test]
 fn the_time_that_is_gained_counts() {
     let mut queue = Queue::new();
-    let slow = queue.menu(&[(10, 0.6), (110, 0.8)]);
-    let quick = queue.menu(&[(10, 0.7), (30, 0.8)]);
+    let slow = queue.table(&[(10, 0.6), (110, 0.8)]);
+    let quick = queue.table(&[(10, 0.7), (30, 0.8)]);
     queue.job(quick, 1000, 0.5);
     queue.job(slow, 130, 0.5);
     let (_, after) = decide("{}", &queue.snapshot());
@@ -152,11 +152,11 @@ fn random_queue(seed: u64) -> Snapshot {
     host::begin(seed, 0, 0, 0);
     let mut queue = Queue::new();
     queue.time_factor = 0.5 + below(100) as f64 / 100.0;
-    let menus: Vec<Menu> = (0..3).map(|_| random_menu(&mut queue)).collect();
+    let tables: Vec<Table> = (0..3).map(|_| random_table(&mut queue)).collect();
     let mut due = 0;
     for _ in 0..1 + below(20) {
         due += below(110);
-        queue.job(menus[below(3) as usize], (due + below(150)).saturating_sub(40), below(100) as f64 / 100.0);
+        queue.job(tables[below(3) as usize], (due + below(150)).saturating_sub(40), below(100) as f64 / 100.0);
     }
     for job in &mut queue.jobs {
         job.tenant = [0, tenant("acme"), tenant("free"), tenant("globex")][below(4) as usize];
@@ -166,15 +166,15 @@ fn random_queue(seed: u64) -> Snapshot {
     queue.snapshot()
 }
 
-fn random_menu(queue: &mut Queue) -> Menu {
+fn random_table(queue: &mut Queue) -> Table {
     let (mut latency, mut accuracy) = (1 + below(40), 0.3);
-    let mut menu = Vec::new();
+    let mut table = Vec::new();
     for _ in 0..1 + below(8) {
-        menu.push((latency, accuracy));
+        table.push((latency, accuracy));
         latency += 1 + below(40);
         accuracy += (1 + below(12)) as f64 / 200.0;
     }
-    queue.menu(&menu)
+    queue.table(&table)
 }
 
 fn below(end: u64) -> u64 {

@@ -147,9 +147,9 @@ fn devices_of_two_kinds_have_their_own_times_and_promises() {
     let mean = |path: &str| client.get(path).expect(200).json["measurements"][5]["latency_ms"]["mean"].clone();
     assert_eq!(mean("/v1/models/pair/profile"), 60.0);
     assert_eq!(mean("/v1/models/pair/profile?kind=cuda"), 15.0);
-    let menu = client.get("/v1/models/pair/strategies?requests=16&kind=cuda").expect(200).json;
-    let best = menu["strategies"].as_array().and_then(|strategies| strategies.last()).expect("a menu is never empty");
-    assert_eq!((&menu["kind"], &best["latency_ms"]), (&json!("cuda"), &json!(60.0)));
+    let table = client.get("/v1/models/pair/strategies?requests=16&kind=cuda").expect(200).json;
+    let best = table["strategies"].as_array().and_then(|strategies| strategies.last()).expect("a table is never empty");
+    assert_eq!((&table["kind"], &best["latency_ms"]), (&json!("cuda"), &json!(60.0)));
     let refusal = client.get("/v1/models/pair/profile?kind=tpu").expect(400).json;
     let message = refusal["error"]["message"].to_string();
     assert!(message.contains("expected one of the kinds of device cpu, cuda, got \\\"tpu\\\""), "{message}");

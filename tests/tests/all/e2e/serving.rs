@@ -158,13 +158,13 @@ fn models_tell_what_they_take_and_what_was_measured() {
     assert_eq!(models["models"][1]["modalities"][0]["limits"]["shape"], json!([3, 2]));
     let profile = server.client.get("/v1/models/pair/profile").expect(200).json;
     assert_eq!(profile["measurements"][5]["latency_ms"]["mean"], 60.0);
-    let menu = server.client.get("/v1/models/pair/strategies?requests=4").expect(200).json;
-    let strategies = menu["strategies"].as_array().expect("a list");
+    let table = server.client.get("/v1/models/pair/strategies?requests=4").expect(200).json;
+    let strategies = table["strategies"].as_array().expect("a list");
     assert_eq!(
         strategies[0]["steps"],
         json!([{ "modalities": "text", "precision": "fp32", "batch_size": 4, "batches": 1, "requests": 4 }])
     );
-    assert_eq!(strategies.last().expect("a menu is never empty")["latency_ms"], 60.0);
+    assert_eq!(strategies.last().expect("a table is never empty")["latency_ms"], 60.0);
 }
 
 /// The same job as [`job`], in parts.

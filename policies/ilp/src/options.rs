@@ -6,7 +6,7 @@ use mosel_sdk::{Micros, Snapshot};
 ///
 /// All times are by the profile and *extra*: on top of what the same rows take on their fastest open strategies.
 #[derive(Debug)]
-pub(crate) struct Menus<'a> {
+pub(crate) struct RowOptions<'a> {
     snapshot: &'a Snapshot,
     /// For each row the strategies it may run on: the present one and those that keep its floor, fastest first, so that
     /// the last one is the most accurate. A row that is late keeps its strategy.
@@ -15,39 +15,39 @@ pub(crate) struct Menus<'a> {
     spare: Vec<Option<Micros>>,
 }
 
-impl Menus<'_> {
+impl RowOptions<'_> {
     /// Every row that can be on time has to be.
-    pub(crate) fn due_each(snapshot: &Snapshot) -> Menus<'_> {
-        let mut menus = Menus::without_deadlines(snapshot);
+    pub(crate) fn due_each(snapshot: &Snapshot) -> RowOptions<'_> {
+        let mut options = RowOptions::without_deadlines(snapshot);
         let (mut least, mut most): (Micros, Micros) = (0, 0);
-        for row in 0..menus.open.len() {
-            (least, most) = menus.with(row, least, most);
+        for row in 0..options.open.len() {
+            (least, most) = options.with(row, least, most);
             let job = &snapshot.jobs[row];
             if !job.late && snapshot.end_of(least) <= job.deadline && job.deadline < snapshot.end_of(most) {
-                menus.spare[row] = Some(work_until(snapshot, job.deadline, least, most) - least);
+                options.spare[row] = Some(work_until(snapshot, job.deadline, least, most) - least);
             }
         }
-        menus
+        options
     }
 
     /// The last row that is not late has to be on time, and no other; `None` if it cannot be.
-    pub(crate) fn due_at_the_end(snapshot: &Snapshot) -> Option<Menus<'_>> {
-        let mut menus = Menus::without_deadlines(snapshot);
-        let Some(last) = snapshot.jobs.iter().rposition(|job| !job.late) else { return Some(menus) };
-        let (least, most) = (0..=last).fold((0, 0), |(least, most), row| menus.with(row, least, most));
+    pub(crate) fn due_at_the_end(snapshot: &Snapshot) -> Option<RowOptions<'_>> {
+        let mut options = RowOptions::without_deadlines(snapshot);
+        let Some(last) = snapshot.jobs.iter().rposition(|job| !job.late) else { return Some(options) };
+        let (least, most) = (0..=last).fold((0, 0), |(least, most), row| options.with(row, least, most));
         let deadline = snapshot.jobs[last].deadline;
         if snapshot.end_of(least) > deadline {
             return None;
         }
         if snapshot.end_of(most) > deadline {
-            menus.spare[last] = Some(work_until(snapshot, deadline, least, most) - least);
+            options.spare[last] = Some(work_until(snapshot, deadline, least, most) - least);
         }
-        Some(menus)
+        Some(options)
     }
 
-    fn without_deadlines(snapshot: &Snapshot) -> Menus<'_> {
+    fn without_deadlines(snapshot: &Snapshot) -> RowOptions<'_> {
         let rows = 0..snapshot.jobs.len();
-        Menus { snapshot, spare: vec![None; rows.len()], open: rows.map(|row| open(snapshot, row)).collect() }
+        RowOptions { snapshot, spare: vec![None; rows.len()], open: rows.map(|row| open(snapshot, row)).collect() }
     }
 
     /// The least and the most work with one more row.
