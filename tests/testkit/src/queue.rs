@@ -23,7 +23,8 @@ pub fn catalog(tables: &[Table]) -> Catalog {
 }
 
 fn table(id: u32, strategies: &Table) -> StrategyTable {
-    let strategies = strategies.iter().map(|&(micros, accuracy)| strategy(Duration::from_micros(micros), accuracy)).collect();
+    let strategies =
+        strategies.iter().map(|&(micros, accuracy)| strategy(Duration::from_micros(micros), accuracy)).collect();
     StrategyTable { id: TableId(id), model: ModelId(0), requests: 1, strategies }
 }
 
