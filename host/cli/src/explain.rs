@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use mosel_client::connection::Connection;
 use mosel_eval::replay::{journals, open};
-use mosel_server::explained;
+use mosel_server::job_explanation;
 
 /// Explains what was decided about a job.
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ fn from_journals(args: &ExplainArgs) -> Result<Value> {
             bail!("expected a journal of this version's scheduler, {} differs:\n{difference}", path.display());
         }
         let naming = Naming::new("j-", histories.models());
-        found = histories.history(args.job).map(|history| explained::history(history, &naming)).or(found);
+        found = histories.history(args.job).map(|history| job_explanation(history, &naming)).or(found);
         before = Some((replayed.end, histories));
     }
     found.with_context(|| format!("there is no job j-{} in {}", args.job.0, path.display()))

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use mosel_server::config::{Config, Overrides};
-use mosel_server::lane_devices::LaneDevices;
-use mosel_server::served;
-use mosel_server::server::Server;
+use mosel_server::{Config, LaneDevices, Overrides, Server, Stop, load_models};
 use serde_json::{Value, json};
 
 use crate::libtorch;
@@ -77,13 +74,16 @@ impl Serve {
         println!("listening on http://{}", server.address());
         std::io::stdout().flush()?;
         let devices = LaneDevices::of(&config)?;
-        let models = served::load(&config.models, &devices.kinds, config.queue.max_requests)?;
+        let models = load_models(&config.models, &devices.kinds, config.queue.max_requests)?;
         server.open(devices, models)?;
         tracing::info!("ready");
-        server.wait_for_signal()?;
+        let stop = server.wait()?;
         tracing::info!("draining");
-        let drained = server.drain()?;
-        tracing::info!(given_up = drained.given_up, "stopped");
+        let drained = server.drain();
+        if let Stop::Failed(why) = stop {
+            anyhow::bail!("the server could serve no more, and has to be started again: {why}");
+        }
+        tracing::info!(given_up = drained?.given_up, "stopped");
         Ok(())
     }
 

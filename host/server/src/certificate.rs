@@ -8,61 +8,61 @@ use crate::served::ServedModel;
 
 /// The account of one ended job. Accuracies are the profile's, not measured on this job's requests.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Certificate {
+pub(crate) struct Certificate {
     /// The floor the client asked for.
-    pub floor: f64,
+    pub(crate) floor: f64,
     /// What was served is at or above the floor (or nothing was served).
-    pub floor_kept: bool,
+    pub(crate) floor_kept: bool,
     /// Requests by what they were run on.
-    pub mix: Vec<Share>,
+    pub(crate) mix: Vec<Share>,
     /// Request-weighted mean of the profiled accuracies; `None` when nothing was served.
-    pub accuracy: Option<f64>,
+    pub(crate) accuracy: Option<f64>,
     /// Request-weighted mean of the lower ends of their 95 % Wilson intervals.
-    pub accuracy_lower_bound: Option<f64>,
+    pub(crate) accuracy_lower_bound: Option<f64>,
     /// Which profile.
-    pub profile: ProfileTag,
+    pub(crate) profile: ProfileTag,
     /// After the job's arrival.
-    pub deadline_ms: f64,
+    pub(crate) deadline_ms: f64,
     /// After the job's arrival.
-    pub finish_ms: f64,
+    pub(crate) finish_ms: f64,
     /// How long after its deadline; 0 for a job in time.
-    pub lateness_ms: f64,
+    pub(crate) lateness_ms: f64,
     /// Every request was served by the deadline.
-    pub in_time: bool,
+    pub(crate) in_time: bool,
     /// The policy in place when the job ended.
-    pub policy: PolicyTag,
+    pub(crate) policy: PolicyTag,
     /// Who changed the job's strategy, oldest first.
-    pub decisions: Vec<Decision>,
+    pub(crate) decisions: Vec<Decision>,
 }
 
 /// Requests that were run in one mode.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Share {
+pub(crate) struct Share {
     /// The selection, as `image+text`.
-    pub modalities: String,
+    pub(crate) modalities: String,
     /// What they were computed with: `fp32`, `bf16`, `fp16`.
-    pub precision: &'static str,
+    pub(crate) precision: &'static str,
     /// How many requests.
-    pub requests: u32,
+    pub(crate) requests: u32,
     /// The profiled accuracy.
-    pub accuracy: f64,
+    pub(crate) accuracy: f64,
     /// The lower end of its 95 % Wilson interval.
-    pub accuracy_lower_bound: f64,
+    pub(crate) accuracy_lower_bound: f64,
 }
 
 /// Which profile the accuracies are from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ProfileTag {
+pub(crate) struct ProfileTag {
     /// Hash of its content.
-    pub id: String,
+    pub(crate) id: String,
     /// Labelled samples behind its accuracies, the fewest among the selections used.
-    pub samples: u32,
+    pub(crate) samples: u32,
 }
 
 /// One change of a job's strategy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "by", rename_all = "lowercase")]
-pub enum Decision {
+pub(crate) enum Decision {
     /// A policy's answer.
     Policy {
         /// Which answer.
@@ -80,7 +80,7 @@ pub enum Decision {
 
 impl Certificate {
     /// The account of a job of this model.
-    pub fn new(completion: &Completion, model: &ServedModel) -> Certificate {
+    pub(crate) fn new(completion: &Completion, model: &ServedModel) -> Certificate {
         let outcome = &completion.outcome;
         let profile = model.profile_of(outcome.last_choice.0);
         let measured = |mode: Mode| profile.accuracy(mode).expect("only measured modes are run");

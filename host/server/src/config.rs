@@ -391,7 +391,7 @@ fn check_devices(devices: &[String], lanes: u32) -> anyhow::Result<()> {
 
 impl Models {
     /// The precisions that may be computed with.
-    pub fn precisions(&self) -> anyhow::Result<Vec<Precision>> {
+    pub(crate) fn precisions(&self) -> anyhow::Result<Vec<Precision>> {
         let precisions = self.precisions.iter().map(|name| name.parse()).collect::<Result<Vec<Precision>, _>>();
         let precisions = precisions.context("models.precisions")?;
         ensure!(!precisions.is_empty(), "models.precisions is empty, expected at least one of fp32, bf16, fp16");
@@ -406,12 +406,12 @@ impl Models {
 
 impl Http {
     /// The longest `Prefer: wait`.
-    pub fn max_wait(&self) -> Duration {
+    pub(crate) fn max_wait(&self) -> Duration {
         Duration::from_millis(self.max_wait_ms)
     }
 
     /// How long a client may take over a request's body.
-    pub fn body_timeout(&self) -> Duration {
+    pub(crate) fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms)
     }
 }

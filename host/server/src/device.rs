@@ -7,70 +7,39 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use mosel_core::{Batch, Event, Mode, ModelId};
-use mosel_models::{
-    Answered, DeviceChoice, Model, ModelError, Request, blank_request, split_on_out_of_memory, warm_up,
-};
+use mosel_models::{Answered, DeviceChoice, Model, ModelError, Request, split_on_out_of_memory};
 
-use crate::driver::Driver;
+use crate::event_sink::EventSink;
 use crate::jobs::{Answer, DeferredWakeups, JobRecord};
+use crate::lane::{Change, LaneState, LoadedModel, Work};
 use crate::metrics::Metrics;
-
-/// Builds one model for a device. Called again when the model is lost.
-pub type Build = Arc<dyn Fn(DeviceChoice) -> anyhow::Result<Box<dyn Model>> + Send + Sync>;
-
-/// Something for a device thread.
-#[derive(Debug)]
-pub enum Work {
-    /// Run a batch of this job, whose inputs it takes and to which its outputs go.
-    Run(Batch, Arc<JobRecord>),
-    /// Look at what changed about the models: nothing else is due.
-    Look,
-}
-
-/// A device thread as others see it.
-#[derive(Clone)]
-pub struct Lane {
-    work: SyncSender<Work>,
-    pending: Arc<PendingChanges>,
-}
+use crate::model_build::{Build, build, discard};
+use crate::supervisor::{Supervisor, words};
 
 /// What a device thread is made of.
-pub struct DeviceParts {
+pub(crate) struct DeviceParts {
     /// Its number.
-    pub lane: u32,
+    pub(crate) lane: u32,
     /// Where its models run.
-    pub device: DeviceChoice,
+    pub(crate) device: DeviceChoice,
     /// Its models, by the ids that batches name them by, and how they will be run.
-    pub builds: Vec<(ModelId, Build, Vec<Mode>)>,
+    pub(crate) builds: Vec<(ModelId, Build, Vec<Mode>)>,
     /// Where its batches come from.
-    pub work: Receiver<Work>,
-    /// What changes about its models meanwhile.
-    pub pending: Arc<PendingChanges>,
+    pub(crate) work: Receiver<Work>,
+    /// What it shares with those who hold its handle.
+    pub(crate) state: Arc<LaneState>,
     /// Where it reports.
-    pub driver: Arc<Driver>,
+    pub(crate) sink: Arc<dyn EventSink>,
     /// Where it is counted what fails.
-    pub metrics: Arc<Metrics>,
-}
-
-/// What changes about the models of a lane while it runs; looked at before every batch.
-#[derive(Default)]
-pub struct PendingChanges {
-    changes: Mutex<Vec<Change>>,
-    told: AtomicBool,
-}
-
-enum Change {
-    Load(ModelId, Slot),
-    Unload(ModelId),
-    /// A lost model was built again.
-    Restore(ModelId, Box<dyn Model>),
+    pub(crate) metrics: Arc<Metrics>,
+    /// Who has to know when it dies.
+    pub(crate) supervisor: Arc<Supervisor>,
 }
 
 /// A model and the way back to it.
@@ -97,73 +66,49 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often a lane that has nothing to do looks whether a lost model was built again.
 const LOOK: Duration = Duration::from_millis(50);
 
-impl Lane {
-    /// A lane, and what its thread is to be given.
-    pub fn new() -> (Lane, Receiver<Work>, Arc<PendingChanges>) {
-        // a lane is given its next batch when the last is done; beside it there is room for one word about models
-        let (work, taken) = sync_channel(2);
-        let pending = Arc::new(PendingChanges::default());
-        (Lane { work, pending: pending.clone() }, taken, pending)
-    }
-
-    /// Gives it a batch; false if it takes none.
-    pub fn run(&self, batch: Batch, record: Arc<JobRecord>) -> bool {
-        self.work.try_send(Work::Run(batch, record)).is_ok()
-    }
-
-    /// Gives it a model that batches name by this id; it has it before any batch that is given to it from here on.
-    /// It will be run in these modes.
-    pub fn load(&self, id: ModelId, model: Box<dyn Model>, build: Build, modes: Vec<Mode>) {
-        self.change(Change::Load(id, Slot { state: State::Ready(model), build, modes }));
-    }
-
-    /// Takes a model from it, for which no batch will come.
-    pub fn unload(&self, id: ModelId) {
-        self.change(Change::Unload(id));
-    }
-
-    fn change(&self, change: Change) {
-        self.pending.changes().push(change);
-        // one word at a time is enough for any number of changes, and takes no batch's place
-        if !self.pending.told.swap(true, Ordering::AcqRel) {
-            let _ = self.work.try_send(Work::Look);
-        }
-    }
-}
-
-impl PendingChanges {
-    fn changes(&self) -> std::sync::MutexGuard<'_, Vec<Change>> {
-        self.changes.lock().expect("nobody panics while holding changes of models")
-    }
-}
-
 /// Starts the device thread of a lane; returns once its models are there and warm. The thread ends when nobody can send
 /// to it any more.
-pub fn start(parts: DeviceParts) -> anyhow::Result<()> {
+pub(crate) fn start(parts: DeviceParts) -> anyhow::Result<()> {
     let (ready, built) = sync_channel(1);
-    let DeviceParts { lane, device, builds, work, pending, driver, metrics } = parts;
+    let DeviceParts { lane, device, builds, work, state, sink, metrics, supervisor } = parts;
+    let died = {
+        let (state, sink, metrics) = (state.clone(), sink.clone(), metrics.clone());
+        move |why: &str| report_death(lane, &state, &*sink, &metrics, why)
+    };
+    let threads = supervisor.clone();
     let run = move || match build_all(builds, device) {
         Ok(slots) => {
+            state.models().extend(slots.keys());
             let _ = ready.send(Ok(()));
-            Device { lane, device, slots, pending, driver, metrics }.run(&work);
+            let name = name(lane);
+            Device { lane, name, device, slots, state, sink, metrics, supervisor }.run(&work);
         }
         Err(error) => {
+            // the server does not start: that is told by whoever waits for this
+            supervisor.stop();
             let _ = ready.send(Err(error));
         }
     };
-    std::thread::Builder::new().name(format!("device-{lane}")).spawn(run).context("starting a device thread")?;
+    threads.spawn_vital(&name(lane), run, died).context("starting a device thread")?;
     built.recv().map_err(|_| anyhow!("the thread of device {lane} died while it built its models"))?
 }
 
-/// Builds a model and runs it once in each of these modes: what it makes at its first batches is there before they come.
-pub fn build(build: &Build, device: DeviceChoice, modes: &[Mode]) -> anyhow::Result<Box<dyn Model>> {
-    let built = catch_unwind(AssertUnwindSafe(|| {
-        let mut model = build(device)?;
-        let blank = blank_request(model.spec());
-        warm_up(model.as_mut(), &blank, modes)?;
-        Ok(model)
-    }));
-    built.unwrap_or_else(|panic| Err(anyhow!("it panicked: {}", words(&*panic))))
+fn name(lane: u32) -> String {
+    format!("device-{lane}")
+}
+
+/// The thread of a lane has died: nothing is accepted for the lane any more, and what it had in hand has failed.
+fn report_death(lane: u32, state: &LaneState, sink: &dyn EventSink, metrics: &Metrics, why: &str) {
+    let given = state.die(why);
+    let models = std::mem::take(&mut *state.models());
+    for id in models {
+        metrics.model_available(lane, false);
+        drop(sink.handle(Event::ModelLost(lane, id)));
+    }
+    if let Some((batch, record)) = given {
+        record.progress().failure = Some(why.to_owned());
+        drop(sink.handle(Event::BatchFailed(batch.id)));
+    }
 }
 
 fn build_all(
@@ -172,18 +117,21 @@ fn build_all(
 ) -> anyhow::Result<BTreeMap<ModelId, Slot>> {
     let slot = |(id, build, modes): (ModelId, Build, Vec<Mode>)| {
         let model = self::build(&build, device, &modes)?;
-        Ok((id, Slot { state: State::Ready(model), build, modes }))
+        Ok((id, Slot::of(LoadedModel { model, build, modes })))
     };
     builds.into_iter().map(slot).collect()
 }
 
 struct Device {
     lane: u32,
+    /// What its thread is called.
+    name: String,
     device: DeviceChoice,
     slots: BTreeMap<ModelId, Slot>,
-    pending: Arc<PendingChanges>,
-    driver: Arc<Driver>,
+    state: Arc<LaneState>,
+    sink: Arc<dyn EventSink>,
     metrics: Arc<Metrics>,
+    supervisor: Arc<Supervisor>,
 }
 
 /// Clients of finished jobs may wait so long for the end of a batch that comes after, to be woken together: less than
@@ -196,10 +144,11 @@ impl Device {
     fn run(mut self, work: &Receiver<Work>) {
         let mut wakes = DeferredWakeups::default();
         while let Some(work) = self.next(work, &mut wakes) {
-            if matches!(work, Work::Look) {
-                self.pending.told.store(false, Ordering::Release);
+            self.supervisor.checkpoint(&self.name);
+            if matches!(work, Work::ApplyChanges) {
+                self.state.pending.heard();
             }
-            self.look();
+            self.apply_changes();
             let Work::Run(batch, record) = work else { continue };
             if batch.expected > WORTH_WAITING {
                 drop(std::mem::take(&mut wakes));
@@ -212,7 +161,8 @@ impl Device {
                     Event::BatchFailed(batch.id)
                 }
             };
-            wakes.extend(self.driver.handle(event));
+            self.state.reported();
+            wakes.extend(self.sink.handle(event));
             if wakes.len() >= MOST_WAITING {
                 drop(std::mem::take(&mut wakes));
             }
@@ -220,12 +170,15 @@ impl Device {
     }
 
     /// Takes in what changed about the models.
-    fn look(&mut self) {
-        let changes = std::mem::take(&mut *self.pending.changes());
-        for change in changes {
+    fn apply_changes(&mut self) {
+        for change in self.state.pending.take() {
             match change {
-                Change::Load(id, slot) => discard(self.slots.insert(id, slot)),
+                Change::Load(id, model) => {
+                    self.state.models().insert(id);
+                    discard(self.slots.insert(id, Slot::of(model)));
+                }
                 Change::Unload(id) => {
+                    self.state.models().remove(&id);
                     let gone = self.slots.remove(&id);
                     if gone.as_ref().is_some_and(Slot::is_lost) {
                         self.metrics.model_available(self.lane, true);
@@ -246,7 +199,7 @@ impl Device {
         drop(std::mem::take(wakes));
         while self.slots.values().any(Slot::is_lost) {
             match work.recv_timeout(LOOK) {
-                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Timeout) => self.apply_changes(),
                 next => return next.ok(),
             }
         }
@@ -259,7 +212,7 @@ impl Device {
         slot.state = State::Ready(model);
         tracing::warn!(lane = self.lane, "the model is there again");
         self.metrics.model_available(self.lane, true);
-        drop(self.driver.handle(Event::ModelRestored(self.lane, id)));
+        drop(self.sink.handle(Event::ModelRestored(self.lane, id)));
     }
 
     /// Runs the batch and stores its answers; says how long the model took, or why it did not answer.
@@ -306,9 +259,9 @@ impl Device {
             }
             Err(error) => {
                 tracing::error!(lane = self.lane, %error, "the model is lost");
-                slot.keep_trying(batch.model, self.lane, self.device, self.pending.clone());
+                slot.keep_trying(batch.model, self.lane, self.device, &self.state, &self.supervisor);
                 self.metrics.model_available(self.lane, false);
-                drop(self.driver.handle(Event::ModelLost(self.lane, batch.model)));
+                drop(self.sink.handle(Event::ModelLost(self.lane, batch.model)));
             }
         }
         reason.to_owned()
@@ -316,6 +269,10 @@ impl Device {
 }
 
 impl Slot {
+    fn of(LoadedModel { model, build, modes }: LoadedModel) -> Slot {
+        Slot { state: State::Ready(model), build, modes }
+    }
+
     fn is_lost(&self) -> bool {
         matches!(self.state, State::Lost { .. })
     }
@@ -340,15 +297,23 @@ impl Slot {
     }
 
     /// Builds the lost model again on a thread of its own, as often as it takes; it comes back as a change, warm.
-    fn keep_trying(&self, id: ModelId, lane: u32, device: DeviceChoice, pending: Arc<PendingChanges>) {
+    fn keep_trying(
+        &self,
+        id: ModelId,
+        lane: u32,
+        device: DeviceChoice,
+        state: &Arc<LaneState>,
+        supervisor: &Arc<Supervisor>,
+    ) {
         let State::Lost { wanted, .. } = &self.state else { return };
         let (wanted, build, modes) = (Arc::downgrade(wanted), self.build.clone(), self.modes.clone());
+        let state = state.clone();
         let keep_trying = move || {
             if let Some(model) = build_at_last(&build, device, &modes, &wanted, lane) {
-                pending.changes().push(Change::Restore(id, model));
+                state.pending.add(Change::Restore(id, model));
             }
         };
-        if let Err(error) = std::thread::Builder::new().name(format!("rebuild-{lane}")).spawn(keep_trying) {
+        if let Err(error) = supervisor.spawn(&format!("rebuild-{lane}"), keep_trying) {
             tracing::error!(lane, %error, "the model stays lost");
         }
     }
@@ -374,14 +339,4 @@ fn build_at_last(
         }
         pause = (2 * pause).min(LONGEST_PAUSE);
     }
-}
-
-/// Drops a model: one that is broken may panic at that, too.
-fn discard<T>(gone: T) {
-    drop(catch_unwind(AssertUnwindSafe(|| drop(gone))));
-}
-
-fn words(panic: &(dyn std::any::Any + Send)) -> &str {
-    let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    words.unwrap_or("without a message")
 }

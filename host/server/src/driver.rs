@@ -8,7 +8,6 @@
 //! Nobody waits under the lock, and nobody is woken under it: they would only have to wait for it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -18,41 +17,47 @@ use mosel_core::{
 };
 use tokio::sync::oneshot;
 
-use crate::device::Lane;
+use crate::event_sink::EventSink;
 use crate::feedback::Feedback;
 use crate::jobs::{Completion, DeferredWakeups, JobRecord, Jobs, PolicyTag, Rejection};
+use crate::lane::LaneHandle;
 use crate::metrics::Metrics;
-use crate::planner::{Order, Place};
+use crate::planner_handle::PlannerHandle;
+use crate::policies::installed::InstalledPolicy;
 use crate::recorder::EventRecorder;
 use crate::shared_catalog::SharedCatalog;
+use crate::supervisor::Supervisor;
 
 /// The only stepper of the core and the only reader of its clock. Shared by everyone who has something to tell it.
-pub struct Driver {
+pub(crate) struct Driver {
     running: Mutex<Running>,
     alarm_moved: Condvar,
     clock: Instant,
+    supervisor: Arc<Supervisor>,
 }
 
 /// What a driver works with.
-pub struct DriverParts {
+pub(crate) struct DriverParts {
     /// The core.
-    pub scheduler: Scheduler,
+    pub(crate) scheduler: Scheduler,
     /// Where inputs and outputs are.
-    pub jobs: Arc<Jobs>,
+    pub(crate) jobs: Arc<Jobs>,
     /// One device thread a lane.
-    pub devices: Vec<Lane>,
+    pub(crate) devices: Vec<LaneHandle>,
     /// What policies are told of models; grows before the core's does.
-    pub catalog: Arc<SharedCatalog>,
+    pub(crate) catalog: Arc<SharedCatalog>,
     /// The planner thread; `None` once the driver has stopped.
-    pub planner: Option<SyncSender<Order>>,
+    pub(crate) planner: Option<PlannerHandle>,
     /// The policy in place.
-    pub policy: Place,
+    pub(crate) policy: InstalledPolicy,
     /// Where policies are told what became of jobs.
-    pub feedback: Arc<Feedback>,
+    pub(crate) feedback: Arc<Feedback>,
     /// Where it is counted what happens.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Where it is written down.
-    pub recorder: Arc<EventRecorder>,
+    pub(crate) recorder: Arc<EventRecorder>,
+    /// Who has to know when a step panics.
+    pub(crate) supervisor: Arc<Supervisor>,
 }
 
 /// How a drain went.
@@ -64,70 +69,80 @@ pub struct Drained {
 
 impl Driver {
     /// Starts the clock, and with it the server's time.
-    pub fn start(parts: DriverParts) -> std::io::Result<Arc<Driver>> {
+    pub(crate) fn start(parts: DriverParts) -> std::io::Result<Arc<Driver>> {
+        let supervisor = parts.supervisor.clone();
         let driver = Arc::new(Driver {
             running: Mutex::new(Running::new(parts)),
             alarm_moved: Condvar::new(),
             clock: Instant::now(),
+            supervisor: supervisor.clone(),
         });
         let clock = driver.clone();
-        std::thread::Builder::new().name("clock".into()).spawn(move || clock.keep_time())?;
+        supervisor.spawn_vital("clock", move || clock.keep_time(), |_| {})?;
         Ok(driver)
     }
 
     /// A client submitted this job.
-    pub fn submit(&self, record: &Arc<JobRecord>) -> DeferredWakeups {
+    pub(crate) fn submit(&self, record: &Arc<JobRecord>) -> DeferredWakeups {
         self.enter(|running, now| running.submit(record, now))
     }
 
-    /// A device or the planner has something to report, or a client gave a job up.
-    pub fn handle(&self, event: Event) -> DeferredWakeups {
-        self.enter(|running, now| running.step(now, event))
-    }
-
-    /// Another policy is in place.
-    pub fn change_policy(&self, policy: Place, eager: bool) -> DeferredWakeups {
-        self.enter(|running, now| running.change_policy(policy, eager, now))
+    /// A client gave this job up.
+    pub(crate) fn cancel(&self, job: JobId) -> DeferredWakeups {
+        self.handle(Event::Cancel(job))
     }
 
     /// These models can be served from now on: every lane they are for has them. Their ids follow the last one's.
-    pub fn load(&self, models: Vec<Arc<StrategyMatrix>>) {
+    pub(crate) fn load(&self, models: Vec<Arc<StrategyMatrix>>) {
         drop(self.enter(|running, now| {
             running.parts.catalog.add(&models);
             running.step(now, Event::ModelsLoaded(models));
             // so that the policy learns of them while nobody waits for it; if there is no room, with the next question
-            running.parts.planner.as_ref().map(|planner| planner.try_send(Order::Outcomes));
+            running.parts.planner.as_ref().map(PlannerHandle::wake);
         }));
     }
 
     /// This family of models takes no new jobs.
-    pub fn retire(&self, family: ModelId) {
+    pub(crate) fn retire(&self, family: ModelId) {
         drop(self.handle(Event::ModelRetired(family)));
     }
 
     /// Some job of this family of models waits or runs, or is being offered.
-    pub fn has_jobs_of(&self, family: ModelId) -> bool {
+    pub(crate) fn has_jobs_of(&self, family: ModelId) -> bool {
         self.lock().live.values().any(|record| record.asked.model == family)
     }
 
     /// Takes nothing new from here on; the answer comes when all that was accepted has ended, or was ended because it
     /// had not after this long. Then nothing moves any more.
-    pub fn drain(&self, within: Duration) -> oneshot::Receiver<Drained> {
+    pub(crate) fn drain(&self, within: Duration) -> oneshot::Receiver<Drained> {
         let (done, drained) = oneshot::channel();
         drop(self.enter(|running, now| running.drain = Drain::Until(now + within, done)));
         drained
     }
 
+    /// Does what is due. The clock does it by itself, as long as it lives.
+    pub(crate) fn do_what_is_due(&self) {
+        drop(self.enter(|running, now| running.keep_time(now)));
+    }
+
+    /// Nobody can step the core any more: a step has panicked.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.running.is_poisoned()
+    }
+
     /// Asks the scheduler something.
-    pub fn query<T>(&self, question: impl FnOnce(&Scheduler, Time) -> T) -> T {
+    pub(crate) fn query<T>(&self, question: impl FnOnce(&Scheduler, Time) -> T) -> T {
+        let _sound = self.supervisor.fail_on_panic(BROKEN);
         let running = self.lock();
         let now = self.now();
         question(&running.parts.scheduler, now)
     }
 
     fn enter(&self, event: impl FnOnce(&mut Running, Time)) -> DeferredWakeups {
+        let _sound = self.supervisor.fail_on_panic(BROKEN);
         let mut running = self.lock();
         let now = self.now();
+        self.supervisor.checkpoint("step");
         event(&mut running, now);
         running.finish_drain(now);
         let outbox = std::mem::take(&mut running.outbox);
@@ -155,6 +170,12 @@ impl Driver {
     fn keep_time(&self) {
         let mut running = self.lock();
         while !running.stopped() {
+            if running.parts.supervisor.wants_panic("clock") {
+                // not under the lock: that is another case
+                drop(running);
+                self.supervisor.checkpoint("clock");
+                return;
+            }
             let now = self.now();
             running.keep_time(now);
             running.finish_drain(now);
@@ -182,6 +203,21 @@ impl Driver {
     }
 }
 
+impl EventSink for Driver {
+    fn handle(&self, event: Event) -> DeferredWakeups {
+        self.enter(|running, now| running.step(now, event))
+    }
+
+    fn policy_installed(&self, policy: InstalledPolicy, eager: bool) {
+        drop(self.enter(|running, now| running.change_policy(policy, eager, now)));
+    }
+
+    fn awaits(&self, question: DecisionId) -> bool {
+        self.query(|scheduler, _| scheduler.awaits(question))
+    }
+}
+
+const BROKEN: &str = "a step of the scheduler panicked, and its state is unknown";
 /// If a step panics the scheduler's state is unknown, and nothing can be served with it.
 const SOUND: &str = "no step of the core has panicked";
 
@@ -204,7 +240,7 @@ struct Running {
 /// What is handed on when the lock is free.
 #[derive(Default)]
 struct Outbox {
-    batches: Vec<(Lane, Batch, Arc<JobRecord>)>,
+    batches: Vec<(LaneHandle, Batch, Arc<JobRecord>)>,
     wakes: DeferredWakeups,
 }
 
@@ -302,14 +338,14 @@ impl Running {
     fn ask(&mut self, snapshot: Snapshot) {
         let plan = snapshot.decision;
         self.last_plan = plan;
-        let asked = self.parts.planner.as_ref().is_some_and(|planner| planner.try_send(Order::Ask(snapshot)).is_ok());
+        let asked = self.parts.planner.as_ref().is_some_and(|planner| planner.ask(snapshot));
         if !asked {
             let reason = PolicyError::Unavailable("it still thinks about an earlier question".into());
             self.due.push_back(Event::Decided(plan, Err(reason)));
         }
     }
 
-    fn change_policy(&mut self, policy: Place, eager: bool, now: Time) {
+    fn change_policy(&mut self, policy: InstalledPolicy, eager: bool, now: Time) {
         if self.policies.len() == POLICIES_REMEMBERED {
             self.policies.pop_front();
         }
@@ -342,7 +378,7 @@ impl Running {
         let feedback = &self.parts.feedback;
         feedback.put(outcome);
         if feedback.tell() {
-            let told = self.parts.planner.as_ref().is_some_and(|planner| planner.try_send(Order::Outcomes).is_ok());
+            let told = self.parts.planner.as_ref().is_some_and(|planner| planner.wake());
             if !told {
                 feedback.not_told();
             }
@@ -396,6 +432,7 @@ impl Running {
             let reason = "the server stopped before the job was served".into();
             self.finish(given_up(record, now), Some(reason), now);
         }
+        self.parts.supervisor.stop();
         self.parts.devices.clear();
         self.parts.planner = None;
         let _ = done.send(Drained { given_up: left.len() });

@@ -124,6 +124,7 @@ error_codes! {
     // the server
     Starting "starting" SERVICE_UNAVAILABLE "The server is starting; its models are being loaded."
     Draining "draining" SERVICE_UNAVAILABLE "The server is stopping; it finishes what it has accepted and takes nothing new."
+    Failed "failed" SERVICE_UNAVAILABLE "A thread that serving needs has died; the server stops and has to be started again."
     UnknownPath "unknown_path" NOT_FOUND "There is nothing at this path."
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The path does not take this method."
     Internal "internal" INTERNAL_SERVER_ERROR "The server failed; its log says how."
@@ -170,7 +171,7 @@ mod tests {
         policy_unreadable policy_unwritable policy_is_shipped policy_in_use policy_refused policy_settings_refused \
         policy_rehearsal_failed policy_changed_meanwhile nothing_to_roll_back_to no_shadow settings_too_large \
         shelf_full uploads_full admin_token_missing admin_token_wrong admin_loopback_only admin_foreign_host \
-        admin_foreign_origin starting draining unknown_path method_not_allowed internal";
+        admin_foreign_origin starting draining failed unknown_path method_not_allowed internal";
 
     #[test]
     fn words_on_the_wire_stay_what_they_are() {

@@ -6,8 +6,8 @@ use mosel_core::DecisionError;
 use mosel_journal::{Change, Choice, Counterfactual, DecidedBy, HistoryEvent, JobHistory, Naming, explain};
 use serde_json::{Value, json};
 
-/// A job's history as JSON: sentences for people, changes for programs.
-pub fn history(history: &JobHistory, naming: &Naming) -> Value {
+/// A job's story as JSON: sentences for people, changes for programs.
+pub fn job_explanation(history: &JobHistory, naming: &Naming) -> Value {
     json!({
         "id": naming.job(history.job.id), "lane": lane(history), "ended": history.has_ended(), "sentences": explain(history, naming),
         "changes": changes(history, naming), "left_out": history.left_out,

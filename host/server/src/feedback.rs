@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard};
 use mosel_core::{End, Outcome};
 
 /// Outcomes that wait to be told; older ones are forgotten.
-pub const MOST_OUTCOMES: usize = 4096;
+pub(crate) const MOST_OUTCOMES: usize = 4096;
 
 /// Outcomes of served jobs, between the driver and the planner.
 #[derive(Debug, Default)]
-pub struct Feedback {
+pub(crate) struct Feedback {
     active_wants: AtomicBool,
     shadow_wants: AtomicBool,
     /// The planner was told that there is something, and has not looked yet.
@@ -22,19 +22,19 @@ pub struct Feedback {
 
 impl Feedback {
     /// From here on the policy in place wants to know, or does not.
-    pub fn active_wants(&self, wants: bool) {
+    pub(crate) fn active_wants(&self, wants: bool) {
         self.active_wants.store(wants, Ordering::Relaxed);
         self.forget_unwanted();
     }
 
     /// The same of the shadow.
-    pub fn shadow_wants(&self, wants: bool) {
+    pub(crate) fn shadow_wants(&self, wants: bool) {
         self.shadow_wants.store(wants, Ordering::Relaxed);
         self.forget_unwanted();
     }
 
     /// Keeps what became of a job that was served, if somebody wants to know.
-    pub fn put(&self, outcome: &Outcome) {
+    pub(crate) fn put(&self, outcome: &Outcome) {
         if outcome.end != End::Served || !self.wanted() {
             return;
         }
@@ -47,17 +47,17 @@ impl Feedback {
     }
 
     /// The planner has to be told that there is something; if it cannot be, say so by [`Feedback::not_told`].
-    pub fn tell(&self) -> bool {
+    pub(crate) fn tell(&self) -> bool {
         self.wanted() && !self.lock().is_empty() && !self.told.swap(true, Ordering::Relaxed)
     }
 
     /// The planner could not be told.
-    pub fn not_told(&self) {
+    pub(crate) fn not_told(&self) {
         self.told.store(false, Ordering::Relaxed);
     }
 
     /// Takes up to this many, oldest first.
-    pub fn take(&self, most: usize) -> Vec<Outcome> {
+    pub(crate) fn take(&self, most: usize) -> Vec<Outcome> {
         self.told.store(false, Ordering::Relaxed);
         let mut outcomes = self.lock();
         let count = outcomes.len().min(most);
@@ -65,7 +65,8 @@ impl Feedback {
     }
 
     /// Outcomes that nobody was told since too many came.
-    pub fn forgotten(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Relaxed)
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 /// Every job the server can still tell something about.
 #[derive(Debug)]
-pub struct Jobs {
+pub(crate) struct Jobs {
     next: AtomicU64,
     table: Mutex<Table>,
     input_bytes: Arc<ByteBudget>,
@@ -34,54 +34,54 @@ struct Table {
 
 /// One job, from the moment its inputs are here.
 #[derive(Debug)]
-pub struct JobRecord {
+pub(crate) struct JobRecord {
     /// Its name.
-    pub id: JobId,
+    pub(crate) id: JobId,
     /// What the client asked for.
-    pub asked: JobRequest,
+    pub(crate) asked: JobRequest,
     key: Option<Key>,
     progress: Mutex<Progress>,
 }
 
 /// What the client asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct JobRequest {
+pub(crate) struct JobRequest {
     /// The model.
-    pub model: ModelId,
+    pub(crate) model: ModelId,
     /// How many requests.
-    pub requests: u32,
+    pub(crate) requests: u32,
     /// How long after its arrival it has to be finished.
-    pub deadline: Duration,
+    pub(crate) deadline: Duration,
     /// The floor.
-    pub min_accuracy: f64,
+    pub(crate) min_accuracy: f64,
     /// Importance relative to other jobs.
-    pub weight: f64,
+    pub(crate) weight: f64,
     /// The wish for the case that the deadline cannot be met.
-    pub on_late: OnLate,
+    pub(crate) on_late: OnLate,
     /// What the client calls the one it is for.
-    pub tenant: Option<Arc<str>>,
+    pub(crate) tenant: Option<Arc<str>>,
 }
 
 /// A client's name for a submission, and what it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// `Idempotency-Key`.
-    pub name: String,
+    pub(crate) name: String,
     /// Hash of everything submitted under it.
-    pub content: [u8; 32],
+    pub(crate) content: [u8; 32],
 }
 
 /// How far a job is.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// When the driver took it in; [`Time::START`] before that.
-    pub arrival: Time,
+    pub(crate) arrival: Time,
     /// Where it stands.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
     /// Answers by request; `None` where there is none (yet).
-    pub outputs: Vec<Option<Answer>>,
+    pub(crate) outputs: Vec<Option<Answer>>,
     /// Why a batch failed, the last time one did.
-    pub failure: Option<String>,
+    pub(crate) failure: Option<String>,
     requests: Option<Arc<[Request]>>,
     held: Option<HeldBytes>,
     waiters: Vec<Waiter>,
@@ -89,7 +89,7 @@ pub struct Progress {
 
 /// Where a job stands.
 #[derive(Clone, Debug)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// The scheduler has not answered yet.
     Offered,
     /// Accepted, no batch was started.
@@ -104,7 +104,7 @@ pub enum Phase {
 
 /// Why a job was turned away.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Rejection {
+pub(crate) enum Rejection {
     /// By the scheduler, at this time.
     Core(Refusal, Time),
     /// The server is stopping.
@@ -113,45 +113,45 @@ pub enum Rejection {
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Completion {
+pub(crate) struct Completion {
     /// When the job arrived.
-    pub arrival: Time,
+    pub(crate) arrival: Time,
     /// The core's account.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// The policy in place at that time.
-    pub policy: Arc<PolicyTag>,
+    pub(crate) policy: Arc<PolicyTag>,
     /// The policies behind the outcome's decisions.
-    pub planned_by: Vec<(DecisionId, Arc<PolicyTag>)>,
+    pub(crate) planned_by: Vec<(DecisionId, Arc<PolicyTag>)>,
     /// Why it failed, if the server knows more than the core.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Which policy, exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PolicyTag {
+pub(crate) struct PolicyTag {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// SHA-256 of its component, in hex.
-    pub hash: String,
+    pub(crate) hash: String,
     /// Which installation of a policy on this server, counting from 1.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// JSON text it was configured with; for journals.
     #[serde(skip)]
-    pub settings: String,
+    pub(crate) settings: String,
 }
 
 /// One request's answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// What the request was run on, and with which numbers.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// What came out, or what was wrong with its inputs.
-    pub output: Result<Output, InputError>,
+    pub(crate) output: Result<Output, InputError>,
 }
 
 /// How far a waiter wants a job to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
+pub(crate) enum Until {
     /// Accepted or refused.
     Answered,
     /// Refused or ended.
@@ -166,11 +166,11 @@ struct Waiter {
 
 /// Clients that are woken when this is dropped: not before the locks are free.
 #[derive(Debug, Default)]
-pub struct DeferredWakeups(Vec<oneshot::Sender<()>>);
+pub(crate) struct DeferredWakeups(Vec<oneshot::Sender<()>>);
 
 /// What became of a submission under its key.
 #[derive(Debug)]
-pub enum SubmitResult {
+pub(crate) enum SubmitResult {
     /// A new job; the driver does not know it yet.
     New(Arc<JobRecord>),
     /// The same submission is here already.
@@ -181,25 +181,31 @@ pub enum SubmitResult {
 
 impl Jobs {
     /// An empty table that keeps this many ended jobs for so long, and inputs of so many bytes.
-    pub fn new(max_ended: usize, keep: Duration, max_input_bytes: u64) -> Jobs {
+    pub(crate) fn new(max_ended: usize, keep: Duration, max_input_bytes: u64) -> Jobs {
         let input_bytes = ByteBudget::new(max_input_bytes);
         Jobs { next: AtomicU64::new(1), table: Mutex::default(), input_bytes, max_ended, keep }
     }
 
     /// Room for inputs; shared with bodies that are still being received.
-    pub fn input_bytes(&self) -> &Arc<ByteBudget> {
+    pub(crate) fn input_bytes(&self) -> &Arc<ByteBudget> {
         &self.input_bytes
     }
 
     /// How long ended jobs are kept.
-    pub fn keep(&self) -> Duration {
+    pub(crate) fn keep(&self) -> Duration {
         self.keep
     }
 
     /// Makes a record, or finds the one the key stands for.
     ///
     /// Makes room for it among the ended jobs: here, because this thread has time to free what they held.
-    pub fn open(&self, asked: JobRequest, requests: Arc<[Request]>, held: HeldBytes, key: Option<Key>) -> SubmitResult {
+    pub(crate) fn open(
+        &self,
+        asked: JobRequest,
+        requests: Arc<[Request]>,
+        held: HeldBytes,
+        key: Option<Key>,
+    ) -> SubmitResult {
         let _freed_after_the_lock;
         let mut table = self.lock();
         _freed_after_the_lock = table.forget_surplus(self.max_ended);
@@ -219,32 +225,32 @@ impl Jobs {
     }
 
     /// The job of this name, if it is still known.
-    pub fn find(&self, id: JobId) -> Option<Arc<JobRecord>> {
+    pub(crate) fn find(&self, id: JobId) -> Option<Arc<JobRecord>> {
         self.lock().records.get(&id).cloned()
     }
 
     /// Up to `limit` jobs after `after`, oldest first, of those that `wanted` picks.
-    pub fn page(&self, after: JobId, limit: usize, wanted: impl Fn(&JobRecord) -> bool) -> Vec<Arc<JobRecord>> {
+    pub(crate) fn page(&self, after: JobId, limit: usize, wanted: impl Fn(&JobRecord) -> bool) -> Vec<Arc<JobRecord>> {
         let table = self.lock();
         let later = table.records.range((Bound::Excluded(after), Bound::Unbounded));
         later.map(|(_, record)| record).filter(|record| wanted(record)).take(limit).cloned().collect()
     }
 
     /// A job was turned away: nothing of it is kept.
-    pub fn reject(&self, record: &JobRecord, why: Rejection) -> DeferredWakeups {
+    pub(crate) fn reject(&self, record: &JobRecord, why: Rejection) -> DeferredWakeups {
         self.lock().forget(record);
         record.advance(Phase::Refused(why))
     }
 
     /// A job has ended: its inputs are freed, its outputs kept for a while.
-    pub fn end(&self, record: &JobRecord, completion: Completion) -> DeferredWakeups {
+    pub(crate) fn end(&self, record: &JobRecord, completion: Completion) -> DeferredWakeups {
         let now = completion.outcome.finish;
         self.lock().ended.push_back((now, record.id));
         record.advance(Phase::Ended(Arc::new(completion)))
     }
 
     /// Forgets ended jobs that were kept long enough; says when the next one will have been.
-    pub fn forget_old(&self, now: Time) -> Option<Time> {
+    pub(crate) fn forget_old(&self, now: Time) -> Option<Time> {
         let _freed_after_the_lock;
         let mut table = self.lock();
         _freed_after_the_lock = table.forget_while(|ended, _| ended + self.keep <= now);
@@ -286,7 +292,7 @@ impl Table {
 
 impl JobRecord {
     /// The job as the core knows it, arriving now.
-    pub fn arrive(&self, now: Time) -> Job {
+    pub(crate) fn arrive(&self, now: Time) -> Job {
         self.progress().arrival = now;
         let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, ref tenant } = self.asked;
         let tenant = tenant.as_deref().map(Tenant::named).unwrap_or_default();
@@ -294,17 +300,17 @@ impl JobRecord {
     }
 
     /// How far the job is. Short looks only: the driver takes this lock too.
-    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().expect("nobody panics while holding a job")
     }
 
     /// The scheduler took the job.
-    pub fn accept(&self, accepted: Accepted) -> DeferredWakeups {
+    pub(crate) fn accept(&self, accepted: Accepted) -> DeferredWakeups {
         self.advance(Phase::Queued(accepted))
     }
 
     /// A batch of the job starts: its requests, unless the job has ended meanwhile.
-    pub fn start(&self) -> Option<Arc<[Request]>> {
+    pub(crate) fn start(&self) -> Option<Arc<[Request]>> {
         let mut progress = self.progress();
         if let Phase::Queued(accepted) = progress.phase {
             progress.phase = Phase::Running(accepted);
@@ -313,7 +319,7 @@ impl JobRecord {
     }
 
     /// A batch of the job is done: its answers, from request `first` on.
-    pub fn answer(&self, first: usize, answers: impl Iterator<Item = Answer>) {
+    pub(crate) fn answer(&self, first: usize, answers: impl Iterator<Item = Answer>) {
         let mut progress = self.progress();
         if progress.requests.is_some() {
             for (slot, answer) in progress.outputs.iter_mut().skip(first).zip(answers) {
@@ -323,7 +329,7 @@ impl JobRecord {
     }
 
     /// Resolves once the job is as far as that. Registered at once, not at the first poll.
-    pub fn wait(&self, until: Until) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn wait(&self, until: Until) -> impl Future<Output = ()> + use<> {
         let (wake, woken) = oneshot::channel();
         let mut progress = self.progress();
         if progress.phase.reached(until) {
@@ -355,7 +361,7 @@ impl JobRecord {
 
 impl DeferredWakeups {
     /// Wakes these clients together with those of `more`.
-    pub fn extend(&mut self, mut more: DeferredWakeups) {
+    pub(crate) fn extend(&mut self, mut more: DeferredWakeups) {
         if self.0.is_empty() {
             std::mem::swap(&mut self.0, &mut more.0);
         }
@@ -363,12 +369,12 @@ impl DeferredWakeups {
     }
 
     /// How many.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// None at all.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -384,7 +390,7 @@ impl Drop for DeferredWakeups {
 
 impl Progress {
     /// How the job ended, if it has.
-    pub fn completion(&self) -> Option<&Arc<Completion>> {
+    pub(crate) fn completion(&self) -> Option<&Arc<Completion>> {
         match &self.phase {
             Phase::Ended(completion) => Some(completion),
             _ => None,
@@ -416,36 +422,32 @@ impl Phase {
 
 /// Bytes of inputs that may be in memory at a time.
 #[derive(Debug)]
-pub struct ByteBudget {
+pub(crate) struct ByteBudget {
     used: AtomicU64,
     most: u64,
 }
 
 /// Bytes taken from a budget, given back on drop.
 #[derive(Debug)]
-pub struct HeldBytes {
+pub(crate) struct HeldBytes {
     budget: Arc<ByteBudget>,
     bytes: u64,
 }
 
 impl ByteBudget {
     /// Room for so many bytes.
-    pub fn new(most: u64) -> Arc<ByteBudget> {
+    pub(crate) fn new(most: u64) -> Arc<ByteBudget> {
         Arc::new(ByteBudget { used: AtomicU64::new(0), most })
     }
 
     /// Nothing taken yet.
-    pub fn hold(self: &Arc<Self>) -> HeldBytes {
+    pub(crate) fn hold(self: &Arc<Self>) -> HeldBytes {
         HeldBytes { budget: self.clone(), bytes: 0 }
     }
 
-    /// The most that may be taken.
-    pub fn most(&self) -> u64 {
-        self.most
-    }
-
     /// What is taken now.
-    pub fn used(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 }
@@ -453,7 +455,7 @@ impl ByteBudget {
 impl HeldBytes {
     /// Takes so many bytes more, or none at all.
     #[must_use]
-    pub fn take(&mut self, bytes: u64) -> bool {
+    pub(crate) fn take(&mut self, bytes: u64) -> bool {
         let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if used > self.budget.most {
             self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
@@ -464,7 +466,7 @@ impl HeldBytes {
     }
 
     /// How many were taken.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 }

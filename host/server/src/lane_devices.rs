@@ -35,18 +35,18 @@ impl LaneDevices {
     }
 
     /// How many lanes.
-    pub fn lanes(&self) -> u32 {
+    pub(crate) fn lanes(&self) -> u32 {
         self.by_lane.len() as u32
     }
 
     /// The kind of a lane's device, as the core numbers them.
-    pub fn kind(&self, lane: u32) -> u32 {
+    pub(crate) fn kind(&self, lane: u32) -> u32 {
         let name = self.by_lane[lane as usize].kind();
         self.kinds.iter().position(|kind| kind == name).map_or(0, |at| at as u32)
     }
 
     /// What the core is told.
-    pub fn core_config(&self, config: &Config) -> mosel_core::Config {
+    pub(crate) fn core_config(&self, config: &Config) -> mosel_core::Config {
         mosel_core::Config {
             lanes: self.lanes(),
             kinds: (0..self.lanes()).map(|lane| self.kind(lane)).collect(),

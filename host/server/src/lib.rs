@@ -1,29 +1,43 @@
 //! The server: it owns the clock, the threads, the wire and the models, and lets the core decide.
 //!
-//! Where to start reading: [`server`] (from the first to the last moment), then one job's path: `http` (from bytes to a
-//! job), [`jobs`] (what it came with, what came out), [`driver`] (steps the core), [`device`] (runs batches),
-//! [`planner`] (asks the policy), [`certificate`] (what the client is told in the end). How policies come and go is in
-//! [`policies`]; how they do, in [`stats`] and [`metrics`].
+//! Where to start reading: [`Server`] (from the first to the last moment) and `service` (what it is put together from),
+//! then one job's path: `http` (from bytes to a job), `jobs` (what it came with, what came out), `driver` (steps the
+//! core), `lane` and `device` (run batches), `planner_handle` and `planner` (ask the policy), `certificate` (what the
+//! client is told in the end). How policies come and go is in `policies`; how they do, in `stats` and `metrics`; which
+//! threads there are, and what happens when one dies, in `supervisor`.
 
-pub mod certificate;
+mod certificate;
 pub mod config;
-pub mod device;
-pub mod driver;
-pub mod error_code;
-pub mod explained;
-pub mod feedback;
+mod device;
+mod driver;
+mod error_code;
+mod event_sink;
+mod explained;
+mod feedback;
 mod http;
-pub mod jobs;
-pub mod lane_devices;
-pub mod metrics;
-pub mod model_loader;
-pub mod model_registry;
-pub mod planner;
-pub mod policies;
-pub mod recorder;
+mod jobs;
+mod lane;
+mod lane_devices;
+mod metrics;
+mod model_build;
+mod model_loader;
+mod model_registry;
+mod planner;
+mod planner_handle;
+mod policies;
+mod recorder;
 pub mod reference;
-pub mod served;
-pub mod server;
-pub mod service;
-pub mod shared_catalog;
-pub mod stats;
+mod served;
+mod server;
+mod service;
+mod shared_catalog;
+mod stats;
+mod supervisor;
+
+pub use config::{Config, Overrides};
+pub use driver::Drained;
+pub use explained::job_explanation;
+pub use lane_devices::LaneDevices;
+pub use model_build::Build;
+pub use served::{ModelSource, ServedModel, load_models};
+pub use server::{Server, Stop};

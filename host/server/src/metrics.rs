@@ -15,11 +15,11 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 /// Names of policies that get series of their own; the rest is `other`.
-pub const MOST_POLICIES: usize = 128;
+pub(crate) const MOST_POLICIES: usize = 128;
 
 /// Every counter of a server.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     names: Mutex<BTreeSet<String>>,
     policy: PolicyFamilies,
@@ -32,6 +32,7 @@ pub struct Metrics {
     journal_gaps: Counter,
     models_lost: Family<OfLane, Counter>,
     models_unavailable: Family<OfLane, Gauge>,
+    restarts: Family<OfThread, Counter>,
 }
 
 /// A family of numbers, as its reference has it.
@@ -49,7 +50,7 @@ pub struct MetricFamily {
 
 /// The counters of one policy that is in place.
 #[derive(Clone, Debug)]
-pub struct PolicyMeters {
+pub(crate) struct PolicyMeters {
     name: String,
     calls: Counter,
     fallbacks: Counter,
@@ -62,13 +63,13 @@ pub struct PolicyMeters {
 
 /// The counters of whatever is in the shadow.
 #[derive(Clone, Debug, Default)]
-pub struct ShadowMeters {
+pub(crate) struct ShadowMeters {
     /// Snapshots that both policies answered.
-    pub compared: Counter,
+    pub(crate) compared: Counter,
     /// Answers that would leave some job on another strategy, or in another order.
-    pub differed: Counter,
+    pub(crate) differed: Counter,
     /// Snapshots that the shadow was too slow for.
-    pub dropped: Counter,
+    pub(crate) dropped: Counter,
     failures: Family<Reason, Counter>,
 }
 
@@ -123,6 +124,11 @@ struct OfLane {
     lane: u32,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfThread {
+    thread: String,
+}
+
 impl Default for Metrics {
     fn default() -> Metrics {
         let mut metrics = Metrics {
@@ -146,6 +152,7 @@ impl Default for Metrics {
             journal_gaps: Counter::default(),
             models_lost: Family::default(),
             models_unavailable: Family::default(),
+            restarts: Family::default(),
         };
         metrics.register_policies();
         metrics.register_changes();
@@ -159,27 +166,28 @@ impl Default for Metrics {
 
 impl Metrics {
     /// What every family is, as a server in which everything has happened once shows it.
-    pub fn families() -> Vec<MetricFamily> {
+    pub(crate) fn families() -> Vec<MetricFamily> {
         let metrics = Metrics::default();
         metrics.of_policy("NAME").refused("REASON");
         metrics.of_shadow().failed("REASON");
         metrics.model_lost(0);
         metrics.model_available(0, false);
         metrics.waiting(0, 0);
+        metrics.thread_restarted("THREAD");
         drop(metrics.jobs.finished.get_or_create(&Ended { end: "END", in_time: word(true) }));
         drop(metrics.jobs.refused.get_or_create(&Reason { reason: "REASON" }));
         families_of(&metrics.text())
     }
 
     /// All numbers as Prometheus (OpenMetrics) text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a string takes everything");
         text
     }
 
     /// The counters of a policy that is put in place.
-    pub fn of_policy(&self, name: &str) -> PolicyMeters {
+    pub(crate) fn of_policy(&self, name: &str) -> PolicyMeters {
         let name = self.label(name);
         let calls = self.policy.calls.get_or_create(&Named { policy: name.clone() }).clone();
         let PolicyFamilies { refused, fallbacks, adopted, seconds, fuel, gap, .. } = &self.policy;
@@ -189,64 +197,69 @@ impl Metrics {
     }
 
     /// The counters of the shadow.
-    pub fn of_shadow(&self) -> ShadowMeters {
+    pub(crate) fn of_shadow(&self) -> ShadowMeters {
         self.shadow.clone()
     }
 
     /// A policy was put in place.
-    pub fn installed(&self, generation: u64) {
+    pub(crate) fn installed(&self, generation: u64) {
         self.swaps.inc();
         self.starts_with(generation);
     }
 
     /// This generation is in place from the start.
-    pub fn starts_with(&self, generation: u64) {
+    pub(crate) fn starts_with(&self, generation: u64) {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
     }
 
     /// The policy before came back.
-    pub fn rolled_back(&self, automatic: bool) {
+    pub(crate) fn rolled_back(&self, automatic: bool) {
         self.rollbacks.get_or_create(&Rollback { automatic: word(automatic) }).inc();
     }
 
     /// A model failed on this lane, and is built again.
-    pub fn model_lost(&self, lane: u32) {
+    pub(crate) fn model_lost(&self, lane: u32) {
         self.models_lost.get_or_create(&OfLane { lane }).inc();
     }
 
     /// A model that was lost and could not be built again is there again on this lane, or is let go; or it is lost.
-    pub fn model_available(&self, lane: u32, available: bool) {
+    pub(crate) fn model_available(&self, lane: u32, available: bool) {
         self.models_unavailable.get_or_create(&OfLane { lane }).inc_by(if available { -1 } else { 1 });
     }
 
+    /// A thread panicked, and was started again.
+    pub(crate) fn thread_restarted(&self, thread: &str) {
+        self.restarts.get_or_create(&OfThread { thread: thread.into() }).inc();
+    }
+
     /// The journal could not be written.
-    pub fn journal_failed(&self) {
+    pub(crate) fn journal_failed(&self) {
         self.journal_failures.inc();
     }
 
     /// Something happened that the journal had no room for.
-    pub fn journal_missed(&self) {
+    pub(crate) fn journal_missed(&self) {
         self.journal_gaps.inc();
     }
 
     /// The scheduler took a job.
-    pub fn accepted(&self) {
+    pub(crate) fn accepted(&self) {
         self.jobs.accepted.inc();
     }
 
     /// A job was not taken.
-    pub fn rejected(&self, refusal: &Refusal) {
+    pub(crate) fn rejected(&self, refusal: &Refusal) {
         self.jobs.refused.get_or_create(&Reason { reason: reason(refusal) }).inc();
     }
 
     /// A job has ended.
-    pub fn ended(&self, outcome: &Outcome) {
+    pub(crate) fn ended(&self, outcome: &Outcome) {
         let in_time = outcome.end == End::Served && outcome.finish <= outcome.deadline;
         self.jobs.finished.get_or_create(&Ended { end: end(outcome.end), in_time: word(in_time) }).inc();
     }
 
     /// So many jobs wait on this lane.
-    pub fn waiting(&self, lane: u32, jobs: usize) {
+    pub(crate) fn waiting(&self, lane: u32, jobs: usize) {
         self.jobs.waiting.get_or_create(&OfLane { lane }).set(jobs as i64);
     }
 
@@ -303,6 +316,8 @@ impl Metrics {
         self.registry.register("models_lost", words, self.models_lost.clone());
         let words = "Models that could not be built again, and for which the lane takes no jobs until they are";
         self.registry.register("models_unavailable", words, self.models_unavailable.clone());
+        let words = "Times that a thread panicked and was started again, by thread";
+        self.registry.register("thread_restarts", words, self.restarts.clone());
     }
 
     fn register_journal(&mut self) {
@@ -318,7 +333,7 @@ impl Metrics {
 
 impl PolicyMeters {
     /// It was asked.
-    pub fn asked(&self, reply: &MeteredReply) {
+    pub(crate) fn asked(&self, reply: &MeteredReply) {
         self.calls.inc();
         self.seconds.observe(reply.wall.as_secs_f64());
         if let Some(used) = reply.fuel_used {
@@ -327,29 +342,29 @@ impl PolicyMeters {
     }
 
     /// Its answer comes with a gap to its bound.
-    pub fn claimed(&self, gap: f64) {
+    pub(crate) fn claimed(&self, gap: f64) {
         self.gap.observe(gap);
     }
 
     /// Its answer was adopted.
-    pub fn adopted(&self) {
+    pub(crate) fn adopted(&self) {
         self.adopted.inc();
     }
 
     /// Its answer was not used.
-    pub fn refused(&self, reason: &'static str) {
+    pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Refused { policy: self.name.clone(), reason }).inc();
     }
 
     /// The built-in fallback stepped in.
-    pub fn fell_back(&self) {
+    pub(crate) fn fell_back(&self) {
         self.fallbacks.inc();
     }
 }
 
 impl ShadowMeters {
     /// It gave no legal answer.
-    pub fn failed(&self, reason: &'static str) {
+    pub(crate) fn failed(&self, reason: &'static str) {
         self.failures.get_or_create(&Reason { reason }).inc();
     }
 }
@@ -431,7 +446,7 @@ mod tests {
     #[test]
     fn every_family_has_a_type_and_a_sentence() {
         let families = Metrics::families();
-        assert_eq!(families.len(), 22, "what is new is shown once in `families`");
+        assert_eq!(families.len(), 23, "what is new is shown once in `families`");
         for family in &families {
             assert!(family.name.starts_with("mosel_") && family.help.ends_with('.'), "{family:?}");
             assert!(["counter", "gauge", "histogram"].contains(&family.kind.as_str()), "{family:?}");

@@ -10,28 +10,31 @@ use anyhow::Context;
 use mosel_core::ModelId;
 
 use crate::config::{self, Config};
-use crate::device::{self, Lane};
 use crate::driver::Driver;
+use crate::lane::{LaneHandle, LoadedModel};
 use crate::lane_devices::LaneDevices;
+use crate::model_build;
 use crate::model_registry::ModelRegistry;
-use crate::served::{self, ServedModel, Source};
+use crate::served::{self, ModelSource, ServedModel};
+use crate::supervisor::Supervisor;
 
 /// Takes models in, and lets them go.
-pub struct ModelLoader {
+pub(crate) struct ModelLoader {
     models: config::Models,
     max_requests: u32,
     most_members: u32,
     devices: LaneDevices,
-    lanes: Vec<Lane>,
+    lanes: Vec<LaneHandle>,
     driver: Arc<Driver>,
     model_registry: Arc<ModelRegistry>,
+    supervisor: Arc<Supervisor>,
     /// Held while a model comes or goes.
     busy: Mutex<()>,
 }
 
 /// Why a model was not taken in, or not let go.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
+pub(crate) enum LoadError {
     /// One of this name is served.
     #[error("the model {0} is served already")]
     Served(String),
@@ -62,12 +65,13 @@ const MENUS_BYTES: u64 = 1 << 20;
 
 impl ModelLoader {
     /// A loader for these lanes.
-    pub fn new(
+    pub(crate) fn new(
         config: &Config,
         devices: LaneDevices,
-        lanes: Vec<Lane>,
+        lanes: Vec<LaneHandle>,
         driver: Arc<Driver>,
         model_registry: Arc<ModelRegistry>,
+        supervisor: Arc<Supervisor>,
     ) -> ModelLoader {
         let (models, max_requests) = (config.models.clone(), config.queue.max_requests);
         // half of a policy's memory is left to the policy
@@ -80,23 +84,24 @@ impl ModelLoader {
             lanes,
             driver,
             model_registry,
+            supervisor,
             busy: Mutex::default(),
         }
     }
 
     /// The names of the kinds of devices there are, by number.
-    pub fn kinds(&self) -> &[String] {
+    pub(crate) fn kinds(&self) -> &[String] {
         &self.devices.kinds
     }
 
     /// Serves another model of the zoo, or one that was added to this machine.
-    pub fn load(&self, name: &str) -> Result<Arc<ServedModel>, LoadError> {
+    pub(crate) fn load(&self, name: &str) -> Result<Arc<ServedModel>, LoadError> {
         let source = served::named(name, &self.models, &self.devices.kinds);
         self.take_in(source.map_err(unfit)?)
     }
 
     /// Serves this model. Returns when jobs for it are taken.
-    pub fn take_in(&self, source: Source) -> Result<Arc<ServedModel>, LoadError> {
+    pub(crate) fn take_in(&self, source: ModelSource) -> Result<Arc<ServedModel>, LoadError> {
         let _busy = self.busy.lock().expect(SOUND);
         let models = self.model_registry.now();
         if models.find(&source.spec.name).is_some() {
@@ -116,7 +121,7 @@ impl ModelLoader {
     }
 
     /// Takes no new jobs for this model. Those that are here are served; then the device threads let it go.
-    pub fn retire(&self, name: &str) -> Result<Arc<ServedModel>, LoadError> {
+    pub(crate) fn retire(&self, name: &str) -> Result<Arc<ServedModel>, LoadError> {
         let busy = self.busy.lock().expect(SOUND);
         let models = self.model_registry.now();
         let model = models.find(name).ok_or_else(|| LoadError::Unknown { known: models.names(), name: name.into() })?;
@@ -136,11 +141,12 @@ impl ModelLoader {
             let member = model.members.iter().find(|member| member.kind() == self.devices.kind(lane));
             let Some(member) = member else { continue };
             let modes = member.profile().modes();
-            let network = device::build(&model.build, device, &modes).with_context(|| format!("for lane {lane}"))?;
+            let network =
+                model_build::build(&model.build, device, &modes).with_context(|| format!("for lane {lane}"))?;
             built.push((handle, member.model(), network, modes));
         }
         for (handle, id, network, modes) in built {
-            handle.load(id, network, model.build.clone(), modes);
+            handle.load(id, LoadedModel { model: network, build: model.build.clone(), modes });
         }
         Ok(())
     }
@@ -157,7 +163,7 @@ impl ModelLoader {
                 std::thread::sleep(PACE);
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("unload".into()).spawn(wait) {
+        if let Err(error) = self.supervisor.spawn("unload", wait) {
             tracing::error!(%error, "the model stays in memory");
         }
     }

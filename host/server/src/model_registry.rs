@@ -8,38 +8,38 @@ use crate::served::ServedModel;
 
 /// Every model that is or was served. Readers never wait for a model that is being loaded.
 #[derive(Default)]
-pub struct ModelRegistry(RwLock<Arc<ModelSet>>);
+pub(crate) struct ModelRegistry(RwLock<Arc<ModelSet>>);
 
 /// The models at one moment.
 #[derive(Clone, Default)]
-pub struct ModelSet {
+pub(crate) struct ModelSet {
     /// Those that take jobs, in the order they came.
-    pub served: Vec<Arc<ServedModel>>,
+    pub(crate) served: Vec<Arc<ServedModel>>,
     /// Those that take none any more: jobs of theirs are still looked at.
-    pub retired: Vec<Arc<ServedModel>>,
+    pub(crate) retired: Vec<Arc<ServedModel>>,
 }
 
 impl ModelRegistry {
     /// These are served from the start.
-    pub fn new(served: Vec<ServedModel>) -> ModelRegistry {
+    pub(crate) fn new(served: Vec<ServedModel>) -> ModelRegistry {
         let served = served.into_iter().map(Arc::new).collect();
         ModelRegistry(RwLock::new(Arc::new(ModelSet { served, retired: Vec::new() })))
     }
 
     /// The models as they are now.
-    pub fn now(&self) -> Arc<ModelSet> {
+    pub(crate) fn now(&self) -> Arc<ModelSet> {
         self.0.read().expect(SOUND).clone()
     }
 
     /// Another model is served.
-    pub fn add(&self, model: ServedModel) -> Arc<ServedModel> {
+    pub(crate) fn add(&self, model: ServedModel) -> Arc<ServedModel> {
         let model = Arc::new(model);
         self.change(|models| models.served.push(model.clone()));
         model
     }
 
     /// This model takes no new jobs; it is told whether it was served.
-    pub fn retire(&self, family: ModelId) -> bool {
+    pub(crate) fn retire(&self, family: ModelId) -> bool {
         let mut retired = false;
         self.change(|models| {
             if let Some(at) = models.served.iter().position(|model| model.family == family) {
@@ -60,22 +60,22 @@ const SOUND: &str = "nobody panics while holding the models";
 
 impl ModelSet {
     /// The model of this name, if it takes jobs.
-    pub fn find(&self, name: &str) -> Option<&Arc<ServedModel>> {
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<ServedModel>> {
         self.served.iter().find(|model| model.spec.name == name)
     }
 
     /// The model that jobs call by this id, whether it takes new ones or not.
-    pub fn of(&self, family: ModelId) -> Option<&Arc<ServedModel>> {
+    pub(crate) fn of(&self, family: ModelId) -> Option<&Arc<ServedModel>> {
         self.all().find(|model| model.family == family)
     }
 
     /// Those that take jobs, then those that take none any more.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<ServedModel>> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<ServedModel>> {
         self.served.iter().chain(&self.retired)
     }
 
     /// Names of those that take jobs, for messages.
-    pub fn names(&self) -> String {
+    pub(crate) fn names(&self) -> String {
         let names: Vec<&str> = self.served.iter().map(|model| model.spec.name.as_str()).collect();
         names.join(", ")
     }

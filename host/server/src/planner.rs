@@ -1,110 +1,49 @@
 //! The planner: one thread that owns the policy in place and asks it, so that nobody else ever waits for one.
 //!
-//! Between decisions it puts another policy in place, and when no question waits it tells outcomes.
+//! Between decisions it puts another policy in place, and when no question waits it tells outcomes. If it panics it goes
+//! on with a fresh instance of the policy; a question that it had in hand is answered by the fallback when time is up.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 
 use anyhow::Context;
 use mosel_core::{Event, PolicyError, Snapshot};
 use mosel_sandbox::{RunningPolicy, SavedState};
 
-use crate::driver::Driver;
+use crate::event_sink::EventSink;
 use crate::feedback::Feedback;
-use crate::jobs::PolicyTag;
-use crate::policies::rollback::{Alarms, FailureAlarm};
+use crate::planner_handle::{Install, Installation, Order, StateTransfer};
+use crate::policies::failures::{Alarms, FailureAlarm};
+use crate::policies::installed::InstalledPolicy;
 use crate::policies::shadow::{ShadowSample, ShadowTap};
 use crate::shared_catalog::SharedCatalog;
-use crate::stats::PolicyStats;
-
-/// Something for the planner.
-#[derive(Debug)]
-pub enum Order {
-    /// Ask the policy; the answer goes to the driver.
-    Ask(Snapshot),
-    /// From now on, ask another one.
-    Install(Box<Install>),
-    /// Outcomes wait to be told, or more models are there.
-    Outcomes,
-}
-
-/// Orders that may wait for the planner: a question a lane, a change of policy, the questions that it makes the lanes
-/// ask anew, and a word of outcomes: two, if the planner looks for outcomes just when it is being told; and one of models.
-pub fn most_orders(lanes: u32) -> usize {
-    2 * lanes as usize + 4
-}
-
-/// Another policy to put in place.
-#[derive(Debug)]
-pub struct Install {
-    /// As what.
-    pub place: Place,
-    /// It.
-    pub policy: RunningPolicy,
-    /// What it left when it was in place before; used if the one in place leaves nothing.
-    pub left: Option<Arc<SavedState>>,
-    /// Is sent the one that it replaces once that is so.
-    pub done: SyncSender<Installed>,
-}
-
-/// What a policy in place is known as, and where it is counted how it does.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// Which policy, and which installation.
-    pub tag: Arc<PolicyTag>,
-    /// How it does.
-    pub stats: Arc<PolicyStats>,
-}
-
-/// Another policy is in place.
-#[derive(Debug)]
-pub struct Installed {
-    /// The one before; whoever waits drops it, not the planner.
-    pub replaced: RunningPolicy,
-    /// What became of its state.
-    pub transfer: StateTransfer,
-    /// Its state.
-    pub left: Option<SavedState>,
-}
-
-/// What became of a policy's state when another one took its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StateTransfer {
-    /// One of the two keeps none.
-    None,
-    /// The new one has it.
-    Over,
-    /// The new one has what it had when it was in place before.
-    Back,
-    /// The new one starts without; why.
-    Lost(String),
-}
+use crate::supervisor::Supervisor;
 
 /// What the planner works with.
-pub struct PlannerParts {
+pub(crate) struct PlannerParts {
     /// The policy in place from the start.
-    pub policy: RunningPolicy,
-    /// As what.
-    pub place: Place,
+    pub(crate) policy: RunningPolicy,
+    /// Which that is.
+    pub(crate) installed: InstalledPolicy,
     /// Where answers go.
-    pub driver: Arc<Driver>,
+    pub(crate) sink: Arc<dyn EventSink>,
     /// Where outcomes come from.
-    pub feedback: Arc<Feedback>,
+    pub(crate) feedback: Arc<Feedback>,
     /// Who is told that the policy fails too often.
-    pub alarms: Alarms,
+    pub(crate) alarms: Alarms,
     /// Where another policy may be watching.
-    pub tap: Arc<ShadowTap>,
+    pub(crate) tap: Arc<ShadowTap>,
     /// What policies are told of models.
-    pub catalog: Arc<SharedCatalog>,
+    pub(crate) catalog: Arc<SharedCatalog>,
+    /// Who starts it again.
+    pub(crate) supervisor: Arc<Supervisor>,
 }
 
 /// Starts the planner thread. It ends when nobody can send to it any more.
-pub fn start(parts: PlannerParts, orders: Receiver<Order>) -> anyhow::Result<()> {
-    std::thread::Builder::new()
-        .name("planner".into())
-        .spawn(move || Planner { parts, told: 0 }.run(&orders))
-        .context("starting the planner")?;
-    Ok(())
+pub(crate) fn start(parts: PlannerParts, orders: Receiver<Order>) -> anyhow::Result<()> {
+    let supervisor = parts.supervisor.clone();
+    let mut planner = Planner { parts, told: 0, began: false };
+    supervisor.spawn("planner", move || planner.run(&orders)).context("starting the planner")
 }
 
 /// Outcomes told at a time: while a policy listens it cannot be asked.
@@ -114,12 +53,19 @@ struct Planner {
     parts: PlannerParts,
     /// The revision of the catalog that the policy was told last, as far as is known.
     told: u64,
+    /// It has run before, and panicked.
+    began: bool,
 }
 
 impl Planner {
-    fn run(mut self, orders: &Receiver<Order>) {
+    fn run(&mut self, orders: &Receiver<Order>) {
+        if std::mem::replace(&mut self.began, true) {
+            // nobody knows what the one before was doing
+            self.revive();
+        }
         self.want_feedback();
         while let Some(order) = self.next(orders) {
+            self.parts.supervisor.checkpoint("planner");
             match order {
                 Order::Ask(snapshot) => self.ask(snapshot),
                 Order::Install(install) => self.install(*install),
@@ -145,27 +91,26 @@ impl Planner {
     }
 
     fn ask(&mut self, snapshot: Snapshot) {
-        let driver = &self.parts.driver;
         // given up while it waited, or void since another policy is in place: the next one is worth more
-        if !driver.query(|scheduler, _| scheduler.awaits(snapshot.decision)) {
+        if !self.parts.sink.awaits(snapshot.decision) {
             return;
         }
         if snapshot.catalog_revision > self.told {
             self.sync_catalog();
         }
-        let PlannerParts { policy, place, driver, tap, .. } = &mut self.parts;
+        let PlannerParts { policy, installed, sink, tap, .. } = &mut self.parts;
         let reply = policy.decide(&snapshot);
         for line in &reply.log {
             tracing::debug!(plan = snapshot.decision.0, %line, "the policy says");
         }
-        place.stats.asked(&reply);
+        installed.stats.asked(&reply);
         let failed = reply.answer.as_ref().is_err_and(|error| !matches!(error, PolicyError::Declined(_)));
         let (plan, wall) = (snapshot.decision, reply.wall);
         let sample = tap.is_set().then(|| {
-            let against = place.tag.generation;
+            let against = installed.tag.generation;
             ShadowSample { against, snapshot, answer: reply.answer.clone(), wall }
         });
-        drop(driver.handle(Event::Decided(plan, reply.answer)));
+        drop(sink.handle(Event::Decided(plan, reply.answer)));
         // the answer is passed on: from here on nobody waits
         if let Some(sample) = sample {
             tap.show(sample);
@@ -184,39 +129,39 @@ impl Planner {
         }
         self.told = catalog.revision;
         if let Err(error) = self.parts.policy.update_catalog(&catalog) {
-            self.parts.place.stats.did_not_listen(&error);
+            self.parts.installed.stats.did_not_listen(&error);
             self.revive();
             self.raise_alarm();
         }
     }
 
     fn revive(&mut self) {
-        let PlannerParts { policy, place, .. } = &mut self.parts;
+        let PlannerParts { policy, installed, .. } = &mut self.parts;
         if let Err(error) = policy.revive() {
-            tracing::warn!(policy = place.tag.name, %error, "the policy failed, and did not start again");
-            place.stats.did_not_start(&error);
+            tracing::warn!(policy = installed.tag.name, %error, "the policy failed, and did not start again");
+            installed.stats.did_not_start(&error);
         }
     }
 
     fn raise_alarm(&mut self) {
-        let PlannerParts { place, alarms, .. } = &self.parts;
-        if let Some(words) = place.stats.alarm() {
-            let _ = alarms.try_send(FailureAlarm { generation: place.tag.generation, words });
+        let PlannerParts { installed, alarms, .. } = &self.parts;
+        if let Some(words) = installed.stats.alarm() {
+            let _ = alarms.try_send(FailureAlarm { generation: installed.tag.generation, words });
         }
     }
 
     fn install(&mut self, install: Install) {
-        let Install { place, mut policy, left, done } = install;
+        let Install { installed, mut policy, left, done } = install;
         let (transfer, saved) = carry_over(&mut self.parts.policy, &mut policy, left.as_deref());
         let eager = policy.loaded().description().eager;
         let replaced = std::mem::replace(&mut self.parts.policy, policy);
-        self.parts.place = place.clone();
+        self.parts.installed = installed.clone();
         // it was configured some time ago
         self.told = 0;
         self.want_feedback();
-        drop(self.parts.driver.change_policy(place, eager));
+        self.parts.sink.policy_installed(installed, eager);
         // whoever asked for it may have gone away
-        let _ = done.send(Installed { replaced, transfer, left: saved });
+        let _ = done.send(Installation { replaced, transfer, left: saved });
     }
 
     fn want_feedback(&self) {
@@ -231,7 +176,7 @@ impl Planner {
         }
         // a policy that does not want to know is not told
         if let Err(error) = self.parts.policy.observe(&outcomes) {
-            self.parts.place.stats.did_not_listen(&error);
+            self.parts.installed.stats.did_not_listen(&error);
             self.revive();
             self.raise_alarm();
         }

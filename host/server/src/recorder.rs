@@ -16,15 +16,17 @@ use mosel_journal::{Folder, Header, JobHistories, JobHistory, PolicyRecord, Writ
 use crate::config;
 use crate::jobs::PolicyTag;
 use crate::metrics::Metrics;
+use crate::supervisor::Supervisor;
 
 /// Where the driver leaves what happened.
-pub struct EventRecorder {
+pub(crate) struct EventRecorder {
     buffer: Mutex<RecordBuffer>,
     came: Condvar,
     /// The journal is full: the state is wanted with the next step.
     wants_state: AtomicBool,
     writer: Mutex<JournalWriter>,
     metrics: Arc<Metrics>,
+    supervisor: Arc<Supervisor>,
 }
 
 /// What waits to be written down.
@@ -77,12 +79,13 @@ struct JournalWriter {
 }
 
 impl EventRecorder {
-    /// Begins with this scheduler; so many jobs that have ended keep their histories.
-    pub fn start(
+    /// Begins with this scheduler; so many jobs that have ended keep their stories.
+    pub(crate) fn start(
         scheduler: &Scheduler,
         tag: &PolicyTag,
         journal: &config::Journal,
         most_ended: usize,
+        supervisor: &Arc<Supervisor>,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<Arc<EventRecorder>> {
         let header = Header::of(scheduler, in_place(tag), env!("CARGO_PKG_VERSION"));
@@ -95,8 +98,10 @@ impl EventRecorder {
             wants_state: AtomicBool::new(false),
             writer: Mutex::new(JournalWriter { folder, header, histories, asked: false, metrics: metrics.clone() }),
             metrics,
+            supervisor: supervisor.clone(),
         });
         let writer = Arc::downgrade(&recorder);
+        let threads = supervisor.clone();
         let write = move || {
             while let Some(recorder) = writer.upgrade() {
                 if !recorder.run_once() {
@@ -104,12 +109,12 @@ impl EventRecorder {
                 }
             }
         };
-        std::thread::Builder::new().name("journal".into()).spawn(write).context("starting the journal thread")?;
+        threads.spawn("journal", write).context("starting the journal thread")?;
         Ok(recorder)
     }
 
     /// A step was taken.
-    pub fn step(&self, scheduler: &Scheduler, now: Time, event: Event, actions: &[Action]) {
+    pub(crate) fn step(&self, scheduler: &Scheduler, now: Time, event: Event, actions: &[Action]) {
         let rows = 1 + answered(&event) + actions.iter().map(rows).sum::<usize>();
         let mut buffer = self.buffer();
         // an empty buffer takes whatever comes: else a queue that is large enough could never be written down
@@ -133,21 +138,21 @@ impl EventRecorder {
     }
 
     /// Another policy is about to be put in place.
-    pub fn policy(&self, now: Time, tag: Arc<PolicyTag>) {
+    pub(crate) fn policy(&self, now: Time, tag: Arc<PolicyTag>) {
         let mut buffer = self.buffer();
         buffer.records.push(Record::Policy(now, tag));
         self.wake(buffer);
     }
 
-    /// A job's history, up to date, if there is one. Blocks while what is left is written down.
-    pub fn history(&self, job: JobId) -> Option<JobHistory> {
+    /// A job's story, up to date, if there is one. Blocks while what is left is written down.
+    pub(crate) fn history(&self, job: JobId) -> Option<JobHistory> {
         let mut writer = self.writer();
         self.catch_up(&mut writer);
         writer.histories.history(job).cloned()
     }
 
     /// Writes down what is left. Nothing may happen after it.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut writer = self.writer();
         self.catch_up(&mut writer);
         let mut buffer = self.buffer();
@@ -184,6 +189,7 @@ impl EventRecorder {
         let records = std::mem::take(&mut buffer.records);
         drop(buffer);
         for record in records {
+            self.supervisor.checkpoint("journal");
             if writer.write_down(record) {
                 self.wants_state.store(true, Ordering::Relaxed);
             }
@@ -203,8 +209,22 @@ impl EventRecorder {
         self.buffer.lock().expect(SOUND)
     }
 
+    /// Whoever panicked with it has lost what he had in hand, and the journal may end in half a line: it is begun anew
+    /// with the next step, as after any gap.
     fn writer(&self) -> MutexGuard<'_, JournalWriter> {
-        self.writer.lock().expect(SOUND)
+        self.writer.lock().unwrap_or_else(|poisoned| {
+            self.writer.clear_poison();
+            tracing::error!("some of what happened is lost: whoever wrote it down panicked");
+            self.metrics.journal_missed();
+            let mut buffer = self.buffer();
+            buffer.records.retain(|record| matches!(record, Record::Policy(..)));
+            buffer.rows = 0;
+            buffer.gap = true;
+            drop(buffer);
+            let mut writer = poisoned.into_inner();
+            writer.asked = false;
+            writer
+        })
     }
 }
 

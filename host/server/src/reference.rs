@@ -1,8 +1,11 @@
 //! What the pages of reference are made from: configuration keys, error codes and metrics, as the code itself has them.
 
-use crate::config::{Config, Key};
-use crate::error_code::ErrorCode;
-use crate::metrics::{MetricFamily, Metrics};
+pub use crate::config::Key;
+pub use crate::error_code::ErrorCode;
+pub use crate::metrics::MetricFamily;
+
+use crate::config::Config;
+use crate::metrics::Metrics;
 
 /// Every error code of the HTTP interface, grouped by what it is about.
 pub fn error_codes() -> &'static [ErrorCode] {

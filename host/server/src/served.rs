@@ -13,7 +13,7 @@ use mosel_models::zoo::Task;
 use mosel_models::{InputKind, Modality, Model, Null, ProfileFile, Spec, Timed, backend};
 
 use crate::config;
-use crate::device::Build;
+use crate::model_build::Build;
 
 /// One served model.
 #[derive(Clone)]
@@ -32,21 +32,21 @@ pub struct ServedModel {
 
 impl ServedModel {
     /// The selection as text, with the model's names: `image+text`.
-    pub fn label(&self, modalities: ModalitySet) -> String {
+    pub(crate) fn label(&self, modalities: ModalitySet) -> String {
         modalities.label(&self.matrix.profile().modalities)
     }
 
     /// The profile behind a menu of it.
-    pub fn profile_of(&self, table: TableId) -> &Arc<Profile> {
+    pub(crate) fn profile_of(&self, table: TableId) -> &Arc<Profile> {
         let member = self.members.iter().find(|member| member.owns(table));
         member.unwrap_or(&self.matrix).profile()
     }
 }
 
 /// Loads what the configuration names; menus for jobs of up to `max_requests` requests are computed here.
-pub fn load(models: &config::Models, kinds: &[String], max_requests: u32) -> anyhow::Result<Vec<ServedModel>> {
+pub fn load_models(models: &config::Models, kinds: &[String], max_requests: u32) -> anyhow::Result<Vec<ServedModel>> {
     let mut served: Vec<ServedModel> = Vec::new();
-    let mut serve = |source: Source| -> anyhow::Result<()> {
+    let mut serve = |source: ModelSource| -> anyhow::Result<()> {
         let id = ModelId(served.iter().map(|model| model.members.len() as u32).sum());
         let name = source.spec.name.clone();
         ensure!(served.iter().all(|model| model.spec.name != name), "the model {name} is to be served twice");
@@ -70,12 +70,12 @@ pub fn load(models: &config::Models, kinds: &[String], max_requests: u32) -> any
 }
 
 /// A model by its name: of the zoo, or one that was added to this machine.
-pub fn named(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<Source> {
+pub(crate) fn named(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<ModelSource> {
     of_this_machine(name, models, kinds)
 }
 
 /// A model before it has a place and menus.
-pub struct Source {
+pub struct ModelSource {
     /// What it expects and answers.
     pub spec: Spec,
     /// What was measured about it, by kind of device: kind 0 first.
@@ -84,7 +84,7 @@ pub struct Source {
     pub build: Build,
 }
 
-impl Source {
+impl ModelSource {
     /// Gives the model its place, which is `first` and those after it, and computes its menus.
     pub fn serve(self, first: ModelId, max_requests: u32) -> anyhow::Result<ServedModel> {
         let member = |(kind, profile): (u32, Profile)| -> anyhow::Result<Arc<StrategyMatrix>> {
@@ -97,15 +97,15 @@ impl Source {
     }
 
     /// A model that takes the time its profile says, times `factor`.
-    pub fn timed(spec: Spec, profile: Profile, factor: f64) -> Source {
+    pub fn timed(spec: Spec, profile: Profile, factor: f64) -> ModelSource {
         let (model_spec, model_profile) = (spec.clone(), profile.clone());
         let build =
             move |_| Ok(Box::new(Timed::new(model_spec.clone(), model_profile.clone(), factor)?) as Box<dyn Model>);
-        Source { spec, profiles: vec![profile], build: Arc::new(build) }
+        ModelSource { spec, profiles: vec![profile], build: Arc::new(build) }
     }
 
     /// The same times on every kind of device.
-    fn on_all(mut self, kinds: &[String]) -> Source {
+    fn on_all(mut self, kinds: &[String]) -> ModelSource {
         let profile = self.profiles[0].clone();
         self.profiles.resize(kinds.len().max(1), profile);
         self
@@ -126,7 +126,7 @@ fn allowed(profile: &Profile, precisions: &[Precision]) -> anyhow::Result<Profil
 }
 
 /// A model of this machine, with its profile for every kind of device.
-fn of_this_machine(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<Source> {
+fn of_this_machine(name: &str, models: &config::Models, kinds: &[String]) -> anyhow::Result<ModelSource> {
     let known = InstalledModels::standard().find(name)?;
     backend::installed().with_context(|| format!("serving {name} (--timed PROFILE.json serves its times alone)"))?;
     let spec = known.spec()?;
@@ -144,15 +144,15 @@ fn of_this_machine(name: &str, models: &config::Models, kinds: &[String]) -> any
     };
     let profiles = kinds.iter().map(profile).collect::<anyhow::Result<Vec<Profile>>>()?;
     let build = move |device| known.load(device);
-    Ok(Source { spec, profiles, build: Arc::new(build) })
+    Ok(ModelSource { spec, profiles, build: Arc::new(build) })
 }
 
-fn timed(path: &Path, models: &config::Models) -> anyhow::Result<Source> {
+fn timed(path: &Path, models: &config::Models) -> anyhow::Result<ModelSource> {
     let file = ProfileFile::read(path)?;
     let zoo_spec = file.model.parse::<Task>().ok().and_then(|task| task.spec().ok());
     let spec = zoo_spec.filter(|spec| spec.modality_names() == file.modalities).unwrap_or_else(|| guessed_spec(&file));
     let profile = allowed(&file.to_core()?, &models.precisions()?)?;
-    Ok(Source::timed(spec, profile, models.timed_factor))
+    Ok(ModelSource::timed(spec, profile, models.timed_factor))
 }
 
 /// A profile does not say what its inputs look like: `image` is a picture, `audio` a second of sound, all else text.
@@ -171,7 +171,7 @@ fn guessed_spec(file: &ProfileFile) -> Spec {
 }
 
 /// One modality, one label, no time at all: what remains is the server.
-fn null() -> Source {
+fn null() -> ModelSource {
     let spec = Spec {
         name: "null".into(),
         modalities: vec![Modality::new("text", InputKind::Text { max_bytes: 1 << 16 })],
@@ -193,5 +193,5 @@ fn null() -> Source {
     };
     let build_spec = spec.clone();
     let build = move |_| Ok(Box::new(Null::new(build_spec.clone())) as Box<dyn Model>);
-    Source { spec, profiles: vec![profile], build: Arc::new(build) }
+    ModelSource { spec, profiles: vec![profile], build: Arc::new(build) }
 }

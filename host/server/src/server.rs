@@ -1,11 +1,11 @@
 //! A server from its first to its last moment: bind, load, serve, drain.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -13,10 +13,13 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::driver::Drained;
-use crate::http::{self, Admin, App};
+use crate::http;
+use crate::http::app::App;
 use crate::lane_devices::LaneDevices;
+use crate::metrics::Metrics;
 use crate::served::ServedModel;
 use crate::service::Service;
+use crate::supervisor::Supervisor;
 
 /// A server that listens, and answers once its models are loaded.
 pub struct Server {
@@ -30,20 +33,21 @@ pub struct Server {
 impl Server {
     /// Binds the address and answers "starting" until [`Server::open`].
     pub fn bind(config: Config) -> anyhow::Result<Server> {
-        let admin = Admin::new(&config.http.admin_token_file)?;
+        let metrics = Arc::new(Metrics::default());
+        let app = Arc::new(App::new(config, metrics)?);
+        let http = &app.config.http;
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(config.http.threads)
+            .worker_threads(http.threads)
             .thread_name("http")
             .enable_all()
             .build()
             .context("starting the threads that speak HTTP")?;
-        let listen = config.http.listen.clone();
-        let listener =
-            runtime.block_on(TcpListener::bind(&listen)).with_context(|| format!("listening on {listen}"))?;
+        let listener = runtime.block_on(TcpListener::bind(&http.listen));
+        let listener = listener.with_context(|| format!("listening on {}", http.listen))?;
         let address = listener.local_addr()?;
-        let app = Arc::new(App { config, admin, service: OnceLock::new(), draining: AtomicBool::new(false) });
         let (stop, stopped) = watch::channel(false);
-        let connections = runtime.spawn(http::serve(listener, app.clone(), stopped));
+        let listening = runtime.spawn(http::serve(listener, app.clone(), stopped.clone()));
+        let connections = runtime.spawn(watch_listener(listening, app.supervisor.clone(), stopped));
         Ok(Server { app, address, stop, connections, runtime })
     }
 
@@ -54,45 +58,86 @@ impl Server {
 
     /// Starts serving these models on these devices.
     pub fn open(&self, devices: LaneDevices, models: Vec<ServedModel>) -> anyhow::Result<()> {
-        let service = Service::start(&self.app.config, devices, models)?;
+        let App { config, supervisor, metrics, .. } = &*self.app;
+        let service = Service::start(config, devices, models, supervisor, metrics.clone())?;
         anyhow::ensure!(self.app.service.set(service).is_ok(), "expected a server that is not open yet");
         Ok(())
     }
 
-    /// Takes nothing new, lets what was accepted end within the drain time-out, answers, and stops.
+    /// Takes nothing new, lets what was accepted end within the drain time-out, answers, and stops. Fails if nothing is
+    /// left that could be drained, since a step of the scheduler has panicked.
     pub fn drain(self) -> anyhow::Result<Drained> {
         let Server { app, stop, connections, runtime, .. } = self;
         app.draining.store(true, Ordering::Relaxed);
         let drained = runtime.block_on(async {
             let drained = match app.service.get() {
-                Some(service) => {
-                    let within = Duration::from_millis(app.config.http.drain_timeout_ms);
-                    let drained = service.driver.drain(within).await.context("the clock died")?;
-                    service.recorder.close();
-                    drained
-                }
-                None => Drained { given_up: 0 },
+                Some(service) => drain(service, Duration::from_millis(app.config.http.drain_timeout_ms)).await,
+                None => Ok(Drained { given_up: 0 }),
             };
+            app.supervisor.stop();
             stop.send_replace(true);
             connections.await.context("the listener died")?;
-            anyhow::Ok(drained)
-        })?;
+            drained
+        });
         // a batch that still runs on a device, or a policy that is still being compiled, is not waited for
         runtime.shutdown_background();
-        Ok(drained)
+        drained
     }
 
-    /// Waits until the process is told to stop (SIGTERM, SIGINT). A second signal ends it at once.
-    pub fn wait_for_signal(&self) -> anyhow::Result<()> {
+    /// Waits until the process is told to stop (SIGTERM, SIGINT), or until nothing can be served any more. After that a
+    /// signal ends the process at once.
+    pub fn wait(&self) -> anyhow::Result<Stop> {
         self.runtime.block_on(async {
             let mut signals = Signals::new()?;
-            signals.next().await;
+            let stop = tokio::select! {
+                () = signals.next() => Stop::Told,
+                why = self.app.supervisor.failed() => Stop::Failed(why),
+            };
             tokio::spawn(async move {
                 signals.next().await;
                 std::process::exit(FORCED);
             });
-            Ok(())
+            Ok(stop)
         })
+    }
+}
+
+/// Why a server has to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The process was told to.
+    Told,
+    /// A thread died without which nothing can be served: the process should be started again. Says which, and why.
+    Failed(String),
+}
+
+/// The clock keeps the time-out of a drain; if it has died somebody else does, so much later.
+const CLOCK_IS_LATE: Duration = Duration::from_millis(500);
+
+async fn drain(service: &Service, within: Duration) -> anyhow::Result<Drained> {
+    let Service { driver, recorder, .. } = service;
+    if driver.is_broken() {
+        bail!("there is nothing to drain: a step of the scheduler panicked, and its state is unknown");
+    }
+    let mut drained = driver.drain(within);
+    let drained = match tokio::time::timeout(within + CLOCK_IS_LATE, &mut drained).await {
+        Ok(drained) => drained,
+        Err(_) => {
+            driver.do_what_is_due();
+            drained.await
+        }
+    };
+    recorder.close();
+    drained.context("the scheduler is gone")
+}
+
+/// Without the task that accepts connections nothing can be served.
+async fn watch_listener(listening: JoinHandle<()>, supervisor: Arc<Supervisor>, stopped: watch::Receiver<bool>) {
+    let ended = listening.await;
+    if let Err(error) = ended {
+        supervisor.fail(&format!("the listener died: {error}"));
+    } else if !*stopped.borrow() {
+        supervisor.fail("the listener ended before the server was told to stop");
     }
 }
 

@@ -6,16 +6,16 @@ use mosel_core::{Catalog, StrategyMatrix};
 
 /// The models and menus there are. Never behind the scheduler: whatever a snapshot names is in it.
 #[derive(Debug)]
-pub struct SharedCatalog(RwLock<Arc<Catalog>>);
+pub(crate) struct SharedCatalog(RwLock<Arc<Catalog>>);
 
 impl SharedCatalog {
     /// Begins with these.
-    pub fn new(catalog: Catalog) -> SharedCatalog {
+    pub(crate) fn new(catalog: Catalog) -> SharedCatalog {
         SharedCatalog(RwLock::new(Arc::new(catalog)))
     }
 
     /// As it is now.
-    pub fn now(&self) -> Arc<Catalog> {
+    pub(crate) fn now(&self) -> Arc<Catalog> {
         self.0.read().expect(SOUND).clone()
     }
 

@@ -8,38 +8,38 @@ use mosel_core::{Decision, DecisionError, DecisionId, PolicyError, Quality};
 use mosel_sandbox::{ConfigureError, LogLine, MeteredReply};
 
 use crate::metrics::PolicyMeters;
-use crate::policies::rollback::{FailureRecord, RollbackRule, is_failure, is_illegal};
+use crate::policies::failures::{FailureRecord, RollbackRule, is_failure, is_illegal};
 
 /// What became of the answers of one installation of a policy.
 #[derive(Debug)]
-pub struct PolicyStats {
+pub(crate) struct PolicyStats {
     counts: Mutex<Counts>,
     meters: PolicyMeters,
 }
 
 /// The numbers of [`PolicyStats`].
 #[derive(Clone, Debug)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Questions that were asked.
-    pub calls: u64,
+    pub(crate) calls: u64,
     /// Answers that were adopted, even if they changed nothing.
-    pub adopted: u64,
+    pub(crate) adopted: u64,
     /// Jobs that adopted answers moved to other strategies.
-    pub moved: u64,
+    pub(crate) moved: u64,
     /// Times it trapped, answers that came too late included.
-    pub traps: u64,
+    pub(crate) traps: u64,
     /// Answers that were not used, by the reason's short name.
-    pub refused: BTreeMap<&'static str, u64>,
+    pub(crate) refused: BTreeMap<&'static str, u64>,
     /// Times the built-in fallback had to step in.
-    pub fallbacks: u64,
+    pub(crate) fallbacks: u64,
     /// What it said of its answers.
-    pub qualities: BTreeMap<&'static str, u64>,
+    pub(crate) qualities: BTreeMap<&'static str, u64>,
     /// The last reason for which an answer was not used.
-    pub last_error: Option<String>,
+    pub(crate) last_error: Option<String>,
     /// What it logged last, oldest first.
-    pub log: VecDeque<LogLine>,
+    pub(crate) log: VecDeque<LogLine>,
     /// Messages that were too many to keep.
-    pub log_suppressed: u64,
+    pub(crate) log_suppressed: u64,
     /// Sum and number of the gaps of answers that gave objective and bound.
     gaps: (f64, u64),
     costs: VecDeque<(Duration, Option<u64>)>,
@@ -54,17 +54,17 @@ const LINES_KEPT: usize = 20;
 
 impl PolicyStats {
     /// Nothing asked yet.
-    pub fn new(rule: RollbackRule, meters: PolicyMeters) -> PolicyStats {
+    pub(crate) fn new(rule: RollbackRule, meters: PolicyMeters) -> PolicyStats {
         PolicyStats { counts: Mutex::new(Counts::new(rule)), meters }
     }
 
     /// The numbers so far.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         self.lock().clone()
     }
 
     /// It was asked, and this came of it.
-    pub fn asked(&self, reply: &MeteredReply) {
+    pub(crate) fn asked(&self, reply: &MeteredReply) {
         self.meters.asked(reply);
         let mut counts = self.lock();
         counts.calls += 1;
@@ -89,8 +89,8 @@ impl PolicyStats {
     }
 
     /// An answer was adopted.
-    pub fn adopted(&self, decision: DecisionId, moved: usize) {
-        tracing::debug!(plan = decision.0, moved, "adopted a plan");
+    pub(crate) fn adopted(&self, plan: DecisionId, moved: usize) {
+        tracing::debug!(plan = plan.0, moved, "adopted a plan");
         self.meters.adopted();
         let mut counts = self.lock();
         counts.adopted += 1;
@@ -98,8 +98,8 @@ impl PolicyStats {
     }
 
     /// An answer was not used. If it was illegal it was the last one: only the planner's own answers are checked.
-    pub fn refused(&self, decision: DecisionId, error: &DecisionError) {
-        tracing::debug!(plan = decision.0, %error, "refused a plan");
+    pub(crate) fn refused(&self, plan: DecisionId, error: &DecisionError) {
+        tracing::debug!(plan = plan.0, %error, "refused a plan");
         self.meters.refused(error.kind());
         let mut counts = self.lock();
         *counts.refused.entry(error.kind()).or_default() += 1;
@@ -113,7 +113,7 @@ impl PolicyStats {
     }
 
     /// A fresh instance in place of one that failed did not start either.
-    pub fn did_not_start(&self, error: &ConfigureError) {
+    pub(crate) fn did_not_start(&self, error: &ConfigureError) {
         let mut counts = self.lock();
         counts.last_error = Some(format!("it did not start again: {error}"));
         if !matches!(error, ConfigureError::Failed(PolicyError::TimedOut(_))) {
@@ -122,7 +122,7 @@ impl PolicyStats {
     }
 
     /// It failed while it was told outcomes.
-    pub fn did_not_listen(&self, error: &PolicyError) {
+    pub(crate) fn did_not_listen(&self, error: &PolicyError) {
         let mut counts = self.lock();
         counts.traps += u64::from(matches!(error, PolicyError::Trapped(_)));
         counts.last_error = Some(format!("when it was told outcomes: {error}"));
@@ -132,14 +132,14 @@ impl PolicyStats {
     }
 
     /// The built-in fallback stepped in.
-    pub fn fell_back(&self, lane: u32, moved: usize) {
+    pub(crate) fn fell_back(&self, lane: u32, moved: usize) {
         tracing::debug!(lane, moved, "fell back");
         self.meters.fell_back();
         self.lock().fallbacks += 1;
     }
 
     /// It has failed too often; said once.
-    pub fn alarm(&self) -> Option<String> {
+    pub(crate) fn alarm(&self) -> Option<String> {
         let mut counts = self.lock();
         if counts.alarmed || !counts.record.too_many() {
             return None;
@@ -176,22 +176,22 @@ impl Counts {
     }
 
     /// Questions it did not answer in time.
-    pub fn timeouts(&self) -> u64 {
+    pub(crate) fn timeouts(&self) -> u64 {
         self.refused.get("timed_out").copied().unwrap_or(0)
     }
 
     /// The decision time that this share of the last decisions did not exceed; `None` without decisions.
-    pub fn time(&self, share: f64) -> Option<Duration> {
+    pub(crate) fn time(&self, share: f64) -> Option<Duration> {
         percentile(self.costs.iter().map(|(time, _)| *time).collect(), share)
     }
 
     /// The same of fuel, over the decisions whose fuel was counted.
-    pub fn fuel(&self, share: f64) -> Option<u64> {
+    pub(crate) fn fuel(&self, share: f64) -> Option<u64> {
         percentile(self.costs.iter().filter_map(|(_, fuel)| *fuel).collect(), share)
     }
 
     /// How far below the bounds it proved its answers may lie, as a share, on average.
-    pub fn mean_gap(&self) -> Option<f64> {
+    pub(crate) fn mean_gap(&self) -> Option<f64> {
         let (sum, count) = self.gaps;
         (count > 0).then(|| sum / count as f64)
     }

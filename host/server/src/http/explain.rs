@@ -7,10 +7,11 @@ use axum::extract::{Path, State};
 use mosel_journal::Naming;
 use serde_json::Value;
 
-use super::jobs::parse_id;
-use super::{ApiError, App};
+use super::api_error::ApiError;
+use super::app::App;
+use super::job_id::parse_id;
 use crate::error_code::ErrorCode;
-use crate::explained;
+use crate::explained::job_explanation;
 
 /// `GET /v1/jobs/{id}/explain`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
@@ -23,5 +24,5 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     let unknown =
         || ApiError::new(ErrorCode::UnknownJob, format!("there is no history of a job {id}, or it ended long ago"));
     let models = service.driver.query(|scheduler, _| scheduler.models().to_vec());
-    history.map(|history| Json(explained::history(&history, &Naming::new("j-", &models)))).ok_or_else(unknown)
+    history.map(|history| Json(job_explanation(&history, &Naming::new("j-", &models)))).ok_or_else(unknown)
 }

@@ -7,14 +7,16 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use mosel_core::{Event, JobId};
+use mosel_core::JobId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::api_error::ApiError;
+use super::app::App;
+use super::job_id::{parse_id, wire_id};
+use super::job_view::{self, JobView, PlanView};
 use super::preference::{self, Wait};
-use super::rejection::wire_id;
-use super::view::{self, JobView, PlanView};
-use super::{ApiError, App, body, parsed_job};
+use super::{body, parsed_job};
 use crate::error_code::ErrorCode;
 use crate::jobs::{JobRecord, Key, Phase, SubmitResult, Until};
 use crate::service::Service;
@@ -61,10 +63,10 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) 
     let record = find(service, &id)?;
     let ended = record.wait(Until::Ended);
     if record.progress().completion().is_none() {
-        drop(service.driver.handle(Event::Cancel(record.id)));
+        drop(service.driver.cancel(record.id));
         ended.await;
     }
-    match view::state(&record.progress()) {
+    match job_view::state(&record.progress()) {
         "cancelled" => {}
         state => {
             let message = format!("expected a job that has not ended, {id} is {state}");
@@ -96,7 +98,7 @@ pub(super) async fn list(
     }
     let after = page.after.as_deref().map_or(Ok(JobId(0)), parse_id)?;
     let state = page.state.as_deref().map(known_state).transpose()?;
-    let wanted = |record: &JobRecord| state.is_none_or(|state| view::state(&record.progress()) == state);
+    let wanted = |record: &JobRecord| state.is_none_or(|state| job_view::state(&record.progress()) == state);
     let entries = service.jobs.page(after, limit, wanted);
     let next = entries.last().filter(|_| entries.len() == limit).map(|record| wire_id(record.id));
     let jobs = entries.iter().map(|record| Row::new(service, record)).collect::<Vec<Row>>();
@@ -118,7 +120,7 @@ struct Row {
 impl Row {
     fn new(service: &Service, record: &JobRecord) -> Row {
         let model = service.model(record).spec.name.clone();
-        let state = view::state(&record.progress());
+        let state = job_view::state(&record.progress());
         Row { id: wire_id(record.id), state, model, requests: record.asked.requests }
     }
 }
@@ -189,16 +191,9 @@ fn find(service: &Service, id: &str) -> Result<Arc<JobRecord>, ApiError> {
     service.jobs.find(parse_id(id)?).ok_or_else(unknown)
 }
 
-pub(super) fn parse_id(id: &str) -> Result<JobId, ApiError> {
-    let number = id.strip_prefix("j-").and_then(|number| number.parse().ok());
-    number
-        .map(JobId)
-        .ok_or_else(|| ApiError::new(ErrorCode::UnknownJob, format!("expected a job such as j-17, got {id:?}")))
-}
-
 fn known_state(state: &str) -> Result<&str, ApiError> {
-    let expected = view::STATES.join(", ");
+    let expected = job_view::STATES.join(", ");
     let unknown =
         || ApiError::new(ErrorCode::BadQuery, format!("expected state to be one of {expected}; got {state:?}"));
-    view::STATES.contains(&state).then_some(state).ok_or_else(unknown)
+    job_view::STATES.contains(&state).then_some(state).ok_or_else(unknown)
 }

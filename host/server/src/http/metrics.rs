@@ -7,7 +7,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use mosel_core::Trigger;
 
-use super::{ApiError, App};
+use super::api_error::ApiError;
+use super::app::App;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

@@ -1,27 +1,34 @@
 //! The wire: connections, routes, and what every request goes through.
 //!
 //! Where to start reading: [`router`], then `jobs.rs` (submission and look-up), `submission.rs` and `parsed_job.rs` (from
-//! bytes to a job), `view.rs` (from a job to JSON), `api_error.rs` (errors); `admin.rs` says who may change policies. HTTP
+//! bytes to a job), `job_view.rs` (from a job to JSON), `api_error.rs` (errors); `admin.rs` says who may change policies. HTTP
 //! types end here: the driver sees none.
 
 mod admin;
 mod api_error;
+pub(crate) mod app;
 mod body;
 mod explain;
+mod guard;
+mod job_id;
+mod job_view;
 mod jobs;
 mod metrics;
+mod model_view;
 mod models;
 mod parsed_job;
 mod policies;
 mod policy;
+mod policy_errors;
+mod policy_view;
 mod preference;
 mod rejection;
 mod shadow;
+mod shadow_view;
 mod submission;
-mod view;
+mod wanted_policy;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -35,36 +42,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use admin::Admin;
-pub(crate) use api_error::ApiError;
+use api_error::ApiError;
+use app::App;
 
-use crate::config::Config;
 use crate::error_code::ErrorCode;
-use crate::service::Service;
-
-/// What the routes share.
-pub(crate) struct App {
-    /// Bounds and time-outs.
-    pub(crate) config: Config,
-    /// Who may change policies.
-    pub(crate) admin: Admin,
-    /// There once the models are loaded.
-    pub(crate) service: OnceLock<Service>,
-    /// The server was told to stop: nothing new is taken.
-    pub(crate) draining: AtomicBool,
-}
-
-impl App {
-    /// The service, once it is there; looking at jobs works until the very end.
-    pub(crate) fn service(&self) -> Result<&Service, ApiError> {
-        self.service.get().ok_or_else(ApiError::starting)
-    }
-
-    /// The service, while it takes something new.
-    pub(crate) fn open(&self) -> Result<&Service, ApiError> {
-        if self.draining.load(Ordering::Relaxed) { Err(ApiError::draining()) } else { self.service() }
-    }
-}
 
 /// Every route.
 fn router(app: Arc<App>) -> Router {
@@ -93,7 +74,7 @@ fn admin_routes(app: Arc<App>) -> Router<Arc<App>> {
         .route("/v1/policy/rollback", post(policy::roll_back))
         .route("/v1/policy/shadow", get(shadow::show).put(shadow::set).delete(shadow::clear))
         .route("/v1/models/{name}", get(models::show).put(models::load).delete(models::unload))
-        .route_layer(axum::middleware::from_fn_with_state(app, admin::guard))
+        .route_layer(axum::middleware::from_fn_with_state(app, guard::guard))
 }
 
 /// Serves connections until it is told to stop, then lets the requests in flight end.

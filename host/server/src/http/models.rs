@@ -7,15 +7,15 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use mosel_core::StrategyMatrix;
-use mosel_models::InputKind;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::view::{StepView, millis};
-use super::{ApiError, App, policy};
+use super::api_error::ApiError;
+use super::app::{App, blocking};
+use super::job_view::{StepView, millis};
+use super::model_view::{describe, members, unknown};
 use crate::error_code::ErrorCode;
 use crate::model_loader::LoadError;
-use crate::model_registry::ModelSet;
 use crate::served::ServedModel;
 use crate::service::Service;
 
@@ -35,7 +35,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) 
 /// `PUT /v1/models/{name}`: takes a model in that this machine has. Answers when jobs for it are taken.
 pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     app.open()?;
-    policy::blocking(app, move |service| {
+    blocking(app, move |service| {
         if let Some(model) = service.models.now().find(&name) {
             return Ok(Json(describe(service, model)));
         }
@@ -43,7 +43,7 @@ pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) 
         let model = match service.loader.load(&name) {
             // somebody else was faster
             Err(LoadError::Served(_)) => find(service, &name)?,
-            loaded => loaded.map_err(fault)?,
+            loaded => loaded.map_err(refused)?,
         };
         tracing::info!(model = name, ms = begin.elapsed().as_millis() as u64, "took the model in");
         Ok(Json(describe(service, &model)))
@@ -54,15 +54,15 @@ pub(super) async fn load(State(app): State<Arc<App>>, Path(name): Path<String>) 
 /// `DELETE /v1/models/{name}`: takes no new jobs for a model; those that are here are served, then it is let go.
 pub(super) async fn unload(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     app.open()?;
-    policy::blocking(app, move |service| {
-        let model = service.loader.retire(&name).map_err(fault)?;
+    blocking(app, move |service| {
+        let model = service.loader.retire(&name).map_err(refused)?;
         tracing::info!(model = name, "takes no more jobs for the model");
         Ok(Json(describe(service, &model)))
     })
     .await
 }
 
-fn fault(error: LoadError) -> ApiError {
+fn refused(error: LoadError) -> ApiError {
     let message = error.to_string();
     match error {
         LoadError::Served(_) => ApiError::new(ErrorCode::ModelServed, message),
@@ -164,58 +164,17 @@ fn member<'a>(
     model: &'a ServedModel,
     kind: Option<&str>,
 ) -> Result<(&'a str, &'a StrategyMatrix), ApiError> {
-    let mut members = members(service, model);
-    let found = members.find(|(name, _)| kind.is_none_or(|kind| kind == *name));
+    let mut all = members(service, model);
+    let found = all.find(|(name, _)| kind.is_none_or(|kind| kind == *name));
     found.ok_or_else(|| {
-        let kinds: Vec<&str> = self::members(service, model).map(|(name, _)| name).collect();
+        let kinds: Vec<&str> = members(service, model).map(|(name, _)| name).collect();
         let message =
             format!("expected one of the kinds of device {}, got {:?}", kinds.join(", "), kind.unwrap_or_default());
         ApiError::new(ErrorCode::BadQuery, message)
     })
 }
 
-/// The model as each kind of device has it, with the kinds' names.
-fn members<'a>(service: &'a Service, model: &'a ServedModel) -> impl Iterator<Item = (&'a str, &'a StrategyMatrix)> {
-    let kinds = service.loader.kinds();
-    model.members.iter().map(|member| (kinds[member.kind() as usize].as_str(), member.as_ref()))
-}
-
-/// No model of this name.
-pub(super) fn unknown(models: &ModelSet, name: &str) -> ApiError {
-    ApiError::new(ErrorCode::UnknownModel, format!("expected one of the models {}, got {name:?}", models.names()))
-}
-
 fn find(service: &Service, name: &str) -> Result<Arc<ServedModel>, ApiError> {
     let models = service.models.now();
     models.find(name).cloned().ok_or_else(|| unknown(&models, name))
-}
-
-fn describe(service: &Service, model: &ServedModel) -> Value {
-    let profiles: Map<String, Value> =
-        members(service, model).map(|(kind, member)| (kind.into(), json!(member.profile().id))).collect();
-    let is_it = |id| model.members.iter().any(|member| member.model() == id);
-    let lost_on: Vec<u32> = service
-        .driver
-        .query(|scheduler, _| scheduler.lost().iter().filter(|(_, id)| is_it(*id)).map(|(lane, _)| *lane).collect());
-    let modalities = model.spec.modalities.iter().map(|modality| {
-        let (kind, limits) = match &modality.kind {
-            InputKind::Picture { max_side, raw } => ("picture", json!({ "max_side": max_side, "raw": raw })),
-            InputKind::Video { frames, max_side, raw } => {
-                ("video", json!({ "frames": frames, "max_side": max_side, "raw": raw }))
-            }
-            InputKind::Sound { hertz, samples } => ("sound", json!({ "hertz": hertz, "samples": samples })),
-            InputKind::Text { max_bytes } => ("text", json!({ "max_bytes": max_bytes })),
-            InputKind::Samples { shape } => ("samples", json!({ "shape": shape })),
-        };
-        json!({ "name": modality.name, "kind": kind, "limits": limits })
-    });
-    json!({
-        "name": model.spec.name,
-        "modalities": modalities.collect::<Vec<Value>>(),
-        "labels": *model.spec.labels,
-        "weights_sha256": model.spec.weights_sha256,
-        "profiles": profiles,
-        "max_requests": model.matrix.max_requests(),
-        "lost_on": lost_on,
-    })
 }

@@ -94,7 +94,7 @@ impl ParsedJob {
 }
 
 fn find<'m>(models: &'m ModelSet, name: &str) -> Result<&'m ServedModel, ApiError> {
-    models.find(name).map(AsRef::as_ref).ok_or_else(|| super::models::unknown(models, name))
+    models.find(name).map(AsRef::as_ref).ok_or_else(|| super::model_view::unknown(models, name))
 }
 
 fn asked(

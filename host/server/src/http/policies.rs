@@ -10,17 +10,18 @@ use axum::response::{IntoResponse, Response};
 use mosel_sandbox::Description;
 use serde_json::{Value, json};
 
+use super::api_error::ApiError;
+use super::app::{App, blocking};
 use super::body::{self, Bounds};
-use super::{ApiError, App, parsed_job, policy};
+use super::parsed_job;
 use crate::config::Http;
 use crate::error_code::ErrorCode;
-use crate::policies::store::{StoreError, StoredPolicy};
-use crate::policies::swap::SwapError;
-use crate::policies::{Policies, PushedPolicy};
+use crate::policies::control::{Policies, PushedPolicy};
+use crate::policies::store::StoredPolicy;
 
 /// `GET /v1/policies`
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
-    policy::blocking(app, |service| {
+    blocking(app, |service| {
         let (active, shadow) = (service.policies.active().tag, service.policies.shadow());
         let shadow = shadow.map(|shadow| shadow.name.clone());
         let listed = service.policies.list().into_iter().map(|(listed, description)| {
@@ -51,12 +52,12 @@ pub(super) async fn push(
     let policies = &app.open()?.policies;
     refuse_forms(request.headers())?;
     let announced = body::announced(request.headers()).unwrap_or(0).min(policies.most_component_bytes());
-    policies.check_room(&name, announced).map_err(store_error)?;
+    policies.check_room(&name, announced)?;
     let bounds = bounds(&app.config.http, policies);
     let received = body::receive(request, bounds, policies.receiving().hold()).await?;
-    policy::blocking(app, move |service| {
+    blocking(app, move |service| {
         let bytes = received.bytes.len();
-        let pushed = service.policies.push(&name, received.bytes).map_err(fault)?;
+        let pushed = service.policies.push(&name, received.bytes)?;
         tracing::info!(policy = name, hash = pushed.loaded.hash(), bytes, "a policy was pushed");
         let status = if pushed.replaced { StatusCode::OK } else { StatusCode::CREATED };
         Ok((status, Json(describe(&name, bytes, &pushed))).into_response())
@@ -66,42 +67,12 @@ pub(super) async fn push(
 
 /// `DELETE /v1/policies/{name}`
 pub(super) async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    policy::blocking(app, move |service| {
-        service.policies.remove(&name).map_err(store_error)?;
+    blocking(app, move |service| {
+        service.policies.remove(&name)?;
         tracing::info!(policy = name, "a policy was deleted");
         Ok(Json(json!({ "name": name, "deleted": true })))
     })
     .await
-}
-
-/// Why a policy is not put where it was asked to be.
-pub(super) fn fault(error: SwapError) -> ApiError {
-    let message = error.to_string();
-    match error {
-        SwapError::Store(error) => store_error(error),
-        SwapError::Load(..) => ApiError::new(ErrorCode::PolicyRefused, message),
-        SwapError::Configure(..) => ApiError::new(ErrorCode::PolicySettingsRefused, message),
-        SwapError::Rehearsal { kind, .. } => {
-            ApiError::new(ErrorCode::PolicyRehearsalFailed, message).with(json!({ "reason": kind }))
-        }
-        SwapError::NothingToRollBackTo(_) => ApiError::new(ErrorCode::NothingToRollBackTo, message),
-        SwapError::Overtaken => ApiError::new(ErrorCode::PolicyChangedMeanwhile, message),
-        SwapError::NoThread(_) => ApiError::new(ErrorCode::Internal, message),
-        SwapError::Stopping => ApiError::draining(),
-    }
-}
-
-fn store_error(error: StoreError) -> ApiError {
-    let message = error.to_string();
-    match error {
-        StoreError::BadName(_) => ApiError::new(ErrorCode::BadPolicyName, message),
-        StoreError::Unknown { .. } => ApiError::new(ErrorCode::UnknownPolicy, message),
-        StoreError::Unreadable(..) => ApiError::new(ErrorCode::PolicyUnreadable, message),
-        StoreError::Shipped(_) => ApiError::new(ErrorCode::PolicyIsShipped, message),
-        StoreError::InUse(..) => ApiError::new(ErrorCode::PolicyInUse, message),
-        StoreError::Full { .. } => ApiError::new(ErrorCode::ShelfFull, message),
-        StoreError::Unwritable(..) => ApiError::new(ErrorCode::PolicyUnwritable, message),
-    }
 }
 
 fn bounds(http: &Http, policies: &Policies) -> Bounds {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use mosel_core::{JobId, Refusal, Time};
+use mosel_core::{Refusal, Time};
 use serde_json::json;
 
 use super::api_error::ApiError;
+use super::job_id::wire_id;
 use crate::error_code::ErrorCode;
 use crate::jobs::Rejection;
 
@@ -17,11 +18,6 @@ impl ApiError {
             Rejection::Draining => ApiError::draining(),
         }
     }
-}
-
-/// A job's name on the wire.
-pub(crate) fn wire_id(job: JobId) -> String {
-    format!("j-{}", job.0)
 }
 
 fn refused(refusal: &Refusal, arrival: Time, now: Time) -> ApiError {

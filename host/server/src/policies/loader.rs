@@ -1,42 +1,28 @@
 //! From a component to a policy that can be asked.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mosel_sandbox::{Engine, LoadedPolicy, RunningPolicy};
 
+use super::error::SwapError;
+use super::prepared::PreparedPolicy;
 use super::store::{Component, PolicyStore, Source};
-use super::swap::SwapError;
 use crate::shared_catalog::SharedCatalog;
 
 /// What policies are prepared with.
-pub struct PolicyLoader {
+pub(crate) struct PolicyLoader {
     /// Where components are found.
-    pub store: PolicyStore,
+    pub(crate) store: PolicyStore,
     /// What compiles and bounds them.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// The models and menus they are told about.
-    pub catalog: Arc<SharedCatalog>,
+    pub(crate) catalog: Arc<SharedCatalog>,
     /// What their random numbers are drawn from.
-    pub seed: u64,
+    pub(crate) seed: u64,
     compiled: Mutex<VecDeque<LoadedPolicy>>,
     /// Held while compiling: one core at a time is enough to take from jobs.
     compiling: Mutex<()>,
-}
-
-/// A policy that is compiled and configured, and has not been put in place.
-#[derive(Debug)]
-pub struct PreparedPolicy {
-    /// What it was asked for by.
-    pub name: String,
-    /// How its component came into the store.
-    pub source: Source,
-    /// What it runs.
-    pub loaded: LoadedPolicy,
-    /// JSON text it was configured with.
-    pub settings: String,
-    /// It.
-    pub policy: RunningPolicy,
 }
 
 /// Compiled components that are kept. The engine keeps code too; but to come back to one of these waits for nobody
@@ -45,20 +31,20 @@ const MOST_COMPILED: usize = 16;
 
 impl PolicyLoader {
     /// Nothing is compiled yet.
-    pub fn new(store: PolicyStore, engine: Engine, catalog: Arc<SharedCatalog>, seed: u64) -> PolicyLoader {
+    pub(crate) fn new(store: PolicyStore, engine: Engine, catalog: Arc<SharedCatalog>, seed: u64) -> PolicyLoader {
         PolicyLoader { store, engine, catalog, seed, compiled: Mutex::default(), compiling: Mutex::default() }
     }
 
     /// Compiles and configures a policy of the store. A few hundred milliseconds the first time, none of them the
     /// scheduler's.
-    pub fn prepare(&self, name: &str, settings: &str) -> Result<PreparedPolicy, SwapError> {
+    pub(crate) fn prepare(&self, name: &str, settings: &str) -> Result<PreparedPolicy, SwapError> {
         let component = self.store.component(name)?;
         let loaded = self.load(name, &component)?;
         self.configure(name, component.source, loaded, settings)
     }
 
     /// Configures a compiled policy.
-    pub fn configure(
+    pub(crate) fn configure(
         &self,
         name: &str,
         source: Source,
@@ -71,11 +57,11 @@ impl PolicyLoader {
     }
 
     /// Compiles and checks a component, unless it was compiled lately.
-    pub fn load(&self, name: &str, component: &Component) -> Result<LoadedPolicy, SwapError> {
+    pub(crate) fn load(&self, name: &str, component: &Component) -> Result<LoadedPolicy, SwapError> {
         if let Some(loaded) = self.compiled(&component.hash) {
             return Ok(loaded);
         }
-        let _compiling = self.compiling.lock().expect("nobody panics while compiling");
+        let _compiling = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
         // somebody may have compiled it meanwhile
         if let Some(loaded) = self.compiled(&component.hash) {
             return Ok(loaded);
@@ -87,7 +73,7 @@ impl PolicyLoader {
     }
 
     /// A component of this content, if it was compiled lately.
-    pub fn compiled(&self, hash: &str) -> Option<LoadedPolicy> {
+    pub(crate) fn compiled(&self, hash: &str) -> Option<LoadedPolicy> {
         let mut compiled = self.lock();
         let at = compiled.iter().position(|loaded| loaded.hash() == hash)?;
         let loaded = compiled.remove(at)?;

@@ -1,46 +1,31 @@
 //! Rehearsals: before a policy is put in place it has to answer for the queues as they are, and for one that is made up,
 //! since the queues may be empty.
 
-use mosel_core::{Catalog, JobId, JobRow, Plan, Snapshot, StrategyTable, Tenant, Time, Trigger};
+use mosel_core::{Catalog, JobId, JobRow, Plan, Snapshot, StrategyTable, Tenant, Time};
 use mosel_sandbox::RunningPolicy;
 
-use super::swap::SwapError;
-use super::{Policies, PreparedPolicy};
+use super::error::SwapError;
+use super::prepared::PreparedPolicy;
 
 /// Jobs of the queue that is made up.
 const MADE_UP_JOBS: usize = 8;
 /// How much of the way from the fastest to the most accurate strategies its deadlines leave room for.
 const ROOM: f64 = 0.3;
 
-impl Policies {
-    /// A policy of the store that has passed its rehearsal.
-    pub(super) fn rehearsed(&self, name: &str, settings: &str) -> Result<PreparedPolicy, SwapError> {
-        let mut prepared = self.loader.prepare(name, settings)?;
-        self.rehearse(&mut prepared)?;
-        Ok(prepared)
+/// Asks a policy about these queues, the first of which is replaced by one that is made up: it says most about a policy.
+pub(super) fn rehearse(
+    prepared: &mut PreparedPolicy,
+    mut snapshots: Vec<Snapshot>,
+    catalog: &Catalog,
+) -> Result<(), SwapError> {
+    if let Some(first) = snapshots.first_mut() {
+        make_up(first, catalog);
     }
-
-    pub(super) fn rehearse(&self, prepared: &mut PreparedPolicy) -> Result<(), SwapError> {
-        let lanes = self.lanes;
-        let mut snapshots = self.driver.query(|scheduler, now| {
-            // the one that is made up comes first: it says most about a policy
-            let lanes = std::iter::once(lanes - 1).chain(0..lanes);
-            lanes.map(|lane| scheduler.snapshot(lane, Trigger::Rehearsal, now)).collect::<Vec<Snapshot>>()
-        });
-        // after the snapshots, so that it has whatever they name
-        let catalog = &*self.loader.catalog.now();
-        if let Some(first) = snapshots.first_mut() {
-            make_up(first, catalog);
-        }
-        let refused = |(kind, words): (&str, String)| SwapError::Rehearsal {
-            name: prepared.name.clone(),
-            kind: kind.into(),
-            words,
-        };
-        let told = prepared.policy.update_catalog(catalog).map_err(mosel_core::DecisionError::Policy);
-        told.map_err(|error| refused((error.kind(), error.to_string())))?;
-        snapshots.iter().try_for_each(|snapshot| answer(&mut prepared.policy, snapshot, catalog).map_err(refused))
-    }
+    let name = prepared.name.clone();
+    let refused = |(kind, words): (&str, String)| SwapError::Rehearsal { name: name.clone(), kind: kind.into(), words };
+    let told = prepared.policy.update_catalog(catalog).map_err(mosel_core::DecisionError::Policy);
+    told.map_err(|error| refused((error.kind(), error.to_string())))?;
+    snapshots.iter().try_for_each(|snapshot| answer(&mut prepared.policy, snapshot, catalog).map_err(refused))
 }
 
 fn answer(policy: &mut RunningPolicy, snapshot: &Snapshot, catalog: &Catalog) -> Result<(), (&'static str, String)> {
@@ -86,7 +71,7 @@ fn row(id: u64, table: &StrategyTable, arrival: Time, deadline: Time, min_accura
 mod tests {
     use super::*;
     use mosel_core::{
-        Accuracy, Config, Latency, Measurement, ModalitySet, Mode, ModelId, Profile, Scheduler, StrategyMatrix,
+        Accuracy, Config, Latency, Measurement, ModalitySet, Mode, ModelId, Profile, Scheduler, StrategyMatrix, Trigger,
     };
     use std::sync::Arc;
     use std::time::Duration;

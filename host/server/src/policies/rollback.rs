@@ -1,178 +1,49 @@
-//! When a policy fails too often: it is taken out of place, and the one before comes back.
+//! Answers alarms: a policy that fails too often is taken out of place, and the one before comes back.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Weak};
 
 use anyhow::Context;
-use mosel_core::{DecisionError, PolicyError};
 
-use super::{Policies, SwapError};
-
-/// So many failures among so many answers are too many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RollbackRule {
-    /// The fewest that are too many; 0: never.
-    pub failures: u32,
-    /// Among the last so many answers.
-    pub window: u32,
-}
-
-/// The last answers of one policy, as far as the rule looks back.
-#[derive(Clone, Debug)]
-pub struct FailureRecord {
-    rule: RollbackRule,
-    /// Which of them were failures, the latest last.
-    failed: VecDeque<bool>,
-}
-
-impl FailureRecord {
-    /// No answer yet.
-    pub fn new(rule: RollbackRule) -> FailureRecord {
-        FailureRecord { rule, failed: VecDeque::new() }
-    }
-
-    /// The policy answered.
-    pub fn answered(&mut self, failed: bool) {
-        self.failed.push_back(failed);
-        if self.failed.len() > self.rule.window as usize {
-            self.failed.pop_front();
-        }
-    }
-
-    /// Its last answer turned out to be none.
-    pub fn last_was_a_failure(&mut self) {
-        if let Some(last) = self.failed.back_mut() {
-            *last = true;
-        }
-    }
-
-    /// Failures among the last answers, and how many answers these are.
-    pub fn failures(&self) -> (usize, usize) {
-        (self.failed.iter().filter(|failed| **failed).count(), self.failed.len())
-    }
-
-    /// The rule is broken.
-    pub fn too_many(&self) -> bool {
-        self.rule.failures > 0 && self.failures().0 >= self.rule.failures as usize
-    }
-}
-
-/// A failure of the policy itself. Not a time-out: that may be the machine's fault. Not to decline: that is its right.
-pub fn is_failure(error: &PolicyError) -> bool {
-    match error {
-        PolicyError::OutOfFuel(_)
-        | PolicyError::OutOfMemory(_)
-        | PolicyError::Trapped(_)
-        | PolicyError::Malformed(_) => true,
-        PolicyError::Declined(_) | PolicyError::TimedOut(_) | PolicyError::Unavailable(_) => false,
-    }
-}
-
-/// An answer that no queue would have made legal.
-pub fn is_illegal(error: &DecisionError) -> bool {
-    !matches!(error, DecisionError::Policy(_) | DecisionError::Late | DecisionError::MakesLate { .. })
-}
-
-/// A policy in place that fails too often.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailureAlarm {
-    /// Which.
-    pub generation: u64,
-    /// How often, and how last; for an operator.
-    pub words: String,
-}
-
-/// Where alarms go. Nobody ever waits for them to be taken.
-pub type Alarms = SyncSender<FailureAlarm>;
-
-/// A place for alarms, and where they come out.
-pub fn alarms() -> (Alarms, Receiver<FailureAlarm>) {
-    sync_channel(4)
-}
+use super::control::Policies;
+use super::error::SwapError;
+use super::failures::FailureAlarm;
+use crate::supervisor::Supervisor;
 
 /// Starts the thread that answers alarms. It ends when nobody can send to it any more.
-pub fn start(alarms: Receiver<FailureAlarm>, policies: &Arc<Policies>) -> anyhow::Result<()> {
+pub(crate) fn start(
+    alarms: Receiver<FailureAlarm>,
+    policies: &Arc<Policies>,
+    supervisor: &Arc<Supervisor>,
+) -> anyhow::Result<()> {
     let policies: Weak<Policies> = Arc::downgrade(policies);
-    let answer = move || {
+    let answer_alarms = move || {
         while let (Ok(alarm), Some(policies)) = (alarms.recv(), policies.upgrade()) {
-            policies.answer(&alarm);
+            answer(&policies, &alarm);
         }
     };
-    std::thread::Builder::new().name("rollback".into()).spawn(answer).context("starting the thread for rollbacks")?;
-    Ok(())
+    supervisor.spawn("rollback", answer_alarms).context("starting the thread for rollbacks")
 }
 
-impl Policies {
-    fn answer(&self, alarm: &FailureAlarm) {
-        let name = self.active().tag.name.clone();
-        let words = &alarm.words;
-        match self.roll_back_from(alarm) {
-            Ok(changed) => {
-                let to = &changed.active.tag;
-                tracing::warn!(
-                    from = name,
-                    to = to.name,
-                    generation = to.generation,
-                    "the policy {name} {words}; rolled back to {} as it was before",
-                    to.name
-                );
-            }
-            // somebody put another one in place meanwhile
-            Err(SwapError::Overtaken) => {}
-            Err(error) => tracing::warn!(
-                policy = name,
-                "the policy {name} {words}; it stays, and the built-in fallback serves where it fails: {error}"
-            ),
+fn answer(policies: &Policies, alarm: &FailureAlarm) {
+    let name = policies.active().tag.name.clone();
+    let words = &alarm.words;
+    match policies.roll_back_from(alarm) {
+        Ok(changed) => {
+            let to = &changed.active.tag;
+            tracing::warn!(
+                from = name,
+                to = to.name,
+                generation = to.generation,
+                "the policy {name} {words}; rolled back to {} as it was before",
+                to.name
+            );
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(failures: u32, window: u32, answers: &[bool]) -> FailureRecord {
-        let mut record = FailureRecord::new(RollbackRule { failures, window });
-        answers.iter().for_each(|failed| record.answered(*failed));
-        record
-    }
-
-    #[test]
-    fn failures_are_too_many_from_the_rule_on() {
-        assert!(!record(3, 10, &[true, false, true]).too_many());
-        assert!(record(3, 10, &[true, false, true, true]).too_many());
-        assert!(!record(0, 10, &[true; 10]).too_many());
-    }
-
-    #[test]
-    fn failures_before_the_window_do_not_count() {
-        let mut record = record(3, 4, &[true, true, false, false]);
-        record.answered(true);
-        assert_eq!(record.failures(), (2, 4));
-        assert!(!record.too_many());
-        record.answered(true);
-        record.answered(true);
-        assert_eq!(record.failures(), (3, 4));
-        assert!(record.too_many());
-    }
-
-    #[test]
-    fn an_illegal_answer_counts_once() {
-        let mut record = record(2, 4, &[false]);
-        record.last_was_a_failure();
-        record.last_was_a_failure();
-        assert_eq!(record.failures(), (1, 1));
-    }
-
-    #[test]
-    fn time_outs_and_refusals_are_no_failures() {
-        let second = std::time::Duration::from_secs(1);
-        let innocent = [PolicyError::TimedOut(second), PolicyError::Declined("no".into())];
-        assert!(innocent.iter().all(|error| !is_failure(error)));
-        assert!(is_failure(&PolicyError::OutOfFuel(1)));
-        assert!(is_illegal(&DecisionError::NotFinite));
-        assert!(innocent.into_iter().all(|error| !is_illegal(&DecisionError::Policy(error))));
-        assert!(!is_illegal(&DecisionError::MakesLate { job: mosel_core::JobId(1), by: second }));
+        // somebody put another one in place meanwhile
+        Err(SwapError::Overtaken) => {}
+        Err(error) => tracing::warn!(
+            policy = name,
+            "the policy {name} {words}; it stays, and the built-in fallback serves where it fails: {error}"
+        ),
     }
 }

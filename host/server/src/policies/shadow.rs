@@ -6,28 +6,29 @@
 mod tally;
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mosel_core::{Catalog, Decision, DecisionError, Forecast, Outcome, Plan, PolicyError, Snapshot};
 use mosel_sandbox::{Description, LoadedPolicy, RunningPolicy};
 
-use super::{Policies, PreparedPolicy, SwapError};
+use super::prepared::PreparedPolicy;
 use crate::metrics::ShadowMeters;
 use crate::shared_catalog::SharedCatalog;
-pub use tally::{Side, Tally};
+use crate::supervisor::Supervisor;
+pub(crate) use tally::{Side, Tally};
 
 /// What the one in place was asked, and what it answered.
 #[derive(Debug)]
-pub struct ShadowSample {
+pub(crate) struct ShadowSample {
     /// The generation in place.
-    pub against: u64,
+    pub(crate) against: u64,
     /// The question.
-    pub snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     /// The answer, as it came.
-    pub answer: Result<Decision, PolicyError>,
+    pub(crate) answer: Result<Decision, PolicyError>,
     /// How long it took.
-    pub wall: Duration,
+    pub(crate) wall: Duration,
 }
 
 /// What a shadow is shown.
@@ -39,19 +40,19 @@ enum Seen {
 
 /// Where the planner finds the shadow, if there is one.
 #[derive(Debug, Default)]
-pub struct ShadowTap {
+pub(crate) struct ShadowTap {
     shadow: Mutex<Option<Arc<Shadow>>>,
 }
 
 /// A policy that watches. The thread that asks it ends when this is dropped.
 #[derive(Debug)]
-pub struct Shadow {
+pub(crate) struct Shadow {
     /// What it was asked for by.
-    pub name: String,
+    pub(crate) name: String,
     /// What it runs.
-    pub loaded: LoadedPolicy,
+    pub(crate) loaded: LoadedPolicy,
     /// JSON text it was configured with.
-    pub settings: String,
+    pub(crate) settings: String,
     seen: SyncSender<Seen>,
     tally: Arc<Mutex<Tally>>,
     meters: ShadowMeters,
@@ -62,17 +63,17 @@ const MOST_WAITING: usize = 64;
 
 impl ShadowTap {
     /// There is a shadow.
-    pub fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.lock().is_some()
     }
 
     /// The shadow.
-    pub fn shadow(&self) -> Option<Arc<Shadow>> {
+    pub(crate) fn shadow(&self) -> Option<Arc<Shadow>> {
         self.lock().clone()
     }
 
     /// Shows the shadow a sample, if it has time for one more.
-    pub fn show(&self, sample: ShadowSample) {
+    pub(crate) fn show(&self, sample: ShadowSample) {
         let Some(shadow) = self.shadow() else { return };
         if let Err(TrySendError::Full(_)) = shadow.seen.try_send(Seen::ShadowSample(sample)) {
             shadow.meters.dropped.inc();
@@ -81,13 +82,14 @@ impl ShadowTap {
     }
 
     /// Tells the shadow what became of jobs, if it wants to know and has time for it.
-    pub fn tell(&self, outcomes: Vec<Outcome>) {
+    pub(crate) fn tell(&self, outcomes: Vec<Outcome>) {
         if let Some(shadow) = self.shadow().filter(|shadow| shadow.description().feedback) {
             let _ = shadow.seen.try_send(Seen::Outcomes(outcomes));
         }
     }
 
-    fn set(&self, shadow: Option<Arc<Shadow>>) -> Option<Arc<Shadow>> {
+    /// From here on this one watches, or none; the one that did.
+    pub(crate) fn set(&self, shadow: Option<Arc<Shadow>>) -> Option<Arc<Shadow>> {
         std::mem::replace(&mut *self.lock(), shadow)
     }
 
@@ -97,13 +99,36 @@ impl ShadowTap {
 }
 
 impl Shadow {
+    /// Starts the thread of a policy that watches the one of this generation.
+    pub(super) fn start(
+        prepared: PreparedPolicy,
+        against: u64,
+        catalog: Arc<SharedCatalog>,
+        meters: ShadowMeters,
+        supervisor: &Arc<Supervisor>,
+    ) -> std::io::Result<Arc<Shadow>> {
+        let PreparedPolicy { name, loaded, settings, policy, .. } = prepared;
+        let (seen, shown) = sync_channel(MOST_WAITING);
+        let tally = Arc::new(Mutex::new(Tally::new(against)));
+        let mut watcher = Watcher {
+            policy,
+            catalog: catalog.now(),
+            known: catalog,
+            tally: tally.clone(),
+            meters: meters.clone(),
+            supervisor: supervisor.clone(),
+        };
+        supervisor.spawn("shadow", move || watcher.run(&shown))?;
+        Ok(Arc::new(Shadow { name, loaded, settings, seen, tally, meters }))
+    }
+
     /// What was seen so far.
-    pub fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         self.lock().clone()
     }
 
     /// What the policy says of itself.
-    pub fn description(&self) -> &Description {
+    pub(crate) fn description(&self) -> &Description {
         self.loaded.description()
     }
 
@@ -113,43 +138,7 @@ impl Shadow {
     }
 
     fn lock(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().expect("nobody panics while comparing")
-    }
-}
-
-impl Policies {
-    /// The policy that watches, if there is one.
-    pub fn shadow(&self) -> Option<Arc<Shadow>> {
-        self.tap.shadow()
-    }
-
-    /// Lets another policy watch, instead of one that did.
-    pub fn set_shadow(&self, name: &str, settings: &str) -> Result<Arc<Shadow>, SwapError> {
-        let PreparedPolicy { name, loaded, settings, policy, .. } = self.rehearsed(name, settings)?;
-        let (seen, shown) = sync_channel(MOST_WAITING);
-        let _changing = self.changing();
-        let tally = Arc::new(Mutex::new(Tally::new(self.active().tag.generation)));
-        let meters = self.metrics.of_shadow();
-        let watcher = Watcher {
-            policy,
-            catalog: self.loader.catalog.now(),
-            known: self.loader.catalog.clone(),
-            tally: tally.clone(),
-            meters: meters.clone(),
-        };
-        let thread = std::thread::Builder::new().name("shadow".into()).spawn(move || watcher.run(&shown));
-        thread.map_err(|error| SwapError::NoThread(error.to_string()))?;
-        let shadow = Arc::new(Shadow { name, loaded, settings, seen, tally, meters });
-        self.feedback.shadow_wants(shadow.description().feedback);
-        self.tap.set(Some(shadow.clone()));
-        Ok(shadow)
-    }
-
-    /// Sends the shadow away; says what it had seen.
-    pub fn clear_shadow(&self) -> Option<Arc<Shadow>> {
-        let _changing = self.changing();
-        self.feedback.shadow_wants(false);
-        self.tap.set(None)
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,11 +149,13 @@ struct Watcher {
     known: Arc<SharedCatalog>,
     tally: Arc<Mutex<Tally>>,
     meters: ShadowMeters,
+    supervisor: Arc<Supervisor>,
 }
 
 impl Watcher {
-    fn run(mut self, shown: &Receiver<Seen>) {
+    fn run(&mut self, shown: &Receiver<Seen>) {
         while let Ok(seen) = shown.recv() {
+            self.supervisor.checkpoint("shadow");
             match seen {
                 Seen::ShadowSample(sample) => self.watch(sample),
                 // one that fails at it starts anew with the next sample
@@ -195,7 +186,7 @@ impl Watcher {
         if let Err(error) = &shadow {
             self.meters.failed(error.kind());
         }
-        let mut tally = self.tally.lock().expect("nobody panics while comparing");
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         // asked before another policy came in place
         if tally.against != against {
             return;

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 /// Where components are found. A shipped one wins over others of its name.
 #[derive(Debug)]
-pub struct PolicyStore {
+pub(crate) struct PolicyStore {
     /// Holds NAME.wasm; what is pushed goes there too, so that it is still there after a restart.
     dir: Option<PathBuf>,
     kept: Mutex<Kept>,
@@ -33,18 +33,18 @@ struct File {
 
 /// A component from the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Component {
+pub(crate) struct Component {
     /// All of it.
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
     /// SHA-256, in hex.
-    pub hash: String,
+    pub(crate) hash: String,
     /// How it came into the store.
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 /// How a component came into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// With the server.
     Shipped,
     /// Over HTTP, kept in memory.
@@ -55,22 +55,22 @@ pub enum Source {
 
 /// A policy in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredPolicy {
+pub(crate) struct StoredPolicy {
     /// What it is asked for by.
-    pub name: String,
+    pub(crate) name: String,
     /// How it came there.
-    pub source: Source,
+    pub(crate) source: Source,
     /// SHA-256 of its component, in hex, if somebody has read it.
-    pub hash: Option<String>,
+    pub(crate) hash: Option<String>,
     /// Its size.
-    pub bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
     /// Why its file cannot be used as it is now.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// What a store cannot do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// Not a name.
     #[error("expected a policy's name of letters, digits, - and _, got {0:?}")]
     BadName(String),
@@ -108,26 +108,26 @@ pub enum StoreError {
 }
 
 /// Components that may be pushed.
-pub const MOST_COMPONENTS: usize = 64;
+pub(crate) const MOST_COMPONENTS: usize = 64;
 /// Bytes of all components that were pushed.
-pub const MOST_BYTES: u64 = 256 << 20;
+pub(crate) const MOST_BYTES: u64 = 256 << 20;
 /// Larger than any component the sandbox takes: a file that grows without end would fill the memory before the
 /// sandbox could refuse it.
 const MOST_FILE_BYTES: u64 = 64 << 20;
 
 impl PolicyStore {
     /// The shipped policies, and those of this folder if it is named.
-    pub fn new(dir: &Path) -> PolicyStore {
+    pub(crate) fn new(dir: &Path) -> PolicyStore {
         PolicyStore { dir: (!dir.as_os_str().is_empty()).then(|| dir.to_owned()), kept: Mutex::default() }
     }
 
     /// The folder, if there is one.
-    pub fn dir(&self) -> Option<&Path> {
+    pub(crate) fn dir(&self) -> Option<&Path> {
         self.dir.as_deref()
     }
 
     /// Every policy, by name; the folder is read anew each time.
-    pub fn list(&self) -> Vec<StoredPolicy> {
+    pub(crate) fn list(&self) -> Vec<StoredPolicy> {
         let mut listed: Vec<StoredPolicy> =
             mosel_policies::SHIPPED.iter().map(|&(name, bytes)| shipped(name, bytes)).collect();
         let kept = self.lock();
@@ -144,7 +144,7 @@ impl PolicyStore {
     }
 
     /// The component of this name.
-    pub fn component(&self, name: &str) -> Result<Component, StoreError> {
+    pub(crate) fn component(&self, name: &str) -> Result<Component, StoreError> {
         check_name(name)?;
         if let Some(bytes) = mosel_policies::shipped(name) {
             return Ok(Component::new(Bytes::from_static(bytes), Source::Shipped));
@@ -156,7 +156,7 @@ impl PolicyStore {
     }
 
     /// The component of this name in the folder, if it is there.
-    pub fn file(&self, name: &str) -> Result<Option<Component>, StoreError> {
+    pub(crate) fn file(&self, name: &str) -> Result<Option<Component>, StoreError> {
         check_name(name)?;
         let path = self.dir.as_ref().map(|dir| path(dir, name));
         let Some(path) = path.filter(|path| path.exists()) else { return Ok(None) };
@@ -165,7 +165,7 @@ impl PolicyStore {
     }
 
     /// A component of this name and size could be put into the store.
-    pub fn check_room(&self, name: &str, bytes: u64) -> Result<(), StoreError> {
+    pub(crate) fn check_room(&self, name: &str, bytes: u64) -> Result<(), StoreError> {
         check_name(name)?;
         if mosel_policies::shipped(name).is_some() {
             return Err(StoreError::Shipped(name.into()));
@@ -174,7 +174,7 @@ impl PolicyStore {
     }
 
     /// Puts a component into the store; says whether one of this name made place for it.
-    pub fn put(&self, name: &str, bytes: Bytes, hash: &str) -> Result<bool, StoreError> {
+    pub(crate) fn put(&self, name: &str, bytes: Bytes, hash: &str) -> Result<bool, StoreError> {
         self.check_room(name, bytes.len() as u64)?;
         let mut kept = self.lock();
         self.room(&kept, name, bytes.len() as u64)?;
@@ -194,7 +194,7 @@ impl PolicyStore {
     }
 
     /// Takes a component that did not come with the server out of the store.
-    pub fn remove(&self, name: &str) -> Result<(), StoreError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), StoreError> {
         check_name(name)?;
         if mosel_policies::shipped(name).is_some() {
             return Err(StoreError::Shipped(name.into()));
@@ -264,7 +264,7 @@ impl Component {
 
 impl Source {
     /// In one word.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Source::Shipped => "shipped",
             Source::Pushed => "pushed",
@@ -274,7 +274,7 @@ impl Source {
 }
 
 /// SHA-256, in hex.
-pub fn hash(bytes: &[u8]) -> String {
+pub(crate) fn hash(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 

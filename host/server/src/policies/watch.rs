@@ -4,19 +4,21 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::Context;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecursiveMode, Watcher};
 
+use super::control::Policies;
+use super::error::SwapError;
+use super::prepared::PreparedPolicy;
 use super::store::{Component, Source, StoreError, policy_of};
-use super::swap::SwapError;
-use super::{Policies, PreparedPolicy};
+use crate::supervisor::Supervisor;
 
 /// The folder is watched until this is dropped.
-pub struct Watch {
+pub(crate) struct Watch {
     _watcher: notify::RecommendedWatcher,
 }
 
@@ -26,14 +28,14 @@ const QUIET: Duration = Duration::from_millis(200);
 const MOST_NAMES: usize = 1024;
 
 /// Watches the folder of policies, if there is one.
-pub fn start(policies: &Arc<Policies>) -> anyhow::Result<Option<Watch>> {
-    let Some(dir) = policies.loader.store.dir() else { return Ok(None) };
+pub(crate) fn start(policies: &Arc<Policies>, supervisor: &Arc<Supervisor>) -> anyhow::Result<Option<Watch>> {
+    let Some(dir) = policies.store().dir() else { return Ok(None) };
     std::fs::create_dir_all(dir).with_context(|| format!("making the folder of policies {}", dir.display()))?;
     let (changed, names) = changes();
     let mut watcher = notify::recommended_watcher(move |event| changed.take(event))?;
     watcher.watch(dir, RecursiveMode::NonRecursive).with_context(|| format!("watching {}", dir.display()))?;
     let policies = Arc::downgrade(policies);
-    std::thread::Builder::new().name("watch".into()).spawn(move || names.look_at(&policies))?;
+    supervisor.spawn("watch", move || names.look_at(&policies)).context("starting the thread that watches policies")?;
     Ok(Some(Watch { _watcher: watcher }))
 }
 
@@ -65,7 +67,7 @@ impl Changes {
                 return;
             }
         };
-        let mut names = self.names.lock().expect("nobody panics while naming files");
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let named = event.paths.iter().filter_map(|path: &PathBuf| policy_of(path));
         let room = MOST_NAMES.saturating_sub(names.len());
         names.extend(named.take(room));
@@ -84,10 +86,10 @@ fn is_change(kind: EventKind) -> bool {
 impl Names {
     fn look_at(&self, policies: &Weak<Policies>) {
         while self.wait() {
-            let names = std::mem::take(&mut *self.names.lock().expect("nobody panics while naming files"));
+            let names = std::mem::take(&mut *self.names.lock().unwrap_or_else(PoisonError::into_inner));
             for name in names {
                 let Some(policies) = policies.upgrade() else { return };
-                policies.look_at(&name);
+                look_at(&policies, &name);
             }
         }
     }
@@ -102,55 +104,53 @@ impl Names {
     }
 }
 
-impl Policies {
-    /// Something happened to the file of this policy.
-    fn look_at(&self, name: &str) {
-        let store = &self.loader.store;
-        if mosel_policies::shipped(name).is_some() {
-            tracing::warn!(policy = name, "a file has the name of a shipped policy, and is not used");
-            return;
-        }
-        match store.file(name) {
-            Ok(None) => {
-                tracing::info!(policy = name, "a policy was taken from its folder");
-                store.forget(name);
-            }
-            Ok(Some(component)) if store.is_known(name, &component.hash) => {}
-            Ok(Some(component)) => {
-                let error = self.try_file(name, &component).err().map(|error| error.to_string());
-                if let Some(error) = &error {
-                    tracing::warn!(policy = name, hash = component.hash, error, "a file is not used");
-                }
-                store.note(name, &component.hash, error);
-            }
-            Err(error) => self.unreadable(name, &error),
-        }
+/// Something happened to the file of this policy.
+fn look_at(policies: &Policies, name: &str) {
+    let store = &policies.store();
+    if mosel_policies::shipped(name).is_some() {
+        tracing::warn!(policy = name, "a file has the name of a shipped policy, and is not used");
+        return;
     }
-
-    fn unreadable(&self, name: &str, error: &StoreError) {
-        tracing::warn!(policy = name, %error, "a file is not used");
-        self.loader.store.note(name, "", Some(error.to_string()));
-    }
-
-    /// Checks a file that is new, and puts it in place of the one before of the same file.
-    fn try_file(&self, name: &str, component: &Component) -> Result<(), SwapError> {
-        let loaded = self.loader.load(name, component)?;
-        tracing::info!(policy = name, hash = component.hash, "a policy is in its folder");
-        let active = self.active();
-        let in_place = active.tag.name == name && active.source == Source::File;
-        if !in_place || active.tag.hash == component.hash {
-            return Ok(());
+    match store.file(name) {
+        Ok(None) => {
+            tracing::info!(policy = name, "a policy was taken from its folder");
+            store.forget(name);
         }
-        let prepared: PreparedPolicy = self.loader.configure(name, Source::File, loaded, &active.settings)?;
-        match self.swap_for(active.tag.generation, prepared) {
-            Ok(changed) => {
-                let generation = changed.active.tag.generation;
-                tracing::info!(policy = name, generation, "the policy's new file took the place of the one before");
-                Ok(())
+        Ok(Some(component)) if store.is_known(name, &component.hash) => {}
+        Ok(Some(component)) => {
+            let error = try_file(policies, name, &component).err().map(|error| error.to_string());
+            if let Some(error) = &error {
+                tracing::warn!(policy = name, hash = component.hash, error, "a file is not used");
             }
-            Err(SwapError::Overtaken) => Ok(()),
-            Err(error) => Err(error),
+            store.note(name, &component.hash, error);
         }
+        Err(error) => unreadable(policies, name, &error),
+    }
+}
+
+fn unreadable(policies: &Policies, name: &str, error: &StoreError) {
+    tracing::warn!(policy = name, %error, "a file is not used");
+    policies.store().note(name, "", Some(error.to_string()));
+}
+
+/// Checks a file that is new, and puts it in place of the one before of the same file.
+fn try_file(policies: &Policies, name: &str, component: &Component) -> Result<(), SwapError> {
+    let loaded = policies.loader().load(name, component)?;
+    tracing::info!(policy = name, hash = component.hash, "a policy is in its folder");
+    let active = policies.active();
+    let in_place = active.tag.name == name && active.source == Source::File;
+    if !in_place || active.tag.hash == component.hash {
+        return Ok(());
+    }
+    let prepared: PreparedPolicy = policies.loader().configure(name, Source::File, loaded, &active.settings)?;
+    match policies.swap_for(active.tag.generation, prepared) {
+        Ok(changed) => {
+            let generation = changed.active.tag.generation;
+            tracing::info!(policy = name, generation, "the policy's new file took the place of the one before");
+            Ok(())
+        }
+        Err(SwapError::Overtaken) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -82,10 +82,10 @@ fn without_a_token_other_machines_change_nothing() {
 fn a_server_with_a_bad_token_file_does_not_start() {
     let folder = Folder::new("bad-token");
     std::fs::write(folder.0.join("token"), "short\n").expect("it is writable");
-    let mut config = mosel_server::config::Config::default();
+    let mut config = mosel_server::Config::default();
     config.http.listen = "127.0.0.1:0".into();
     config.http.admin_token_file = folder.0.join("token");
-    let error = mosel_server::server::Server::bind(config).err().expect("it is refused").to_string();
+    let error = mosel_server::Server::bind(config).err().expect("it is refused").to_string();
     assert!(error.contains("at least 16 bytes") && error.contains("it has 5"), "{error}");
 }
 

@@ -10,10 +10,7 @@ use mosel_models::{
     DeviceChoice, DeviceFacts, Input, InputError, InputFault, InputKind, Modality, Model, ModelError, Output, Request,
     Spec, Timed,
 };
-use mosel_server::config::Config;
-use mosel_server::lane_devices::LaneDevices;
-use mosel_server::served::{ServedModel, Source};
-use mosel_server::server::Server;
+use mosel_server::{Config, LaneDevices, ModelSource, ServedModel, Server};
 use serde_json::{Value, json};
 
 use crate::guests::HOSTILE;
@@ -146,7 +143,7 @@ pub(crate) fn saying(text: &str) -> Value {
 
 fn models(max_requests: u32, kinds: &[String]) -> Vec<ServedModel> {
     let mut first = 0;
-    let serve = |source: Source| {
+    let serve = |source: ModelSource| {
         let served = source.serve(ModelId(first), max_requests).expect("the profiles are sound");
         first += served.members.len() as u32;
         served
@@ -159,7 +156,7 @@ fn speedup(kind: &str) -> u32 {
     if kind == "cuda" { 4 } else { 1 }
 }
 
-fn pair(kinds: &[String]) -> Source {
+fn pair(kinds: &[String]) -> ModelSource {
     let image = Modality::new("image", InputKind::Picture { max_side: 64, raw: vec![] });
     let spec = spec("pair", vec![image, Modality::new("text", InputKind::Text { max_bytes: 2000 })]);
     let measurements = vec![
@@ -192,13 +189,13 @@ fn pair(kinds: &[String]) -> Source {
         let timed = Timed::new(model_spec.clone(), slow.clone(), 1.0 / f64::from(speedup(device.kind())))?;
         Ok(Box::new(Moody(timed, past.clone())) as Box<dyn Model>)
     };
-    Source { spec, profiles, build: Arc::new(build) }
+    ModelSource { spec, profiles, build: Arc::new(build) }
 }
 
-fn motion() -> Source {
+fn motion() -> ModelSource {
     let spec = spec("motion", vec![Modality::new("speed", InputKind::Samples { shape: vec![3, 2] })]);
     let profile = profile(&spec, vec![measurement(1, 1, 1, 70)]);
-    Source::timed(spec, profile, 1.0)
+    ModelSource::timed(spec, profile, 1.0)
 }
 
 fn spec(name: &str, modalities: Vec<Modality>) -> Spec {

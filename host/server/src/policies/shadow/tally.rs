@@ -9,30 +9,30 @@ use crate::stats::{keep, percentile};
 
 /// What was seen of both since one of them came.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// The generation in place.
-    pub against: u64,
+    pub(crate) against: u64,
     /// Snapshots that both gave a legal answer to.
-    pub compared: u64,
+    pub(crate) compared: u64,
     /// Of these, answers that would leave some job on another strategy, or in another order.
-    pub differed: u64,
+    pub(crate) differed: u64,
     /// Snapshots that the shadow was not asked about, since it had too many to think about.
-    pub dropped: u64,
+    pub(crate) dropped: u64,
     /// The policy in place, over the compared snapshots.
-    pub active: Side,
+    pub(crate) active: Side,
     /// The shadow, over the compared snapshots.
-    pub shadow: Side,
+    pub(crate) shadow: Side,
 }
 
 /// One of the two.
 #[derive(Clone, Debug, Default)]
-pub struct Side {
+pub(crate) struct Side {
     /// Jobs that would have missed their deadlines, every snapshot counted by itself.
-    pub violations: u64,
+    pub(crate) violations: u64,
     /// Snapshots that it gave no legal answer to, by reason.
-    pub failures: BTreeMap<&'static str, u64>,
+    pub(crate) failures: BTreeMap<&'static str, u64>,
     /// The last of these, in words.
-    pub last_failure: Option<String>,
+    pub(crate) last_failure: Option<String>,
     requests: u64,
     right: f64,
     times: VecDeque<Duration>,
@@ -68,7 +68,7 @@ impl Tally {
     }
 
     /// What an operator should make of it, in a sentence. Of the policies of these names.
-    pub fn verdict(&self, active: &str, shadow: &str) -> String {
+    pub(crate) fn verdict(&self, active: &str, shadow: &str) -> String {
         let failed = match self.shadow.failed() {
             0 => String::new(),
             1 => format!("; {shadow} failed once"),
@@ -92,17 +92,17 @@ impl Tally {
 
 impl Side {
     /// Request-weighted mean accuracy of the jobs that would have been on time; `None` without any.
-    pub fn accuracy(&self) -> Option<f64> {
+    pub(crate) fn accuracy(&self) -> Option<f64> {
         (self.requests > 0).then(|| self.right / self.requests as f64)
     }
 
     /// The decision time that this share of the last decisions did not exceed.
-    pub fn time(&self, share: f64) -> Option<Duration> {
+    pub(crate) fn time(&self, share: f64) -> Option<Duration> {
         percentile(self.times.iter().copied().collect(), share)
     }
 
     /// Snapshots that it gave no legal answer to.
-    pub fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.failures.values().sum()
     }
 

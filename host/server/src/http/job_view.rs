@@ -5,7 +5,7 @@ use std::time::Duration;
 use mosel_core::{End, JobId, Outcome, Scheduler, Step, Time, Trigger};
 use serde::Serialize;
 
-use super::rejection::wire_id;
+use super::job_id::wire_id;
 use super::submission::Wish;
 use crate::certificate::Certificate;
 use crate::jobs::{Answer, JobRecord, JobRequest, Phase, Progress};

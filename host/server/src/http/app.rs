@@ -1,0 +1,66 @@
+//! What handlers share: the configuration, the service once it is there, and whether it takes something new.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::admin::Admin;
+use super::api_error::ApiError;
+use crate::config::Config;
+use crate::error_code::ErrorCode;
+use crate::metrics::Metrics;
+use crate::service::Service;
+use crate::supervisor::Supervisor;
+
+/// What the routes share.
+pub(crate) struct App {
+    /// Bounds and time-outs.
+    pub(crate) config: Config,
+    /// Who may change policies.
+    pub(crate) admin: Admin,
+    /// Knows whether anything can be served.
+    pub(crate) supervisor: Arc<Supervisor>,
+    /// What happened, in numbers.
+    pub(crate) metrics: Arc<Metrics>,
+    /// There once the models are loaded.
+    pub(crate) service: OnceLock<Service>,
+    /// The server was told to stop: nothing new is taken.
+    pub(crate) draining: AtomicBool,
+}
+
+impl App {
+    /// Not open yet.
+    pub(crate) fn new(config: Config, metrics: Arc<Metrics>) -> anyhow::Result<App> {
+        let admin = Admin::new(&config.http.admin_token_file)?;
+        let supervisor = Supervisor::new(metrics.clone());
+        let (service, draining) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(App { config, admin, supervisor, metrics, service, draining })
+    }
+
+    /// The service, once it is there; looking at jobs works until the very end.
+    pub(crate) fn service(&self) -> Result<&Service, ApiError> {
+        let service = self.service.get().ok_or_else(ApiError::starting)?;
+        if service.driver.is_broken() { Err(self.failed()) } else { Ok(service) }
+    }
+
+    /// The service, while it takes something new.
+    pub(crate) fn open(&self) -> Result<&Service, ApiError> {
+        if self.supervisor.failure().is_some() {
+            return Err(self.failed());
+        }
+        if self.draining.load(Ordering::Relaxed) { Err(ApiError::draining()) } else { self.service() }
+    }
+
+    fn failed(&self) -> ApiError {
+        let why = self.supervisor.failure().unwrap_or_default();
+        ApiError::new(ErrorCode::Failed, format!("the server stops and has to be started again: {why}"))
+    }
+}
+
+/// Does on a thread of its own what would keep other requests waiting.
+pub(super) async fn blocking<T: Send + 'static>(
+    app: Arc<App>,
+    work: impl FnOnce(&Service) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(move || work(app.service()?));
+    done.await.unwrap_or_else(|error| Err(ApiError::new(ErrorCode::Internal, error.to_string())))
+}

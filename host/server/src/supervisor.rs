@@ -1,0 +1,195 @@
+//! Supervision: every thread of the server, and what becomes of the server when one ends before it should.
+//!
+//! | thread | when it panics |
+//! |---|---|
+//! | `clock` | vital: nothing is due in time any more |
+//! | `device-N` | vital: jobs of the lane fail with the reason, no more are accepted for it |
+//! | `planner` | started again with a fresh instance of the policy; the fallback serves until then |
+//! | `journal` | started again; what it had in hand is lost, said in the log and by `mosel_journal_gaps_total`, and the journal goes on in a new file |
+//! | `rollback`, `watch`, `shadow` | started again with what comes next |
+//! | `rebuild-N`, `unload` | started again, until the model is back, or gone |
+//! | `http` (tokio's threads) | tokio ends the one connection; without the task that accepts connections: vital |
+//! | tokio's blocking threads (compile a policy, load a model, read a job's history) | the one request is answered with `internal` |
+//! | signals (a task of tokio's) | waited for together with failures by [`crate::server::Server::wait`] |
+//! | whoever steps the core, if that panics under the driver's lock | vital: the scheduler's state is unknown, nothing can be served with it |
+//!
+//! *Started again*: at once the first time, then after a pause that doubles up to half a minute, and counted in
+//! `mosel_thread_restarts_total`. Side work never stops serving.
+//!
+//! *Vital*: `/readyz` and everything that is asked for from then on answer 503 `failed` with the reason;
+//! [`crate::server::Server::wait`] returns it, and `mosel serve` drains what can still be served and ends with an error
+//! (exit code 1), so that whatever supervises the process starts it again. After a panic under the driver's lock there
+//! is nothing to drain: connections are closed.
+//!
+//! A thread that returns before the server is told to stop is one that ended before it should, too.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+
+/// Starts threads by name and knows whether the server can still serve.
+pub(crate) struct Supervisor {
+    /// Why it cannot.
+    failure: watch::Sender<Option<String>>,
+    /// Threads may end.
+    stopping: AtomicBool,
+    metrics: Arc<Metrics>,
+    #[cfg(test)]
+    faults: std::sync::Mutex<std::collections::BTreeSet<String>>,
+}
+
+/// After a second restart a thread pauses so long, after the next twice as long, and so on up to the longest pause.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A thread that has run so long begins with no pause again.
+const SOUND_AFTER: Duration = Duration::from_secs(60);
+
+impl Supervisor {
+    /// Nothing has failed.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Supervisor> {
+        Arc::new(Supervisor {
+            failure: watch::Sender::new(None),
+            stopping: AtomicBool::new(false),
+            metrics,
+            #[cfg(test)]
+            faults: std::sync::Mutex::default(),
+        })
+    }
+
+    /// Starts a thread for side work, which returns when there is none any more. One that panics goes on from its
+    /// beginning, with the state it had.
+    pub(crate) fn spawn(self: &Arc<Self>, name: &str, mut work: impl FnMut() + Send + 'static) -> std::io::Result<()> {
+        let (supervisor, thread) = (self.clone(), name.to_owned());
+        let run = move || {
+            let mut pause = Duration::ZERO;
+            loop {
+                let begin = Instant::now();
+                let Err(panic) = catch_unwind(AssertUnwindSafe(&mut work)) else { return };
+                if supervisor.failure().is_some() {
+                    return;
+                }
+                tracing::error!(thread, "a thread panicked and is started again: {}", words(&*panic));
+                supervisor.metrics.thread_restarted(&thread);
+                if begin.elapsed() >= SOUND_AFTER {
+                    pause = Duration::ZERO;
+                }
+                std::thread::sleep(pause);
+                pause = (2 * pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            }
+        };
+        std::thread::Builder::new().name(name.into()).spawn(run)?;
+        Ok(())
+    }
+
+    /// Starts a thread without which nothing can be served. When it ends before the server stops, `died` is told why.
+    pub(crate) fn spawn_vital(
+        self: &Arc<Self>,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+        died: impl FnOnce(&str) + Send + 'static,
+    ) -> std::io::Result<()> {
+        let (supervisor, thread) = (self.clone(), name.to_owned());
+        let run = move || {
+            let ended = catch_unwind(AssertUnwindSafe(work));
+            let why = match ended {
+                Ok(()) if supervisor.is_stopping() => return,
+                Ok(()) => format!("the thread {thread} ended before the server was told to stop"),
+                Err(panic) => format!("the thread {thread} panicked: {}", words(&*panic)),
+            };
+            supervisor.fail(&why);
+            // it may meet what the thread has broken
+            drop(catch_unwind(AssertUnwindSafe(|| died(&why))));
+        };
+        std::thread::Builder::new().name(name.into()).spawn(run)?;
+        Ok(())
+    }
+
+    /// Nothing can be served from now on, for this reason; the first one stands.
+    pub(crate) fn fail(&self, why: &str) {
+        let first = self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            failure.get_or_insert_with(|| why.to_owned());
+            first
+        });
+        if first {
+            tracing::error!("the server stops: {why}");
+        }
+    }
+
+    /// If this thread panics before the answer is dropped, nothing can be served any more, for this reason.
+    pub(crate) fn fail_on_panic(&self, why: &'static str) -> impl Drop {
+        FailOnPanic { supervisor: self, why }
+    }
+
+    /// Why nothing can be served.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    /// Resolves when nothing can be served any more; with the reason.
+    pub(crate) async fn failed(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        let failure = failure.wait_for(Option::is_some).await;
+        failure.ok().and_then(|failure| failure.clone()).unwrap_or_default()
+    }
+
+    /// The server stops: threads may end.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The server stops.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// A place at which a thread of this name panics, if a test wants it to.
+    #[inline]
+    pub(crate) fn checkpoint(&self, _thread: &str) {
+        #[cfg(test)]
+        {
+            let fault = self.faults.lock().expect("it is not held here").remove(_thread);
+            assert!(!fault, "a test wanted it");
+        }
+    }
+
+    /// A test wants the thread of this name to panic.
+    #[inline]
+    pub(crate) fn wants_panic(&self, _thread: &str) -> bool {
+        #[cfg(test)]
+        return self.faults.lock().expect("it is not held here").contains(_thread);
+        #[cfg(not(test))]
+        false
+    }
+
+    /// Lets the thread of this name panic at its next checkpoint.
+    #[cfg(test)]
+    pub(crate) fn inject(&self, thread: &str) {
+        self.faults.lock().expect("nobody panics while holding it").insert(thread.into());
+    }
+}
+
+struct FailOnPanic<'s> {
+    supervisor: &'s Supervisor,
+    why: &'static str,
+}
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.supervisor.fail(self.why);
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    words.unwrap_or("without a message")
+}
