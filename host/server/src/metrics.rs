@@ -325,7 +325,7 @@ impl Metrics {
         registry.register("journal_failures", "Times the journal could not be written", journal_failures.clone());
         registry.register(
             "journal_gaps",
-            "Times that something was not written down for lack of room",
+            "Times that something was not written down, for lack of room or since a thread panicked",
             journal_gaps.clone(),
         );
     }

@@ -162,3 +162,6 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

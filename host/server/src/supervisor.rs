@@ -193,3 +193,60 @@ pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     words.unwrap_or("without a message")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    fn supervisor() -> (Arc<Metrics>, Arc<Supervisor>) {
+        let metrics = Arc::new(Metrics::default());
+        (metrics.clone(), Supervisor::new(metrics))
+    }
+
+    fn failure(supervisor: &Supervisor) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it needs nothing");
+        runtime.block_on(supervisor.failed())
+    }
+
+    #[test]
+    fn side_work_is_started_again_with_the_state_it_had() {
+        let (metrics, supervisor) = supervisor();
+        let (done, told) = channel();
+        let mut left = 2;
+        let work = move || {
+            left -= 1;
+            assert!(left == 0, "once more");
+            let _ = done.send(left);
+        };
+        supervisor.spawn("side", work).expect("there are threads");
+        assert_eq!(told.recv(), Ok(0));
+        assert!(metrics.text().contains("mosel_thread_restarts_total{thread=\"side\"} 1"));
+        assert_eq!(supervisor.failure(), None);
+    }
+
+    #[test]
+    fn a_vital_thread_that_panics_fails_the_server_and_somebody_is_told() {
+        let (_, supervisor) = supervisor();
+        let (died, told) = channel();
+        let died = move |why: &str| died.send(why.to_owned()).expect("somebody listens");
+        supervisor.spawn_vital("heart", || panic!("ouch"), died).expect("there are threads");
+        assert_eq!(failure(&supervisor), "the thread heart panicked: ouch");
+        assert_eq!(told.recv().as_deref(), Ok("the thread heart panicked: ouch"));
+        supervisor.fail("something else");
+        assert_eq!(supervisor.failure().as_deref(), Some("the thread heart panicked: ouch"), "the first one stands");
+    }
+
+    #[test]
+    fn a_vital_thread_may_end_only_when_the_server_stops() {
+        let (_, supervisor) = supervisor();
+        supervisor.spawn_vital("early", || {}, |_| {}).expect("there are threads");
+        assert_eq!(failure(&supervisor), "the thread early ended before the server was told to stop");
+        let (_, stopping) = self::supervisor();
+        stopping.stop();
+        let (ended, told) = channel::<()>();
+        stopping.spawn_vital("late", move || drop(ended), |_| {}).expect("there are threads");
+        assert!(told.recv().is_err());
+        assert_eq!(stopping.failure(), None);
+    }
+}

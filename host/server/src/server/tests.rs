@@ -1,0 +1,147 @@
+//! Threads that die while a server serves.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::served::load_models;
+
+/// A server of the model `null` on one lane.
+fn server() -> Server {
+    let mut config = Config::default();
+    config.http.listen = "127.0.0.1:0".into();
+    config.policy.name = "highest-accuracy".into();
+    config.policy.cache_dir = PathBuf::new();
+    config.models.null = true;
+    let devices = LaneDevices::of(&config).expect("there is a CPU");
+    let models = load_models(&config.models, &devices.kinds, 4).expect("the null model needs nothing");
+    let server = Server::bind(config).expect("port 0 is free");
+    server.open(devices, models).expect("the models are sound");
+    server
+}
+
+/// The status and the body; `None` if the connection was closed without an answer.
+fn ask(server: &Server, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nPrefer: wait=30\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+fn get(server: &Server, path: &str) -> (u16, String) {
+    ask(server, "GET", path, "").expect("an answer")
+}
+
+fn submit(server: &Server) -> Option<(u16, Value)> {
+    let job = json!({ "model": "null", "deadline_ms": 60_000, "requests": [{ "text": "hi" }] });
+    let (status, body) = ask(server, "POST", "/v1/jobs", &job.to_string())?;
+    Some((status, serde_json::from_str(&body).expect("JSON")))
+}
+
+fn is_served(server: &Server) -> bool {
+    submit(server).is_some_and(|(status, job)| status == 200 && job["state"] == "served")
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "expected {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn restarts_of(server: &Server, thread: &str) -> bool {
+    get(server, "/metrics").1.contains(&format!("mosel_thread_restarts_total{{thread=\"{thread}\"}} 1"))
+}
+
+fn code(body: &str) -> Value {
+    serde_json::from_str::<Value>(body).expect("JSON")["error"]["code"].clone()
+}
+
+/// The server stops for a reason with this in it, and nothing new is taken.
+fn stops_because(server: &Server, why: &str) {
+    eventually("a server that is not ready", || get(server, "/readyz").0 == 503);
+    let (_, body) = get(server, "/readyz");
+    assert!(code(&body) == "failed" && body.contains(why), "{body}");
+    match server.wait().expect("signals can be waited for") {
+        Stop::Failed(reason) => assert!(reason.contains(why), "{reason}"),
+        Stop::Told => panic!("expected a failure, got a signal"),
+    }
+}
+
+#[test]
+fn a_journal_thread_that_panics_costs_history_and_no_job() {
+    let server = server();
+    server.app.supervisor.inject("journal");
+    assert!(is_served(&server));
+    eventually("a journal thread that is started again", || restarts_of(&server, "journal"));
+    assert_eq!(get(&server, "/readyz").0, 200);
+    eventually("a gap that is counted", || {
+        assert!(is_served(&server));
+        get(&server, "/metrics").1.contains("mosel_journal_gaps_total 1")
+    });
+    eventually("histories after the gap", || {
+        let (_, job) = submit(&server).expect("an answer");
+        get(&server, &format!("/v1/jobs/{}/explain", job["id"].as_str().expect("an id"))).0 == 200
+    });
+    server.drain().expect("it can be stopped");
+}
+
+#[test]
+fn a_planner_that_panics_goes_on_with_a_fresh_instance() {
+    let server = server();
+    server.app.supervisor.inject("planner");
+    let change = || ask(&server, "PUT", "/v1/policy", r#"{"name":"greedy"}"#).expect("an answer");
+    let (status, body) = change();
+    assert!(status == 500 && body.contains("the planner failed while it put the policy in place"), "{body}");
+    eventually("a planner that is started again", || restarts_of(&server, "planner"));
+    assert!(is_served(&server));
+    let (status, body) = change();
+    assert!(status == 200 && body.contains("\"generation\":2"), "{body}");
+    assert_eq!(get(&server, "/readyz").0, 200);
+    server.drain().expect("it can be stopped");
+}
+
+#[test]
+fn a_device_thread_that_dies_fails_its_jobs_with_words_and_stops_the_server() {
+    let server = server();
+    server.app.supervisor.inject("device-0");
+    let (status, job) = submit(&server).expect("an answer");
+    assert_eq!((status, &job["state"]), (200, &json!("failed")), "{job}");
+    let why = "the thread device-0 panicked: a test wanted it";
+    assert_eq!(job["reason"], why, "{job}");
+    stops_because(&server, why);
+    let (status, refusal) = submit(&server).expect("an answer");
+    assert_eq!((status, &refusal["error"]["code"]), (503, &json!("failed")), "{refusal}");
+    assert_eq!(server.drain().expect("what is left can be drained").given_up, 0);
+}
+
+#[test]
+fn a_clock_that_dies_stops_the_server_and_a_drain_still_ends() {
+    let server = server();
+    server.app.supervisor.inject("clock");
+    assert!(is_served(&server));
+    stops_because(&server, "the thread clock panicked");
+    server.drain().expect("what is left can be drained");
+}
+
+#[test]
+fn a_step_that_panics_closes_connections_and_hangs_nobody() {
+    let server = server();
+    server.app.supervisor.inject("step");
+    assert!(submit(&server).is_none(), "there is no answer to give");
+    stops_because(&server, "a step of the scheduler panicked");
+    let (status, body) = get(&server, "/v1/models");
+    assert!(status == 503 && code(&body) == "failed", "{body}");
+    assert!(server.drain().is_err(), "nothing is left to drain");
+}
