@@ -45,7 +45,7 @@ pub(crate) fn comparison(columns: &[Column<'_>]) -> Table {
     });
     line("served on", &mix);
     line("policy asked, adopted", &|column| format!("{}, {}", column.tally.asked, column.tally.adopted));
-    line("squeezed by the server", &|column| column.tally.fallbacks.to_string());
+    line("fallbacks of the server", &|column| column.tally.fallbacks.to_string());
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -63,7 +63,7 @@ pub(crate) fn row(column: &Column<'_>) -> Value {
         "goodput_rps": tally.goodput(*from, *window), "good_share": tally.good_share(), "accuracy": tally.accuracy(),
         "completion_mean_ms": tally.mean_completion() * 1e3, "completion_p50_ms": percentile(&completions, 0.5) * 1e3,
         "completion_p99_ms": percentile(&completions, 0.99) * 1e3, "plans_asked": tally.asked,
-        "plans_adopted": tally.adopted, "plans_refused": tally.plans_refused, "squeezes": tally.fallbacks,
+        "plans_adopted": tally.adopted, "plans_refused": tally.plans_refused, "fallbacks": tally.fallbacks,
     })
 }
 

@@ -68,7 +68,7 @@ const SHADOW: &str = "/v1/policy/shadow";
 const MAX_TOKEN_BYTES: u64 = 4096;
 
 /// What can be asked of a server.
-enum Question {
+enum ServerCall {
     Push(String, Vec<u8>),
     Put(&'static str, Value),
     Get(&'static str),
@@ -79,7 +79,7 @@ enum Question {
 pub(super) fn push(args: &PushArgs) -> Result<()> {
     let PushArgs { name, file, server } = args;
     let component = policy_file::read(file)?;
-    let said = server.ask(Question::Push(format!("/v1/policies/{}", escaped(name)), component))?;
+    let said = server.ask(ServerCall::Push(format!("/v1/policies/{}", escaped(name)), component))?;
     server.print(&said, |said| {
         println!("{} is on {}: {}", text(&said["name"]), server.server, text(&said["summary"]));
         println!("  version {}, {} bytes, sha256 {}", text(&said["version"]), said["bytes"], text(&said["hash"]));
@@ -92,38 +92,39 @@ pub(super) fn push(args: &PushArgs) -> Result<()> {
 
 pub(super) fn put_in_place(args: &UseArgs) -> Result<()> {
     let wanted = json!({ "name": args.name, "settings": policy_file::settings(args.settings.as_deref())? });
-    let said = args.server.ask(Question::Put(POLICY, wanted))?;
-    args.server.print(&said, |said| println!("{}", in_place(said)));
+    let said = args.server.ask(ServerCall::Put(POLICY, wanted))?;
+    args.server.print(&said, |said| println!("{}", installed_line(said)));
     Ok(())
 }
 
 pub(super) fn roll_back(server: &ServerArgs) -> Result<()> {
-    let said = server.ask(Question::Post("/v1/policy/rollback"))?;
-    server.print(&said, |said| println!("{}", in_place(said)));
+    let said = server.ask(ServerCall::Post("/v1/policy/rollback"))?;
+    server.print(&said, |said| println!("{}", installed_line(said)));
     Ok(())
 }
 
 pub(super) fn show(server: &ServerArgs) -> Result<()> {
-    let said = server.ask(Question::Get(POLICY))?;
-    server.print(&said, |said| println!("{}", standing(said)));
+    let said = server.ask(ServerCall::Get(POLICY))?;
+    server.print(&said, |said| println!("{}", installed_table(said)));
     Ok(())
 }
 
 pub(super) fn list(server: &ServerArgs) -> Result<()> {
-    let said = server.ask(Question::Get("/v1/policies"))?;
-    server.print(&said, |said| println!("{}", shelf(said)));
+    let said = server.ask(ServerCall::Get("/v1/policies"))?;
+    server.print(&said, |said| println!("{}", policies_table(said)));
     Ok(())
 }
 
 pub(super) fn shadow(args: &ShadowArgs) -> Result<()> {
-    let question = match &args.name {
-        None if args.off => Question::Delete(SHADOW),
-        None => Question::Get(SHADOW),
-        Some(name) => {
-            Question::Put(SHADOW, json!({ "name": name, "settings": policy_file::settings(args.settings.as_deref())? }))
-        }
+    let call = match &args.name {
+        None if args.off => ServerCall::Delete(SHADOW),
+        None => ServerCall::Get(SHADOW),
+        Some(name) => ServerCall::Put(
+            SHADOW,
+            json!({ "name": name, "settings": policy_file::settings(args.settings.as_deref())? }),
+        ),
     };
-    let said = args.server.ask(question)?;
+    let said = args.server.ask(call)?;
     args.server.print(&said, |said| println!("{}", watching(args, said)));
     Ok(())
 }
@@ -133,23 +134,23 @@ fn watching(args: &ShadowArgs, said: &Value) -> String {
         (Some(_), _) => {
             format!("{} is asked whatever the policy in place is asked, and not obeyed", text(&said["name"]))
         }
-        (None, true) => format!("no policy is in the shadow any more; what was seen:\n{}", beside(said)),
-        (None, false) => beside(said),
+        (None, true) => format!("no policy is in the shadow any more; what was seen:\n{}", shadow_report(said)),
+        (None, false) => shadow_report(said),
     }
 }
 
 impl ServerArgs {
     /// The server's answer, or its own words for why not.
-    fn ask(&self, question: Question) -> Result<Value> {
+    fn ask(&self, call: ServerCall) -> Result<Value> {
         let connection = self.connection()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
         let answer: Answer = runtime.block_on(async {
-            match question {
-                Question::Push(path, component) => connection.put_component(&path, component.into()).await,
-                Question::Put(path, body) => connection.put(path, &body).await,
-                Question::Get(path) => connection.get(path).await,
-                Question::Post(path) => connection.post(path).await,
-                Question::Delete(path) => connection.delete(path).await,
+            match call {
+                ServerCall::Push(path, component) => connection.put_component(&path, component.into()).await,
+                ServerCall::Put(path, body) => connection.put(path, &body).await,
+                ServerCall::Get(path) => connection.get(path).await,
+                ServerCall::Post(path) => connection.post(path).await,
+                ServerCall::Delete(path) => connection.delete(path).await,
             }
         })?;
         answer.success()
@@ -171,14 +172,14 @@ impl ServerArgs {
     }
 }
 
-fn in_place(said: &Value) -> String {
+fn installed_line(said: &Value) -> String {
     let settings = if empty(&said["settings"]) { String::new() } else { format!(" with {}", said["settings"]) };
     let state = said["state"].as_str().filter(|state| *state != "none");
     let state = state.map_or(String::new(), |state| format!("; its state was {state}"));
     format!("{} {} decides from now on{settings}{state}", text(&said["name"]), text(&said["version"]))
 }
 
-fn standing(said: &Value) -> Table {
+fn installed_table(said: &Value) -> Table {
     let stats = &said["stats"];
     let previous = &said["previous"];
     let mut table = crate::table::ruled();
@@ -195,7 +196,7 @@ fn standing(said: &Value) -> Table {
         ("mean gap to its bound", percent(&stats["mean_gap"])),
         ("traps / time-outs", format!("{} / {}", stats["traps"], stats["timeouts"])),
         ("refused", counts(&stats["refused"])),
-        ("squeezed instead", text(&stats["fallbacks"])),
+        ("fallbacks", text(&stats["fallbacks"])),
         ("last error", text(&stats["last_error"])),
         ("before it", format!("{} {}", text(&previous["name"]), settings_of(previous))),
         ("last rollback", rollback(&said["last_rollback"])),
@@ -207,7 +208,7 @@ fn standing(said: &Value) -> Table {
     table
 }
 
-fn shelf(said: &Value) -> Table {
+fn policies_table(said: &Value) -> Table {
     let mut table = crate::table::ruled();
     table.set_header(["", "name", "version", "source", "bytes", "sha256", ""]);
     for policy in said["policies"].as_array().into_iter().flatten() {
@@ -224,7 +225,7 @@ fn shelf(said: &Value) -> Table {
     table
 }
 
-fn beside(said: &Value) -> String {
+fn shadow_report(said: &Value) -> String {
     let mut table = crate::table::ruled();
     table.set_header(["".to_owned(), format!("{}, in place", text(&said["against"]["name"])), text(&said["name"])]);
     let sides = [&said["active"], &said["shadow"]];
@@ -297,7 +298,7 @@ mod tests {
                 "fuel": { "p50": null, "p99": null }, "mean_gap": null,
             },
         });
-        let table = standing(&said).to_string();
+        let table = installed_table(&said).to_string();
         for shown in ["greedy 0.1.0", "9 / 8", "0.1 / 0.4 ms", "1 below_floor"] {
             assert!(table.contains(shown), "{shown}: {table}");
         }
