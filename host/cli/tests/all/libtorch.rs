@@ -1,6 +1,5 @@
 //! `mosel` loads no libtorch, and becomes the program beside it that does when a command computes.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -16,9 +15,10 @@ fn libraries(program: &str) -> String {
 
 /// A folder with `mosel` alone.
 fn alone() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    // linked, not copied: a file that was just written is busy while another test of this process starts a program
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let program = folder.path().join("mosel");
-    std::fs::copy(MOSEL, &program).unwrap();
+    std::fs::hard_link(MOSEL, &program).unwrap();
     (folder, program)
 }
 
@@ -69,8 +69,8 @@ fn without_libtorch_what_needs_none_works_and_what_computes_says_what_is_missing
 fn a_command_that_computes_goes_on_in_the_same_process_with_the_same_arguments_and_environment() {
     let (folder, mosel) = alone();
     let beside = folder.path().join("mosel-torch");
-    std::fs::write(&beside, "#!/bin/sh\necho \"$$ $MOSEL_ZOO $*\"\n").unwrap();
-    std::fs::set_permissions(&beside, PermissionsExt::from_mode(0o755)).unwrap();
+    let write = r##"printf '#!/bin/sh\necho "$$ $MOSEL_ZOO $*"\n' > "$0" && chmod 755 "$0""##;
+    assert!(Command::new("sh").args(["-c", write]).arg(&beside).status().unwrap().success());
     let child = Command::new(&mosel)
         .args(["train", "watch", "--seed", "7"])
         .env("MOSEL_ZOO", "/somewhere")
