@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Catalog, Forecast, JobRow, Snapshot, Time};
+use mosel_core::{Catalog, Forecast, JobRow, LaneId, Snapshot, Time};
 use mosel_sandbox::RunningPolicy;
 
 use crate::check_run::CheckRun;
@@ -61,7 +61,7 @@ pub(crate) fn simple(run: &mut CheckRun) {
 /// One job of the first table on its most accurate strategy, due at once if it is not changed.
 fn queue(catalog: &Catalog, change: impl Fn(&mut JobRow)) -> Snapshot {
     let mut snapshot = queues::snapshot(1, catalog, 1, Pressure::Slack);
-    snapshot.lane = 1;
+    snapshot.lane = LaneId(1);
     snapshot.time_factor = 1.0;
     let row = &mut snapshot.jobs[0];
     *row = JobRow { current: catalog.tables[0].most_accurate(), min_accuracy: 0.0, deadline: snapshot.start, ..*row };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accuracy, Catalog, DecisionId, JobId, JobRow, Latency, Measurement, ModalitySet, Mode, ModelId, Profile, Snapshot,
-    Step, Strategy, StrategyMatrix, StrategyTable, TableId, Tenant, Time, Trigger,
+    Accuracy, Catalog, DecisionId, JobId, JobRow, LaneId, Latency, Measurement, ModalitySet, Mode, ModelId, Profile,
+    Snapshot, Step, Strategy, StrategyMatrix, StrategyTable, TableId, Tenant, Time, Trigger,
 };
 
 use crate::random::SeededRandom;
@@ -87,7 +87,7 @@ pub fn snapshot(seed: u64, catalog: &Catalog, jobs: usize, pressure: Pressure) -
     let triggers = [Trigger::Violation, Trigger::Violation, Trigger::Arrival, Trigger::Completion, Trigger::Rehearsal];
     let mut snapshot = Snapshot {
         decision: DecisionId(1),
-        lane: random.below(4) as u32,
+        lane: LaneId(random.below(4) as u32),
         trigger: *random.pick(&triggers),
         now: Time::from_micros(now),
         start,

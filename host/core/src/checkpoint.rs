@@ -13,8 +13,8 @@ use crate::entry::Entry;
 use crate::lane::{Lane, Question, Running};
 use crate::scheduler::Config;
 use crate::{
-    Batch, Decider, Job, JobId, Mode, ModelId, Profile, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Time,
-    Trigger,
+    Batch, Decider, Job, JobId, LaneId, Mode, ModelId, Profile, Scheduler, Snapshot, Step, StrategyMatrix, TableId,
+    Time, Trigger,
 };
 
 /// The state of a scheduler, apart from its configuration and its models.
@@ -31,7 +31,7 @@ pub struct Checkpoint {
     /// Families of models that take no new jobs.
     pub retired: Vec<ModelId>,
     /// What the devices of which lanes cannot run.
-    pub lost: Vec<(u32, ModelId)>,
+    pub lost: Vec<(LaneId, ModelId)>,
     /// By lane.
     pub lanes: Vec<LaneState>,
 }
@@ -110,11 +110,11 @@ pub enum CheckpointError {
     /// So many questions or batches were never numbered.
     Numbers(u64),
     /// A lane's correction is not a positive number.
-    Correction(u32),
+    Correction(LaneId),
     /// Something about a job does not fit the models or itself.
     Job(JobId, &'static str),
     /// What is on a lane's device does not fit the queue.
-    Running(u32, &'static str),
+    Running(LaneId, &'static str),
 }
 
 impl Scheduler {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    BatchId, Decision, DecisionError, DecisionId, Job, JobId, Mode, ModelId, PolicyError, Snapshot, StrategyMatrix,
-    TableId, Time,
+    BatchId, Decision, DecisionError, DecisionId, Job, JobId, LaneId, Mode, ModelId, PolicyError, Snapshot,
+    StrategyMatrix, TableId, Time,
 };
 
 /// Something that happened.
@@ -33,9 +33,9 @@ pub enum Event {
     ModelRetired(ModelId),
     /// The device of this lane cannot run this model, which is named as batches name it, until it is restored: no new job
     /// of it goes there. Those that wait there already stay, and fail unless it is restored before their turn.
-    ModelLost(u32, ModelId),
+    ModelLost(LaneId, ModelId),
     /// The device of this lane can run this model again.
-    ModelRestored(u32, ModelId),
+    ModelRestored(LaneId, ModelId),
     /// A time asked for by [`Action::WakeAt`] has come.
     WakeUp,
 }
@@ -57,7 +57,7 @@ pub enum Action {
     RefuseDecision(DecisionId, DecisionError),
     /// The built-in squeeze moved these jobs of a lane to faster strategies, as indices into the table of what they have
     /// left.
-    Fallback(u32, Vec<(JobId, u32)>),
+    Fallback(LaneId, Vec<(JobId, u32)>),
     /// This job cannot be on time any more; if it did not ask to be dropped, it runs after all that can.
     GiveUp(JobId),
     /// A job has ended; nothing more will come for it.
@@ -72,7 +72,7 @@ pub struct Accepted {
     /// Which job.
     pub job: JobId,
     /// The lane it waits on.
-    pub lane: u32,
+    pub lane: LaneId,
     /// When it will be finished with the strategies chosen at this moment.
     pub predicted_finish: Time,
 }
@@ -83,7 +83,7 @@ pub struct Batch {
     /// Its name.
     pub id: BatchId,
     /// The lane whose device runs it.
-    pub lane: u32,
+    pub lane: LaneId,
     /// The job it is of.
     pub job: JobId,
     /// The job's model, as the lane's kind of device has it.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::entry::Entry;
 use crate::squeeze::{Squeezed, squeeze};
 use crate::{
-    Batch, BatchId, Decider, DecisionError, DecisionId, Job, JobId, JobRow, Plan, Snapshot, TableId, Time, Trigger,
-    scale,
+    Batch, BatchId, Decider, DecisionError, DecisionId, Job, JobId, JobRow, LaneId, Plan, Snapshot, TableId, Time,
+    Trigger, scale,
 };
 
 /// How much one full batch moves the running correction of the profile.
@@ -24,7 +24,7 @@ const CORRECTION_RANGE: (f64, f64) = (0.05, 20.0);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
-    pub(crate) id: u32,
+    pub(crate) id: LaneId,
     /// In execution order; the first `on_time` can still meet their deadlines.
     pub(crate) entries: Vec<Entry>,
     pub(crate) running: Option<Running>,
@@ -64,7 +64,7 @@ impl Running {
 }
 
 impl Lane {
-    pub(crate) fn new(id: u32, margin: f64) -> Lane {
+    pub(crate) fn new(id: LaneId, margin: f64) -> Lane {
         Lane { id, entries: Vec::new(), running: None, correction: 1.0, margin, question: None, changed: None }
     }
 

@@ -30,7 +30,7 @@ mod time;
 pub use checkpoint::{Checkpoint, CheckpointError, EntryState, LaneState, RunningState};
 pub use event::{Accepted, Action, Batch, Decider, End, Event, Outcome, Refusal};
 pub use forecast::Forecast;
-pub use id::{BatchId, DecisionId, ModelId, TableId};
+pub use id::{BatchId, DecisionId, DeviceKind, LaneId, ModelId, TableId};
 pub use job::{Job, JobId, OnLate, Tenant};
 pub use modality::ModalitySet;
 pub use mode::Mode;

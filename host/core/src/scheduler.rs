@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::entry::Entry;
 use crate::lane::{Lane, Question};
 use crate::{
-    Accepted, Action, BatchId, Catalog, Decision, DecisionError, DecisionId, End, Event, Job, JobId, ModelId, OnLate,
-    Plan, PolicyError, Refusal, Snapshot, StrategyMatrix, StrategyTable, Time, Trigger,
+    Accepted, Action, BatchId, Catalog, Decision, DecisionError, DecisionId, DeviceKind, End, Event, Job, JobId,
+    LaneId, ModelId, OnLate, Plan, PolicyError, Refusal, Snapshot, StrategyMatrix, StrategyTable, Time, Trigger,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -18,7 +18,7 @@ pub struct Config {
     /// How many lanes (a queue and a device each), at least 1.
     pub lanes: u32,
     /// What kind of device each lane has; a lane that is not named has kind 0. Lanes of one kind share their profiles.
-    pub kinds: Vec<u32>,
+    pub kinds: Vec<DeviceKind>,
     /// The most jobs that one lane holds, at least 1.
     pub max_jobs: usize,
     /// How long a policy may think before the built-in squeeze acts instead.
@@ -43,7 +43,7 @@ pub struct Scheduler {
     /// Families that take no new jobs.
     pub(crate) retired: BTreeSet<ModelId>,
     /// What the devices of which lanes cannot run.
-    pub(crate) lost: BTreeSet<(u32, ModelId)>,
+    pub(crate) lost: BTreeSet<(LaneId, ModelId)>,
     catalog: Catalog,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) next_decision: u64,
@@ -53,16 +53,16 @@ pub struct Scheduler {
 
 impl Config {
     /// The kind of device that the lane has.
-    pub fn kind(&self, lane: u32) -> u32 {
-        self.kinds.get(lane as usize).copied().unwrap_or(0)
+    pub fn kind(&self, lane: LaneId) -> DeviceKind {
+        self.kinds.get(lane.index()).copied().unwrap_or_default()
     }
 }
 
 /// The member of a family that was measured on this kind of device; `models[i]` is the matrix of `ModelId(i)`.
-pub fn member(models: &[Arc<StrategyMatrix>], family: ModelId, kind: u32) -> Option<&Arc<StrategyMatrix>> {
+pub fn member(models: &[Arc<StrategyMatrix>], family: ModelId, kind: DeviceKind) -> Option<&Arc<StrategyMatrix>> {
     let is_it = |matrix: &&Arc<StrategyMatrix>| (matrix.family(), matrix.kind()) == (family, kind);
     // where a server puts it
-    let own = models.get((family.0 as usize).saturating_add(kind as usize)).filter(is_it);
+    let own = models.get((family.0 as usize).saturating_add(kind.index())).filter(is_it);
     own.or_else(|| models.iter().find(is_it))
 }
 
@@ -74,7 +74,7 @@ impl Scheduler {
     ///
     /// If a matrix is not at the place its model id names.
     pub fn new(config: Config, models: Vec<Arc<StrategyMatrix>>) -> Scheduler {
-        let lanes = (0..config.lanes.max(1)).map(|id| Lane::new(id, config.margin)).collect();
+        let lanes = (0..config.lanes.max(1)).map(|id| Lane::new(LaneId(id), config.margin)).collect();
         let mut scheduler = Scheduler {
             config,
             eager: false,
@@ -129,7 +129,7 @@ impl Scheduler {
     }
 
     /// The member of a family that was measured on this lane's kind of device. Retired families are found too.
-    pub fn model_on(&self, lane: u32, family: ModelId) -> Option<&Arc<StrategyMatrix>> {
+    pub fn model_on(&self, lane: LaneId, family: ModelId) -> Option<&Arc<StrategyMatrix>> {
         member(&self.models, family, self.config.kind(lane))
     }
 
@@ -139,7 +139,7 @@ impl Scheduler {
     }
 
     /// The devices, by lane, that have lost a model, and the model as batches name it.
-    pub fn lost(&self) -> &BTreeSet<(u32, ModelId)> {
+    pub fn lost(&self) -> &BTreeSet<(LaneId, ModelId)> {
         &self.lost
     }
 
@@ -151,8 +151,8 @@ impl Scheduler {
     /// A lane's queue as a policy would see it if it were asked now; for rehearsals. `lane` is below [`Config::lanes`].
     ///
     /// Changes nothing: what a scheduler does follows from its events alone.
-    pub fn snapshot(&self, lane: u32, trigger: Trigger, now: Time) -> Snapshot {
-        let lane = &self.lanes[lane as usize];
+    pub fn snapshot(&self, lane: LaneId, trigger: Trigger, now: Time) -> Snapshot {
+        let lane = &self.lanes[lane.index()];
         Snapshot {
             decision: DecisionId(self.next_decision),
             lane: lane.id,
@@ -181,8 +181,8 @@ impl Scheduler {
     }
 
     /// Measured time over profiled time on a lane, as learnt so far; 1 at the start.
-    pub fn correction(&self, lane: u32) -> Option<f64> {
-        Some(self.lanes.get(lane as usize)?.correction)
+    pub fn correction(&self, lane: LaneId) -> Option<f64> {
+        Some(self.lanes.get(lane.index())?.correction)
     }
 
     /// Somebody waits for the answer to this question.
@@ -197,7 +197,8 @@ impl Scheduler {
                 Vec::new()
             }
             Ok((at, position)) => {
-                let matrix = self.model_on(at as u32, job.model).expect("admitted to a lane that serves it").clone();
+                let matrix =
+                    self.model_on(LaneId::at(at), job.model).expect("admitted to a lane that serves it").clone();
                 let job = Job { model: matrix.model(), ..job };
                 let lane = &mut self.lanes[at];
                 lane.insert(position, Entry::new(job, now, matrix));
@@ -230,14 +231,14 @@ impl Scheduler {
         let open: Vec<&Offer> = serving().filter(|offer| offer.lane.entries.len() < self.config.max_jobs).collect();
         let behind_all = open.iter().filter_map(|offer| {
             let (position, done) = offer.lane.openings(now, offer.fastest).next()?;
-            Some((done, offer.lane.id as usize, position))
+            Some((done, offer.lane.id.index(), position))
         });
         let (done, lane, position) = behind_all.min().ok_or_else(|| self.queue_full(now))?;
         if done <= job.deadline {
             return Ok((lane, position));
         }
         let further_ahead =
-            |offer: &&Offer| Some((offer.lane.id as usize, offer.lane.opening(now, offer.fastest, job.deadline)?));
+            |offer: &&Offer| Some((offer.lane.id.index(), offer.lane.opening(now, offer.fastest, job.deadline)?));
         if let Some(place) = open.iter().find_map(further_ahead) {
             return Ok(place);
         }
@@ -381,14 +382,14 @@ impl Scheduler {
     }
 
     /// Admits nothing more for this model on this lane.
-    fn lose(&mut self, lane: u32, model: ModelId) -> Vec<usize> {
-        if (lane as usize) < self.lanes.len() && (model.0 as usize) < self.models.len() {
+    fn lose(&mut self, lane: LaneId, model: ModelId) -> Vec<usize> {
+        if lane.index() < self.lanes.len() && (model.0 as usize) < self.models.len() {
             self.lost.insert((lane, model));
         }
         Vec::new()
     }
 
-    fn restore(&mut self, lane: u32, model: ModelId) -> Vec<usize> {
+    fn restore(&mut self, lane: LaneId, model: ModelId) -> Vec<usize> {
         self.lost.remove(&(lane, model));
         Vec::new()
     }
@@ -440,7 +441,7 @@ impl Scheduler {
     }
 
     fn ask(&mut self, at: usize, trigger: Trigger, now: Time, actions: &mut Vec<Action>) {
-        let snapshot = self.snapshot(at as u32, trigger, now);
+        let snapshot = self.snapshot(LaneId::at(at), trigger, now);
         self.next_decision += 1;
         let lane = &mut self.lanes[at];
         lane.changed = None;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{DecisionId, JobId, ModelId, Profile, StrategyMatrix, StrategyTable, TableId, Tenant, Time};
+use crate::{DecisionId, JobId, LaneId, ModelId, Profile, StrategyMatrix, StrategyTable, TableId, Tenant, Time};
 
 /// The models and strategy tables a policy may meet. Given once, and again when it grows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,7 +46,7 @@ pub struct Snapshot {
     /// Names the question; the answer comes back under it.
     pub decision: DecisionId,
     /// Which lane.
-    pub lane: u32,
+    pub lane: LaneId,
     /// Why the policy is asked.
     pub trigger: Trigger,
     /// When the snapshot was taken.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Mode, ModelId, Profile, ProfileError, TableId};
+use crate::{DeviceKind, Mode, ModelId, Profile, ProfileError, TableId};
 
 /// The most strategies a table keeps; the front is thinned to this, hull points and an even spread first.
 pub const MAX_STRATEGIES: usize = 32;
@@ -104,7 +104,7 @@ impl StrategyTable {
 pub struct StrategyMatrix {
     model: ModelId,
     family: ModelId,
-    kind: u32,
+    kind: DeviceKind,
     profile: Arc<Profile>,
     tables: Vec<Arc<StrategyTable>>,
 }
@@ -121,12 +121,12 @@ impl StrategyMatrix {
             Arc::new(StrategyTable { id: TableId(model.0 << 16 | requests), model, requests, strategies })
         };
         let tables = (1..=max_requests).map(table).collect();
-        Ok(StrategyMatrix { model, family: model, kind: 0, profile, tables })
+        Ok(StrategyMatrix { model, family: model, kind: DeviceKind(0), profile, tables })
     }
 
     /// The same matrix for the lanes of one kind of device: jobs name the `family`, and are served by the member of it that
     /// was measured on the kind of device they wait for.
-    pub fn on(self, family: ModelId, kind: u32) -> StrategyMatrix {
+    pub fn on(self, family: ModelId, kind: DeviceKind) -> StrategyMatrix {
         StrategyMatrix { family, kind, ..self }
     }
 
@@ -141,7 +141,7 @@ impl StrategyMatrix {
     }
 
     /// The kind of device that it was measured on, as [`Config::kinds`](crate::Config::kinds) numbers them.
-    pub fn kind(&self) -> u32 {
+    pub fn kind(&self) -> DeviceKind {
         self.kind
     }
 

@@ -240,12 +240,12 @@ mod tests {
         let profile = SimCase::parse("modalities a\nmeasure a 1 4ms 9/10").expect("it reads").profile;
         let matrix = StrategyMatrix::new(ModelId(0), Arc::new(profile), 8).expect("it is sound");
         let mut scheduler = Scheduler::new(Config::default(), vec![Arc::new(matrix)]);
-        let lost = Event::ModelLost(0, ModelId(0));
+        let lost = Event::ModelLost(mosel_core::LaneId(0), ModelId(0));
         scheduler.step(Time::START, lost.clone());
         let job = Job { deadline: Time::from_millis(100), min_accuracy: 0.5, ..mosel_testkit::jobs::job(1) };
         let mut journal =
             Recorder::begin(Vec::new(), &scheduler, PolicyRecord::default(), "0.1.0").expect("it is begun");
-        for event in [Event::Submit(job), Event::ModelRestored(0, ModelId(0)), lost] {
+        for event in [Event::Submit(job), Event::ModelRestored(mosel_core::LaneId(0), ModelId(0)), lost] {
             let actions = scheduler.step(Time::START, event.clone());
             journal.record(Time::START, &event, &actions).expect("a vector takes everything");
         }

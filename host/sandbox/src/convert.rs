@@ -85,7 +85,7 @@ impl From<&Snapshot> for types::Snapshot {
     fn from(snapshot: &Snapshot) -> types::Snapshot {
         types::Snapshot {
             sequence: snapshot.decision.0,
-            lane: snapshot.lane,
+            lane: snapshot.lane.0,
             trigger: snapshot.trigger.into(),
             now: snapshot.now.micros(),
             start: snapshot.start.micros(),

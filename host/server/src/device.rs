@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use mosel_core::{Batch, Event, Mode, ModelId};
+use mosel_core::{Batch, Event, LaneId, Mode, ModelId};
 use mosel_models::{Answered, DeviceChoice, Model, ModelError, Request, split_on_out_of_memory};
 
 use crate::event_sink::EventSink;
@@ -25,7 +25,7 @@ use crate::supervisor::{Supervisor, words};
 /// What a device thread is made of.
 pub(crate) struct DeviceParts {
     /// Its number.
-    pub(crate) lane: u32,
+    pub(crate) lane: LaneId,
     /// Where its models run.
     pub(crate) device: DeviceChoice,
     /// Its models, by the ids that batches name them by, and how they will be run.
@@ -93,12 +93,12 @@ pub(crate) fn start(parts: DeviceParts) -> anyhow::Result<()> {
     built.recv().map_err(|_| anyhow!("the thread of device {lane} died while it built its models"))?
 }
 
-fn name(lane: u32) -> String {
+fn name(lane: LaneId) -> String {
     format!("device-{lane}")
 }
 
 /// The thread of a lane has died: nothing is accepted for the lane any more, and what it had in hand has failed.
-fn report_death(lane: u32, state: &LaneState, sink: &dyn EventSink, metrics: &Metrics, why: &str) {
+fn report_death(lane: LaneId, state: &LaneState, sink: &dyn EventSink, metrics: &Metrics, why: &str) {
     let given = state.die(why);
     let models = std::mem::take(&mut *state.models());
     for id in models {
@@ -123,7 +123,7 @@ fn build_all(
 }
 
 struct Device {
-    lane: u32,
+    lane: LaneId,
     /// What its thread is called.
     name: String,
     device: DeviceChoice,
@@ -210,7 +210,7 @@ impl Device {
     fn restore(&mut self, id: ModelId, model: Box<dyn Model>) {
         let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.is_lost()) else { return discard(model) };
         slot.state = State::Ready(model);
-        tracing::warn!(lane = self.lane, "the model is there again");
+        tracing::warn!(lane = self.lane.0, "the model is there again");
         self.metrics.model_available(self.lane, true);
         drop(self.sink.handle(Event::ModelRestored(self.lane, id)));
     }
@@ -255,10 +255,10 @@ impl Device {
         match slot.rebuild(self.device) {
             Ok(()) => {
                 let ms = begin.elapsed().as_millis() as u64;
-                tracing::warn!(lane = self.lane, ms, "the model is rebuilt");
+                tracing::warn!(lane = self.lane.0, ms, "the model is rebuilt");
             }
             Err(error) => {
-                tracing::error!(lane = self.lane, %error, "the model is lost");
+                tracing::error!(lane = self.lane.0, %error, "the model is lost");
                 slot.keep_trying(batch.model, self.lane, self.device, &self.state, &self.supervisor);
                 self.metrics.model_available(self.lane, false);
                 drop(self.sink.handle(Event::ModelLost(self.lane, batch.model)));
@@ -300,7 +300,7 @@ impl Slot {
     fn keep_trying(
         &self,
         id: ModelId,
-        lane: u32,
+        lane: LaneId,
         device: DeviceChoice,
         state: &Arc<LaneState>,
         supervisor: &Arc<Supervisor>,
@@ -314,7 +314,7 @@ impl Slot {
             }
         };
         if let Err(error) = supervisor.spawn(&format!("rebuild-{lane}"), keep_trying) {
-            tracing::error!(lane, %error, "the model stays lost");
+            tracing::error!(lane = lane.0, %error, "the model stays lost");
         }
     }
 }
@@ -325,7 +325,7 @@ fn build_at_last(
     device: DeviceChoice,
     modes: &[Mode],
     wanted: &Weak<()>,
-    lane: u32,
+    lane: LaneId,
 ) -> Option<Box<dyn Model>> {
     let mut pause = FIRST_PAUSE;
     loop {
@@ -335,7 +335,7 @@ fn build_at_last(
         }
         match self::build(build, device, modes) {
             Ok(model) => return Some(model),
-            Err(error) => tracing::error!(lane, error = format!("{error:#}"), "the model stays lost"),
+            Err(error) => tracing::error!(lane = lane.0, error = format!("{error:#}"), "the model stays lost"),
         }
         pause = (2 * pause).min(LONGEST_PAUSE);
     }

@@ -159,7 +159,7 @@ impl Driver {
         for (device, batch, record) in batches {
             let Batch { id, lane, .. } = batch;
             if !device.run(batch, record) {
-                tracing::error!(batch = id.0, lane, "the device did not take a batch");
+                tracing::error!(batch = id.0, lane = lane.0, "the device did not take a batch");
                 wakes.extend(self.handle(Event::BatchFailed(id)));
             }
         }
@@ -328,7 +328,7 @@ impl Running {
 
     fn run_batch(&mut self, batch: Batch) {
         let record = self.live.get(&batch.job).cloned();
-        let device = self.parts.devices.get(batch.lane as usize).cloned();
+        let device = self.parts.devices.get(batch.lane.index()).cloned();
         match device.zip(record) {
             Some((device, record)) => self.outbox.batches.push((device, batch, record)),
             None => self.due.push_back(Event::BatchFailed(batch.id)),

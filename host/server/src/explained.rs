@@ -17,7 +17,7 @@ pub fn job_explanation(history: &JobHistory, naming: &Naming) -> Value {
 /// The lane that the job waits on, or waited on; `None` for one that was refused.
 fn lane(history: &JobHistory) -> Option<u32> {
     history.events.iter().find_map(|event| match event {
-        HistoryEvent::Accepted { lane, .. } | HistoryEvent::Resumed { lane, .. } => Some(*lane),
+        HistoryEvent::Accepted { lane, .. } | HistoryEvent::Resumed { lane, .. } => Some(lane.0),
         _ => None,
     })
 }

@@ -592,7 +592,7 @@ mod tests {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let mut ready = |future: &mut Wait| future.as_mut().poll(&mut context).is_ready();
         assert!(!ready(&mut answered) && !ready(&mut ended));
-        record.accept(Accepted { job: record.id, lane: 0, predicted_finish: Time::NEVER });
+        record.accept(Accepted { job: record.id, lane: mosel_core::LaneId(0), predicted_finish: Time::NEVER });
         assert!(ready(&mut answered) && !ready(&mut ended));
         jobs.end(&record, completion(record.id, Time::START));
         assert!(ready(&mut ended));

@@ -1,5 +1,6 @@
 //! The devices of a server: one a lane, and which of them are of one kind.
 
+use mosel_core::{DeviceKind, LaneId};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -40,16 +41,16 @@ impl LaneDevices {
     }
 
     /// The kind of a lane's device, as the core numbers them.
-    pub(crate) fn kind(&self, lane: u32) -> u32 {
-        let name = self.by_lane[lane as usize].kind();
-        self.kinds.iter().position(|kind| kind == name).map_or(0, |at| at as u32)
+    pub(crate) fn kind(&self, lane: LaneId) -> DeviceKind {
+        let name = self.by_lane[lane.index()].kind();
+        self.kinds.iter().position(|kind| kind == name).map_or(DeviceKind(0), DeviceKind::at)
     }
 
     /// What the core is told.
     pub(crate) fn core_config(&self, config: &Config) -> mosel_core::Config {
         mosel_core::Config {
             lanes: self.lanes(),
-            kinds: (0..self.lanes()).map(|lane| self.kind(lane)).collect(),
+            kinds: (0..self.lanes()).map(|lane| self.kind(LaneId(lane))).collect(),
             max_jobs: config.queue.max_jobs,
             policy_budget: Duration::from_millis(config.policy.budget_ms),
             margin: config.queue.margin,
@@ -96,7 +97,7 @@ mod tests {
         let devices = devices(&["cpu:0", "cuda:1", "cpu:1", "cuda:0"]).unwrap();
         assert_eq!(devices.kinds, ["cpu", "cuda"]);
         let core = devices.core_config(&Config::default());
-        assert_eq!((core.lanes, core.kinds), (4, vec![0, 1, 0, 1]));
+        assert_eq!((core.lanes, core.kinds), (4, [0, 1, 0, 1].map(DeviceKind).to_vec()));
     }
 
     #[test]

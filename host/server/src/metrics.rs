@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use mosel_core::{End, Outcome, Refusal};
+use mosel_core::{End, LaneId, Outcome, Refusal};
 use mosel_sandbox::MeteredReply;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -170,9 +170,9 @@ impl Metrics {
         let metrics = Metrics::default();
         metrics.of_policy("NAME").refused("REASON");
         metrics.of_shadow().failed("REASON");
-        metrics.model_lost(0);
-        metrics.model_available(0, false);
-        metrics.waiting(0, 0);
+        metrics.model_lost(LaneId(0));
+        metrics.model_available(LaneId(0), false);
+        metrics.waiting(LaneId(0), 0);
         metrics.thread_restarted("THREAD");
         drop(metrics.jobs.finished.get_or_create(&Ended { end: "END", in_time: word(true) }));
         drop(metrics.jobs.refused.get_or_create(&Reason { reason: "REASON" }));
@@ -218,13 +218,13 @@ impl Metrics {
     }
 
     /// A model failed on this lane, and is built again.
-    pub(crate) fn model_lost(&self, lane: u32) {
-        self.models_lost.get_or_create(&OfLane { lane }).inc();
+    pub(crate) fn model_lost(&self, lane: LaneId) {
+        self.models_lost.get_or_create(&OfLane { lane: lane.0 }).inc();
     }
 
     /// A model that was lost and could not be built again is there again on this lane, or is let go; or it is lost.
-    pub(crate) fn model_available(&self, lane: u32, available: bool) {
-        self.models_unavailable.get_or_create(&OfLane { lane }).inc_by(if available { -1 } else { 1 });
+    pub(crate) fn model_available(&self, lane: LaneId, available: bool) {
+        self.models_unavailable.get_or_create(&OfLane { lane: lane.0 }).inc_by(if available { -1 } else { 1 });
     }
 
     /// A thread panicked, and was started again.
@@ -259,8 +259,8 @@ impl Metrics {
     }
 
     /// So many jobs wait on this lane.
-    pub(crate) fn waiting(&self, lane: u32, jobs: usize) {
-        self.jobs.waiting.get_or_create(&OfLane { lane }).set(jobs as i64);
+    pub(crate) fn waiting(&self, lane: LaneId, jobs: usize) {
+        self.jobs.waiting.get_or_create(&OfLane { lane: lane.0 }).set(jobs as i64);
     }
 
     fn label(&self, name: &str) -> String {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
-use mosel_core::ModelId;
+use mosel_core::{LaneId, ModelId};
 
 use crate::config::{self, Config};
 use crate::driver::Driver;
@@ -138,7 +138,7 @@ impl ModelLoader {
     fn build(&self, model: &ServedModel) -> anyhow::Result<()> {
         let mut built = Vec::new();
         for ((lane, handle), &device) in (0..).zip(&self.lanes).zip(&self.devices.by_lane) {
-            let member = model.members.iter().find(|member| member.kind() == self.devices.kind(lane));
+            let member = model.members.iter().find(|member| member.kind() == self.devices.kind(LaneId(lane)));
             let Some(member) = member else { continue };
             let modes = member.profile().modes();
             let network =

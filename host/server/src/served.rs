@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use mosel_core::{
-    Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile, StrategyMatrix, TableId,
+    Accuracy, DeviceKind, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile, StrategyMatrix, TableId,
 };
 use mosel_models::installed::InstalledModels;
 use mosel_models::zoo::Task;
@@ -89,7 +89,7 @@ impl ModelSource {
     pub fn serve(self, first: ModelId, max_requests: u32) -> anyhow::Result<ServedModel> {
         let member = |(kind, profile): (u32, Profile)| -> anyhow::Result<Arc<StrategyMatrix>> {
             let matrix = StrategyMatrix::new(ModelId(first.0 + kind), Arc::new(profile), max_requests)?;
-            Ok(Arc::new(matrix.on(first, kind)))
+            Ok(Arc::new(matrix.on(first, DeviceKind(kind))))
         };
         let members = (0..).zip(self.profiles).map(member).collect::<anyhow::Result<Vec<_>>>()?;
         let matrix = members.first().context("expected a profile for at least one kind of device")?.clone();

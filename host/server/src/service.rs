@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use mosel_core::{Event, Scheduler, Time};
+use mosel_core::{Event, LaneId, Scheduler, Time};
 use mosel_sandbox::{Budget, Engine, Limits};
 
 use crate::config::{self, Config};
@@ -64,7 +64,7 @@ impl Service {
     ) -> anyhow::Result<Service> {
         let most = models.iter().flat_map(|model| &model.members).map(|member| member.kind()).max();
         ensure!(
-            most.is_none_or(|kind| (kind as usize) < devices.kinds.len()),
+            most.is_none_or(|kind| kind.index() < devices.kinds.len()),
             "expected models for the {} kinds of device there are",
             devices.kinds.len()
         );
@@ -116,14 +116,14 @@ impl Service {
         };
         planner::start(parts, orders)?;
         for ((lane, (work, state)), &device) in (0..).zip(ends).zip(&devices.by_lane) {
-            let kind = devices.kind(lane);
+            let kind = devices.kind(LaneId(lane));
             let build = |model: &ServedModel| {
                 let member = model.members.iter().find(|member| member.kind() == kind)?;
                 Some((member.model(), model.build.clone(), member.profile().modes()))
             };
             let builds = models.iter().filter_map(build).collect();
             let (sink, metrics, supervisor) = (sink.clone(), metrics.clone(), supervisor.clone());
-            device::start(DeviceParts { lane, device, builds, work, state, sink, metrics, supervisor })?;
+            device::start(DeviceParts { lane: LaneId(lane), device, builds, work, state, sink, metrics, supervisor })?;
         }
         let models = Arc::new(ModelRegistry::new(models));
         let loader = ModelLoader::new(config, devices, handles, driver.clone(), models.clone(), supervisor.clone());

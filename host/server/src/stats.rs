@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use mosel_core::{Decision, DecisionError, DecisionId, PolicyError, Quality};
+use mosel_core::{Decision, DecisionError, DecisionId, LaneId, PolicyError, Quality};
 use mosel_sandbox::{ConfigureError, LogLine, MeteredReply};
 
 use crate::metrics::PolicyMeters;
@@ -132,8 +132,8 @@ impl PolicyStats {
     }
 
     /// The built-in fallback stepped in.
-    pub(crate) fn fell_back(&self, lane: u32, moved: usize) {
-        tracing::debug!(lane, moved, "fell back");
+    pub(crate) fn fell_back(&self, lane: LaneId, moved: usize) {
+        tracing::debug!(lane = lane.0, moved, "fell back");
         self.meters.fell_back();
         self.lock().fallbacks += 1;
     }

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mosel_core::{Batch, Latency, Measurement, Mode, ModelId, Profile, Time, scale};
+use mosel_core::{Batch, LaneId, Latency, Measurement, Mode, ModelId, Profile, Time, scale};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -26,9 +26,9 @@ pub struct Devices {
     pub failures: f64,
     /// What every batch takes beside: getting it to the device and its answers back.
     pub dispatch: Duration,
-    slowdowns: BTreeMap<u32, Vec<Slowdown>>,
+    slowdowns: BTreeMap<LaneId, Vec<Slowdown>>,
     /// Lanes that have lost their model: every batch fails at once.
-    lost: BTreeSet<u32>,
+    lost: BTreeSet<LaneId>,
     recorded: BTreeMap<(ModelId, Mode), Vec<Recorded>>,
     latencies: BTreeMap<ModelId, Vec<Measurement>>,
     random: ChaCha8Rng,
@@ -79,12 +79,12 @@ impl Devices {
     }
 
     /// From now on the lane's device is slowed down, for as long as it says; slowdowns multiply.
-    pub fn slow_down(&mut self, lane: u32, slowdown: Slowdown) {
+    pub fn slow_down(&mut self, lane: LaneId, slowdown: Slowdown) {
         self.slowdowns.entry(lane).or_default().push(slowdown);
     }
 
     /// From now on this lane has lost its model, or has it again.
-    pub fn lose(&mut self, lane: u32, lost: bool) {
+    pub fn lose(&mut self, lane: LaneId, lost: bool) {
         if lost {
             self.lost.insert(lane);
         } else {
@@ -126,7 +126,7 @@ impl Devices {
         neighbours.min_by_key(distance).map_or(1.0, |recorded| recorded.ratio)
     }
 
-    fn slowdown(&mut self, lane: u32, now: Time) -> f64 {
+    fn slowdown(&mut self, lane: LaneId, now: Time) -> f64 {
         let Some(slowdowns) = self.slowdowns.get_mut(&lane) else { return 1.0 };
         slowdowns.retain(|slowdown| slowdown.until > now);
         slowdowns.iter().filter(|slowdown| slowdown.from <= now).map(|slowdown| slowdown.factor).product()
@@ -179,7 +179,7 @@ mod tests {
         Profile { id: "p".into(), model: "toy".into(), modalities: vec!["text".into()], measurements }
     }
 
-    fn batch(lane: u32) -> Batch {
+    fn batch(lane: LaneId) -> Batch {
         Batch {
             id: BatchId(1),
             lane,
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn mean_ms(devices: &mut Devices) -> f64 {
-        let times = (0..20_000).map(|_| devices.result(&batch(0), Time::START).takes.as_secs_f64() * 1e3);
+        let times = (0..20_000).map(|_| devices.result(&batch(LaneId(0)), Time::START).takes.as_secs_f64() * 1e3);
         times.sum::<f64>() / 20_000.0
     }
 
@@ -216,23 +216,27 @@ mod tests {
     #[test]
     fn factors_and_slowdowns_multiply_and_end() {
         let mut devices = Devices { spread: false, factor: 2.0, ..Devices::new([&profile()], 1) };
-        devices.slow_down(0, Slowdown { from: Time::from_millis(10), until: Time::from_millis(20), factor: 3.0 });
+        devices
+            .slow_down(LaneId(0), Slowdown { from: Time::from_millis(10), until: Time::from_millis(20), factor: 3.0 });
         let takes =
             |devices: &mut Devices, lane, at| devices.result(&batch(lane), Time::from_millis(at)).takes.as_micros();
-        assert_eq!([0, 10, 20].map(|at| takes(&mut devices, 0, at)), [2100, 6300, 2100]);
-        devices.slow_down(0, Slowdown { from: Time::from_millis(20), until: Time::from_millis(30), factor: 10.0 });
-        assert_eq!(takes(&mut devices, 1, 25), 2100);
-        assert_eq!(takes(&mut devices, 0, 25), 21_000);
+        assert_eq!([0, 10, 20].map(|at| takes(&mut devices, LaneId(0), at)), [2100, 6300, 2100]);
+        devices
+            .slow_down(LaneId(0), Slowdown { from: Time::from_millis(20), until: Time::from_millis(30), factor: 10.0 });
+        assert_eq!(takes(&mut devices, LaneId(1), 25), 2100);
+        assert_eq!(takes(&mut devices, LaneId(0), 25), 21_000);
     }
 
     #[test]
     fn a_lost_device_fails_every_batch_and_changes_no_other_draw() {
         let mut whole = Devices::new([&profile()], 5);
         let mut lost = Devices::new([&profile()], 5);
-        lost.slow_down(0, Slowdown { from: Time::START, until: Time::from_millis(1), factor: f64::INFINITY });
-        assert!(lost.result(&batch(0), Time::START).fails && !whole.result(&batch(0), Time::START).fails);
+        lost.slow_down(LaneId(0), Slowdown { from: Time::START, until: Time::from_millis(1), factor: f64::INFINITY });
+        assert!(
+            lost.result(&batch(LaneId(0)), Time::START).fails && !whole.result(&batch(LaneId(0)), Time::START).fails
+        );
         let later = Time::from_millis(1);
-        assert_eq!(lost.result(&batch(0), later), whole.result(&batch(0), later));
+        assert_eq!(lost.result(&batch(LaneId(0)), later), whole.result(&batch(LaneId(0)), later));
     }
 
     #[test]
@@ -241,14 +245,15 @@ mod tests {
         for (at, ratio) in [(20, 3.0), (0, 2.0), (10, 1.5)] {
             devices.repeat(ModelId(0), Mode::full(ModalitySet::all(1)), Recorded { at: Time::from_millis(at), ratio });
         }
-        let takes = |devices: &mut Devices, at| devices.result(&batch(0), Time::from_millis(at)).takes.as_micros();
+        let takes =
+            |devices: &mut Devices, at| devices.result(&batch(LaneId(0)), Time::from_millis(at)).takes.as_micros();
         assert_eq!([0, 4, 6, 14, 16, 99].map(|at| takes(&mut devices, at)), [2100, 2100, 1575, 1575, 3150, 3150]);
     }
 
     #[test]
     fn failures_come_as_often_as_asked() {
         let mut devices = Devices { failures: 0.2, ..Devices::new([&profile()], 1) };
-        let failed = (0..10_000).filter(|_| devices.result(&batch(0), Time::START).fails).count();
+        let failed = (0..10_000).filter(|_| devices.result(&batch(LaneId(0)), Time::START).fails).count();
         assert!((1800..2200).contains(&failed), "{failed}");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Config, Decision, Job, OnLate, Time};
+use mosel_core::{Config, Decision, Job, LaneId, OnLate, Time};
 
 use crate::{ExternalEvent, FaultMode, SimCase};
 
@@ -199,7 +199,7 @@ fn to_lanes(case: &mut SimCase, lanes: u32) {
         | ExternalEvent::Lose(lane)
         | ExternalEvent::Restore(lane) = external
         {
-            *lane = (*lane).min(lanes - 1);
+            *lane = (*lane).min(LaneId(lanes - 1));
         }
     }
 }

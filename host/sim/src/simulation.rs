@@ -8,8 +8,8 @@ use std::fmt;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Batch, BatchId, Decision, DecisionId, End, Event, Job, JobId, ModelId, Outcome, PolicyError, Scheduler,
-    Snapshot, Time,
+    Action, Batch, BatchId, Decision, DecisionId, End, Event, Job, JobId, LaneId, ModelId, Outcome, PolicyError,
+    Scheduler, Snapshot, Time,
 };
 
 use crate::devices::BatchResult;
@@ -23,13 +23,13 @@ pub enum ExternalEvent {
     /// A job is given up by whoever submitted it.
     Cancel(JobId),
     /// The batch that runs on this lane fails now.
-    Fail(u32),
+    Fail(LaneId),
     /// This lane's device is slower, or gone, for a while.
-    Slowdown(u32, Slowdown),
+    Slowdown(LaneId, Slowdown),
     /// This lane's device loses the model 0: batches fail at once until it has it again.
-    Lose(u32),
+    Lose(LaneId),
     /// This lane's device has the model 0 again.
-    Restore(u32),
+    Restore(LaneId),
     /// The clock jumps: what was due within this time happens at its end.
     Jump(Duration),
     /// The policy is put in place once more: what it was asked is void.
@@ -97,7 +97,7 @@ pub struct Simulation<'a, M> {
     agenda: BTreeMap<(Time, u64), Due>,
     entered: u64,
     /// By lane.
-    running: BTreeMap<u32, (BatchId, (Time, u64))>,
+    running: BTreeMap<LaneId, (BatchId, (Time, u64))>,
     questions: VecDeque<Snapshot>,
     deciding: bool,
     outcomes: Vec<Outcome>,

@@ -60,7 +60,7 @@ fn sent_strategy(strategy: &core::Strategy) -> Strategy {
 pub fn sent_snapshot(snapshot: &core::Snapshot) -> wire::Snapshot {
     wire::Snapshot {
         sequence: snapshot.decision.0,
-        lane: snapshot.lane,
+        lane: snapshot.lane.0,
         trigger: match snapshot.trigger {
             core::Trigger::Violation => Trigger::Violation,
             core::Trigger::Arrival => Trigger::Arrival,
@@ -124,7 +124,7 @@ pub(super) fn checkable(snapshot: &Snapshot) -> (core::Snapshot, core::Catalog) 
     let tables = catalog.tables().iter().map(|table| Arc::new(checkable_table(table))).collect();
     let queue = core::Snapshot {
         decision: core::DecisionId(snapshot.sequence),
-        lane: snapshot.lane,
+        lane: core::LaneId(snapshot.lane),
         trigger: core::Trigger::Violation,
         now: core::Time::from_micros(snapshot.now),
         start: core::Time::from_micros(snapshot.start),

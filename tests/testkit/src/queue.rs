@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Catalog, DecisionId, JobId, JobRow, ModalitySet, Mode, ModelId, Profile, Snapshot, Step, Strategy, StrategyTable,
-    TableId, Tenant, Time, Trigger,
+    Catalog, DecisionId, JobId, JobRow, LaneId, ModalitySet, Mode, ModelId, Profile, Snapshot, Step, Strategy,
+    StrategyTable, TableId, Tenant, Time, Trigger,
 };
 
 /// So much that the limits of an engine bind first, and a test that is patient does not depend on the machine.
@@ -38,7 +38,7 @@ fn strategy(latency: Duration, accuracy: f64) -> Strategy {
 pub fn snapshot(decision: u64, jobs: Vec<JobRow>) -> Snapshot {
     Snapshot {
         decision: DecisionId(decision),
-        lane: 0,
+        lane: LaneId(0),
         trigger: Trigger::Violation,
         now: Time::START,
         start: Time::START,

@@ -168,7 +168,10 @@ fn check_unharmed(trace: &[(Time, Action)], label: &str) {
 fn check_squeezed(trace: &[(Time, Action)], label: &str) {
     for pair in trace.windows(2) {
         let [(asked, Action::RefuseDecision(plan, _)), (acted, action)] = pair else { continue };
-        assert!(matches!(action, Action::Fallback(0, _)) && acted == asked, "{label}: {plan:?}: {action:?} at {acted}");
+        assert!(
+            matches!(action, Action::Fallback(mosel_core::LaneId(0), _)) && acted == asked,
+            "{label}: {plan:?}: {action:?} at {acted}"
+        );
     }
 }
 

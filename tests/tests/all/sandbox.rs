@@ -53,5 +53,5 @@ fn catalog() -> Catalog {
 /// Three jobs on their most accurate strategy, with a floor that forbids the fastest. On lane 0 hostile policies behave.
 fn snapshot(lane: u32) -> Snapshot {
     let jobs = [1, 2, 3].map(|id| queue::job(id, 0, 2, 80_000, 0.65));
-    Snapshot { lane, ..queue::snapshot(1, jobs.to_vec()) }
+    Snapshot { lane: mosel_core::LaneId(lane), ..queue::snapshot(1, jobs.to_vec()) }
 }

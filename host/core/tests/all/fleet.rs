@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accepted, Accuracy, Action, Batch, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, Mode, ModelId,
-    Precision, Profile, Refusal, Scheduler, StrategyMatrix, Time,
+    Accepted, Accuracy, Action, Batch, Config, DeviceKind, Event, Job, JobId, LaneId, Latency, Measurement,
+    ModalitySet, Mode, ModelId, Precision, Profile, Refusal, Scheduler, StrategyMatrix, Time,
 };
 
 const SLOW: u32 = 0;
@@ -27,12 +27,12 @@ fn profile(micros: u64) -> Arc<Profile> {
 
 fn member(id: u32, kind: u32, micros: u64) -> Arc<StrategyMatrix> {
     let matrix = StrategyMatrix::new(ModelId(id), profile(micros), 8).expect("a sound profile");
-    Arc::new(matrix.on(MODEL, kind))
+    Arc::new(matrix.on(MODEL, DeviceKind(kind)))
 }
 
 /// A slow lane and a fast one, of which a batch takes 8 ms and 1 ms.
 fn two_kinds() -> Scheduler {
-    let config = Config { lanes: 2, kinds: vec![SLOW, FAST], margin: 0.0, ..Config::default() };
+    let config = Config { lanes: 2, kinds: vec![DeviceKind(SLOW), DeviceKind(FAST)], margin: 0.0, ..Config::default() };
     Scheduler::new(config, vec![member(0, SLOW, 8000), member(1, FAST, 1000)])
 }
 
@@ -64,7 +64,7 @@ fn a_job_goes_where_it_is_done_first_with_the_times_of_that_device() {
     for id in 0..8 {
         let actions = scheduler.step(Time::START, Event::Submit(job(id, MODEL, 1000)));
         let Accepted { lane, predicted_finish, .. } = accepted(&actions);
-        let expected = if id < 7 { (FAST, 1000 * (id + 1)) } else { (SLOW, 8000) };
+        let expected = if id < 7 { (LaneId(FAST), 1000 * (id + 1)) } else { (LaneId(SLOW), 8000) };
         assert_eq!((lane, predicted_finish.micros()), expected, "job {id}");
         if id == 0 {
             let batch = batch(&actions);
@@ -77,7 +77,7 @@ fn a_job_goes_where_it_is_done_first_with_the_times_of_that_device() {
 fn a_deadline_that_only_one_kind_meets_is_promised_by_that_one() {
     let mut scheduler = two_kinds();
     let actions = scheduler.step(Time::START, Event::Submit(job(1, MODEL, 2)));
-    assert_eq!(accepted(&actions).lane, FAST);
+    assert_eq!(accepted(&actions).lane, LaneId(FAST));
     scheduler.step(Time::START, Event::Submit(job(2, MODEL, 2)));
     let actions = scheduler.step(Time::START, Event::Submit(job(3, MODEL, 2)));
     let Refusal::DeadlineUnreachable { earliest, never, .. } = *refusal(&actions) else { panic!("{actions:?}") };
@@ -96,10 +96,10 @@ fn an_outcome_names_the_menu_of_the_device_it_ran_on() {
 
 #[test]
 fn a_model_that_one_kind_lacks_is_served_by_the_other() {
-    let config = Config { lanes: 2, kinds: vec![SLOW, FAST], margin: 0.0, ..Config::default() };
+    let config = Config { lanes: 2, kinds: vec![DeviceKind(SLOW), DeviceKind(FAST)], margin: 0.0, ..Config::default() };
     let mut scheduler = Scheduler::new(config, vec![member(0, SLOW, 8000)]);
     for id in 1..4 {
-        assert_eq!(accepted(&scheduler.step(Time::START, Event::Submit(job(id, MODEL, 1000)))).lane, SLOW);
+        assert_eq!(accepted(&scheduler.step(Time::START, Event::Submit(job(id, MODEL, 1000)))).lane, LaneId(SLOW));
     }
 }
 
@@ -166,30 +166,31 @@ fn a_lane_that_has_lost_a_model_gets_no_new_jobs_of_it_until_it_is_restored() {
     let lane = |scheduler: &mut Scheduler, id| {
         accepted(&scheduler.step(Time::START, Event::Submit(job(id, MODEL, 1000)))).lane
     };
-    assert_eq!(lane(&mut scheduler, 1), FAST);
-    assert_eq!(scheduler.step(Time::START, Event::ModelLost(FAST, ModelId(1))), []);
-    assert_eq!(lane(&mut scheduler, 2), SLOW);
+    assert_eq!(lane(&mut scheduler, 1), LaneId(FAST));
+    assert_eq!(scheduler.step(Time::START, Event::ModelLost(LaneId(FAST), ModelId(1))), []);
+    assert_eq!(lane(&mut scheduler, 2), LaneId(SLOW));
     // a deadline that only the lost device could meet: that is not for ever
     let actions = scheduler.step(Time::START, Event::Submit(job(3, MODEL, 2)));
     let Refusal::DeadlineUnreachable { earliest, never, .. } = *refusal(&actions) else { panic!("{actions:?}") };
     assert_eq!((earliest.micros(), never), (16_000, false));
-    scheduler.step(Time::START, Event::ModelLost(SLOW, ModelId(0)));
+    scheduler.step(Time::START, Event::ModelLost(LaneId(SLOW), ModelId(0)));
     let actions = scheduler.step(Time::START, Event::Submit(job(4, MODEL, 1000)));
     assert_eq!(refusal(&actions), &Refusal::ModelLost(MODEL));
     let resumed = Scheduler::resume(scheduler.config().clone(), scheduler.models().to_vec(), &scheduler.checkpoint());
     assert_eq!(resumed.unwrap().lost(), scheduler.lost());
-    scheduler.step(Time::START, Event::ModelRestored(FAST, ModelId(1)));
-    assert_eq!(lane(&mut scheduler, 5), FAST);
+    scheduler.step(Time::START, Event::ModelRestored(LaneId(FAST), ModelId(1)));
+    assert_eq!(lane(&mut scheduler, 5), LaneId(FAST));
 }
 
 #[test]
 fn what_only_a_lost_device_can_do_is_refused_for_the_loss() {
     let mut better = (*profile(1000)).clone();
     better.measurements[0].accuracy = Accuracy { correct: 10, samples: 10 };
-    let better = StrategyMatrix::new(ModelId(1), Arc::new(better), 16).expect("a sound profile").on(MODEL, FAST);
-    let config = Config { lanes: 2, kinds: vec![SLOW, FAST], margin: 0.0, ..Config::default() };
+    let better =
+        StrategyMatrix::new(ModelId(1), Arc::new(better), 16).expect("a sound profile").on(MODEL, DeviceKind(FAST));
+    let config = Config { lanes: 2, kinds: vec![DeviceKind(SLOW), DeviceKind(FAST)], margin: 0.0, ..Config::default() };
     let mut scheduler = Scheduler::new(config, vec![member(0, SLOW, 8000), Arc::new(better)]);
-    scheduler.step(Time::START, Event::ModelLost(FAST, ModelId(1)));
+    scheduler.step(Time::START, Event::ModelLost(LaneId(FAST), ModelId(1)));
     // too accurate and too large for the other
     for only_there in [Job { min_accuracy: 0.95, ..job(1, MODEL, 1000) }, Job { requests: 12, ..job(2, MODEL, 1000) }] {
         let actions = scheduler.step(Time::START, Event::Submit(only_there));
@@ -204,14 +205,14 @@ fn what_is_lost_on_one_lane_or_of_one_model_is_served_by_the_others() {
     let config = Config { lanes: 2, margin: 0.0, ..Config::default() };
     let other = Arc::new(StrategyMatrix::new(ModelId(1), profile(1000), 8).expect("a sound profile"));
     let mut scheduler = Scheduler::new(config, vec![member(0, 0, 1000), other]);
-    scheduler.step(Time::START, Event::ModelLost(0, MODEL));
+    scheduler.step(Time::START, Event::ModelLost(LaneId(0), MODEL));
     let lane = |scheduler: &mut Scheduler, id, model| {
         accepted(&scheduler.step(Time::START, Event::Submit(job(id, model, 1000)))).lane
     };
-    assert_eq!([1, 2].map(|id| lane(&mut scheduler, id, MODEL)), [1, 1]);
-    assert_eq!(lane(&mut scheduler, 3, ModelId(1)), 0);
+    assert_eq!([1, 2].map(|id| lane(&mut scheduler, id, MODEL)), [LaneId(1); 2]);
+    assert_eq!(lane(&mut scheduler, 3, ModelId(1)), LaneId(0));
     // what no server has is nobody's loss
-    scheduler.step(Time::START, Event::ModelLost(9, MODEL));
-    scheduler.step(Time::START, Event::ModelLost(0, ModelId(9)));
+    scheduler.step(Time::START, Event::ModelLost(LaneId(9), MODEL));
+    scheduler.step(Time::START, Event::ModelLost(LaneId(0), ModelId(9)));
     assert_eq!(scheduler.lost().len(), 1);
 }

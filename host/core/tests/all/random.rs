@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mosel_core::{Action, Decision, End, Job, JobId, OnLate, PolicyError, Snapshot, Time};
+use mosel_core::{Action, Decision, End, Job, JobId, LaneId, OnLate, PolicyError, Snapshot, Time};
 use mosel_sim::{ExternalEvent, PolicyReply, SimCase};
 use proptest::prelude::*;
 
@@ -50,7 +50,8 @@ fn case() -> impl Strategy<Value = SimCase> {
             case.events = jobs.into_iter().enumerate().map(submit).collect();
             case.events
                 .extend(cancels.iter().map(|&(at, id)| (Time::from_millis(at), ExternalEvent::Cancel(JobId(id)))));
-            case.events.extend(failures.iter().map(|&(at, lane)| (Time::from_millis(at), ExternalEvent::Fail(lane))));
+            case.events
+                .extend(failures.iter().map(|&(at, lane)| (Time::from_millis(at), ExternalEvent::Fail(LaneId(lane)))));
             case.events.sort_by_key(|(at, _)| *at);
             case
         },

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mosel_core::{
-    Action, BatchId, Config, Decision, DecisionError, DecisionId, Event, Job, JobId, ModelId, PolicyError, Scheduler,
-    Snapshot, Time, Trigger,
+    Action, BatchId, Config, Decision, DecisionError, DecisionId, Event, Job, JobId, LaneId, ModelId, PolicyError,
+    Scheduler, Snapshot, Time, Trigger,
 };
 use mosel_testkit::jobs::job;
 use mosel_testkit::toy;
@@ -68,7 +68,7 @@ fn a_job_that_was_lost_meanwhile_is_not_in_the_way_of_those_the_squeeze_can_save
     let expected = [
         Action::GiveUp(JobId(1)),
         Action::RefuseDecision(plan, DecisionError::Policy(declined)),
-        Action::Fallback(0, vec![(JobId(2), 0)]),
+        Action::Fallback(LaneId(0), vec![(JobId(2), 0)]),
     ];
     assert_eq!(actions[..3], expected, "{actions:?}");
     assert!(matches!(actions[3], Action::Run(batch) if batch.job == JobId(2)), "{actions:?}");
@@ -78,7 +78,7 @@ fn a_job_that_was_lost_meanwhile_is_not_in_the_way_of_those_the_squeeze_can_save
 fn a_device_does_not_wait_for_one_answer_after_another() {
     let (mut scheduler, plan) = held([12, 500]);
     let actions = scheduler.step(at(2), Event::Decided(plan, Ok(Decision::default())));
-    let expected = [Action::Adopt(plan, vec![]), Action::Fallback(0, vec![(JobId(1), 0)])];
+    let expected = [Action::Adopt(plan, vec![]), Action::Fallback(LaneId(0), vec![(JobId(1), 0)])];
     assert_eq!(actions[..2], expected, "{actions:?}");
     assert!(matches!(actions[2], Action::Run(batch) if batch.job == JobId(1)), "{actions:?}");
 }
@@ -135,7 +135,7 @@ fn another_policy_voids_the_question_and_is_asked_itself() {
 fn a_rehearsal_sees_the_queue_and_changes_nothing() {
     let (scheduler, _) = asked();
     let before = scheduler.predictions(at(2));
-    let snapshot = scheduler.snapshot(0, Trigger::Rehearsal, at(2));
+    let snapshot = scheduler.snapshot(LaneId(0), Trigger::Rehearsal, at(2));
     assert_eq!(snapshot.jobs.len(), 2);
     assert_eq!(scheduler.predictions(at(2)), before);
 }

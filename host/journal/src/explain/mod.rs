@@ -10,7 +10,7 @@ mod words;
 
 pub use naming::Naming;
 
-use mosel_core::{JobId, Mode, OnLate, Time};
+use mosel_core::{JobId, LaneId, Mode, OnLate, Time};
 
 use crate::{Choice, HistoryEvent, JobHistory};
 use words::{count, share, span};
@@ -92,7 +92,7 @@ impl Explainer<'_> {
         }
     }
 
-    fn accepted(&self, lane: u32, predicted: Time, choice: &Choice) -> String {
+    fn accepted(&self, lane: LaneId, predicted: Time, choice: &Choice) -> String {
         let late = match predicted.since(self.history.job.deadline) {
             by if by.is_zero() => String::new(),
             by => format!(", {} late if nothing changed", span(by)),
@@ -107,7 +107,7 @@ impl Explainer<'_> {
         )
     }
 
-    fn resumed(&self, lane: u32, choice: &Choice, changes: usize, late: bool) -> String {
+    fn resumed(&self, lane: LaneId, choice: &Choice, changes: usize, late: bool) -> String {
         let mut text = match choice.requests {
             0 => format!("The record begins later, when its last batch was on the device of lane {lane}"),
             _ => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accepted, Action, Batch, BatchId, Catalog, Config, Event, Job, JobId, Outcome, Refusal, Snapshot, StrategyMatrix,
-    Time, member,
+    Accepted, Action, Batch, BatchId, Catalog, Config, Event, Job, JobId, LaneId, Outcome, Refusal, Snapshot,
+    StrategyMatrix, Time, member,
 };
 
 use super::ended::Ended;
@@ -33,7 +33,7 @@ pub struct JobHistories {
     pub(super) ended: Ended,
     pub(super) running: BTreeMap<BatchId, Running>,
     /// The last question of every lane. One that changed nothing stays, for the next to take its memory.
-    pub(super) questions: BTreeMap<u32, Question>,
+    pub(super) questions: BTreeMap<LaneId, Question>,
 }
 
 /// A batch on a device.

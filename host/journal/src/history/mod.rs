@@ -19,7 +19,7 @@ pub use histories::JobHistories;
 
 use std::time::Duration;
 
-use mosel_core::{Batch, Job, Mode, Outcome, Refusal, Time};
+use mosel_core::{Batch, Job, LaneId, Mode, Outcome, Refusal, Time};
 
 use remaining::Remaining;
 
@@ -57,7 +57,7 @@ pub enum HistoryEvent {
         /// When it was submitted.
         at: Time,
         /// The lane it waits on.
-        lane: u32,
+        lane: LaneId,
         /// When it was expected to be finished.
         predicted_finish: Time,
         /// What it began on.
@@ -66,7 +66,7 @@ pub enum HistoryEvent {
     /// It was there already when the record begins.
     Resumed {
         /// The lane it waits on.
-        lane: u32,
+        lane: LaneId,
         /// What it was on then; of no requests if nothing of it waited any more.
         choice: Choice,
         /// How often its strategy had been changed, as far as a checkpoint remembers.

@@ -1,6 +1,6 @@
 //! JobHistories that begin in the middle: of a journal whose first step finds jobs waiting.
 
-use mosel_core::{Checkpoint, EntryState, RunningState};
+use mosel_core::{Checkpoint, EntryState, LaneId, RunningState};
 
 use super::question::Question;
 use super::remaining::{Planned, Remaining};
@@ -28,7 +28,7 @@ impl JobHistories {
     }
 
     fn resume_from(&mut self, checkpoint: &Checkpoint) {
-        for (lane, state) in (0..).zip(&checkpoint.lanes) {
+        for (lane, state) in (0..).map(LaneId).zip(&checkpoint.lanes) {
             for entry in &state.entries {
                 self.resume_job(lane, entry);
             }
@@ -41,7 +41,7 @@ impl JobHistories {
         }
     }
 
-    fn resume_job(&mut self, lane: u32, entry: &EntryState) {
+    fn resume_job(&mut self, lane: LaneId, entry: &EntryState) {
         let Some(matrix) = self.models.get(entry.job.model.0 as usize) else { return };
         let best = matrix.table(entry.job.requests).and_then(|table| table.strategies.last());
         let mut history = JobHistory::new(entry.job, entry.arrival);

@@ -94,7 +94,7 @@ impl From<&Action> for ActionLine {
         match action {
             Action::Accept(accepted) => ActionLine::Accept {
                 job: accepted.job.0,
-                lane: accepted.lane,
+                lane: accepted.lane.0,
                 predicted_finish_us: accepted.predicted_finish.micros(),
             },
             Action::Refuse(job, refusal) => ActionLine::Refuse { job: job.0, refusal: refusal.into() },
@@ -107,7 +107,7 @@ impl From<&Action> for ActionLine {
                 ActionLine::RefusePlan { plan: plan.0, kind: error.kind(), reason: error.to_string() }
             }
             Action::Fallback(lane, moves) => {
-                ActionLine::Squeeze { lane: *lane, moves: moves.iter().map(|&(job, to)| (job.0, to)).collect() }
+                ActionLine::Squeeze { lane: lane.0, moves: moves.iter().map(|&(job, to)| (job.0, to)).collect() }
             }
             Action::GiveUp(job) => ActionLine::GiveUp { job: job.0 },
             Action::Finish(outcome) => ActionLine::Finish(outcome.into()),
@@ -144,7 +144,7 @@ impl From<&Snapshot> for QuestionLine {
     fn from(snapshot: &Snapshot) -> QuestionLine {
         QuestionLine {
             plan: snapshot.decision.0,
-            lane: snapshot.lane,
+            lane: snapshot.lane.0,
             trigger: trigger(snapshot.trigger),
             start_us: snapshot.start.micros(),
             time_factor: Number(snapshot.time_factor),
@@ -232,7 +232,7 @@ mod tests {
         };
         let snapshot = Snapshot {
             decision: mosel_core::DecisionId(1),
-            lane: 0,
+            lane: mosel_core::LaneId(0),
             trigger: Trigger::Arrival,
             now: Time::from_micros(10),
             start: Time::from_micros(20),

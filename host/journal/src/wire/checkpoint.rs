@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mosel_core::{
-    Checkpoint, Decider, DecisionId, EntryState, JobId, JobRow, LaneState, ModelId, RunningState, Snapshot, Step,
-    TableId, Tenant, Time, Trigger,
+    Checkpoint, Decider, DecisionId, EntryState, JobId, JobRow, LaneId, LaneState, ModelId, RunningState, Snapshot,
+    Step, TableId, Tenant, Time, Trigger,
 };
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +107,7 @@ impl From<&Checkpoint> for CheckpointLine {
             next_batch: checkpoint.next_batch,
             wake_at_us: checkpoint.wake_at.map(Time::micros),
             retired: checkpoint.retired.iter().map(|family| family.0).collect(),
-            lost: checkpoint.lost.iter().map(|&(lane, model)| (lane, model.0)).collect(),
+            lost: checkpoint.lost.iter().map(|&(lane, model)| (lane.0, model.0)).collect(),
             lanes: checkpoint.lanes.iter().map(LaneLine::from).collect(),
         }
     }
@@ -122,7 +122,7 @@ impl CheckpointLine {
             next_batch: self.next_batch,
             wake_at: self.wake_at_us.map(Time::from_micros),
             retired: self.retired.into_iter().map(ModelId).collect(),
-            lost: self.lost.into_iter().map(|(lane, model)| (lane, ModelId(model))).collect(),
+            lost: self.lost.into_iter().map(|(lane, model)| (LaneId(lane), ModelId(model))).collect(),
             lanes: self.lanes.into_iter().map(LaneLine::read).collect::<Result<_, _>>()?,
         })
     }
@@ -173,7 +173,7 @@ impl From<&(Snapshot, Time)> for SnapshotLine {
         SnapshotLine {
             due_us: due.micros(),
             plan: snapshot.decision.0,
-            lane: snapshot.lane,
+            lane: snapshot.lane.0,
             trigger: trigger(snapshot.trigger).into(),
             now_us: snapshot.now.micros(),
             start_us: snapshot.start.micros(),
@@ -189,7 +189,7 @@ impl SnapshotLine {
     fn read(self) -> Result<(Snapshot, Time), String> {
         let snapshot = Snapshot {
             decision: DecisionId(self.plan),
-            lane: self.lane,
+            lane: LaneId(self.lane),
             trigger: read_trigger(&self.trigger)?,
             now: Time::from_micros(self.now_us),
             start: Time::from_micros(self.start_us),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{BatchId, Decision, DecisionId, Event, JobId, ModelId, PolicyError, Quality};
+use mosel_core::{BatchId, Decision, DecisionId, Event, JobId, LaneId, ModelId, PolicyError, Quality};
 use serde::{Deserialize, Serialize};
 
 use super::job::JobLine;
@@ -75,8 +75,8 @@ impl From<&Event> for EventLine {
                 models: models.iter().map(|matrix| matrix.as_ref().into()).collect(),
             },
             Event::ModelRetired(model) => EventLine::Retired { model: model.0 },
-            &Event::ModelLost(lane, model) => EventLine::Lost { lane, model: model.0 },
-            &Event::ModelRestored(lane, model) => EventLine::Restored { lane, model: model.0 },
+            &Event::ModelLost(lane, model) => EventLine::Lost { lane: lane.0, model: model.0 },
+            &Event::ModelRestored(lane, model) => EventLine::Restored { lane: lane.0, model: model.0 },
             Event::WakeUp => EventLine::Wake,
         }
     }
@@ -98,8 +98,8 @@ impl EventLine {
                 Event::ModelsLoaded(models.collect::<Result<_, _>>()?)
             }
             EventLine::Retired { model } => Event::ModelRetired(ModelId(model)),
-            EventLine::Lost { lane, model } => Event::ModelLost(lane, ModelId(model)),
-            EventLine::Restored { lane, model } => Event::ModelRestored(lane, ModelId(model)),
+            EventLine::Lost { lane, model } => Event::ModelLost(LaneId(lane), ModelId(model)),
+            EventLine::Restored { lane, model } => Event::ModelRestored(LaneId(lane), ModelId(model)),
             EventLine::Wake => Event::WakeUp,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Batch, BatchId, Job, JobId, ModelId, OnLate, Tenant, Time};
+use mosel_core::{Batch, BatchId, Job, JobId, LaneId, ModelId, OnLate, Tenant, Time};
 use serde::{Deserialize, Serialize};
 
 use super::mode::ModeLine;
@@ -78,7 +78,7 @@ impl From<&Batch> for BatchLine {
     fn from(batch: &Batch) -> BatchLine {
         BatchLine {
             batch: batch.id.0,
-            lane: batch.lane,
+            lane: batch.lane.0,
             job: batch.job.0,
             model: batch.model.0,
             first: batch.first,
@@ -94,7 +94,7 @@ impl From<BatchLine> for Batch {
     fn from(line: BatchLine) -> Batch {
         Batch {
             id: BatchId(line.batch),
-            lane: line.lane,
+            lane: LaneId(line.lane),
             job: JobId(line.job),
             model: ModelId(line.model),
             first: line.first,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::{Accuracy, Config, Latency, Measurement, ModelId, Profile, StrategyMatrix};
+use mosel_core::{Accuracy, Config, DeviceKind, Latency, Measurement, ModelId, Profile, StrategyMatrix};
 use serde::{Deserialize, Serialize};
 
 use super::mode::ModeLine;
@@ -25,7 +25,7 @@ impl From<&Config> for ConfigLine {
     fn from(config: &Config) -> ConfigLine {
         ConfigLine {
             lanes: config.lanes,
-            kinds: config.kinds.clone(),
+            kinds: config.kinds.iter().map(|kind| kind.0).collect(),
             max_jobs: config.max_jobs,
             policy_budget_ns: nanos(config.policy_budget),
             margin: Number(config.margin),
@@ -42,6 +42,7 @@ impl ConfigLine {
                 "expected 1 to 1024 lanes, at least 1 job a lane and a margin of 0 to 100, got {lanes}, {max_jobs} and {margin}"
             ));
         }
+        let kinds = kinds.into_iter().map(DeviceKind).collect();
         Ok(Config { lanes, kinds, max_jobs, policy_budget: Duration::from_nanos(policy_budget_ns), margin })
     }
 }
@@ -113,13 +114,15 @@ impl ModelLine {
         let model = profile.model.clone();
         let matrix = StrategyMatrix::new(id, Arc::new(profile), max_requests);
         let (family, kind) = member_of.map_or((id, 0), |(family, kind)| (ModelId(family), kind));
-        matrix.map(|matrix| Arc::new(matrix.on(family, kind))).map_err(|error| format!("model {model}: {error}"))
+        matrix
+            .map(|matrix| Arc::new(matrix.on(family, DeviceKind(kind))))
+            .map_err(|error| format!("model {model}: {error}"))
     }
 }
 
 fn member_of(matrix: &StrategyMatrix) -> Option<(u32, u32)> {
-    let alone = matrix.family() == matrix.model() && matrix.kind() == 0;
-    (!alone).then(|| (matrix.family().0, matrix.kind()))
+    let alone = matrix.family() == matrix.model() && matrix.kind() == DeviceKind(0);
+    (!alone).then(|| (matrix.family().0, matrix.kind().0))
 }
 
 impl From<&Measurement> for MeasurementLine {

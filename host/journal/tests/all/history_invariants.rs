@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Catalog, Checkpoint, Config, Decision, DecisionId, EntryState, Event, Forecast, Job, JobId, JobRow,
+    Action, Catalog, Checkpoint, Config, Decision, DecisionId, EntryState, Event, Forecast, Job, JobId, JobRow, LaneId,
     ModelId, OnLate, Plan, PolicyError, Scheduler, Snapshot, StrategyMatrix, Time,
 };
 use mosel_journal::{
@@ -91,9 +91,9 @@ fn day() -> impl Strategy<Value = SimRun> {
     });
     let other = prop_oneof![
         (0u64..25).prop_map(|job| ExternalEvent::Cancel(JobId(job))),
-        (0u32..2).prop_map(ExternalEvent::Fail),
-        (0u32..2).prop_map(ExternalEvent::Lose),
-        (0u32..2).prop_map(ExternalEvent::Restore),
+        (0u32..2).prop_map(|lane| ExternalEvent::Fail(LaneId(lane))),
+        (0u32..2).prop_map(|lane| ExternalEvent::Lose(LaneId(lane))),
+        (0u32..2).prop_map(|lane| ExternalEvent::Restore(LaneId(lane))),
         Just(ExternalEvent::Install),
         (1u64..30).prop_map(|by| ExternalEvent::Jump(Duration::from_millis(by))),
     ];

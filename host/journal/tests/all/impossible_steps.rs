@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mosel_core::{
     Accepted, Action, Batch, BatchId, Checkpoint, Config, Decider, Decision, DecisionError, DecisionId, End,
-    EntryState, Event, Job, JobId, JobRow, LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PolicyError,
+    EntryState, Event, Job, JobId, JobRow, LaneId, LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PolicyError,
     Precision, Quality, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time,
     Trigger,
 };
@@ -75,7 +75,7 @@ fn batch() -> impl Strategy<Value = Batch> {
     (id(), number(), job_id(), number(), number(), mode(), duration()).prop_map(
         |(id, lane, job, requests, batch_size, mode, expected)| Batch {
             id: BatchId(id),
-            lane,
+            lane: LaneId(lane),
             job,
             model: ModelId(0),
             first: requests,
@@ -113,7 +113,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
     (id(), number(), trigger(), time(), duration(), float(), rows).prop_map(
         |(plan, lane, trigger, now, budget, time_factor, jobs)| Snapshot {
             decision: DecisionId(plan),
-            lane,
+            lane: LaneId(lane),
             trigger,
             now,
             start: now,
@@ -218,7 +218,8 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn action() -> impl Strategy<Value = Action> {
     let accepted = (job_id(), number(), time());
-    let accepted = accepted.prop_map(|(job, lane, predicted_finish)| Accepted { job, lane, predicted_finish });
+    let accepted =
+        accepted.prop_map(|(job, lane, predicted_finish)| Accepted { job, lane: LaneId(lane), predicted_finish });
     prop_oneof![
         6 => accepted.prop_map(Action::Accept),
         1 => (job_id(), refusal()).prop_map(|(job, refusal)| Action::Refuse(job, refusal)),
@@ -226,7 +227,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => snapshot().prop_map(Action::Decide),
         6 => (id(), prop::collection::vec(job_id(), 0..4)).prop_map(|(plan, jobs)| Action::Adopt(DecisionId(plan), jobs)),
         3 => (id(), plan_error()).prop_map(|(plan, error)| Action::RefuseDecision(DecisionId(plan), error)),
-        4 => (number(), moves()).prop_map(|(lane, moves)| Action::Fallback(lane, moves)),
+        4 => (number(), moves()).prop_map(|(lane, moves)| Action::Fallback(LaneId(lane), moves)),
         1 => job_id().prop_map(Action::GiveUp),
         1 => outcome().prop_map(Action::Finish),
         1 => time().prop_map(Action::WakeAt),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Config, Decision, Event, Job, JobId, Latency, Measurement, Mode, ModelId, OnLate, PolicyError, Precision,
-    Profile, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
+    Action, Config, Decision, DeviceKind, Event, Job, JobId, LaneId, Latency, Measurement, Mode, ModelId, OnLate,
+    PolicyError, Precision, Profile, Scheduler, Snapshot, StrategyMatrix, Tenant, Time,
 };
 use mosel_journal::{Header, JournalError, PolicyRecord, Reader, Recorder, ReplayResult, replay, step_line};
 use mosel_sim::{Devices, ExternalEvent, Observer, PolicyDriver, PolicyReply, SimCase, Simulation};
@@ -255,28 +255,29 @@ fn models_that_come_and_go_and_devices_of_two_kinds_replay() {
     let mut reduced = profile.clone();
     let faster: Vec<Measurement> = profile.measurements.iter().map(faster).collect();
     reduced.measurements.extend(faster);
-    let matrix = |id: u32, profile: &Profile, kind| {
+    let matrix = |id: u32, profile: &Profile, kind: DeviceKind| {
         let matrix = StrategyMatrix::new(ModelId(id), Arc::new(profile.clone()), 16).expect("it is sound");
-        Arc::new(matrix.on(ModelId(id - kind), kind))
+        Arc::new(matrix.on(ModelId(id - kind.0), kind))
     };
-    let config = Config { lanes: 2, kinds: vec![0, 1], ..Config::default() };
-    let mut scheduler = Scheduler::new(config, vec![matrix(0, &profile, 0), matrix(1, &reduced, 1)]);
+    let config = Config { lanes: 2, kinds: vec![DeviceKind(0), DeviceKind(1)], ..Config::default() };
+    let mut scheduler =
+        Scheduler::new(config, vec![matrix(0, &profile, DeviceKind(0)), matrix(1, &reduced, DeviceKind(1))]);
     let mut journals = vec![begin(&scheduler)];
     let job = |id, model| Job { id: JobId(id), model: ModelId(model), ..busy().jobs[0].1 };
     let events = [
         Event::Submit(job(1, 0)),
         Event::Submit(job(2, 0)),
         Event::Submit(job(3, 2)),
-        Event::ModelsLoaded(vec![matrix(2, &reduced, 0), matrix(3, &profile, 1)]),
+        Event::ModelsLoaded(vec![matrix(2, &reduced, DeviceKind(0)), matrix(3, &profile, DeviceKind(1))]),
         Event::Submit(job(4, 2)),
         Event::Submit(job(5, 2)),
         Event::ModelRetired(ModelId(0)),
         Event::Submit(job(6, 0)),
-        Event::ModelLost(1, ModelId(3)),
+        Event::ModelLost(LaneId(1), ModelId(3)),
         Event::Submit(job(7, 2)),
-        Event::ModelLost(0, ModelId(2)),
+        Event::ModelLost(LaneId(0), ModelId(2)),
         Event::Submit(job(8, 2)),
-        Event::ModelRestored(1, ModelId(3)),
+        Event::ModelRestored(LaneId(1), ModelId(3)),
         Event::Submit(job(9, 2)),
         Event::WakeUp,
     ];

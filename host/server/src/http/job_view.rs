@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{End, JobId, Outcome, Scheduler, Step, Time, Trigger};
+use mosel_core::{End, JobId, LaneId, Outcome, Scheduler, Step, Time, Trigger};
 use serde::Serialize;
 
 use super::job_id::wire_id;
@@ -162,7 +162,7 @@ impl PlanView {
         scheduler: &Scheduler,
         now: Time,
         job: JobId,
-        lane: u32,
+        lane: LaneId,
         model: &ServedModel,
     ) -> Option<PlanView> {
         let predicted_finish = scheduler.predictions(now).get(&job).copied()?;

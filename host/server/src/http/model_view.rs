@@ -17,7 +17,7 @@ pub(super) fn describe(service: &Service, model: &ServedModel) -> Value {
     let is_it = |id| model.members.iter().any(|member| member.model() == id);
     let lost_on: Vec<u32> = service
         .driver
-        .query(|scheduler, _| scheduler.lost().iter().filter(|(_, id)| is_it(*id)).map(|(lane, _)| *lane).collect());
+        .query(|scheduler, _| scheduler.lost().iter().filter(|(_, id)| is_it(*id)).map(|(lane, _)| lane.0).collect());
     let modalities = model.spec.modalities.iter().map(|modality| {
         let (kind, limits) = match &modality.kind {
             InputKind::Picture { max_side, raw } => ("picture", json!({ "max_side": max_side, "raw": raw })),
@@ -47,7 +47,7 @@ pub(super) fn members<'a>(
     model: &'a ServedModel,
 ) -> impl Iterator<Item = (&'a str, &'a StrategyMatrix)> {
     let kinds = service.loader.kinds();
-    model.members.iter().map(|member| (kinds[member.kind() as usize].as_str(), member.as_ref()))
+    model.members.iter().map(|member| (kinds[member.kind().index()].as_str(), member.as_ref()))
 }
 
 /// No model of this name.

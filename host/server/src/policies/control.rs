@@ -309,7 +309,9 @@ impl Policies {
         let snapshots = self.driver.query(|scheduler, now| {
             // the first one is made up, and says most about a policy
             let lanes = std::iter::once(lanes - 1).chain(0..lanes);
-            lanes.map(|lane| scheduler.snapshot(lane, Trigger::Rehearsal, now)).collect::<Vec<Snapshot>>()
+            lanes
+                .map(|lane| scheduler.snapshot(mosel_core::LaneId(lane), Trigger::Rehearsal, now))
+                .collect::<Vec<Snapshot>>()
         });
         // after the snapshots, so that it has whatever they name
         let catalog = self.loader.catalog.now();

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_queue_that_is_made_up_is_overloaded_and_can_be_saved() {
         let scheduler = scheduler();
-        let mut snapshot = scheduler.snapshot(0, Trigger::Rehearsal, Time::from_millis(5));
+        let mut snapshot = scheduler.snapshot(mosel_core::LaneId(0), Trigger::Rehearsal, Time::from_millis(5));
         make_up(&mut snapshot, scheduler.catalog());
         assert_eq!(snapshot.jobs.len(), MADE_UP_JOBS);
         let (mut current, mut fastest) = (Duration::ZERO, Duration::ZERO);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Config, Job, JobId, ModelId, OnLate, Profile, Tenant, Time, scale};
+use mosel_core::{Config, Job, JobId, LaneId, ModelId, OnLate, Profile, Tenant, Time, scale};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -261,8 +261,8 @@ impl Generator {
         Time::from_micros(self.random.random_range(0..=last.micros()))
     }
 
-    fn lane(&mut self) -> u32 {
-        self.random.random_range(0..self.lanes)
+    fn lane(&mut self) -> LaneId {
+        LaneId(self.random.random_range(0..self.lanes))
     }
 }
 

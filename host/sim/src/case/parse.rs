@@ -1,6 +1,8 @@
 //! Reading the case language; its grammar is in [`text`](super::text).
 
-use mosel_core::{Accuracy, Config, Job, JobId, Latency, Measurement, Mode, ModelId, OnLate, Profile, Tenant, Time};
+use mosel_core::{
+    Accuracy, Config, Job, JobId, LaneId, Latency, Measurement, Mode, ModelId, OnLate, Profile, Tenant, Time,
+};
 
 use super::answers::read_answer;
 use super::faulty_policy::FaultMode;
@@ -94,13 +96,13 @@ fn read_external(at: Time, words: &[&str]) -> Result<ExternalEvent, String> {
     Ok(match *words {
         ["submit", id, ref wishes @ ..] => ExternalEvent::Submit(read_job(id, wishes)?),
         ["cancel", id] => ExternalEvent::Cancel(JobId(number(id)?)),
-        ["fail"] => ExternalEvent::Fail(0),
-        ["fail", lane] => ExternalEvent::Fail(number(lane)?),
+        ["fail"] => ExternalEvent::Fail(LaneId(0)),
+        ["fail", lane] => ExternalEvent::Fail(LaneId(number(lane)?)),
         ["slowdown" | "pace", lane, "until", until, factor] => {
-            ExternalEvent::Slowdown(number(lane)?, read_slowdown(at, until, factor)?)
+            ExternalEvent::Slowdown(LaneId(number(lane)?), read_slowdown(at, until, factor)?)
         }
-        ["lose", lane] => ExternalEvent::Lose(number(lane)?),
-        ["restore", lane] => ExternalEvent::Restore(number(lane)?),
+        ["lose", lane] => ExternalEvent::Lose(LaneId(number(lane)?)),
+        ["restore", lane] => ExternalEvent::Restore(LaneId(number(lane)?)),
         ["jump", by] => ExternalEvent::Jump(span(by)?),
         ["install"] => ExternalEvent::Install,
         _ => return Err("expected submit, cancel, fail, slowdown, lose, restore, jump or install".into()),
@@ -219,12 +221,12 @@ mod tests {
         assert_eq!(SimCase::parse(&case.to_text()).map(|case| case.to_text()), Ok(case.to_text()));
         let slowdown = Slowdown { from: Time::from_millis(1), until: Time::from_millis(9), factor: 5.0 };
         assert!(matches!(case.events[0].1, ExternalEvent::Submit(_)));
-        assert_eq!(case.events[1], (Time::from_millis(1), ExternalEvent::Slowdown(1, slowdown)));
+        assert_eq!(case.events[1], (Time::from_millis(1), ExternalEvent::Slowdown(LaneId(1), slowdown)));
         assert!(matches!(case.events[2].1, ExternalEvent::Cancel(_)));
         assert_eq!(case.events[3], (Time::from_millis(4), ExternalEvent::Jump(Duration::from_millis(12))));
         assert_eq!(case.events[4], (Time::from_millis(5), ExternalEvent::Install));
-        assert_eq!(case.events[5], (Time::from_millis(5), ExternalEvent::Lose(1)));
-        assert_eq!(case.events[6], (Time::from_millis(6), ExternalEvent::Restore(1)));
+        assert_eq!(case.events[5], (Time::from_millis(5), ExternalEvent::Lose(LaneId(1))));
+        assert_eq!(case.events[6], (Time::from_millis(6), ExternalEvent::Restore(LaneId(1))));
     }
 
     #[test]

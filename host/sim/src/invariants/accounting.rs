@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mosel_core::{Accepted, Action, Batch, End, Event, Job, JobId, Mode, OnLate, Outcome, Scheduler, Time, at_least};
+use mosel_core::{
+    Accepted, Action, Batch, End, Event, Job, JobId, LaneId, Mode, OnLate, Outcome, Scheduler, Time, at_least,
+};
 
 use super::invariant::{Breach, Invariant};
 use super::queue::correct;
@@ -17,7 +19,7 @@ const ROUNDING: f64 = 1e-9;
 pub(super) struct Accounting {
     open: BTreeMap<JobId, Account>,
     /// By lane.
-    running: BTreeMap<u32, Batch>,
+    running: BTreeMap<LaneId, Batch>,
     last_batch: u64,
     /// Nobody may be late.
     on_time: bool,
@@ -26,7 +28,7 @@ pub(super) struct Accounting {
 #[derive(Debug)]
 struct Account {
     job: Job,
-    lane: u32,
+    lane: LaneId,
     requests: Vec<Ran>,
     mix: BTreeMap<Mode, u32>,
     started: Option<Time>,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mosel_core::{Accepted, Action, Event, Job, JobId, ModelId, Refusal, Scheduler, StrategyMatrix, Time, at_least};
+use mosel_core::{
+    Accepted, Action, Event, Job, JobId, LaneId, ModelId, Refusal, Scheduler, StrategyMatrix, Time, at_least,
+};
 
 use super::invariant::{Breach, Invariant};
 use super::queue::Queue;
@@ -38,8 +40,8 @@ fn check_accepted(transition: &Transition<'_>, job: &Job, accepted: &Accepted) -
     let most = transition.scheduler.config().max_jobs;
     let queues = queues(transition);
     let end = |queue: &Queue<'_>| queue.earliest_end(transition.now, latency);
-    let chosen = &queues[accepted.lane as usize];
-    Invariant::Admission.demand(serving(transition, job).any(|lane| lane == accepted.lane as usize), || {
+    let chosen = &queues[accepted.lane.index()];
+    Invariant::Admission.demand(serving(transition, job).any(|lane| lane == accepted.lane.index()), || {
         format!("job {} was sent to lane {}, whose device has lost the model", job.id, accepted.lane)
     })?;
     let (first, room) = (end(chosen), chosen.jobs.len() < most);
@@ -153,7 +155,7 @@ fn queues<'a>(transition: &Transition<'a>) -> Vec<Queue<'a>> {
 
 /// The lanes whose devices have the job's model.
 fn serving(transition: &Transition<'_>, job: &Job) -> impl Iterator<Item = usize> {
-    let lost = |lane: usize| transition.before.lost.contains(&(lane as u32, job.model));
+    let lost = |lane: usize| transition.before.lost.contains(&(LaneId(lane as u32), job.model));
     (0..transition.before.lanes.len()).filter(move |&lane| !lost(lane))
 }
 

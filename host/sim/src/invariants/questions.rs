@@ -38,7 +38,7 @@ impl Questions {
     }
 
     fn check_lane(&mut self, change: &LaneChange<'_>) -> Result<(), Breach> {
-        let lane = change.lane as usize;
+        let lane = change.lane.index();
         self.lanes[lane].changed |= changed(change);
         let mut out =
             change.question().filter(|(snapshot, _)| !is_over(change, snapshot.decision)).map(|(shown, _)| shown);
@@ -90,7 +90,7 @@ impl Questions {
     fn check_busy(&mut self, change: &LaneChange<'_>) -> Result<(), Breach> {
         let Transition { now, event, scheduler, .. } = *change.transition;
         let state = change.after.state;
-        let idle_since = &mut self.lanes[change.lane as usize].idle_since;
+        let idle_since = &mut self.lanes[change.lane.index()].idle_since;
         if state.running.is_some() || change.after.jobs.iter().all(|waiting| waiting.left == 0) {
             *idle_since = None;
             return Ok(());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Action, Batch, Checkpoint, DecisionId, Event, JobId, Scheduler, Snapshot, Time};
+use mosel_core::{Action, Batch, Checkpoint, DecisionId, Event, JobId, LaneId, Scheduler, Snapshot, Time};
 
 use super::invariant::{Breach, Invariant};
 use super::queue::Queue;
@@ -21,7 +21,7 @@ pub(super) struct Transition<'a> {
 /// One step, on one lane that it changed.
 pub(super) struct LaneChange<'a> {
     pub(super) transition: &'a Transition<'a>,
-    pub(super) lane: u32,
+    pub(super) lane: LaneId,
     pub(super) before: Queue<'a>,
     /// Where the policy answered: as it was when the answer was judged, without those that were given up before.
     pub(super) judged: Queue<'a>,
@@ -36,7 +36,7 @@ impl<'a> Transition<'a> {
     /// The lanes that the event is about.
     pub(super) fn touched(&self, lane: usize) -> bool {
         let state = &self.before.lanes[lane];
-        let accepted = |action: &Action| matches!(action, Action::Accept(accepted) if accepted.lane as usize == lane);
+        let accepted = |action: &Action| matches!(action, Action::Accept(accepted) if accepted.lane.index() == lane);
         match self.event {
             Event::Submit(_) => self.actions.iter().any(accepted),
             Event::Cancel(job) => state.entries.iter().any(|entry| entry.job.id == *job),
@@ -75,7 +75,7 @@ impl<'a> LaneChange<'a> {
         let settled = Queue::read(&transition.after.lanes[lane], models, margin);
         let judged = Queue::read(&transition.before.lanes[lane], models, margin);
         let start = after.free_at(transition.now);
-        let mut change = LaneChange { transition, lane: lane as u32, before, judged, settled, start, after };
+        let mut change = LaneChange { transition, lane: LaneId::at(lane), before, judged, settled, start, after };
         change.undo_start();
         let given_up = change.given_up_before_answer();
         given_up.into_iter().for_each(|job| change.judged.give_up(job));

@@ -172,7 +172,7 @@ mod tests {
         };
         let snapshot = Snapshot {
             decision: DecisionId(1),
-            lane: 0,
+            lane: mosel_core::LaneId(0),
             trigger: Trigger::Violation,
             now: Time::START,
             start: Time::START,
