@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::Entry;
-use crate::lane::{Lane, Question, Running};
+use crate::lane::{Lane, PendingDecision, Running};
 use crate::scheduler::Config;
 use crate::{
     Batch, Decider, Job, JobId, LaneId, Mode, ModelId, Profile, Scheduler, Snapshot, Step, StrategyMatrix, TableId,
@@ -189,7 +189,7 @@ impl Lane {
         }
         self.correction = state.correction;
         self.changed = state.changed;
-        self.question = state.question.clone().map(|(snapshot, due)| Question { snapshot, due });
+        self.question = state.question.clone().map(|(snapshot, due)| PendingDecision { snapshot, due });
         self.entries = state.entries.iter().map(|entry| Entry::resume(entry, models)).collect::<Result<_, _>>()?;
         if let Some(RunningState { batch, started, profiled }) = state.running {
             self.check_running(&batch, models)?;

@@ -33,14 +33,14 @@ pub(crate) struct Lane {
     /// Added to every promise, as a share.
     margin: f64,
     /// What the policy was asked and has not answered.
-    pub(crate) question: Option<Question>,
+    pub(crate) question: Option<PendingDecision>,
     /// What changed the queue since the policy was last asked.
     pub(crate) changed: Option<Trigger>,
 }
 
 /// What the policy was asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Question {
+pub(crate) struct PendingDecision {
     pub(crate) snapshot: Snapshot,
     /// When the answer is no longer waited for.
     pub(crate) due: Time,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::Entry;
-use crate::lane::{Lane, Question};
+use crate::lane::{Lane, PendingDecision};
 use crate::{
     Accepted, Action, BatchId, Catalog, Decision, DecisionError, DecisionId, DeviceKind, End, Event, Job, JobId,
     LaneId, ModelId, OnLate, Plan, PolicyError, Refusal, Snapshot, StrategyMatrix, StrategyTable, Time, Trigger,
@@ -303,7 +303,7 @@ impl Scheduler {
         // Who is beyond saving by now must not be in the way of those that the answer, or the squeeze, can save.
         self.give_up(at, now, actions);
         let lane = &mut self.lanes[at];
-        let Question { snapshot, .. } = lane.question.take().expect("it was just seen");
+        let PendingDecision { snapshot, .. } = lane.question.take().expect("it was just seen");
         let adopted = answer
             .map_err(DecisionError::Policy)
             .and_then(|decision| Plan::check(&snapshot, &self.catalog, &decision))
@@ -445,7 +445,7 @@ impl Scheduler {
         self.next_decision += 1;
         let lane = &mut self.lanes[at];
         lane.changed = None;
-        lane.question = Some(Question { snapshot: snapshot.clone(), due: now + self.config.policy_budget });
+        lane.question = Some(PendingDecision { snapshot: snapshot.clone(), due: now + self.config.policy_budget });
         actions.push(Action::Decide(snapshot));
     }
 
