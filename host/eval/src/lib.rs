@@ -8,7 +8,7 @@ mod arguments;
 pub mod bench;
 pub mod demo;
 pub mod figures;
-pub mod fitting;
+mod fitting;
 pub mod policy_file;
 mod policy_under_test;
 pub mod profiling;
