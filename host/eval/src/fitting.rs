@@ -14,11 +14,11 @@ use tempfile::TempPath;
 /// A profile that may be served by on this machine, in full precision: what is shown and compared is what dropping
 /// modalities does, and nothing else.
 #[derive(Debug)]
-pub struct Fitting {
+pub(crate) struct Fitting {
     /// What was measured, in full precision.
-    pub profile: Arc<Profile>,
+    pub(crate) profile: Arc<Profile>,
     /// Where it is; a file that was made here is gone when this is dropped.
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     _made_here: Option<TempPath>,
 }
 
@@ -28,7 +28,7 @@ const PROFILE_FITS: f64 = 1.25;
 impl Fitting {
     /// The shipped profile, if this machine is about as fast as the one it was measured on; else a new one. Which of the
     /// two it is is said before it takes its time.
-    pub fn find(task: Task, assets: &Assets, say: impl FnOnce(&str)) -> Result<Fitting> {
+    pub(crate) fn find(task: Task, assets: &Assets, say: impl FnOnce(&str)) -> Result<Fitting> {
         let shipped = task.profile()?.only(Precision::Fp32).context("a profile has the full precision")?;
         let examples = task.examples(assets, Part::Profile)?;
         let mut model = backend::load_zoo(task, DeviceChoice::Cpu)?;
