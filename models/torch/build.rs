@@ -24,6 +24,8 @@ fn shim(libraries: &Path) {
     cc::Build::new()
         .cpp(true)
         .std("c++20")
+        // libtorch's headers are large: debug information of them takes longer than the shim
+        .debug(false)
         .flag("-isystem")
         .flag(&headers)
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
