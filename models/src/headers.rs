@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(check_sound(b"fLaC\x00"), Ok(()));
         let refusal = check_sound(b"RIFF\x00\x00\x00\x00AVI ").unwrap_err().to_string();
         assert!(
-            refusal.starts_with("expected a WAV or FLAC file, a file that begins with [52, 49, 46, 46"),
+            refusal.starts_with("expected a WAV or FLAC file, got a file that begins with [52, 49, 46, 46"),
             "{refusal}"
         );
     }
