@@ -3,18 +3,12 @@
 //! A scheduler that was resumed from a checkpoint does exactly what the one before would have done. What was written
 //! down may have been changed by others, so everything a scheduler relies on is checked when it is resumed.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entry::Entry;
-use crate::lane::{Lane, PendingDecision, Running};
-use crate::scheduler::Config;
 use crate::{
-    Batch, Decider, Job, JobId, LaneId, Mode, ModelId, Profile, Scheduler, Snapshot, Step, StrategyMatrix, TableId,
-    Time, Trigger,
+    Batch, Decider, Job, JobId, LaneId, Mode, ModelId, Profile, Snapshot, Step, StrategyMatrix, TableId, Time, Trigger,
 };
 
 /// The state of a scheduler, apart from its configuration and its models.
@@ -48,7 +42,7 @@ pub struct LaneState {
     /// What changed the queue since the policy was last asked.
     pub changed: Option<Trigger>,
     /// The queue, in execution order; those given up come last.
-    pub entries: Vec<EntryState>,
+    pub entries: Vec<QueuedJobState>,
 }
 
 /// The state of a batch on a device.
@@ -64,7 +58,7 @@ pub struct RunningState {
 
 /// The state of a job in a queue.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EntryState {
+pub struct QueuedJobState {
     /// It, as it was submitted.
     pub job: Job,
     /// When it was accepted.
@@ -94,7 +88,7 @@ pub struct EntryState {
 }
 
 /// Plans and batches are numbered from 1; no server lives so long.
-const MOST_NUMBERS: u64 = 1 << 62;
+pub(crate) const MOST_NUMBERS: u64 = 1 << 62;
 const LONGEST_BATCH: Duration = Duration::from_secs(86_400);
 
 /// Why a checkpoint cannot be taken up.
@@ -117,113 +111,9 @@ pub enum CheckpointError {
     Running(LaneId, &'static str),
 }
 
-impl Scheduler {
-    /// Writes the whole state down.
-    pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint {
-            eager: self.eager,
-            next_decision: self.next_decision,
-            next_batch: self.next_batch,
-            wake_at: self.wake_at,
-            retired: self.retired.iter().copied().collect(),
-            lost: self.lost.iter().copied().collect(),
-            lanes: self.lanes.iter().map(Lane::state).collect(),
-        }
-    }
-
-    /// A scheduler in the state of the checkpoint, which was taken under the same configuration and models.
-    ///
-    /// # Panics
-    ///
-    /// If a matrix is not at the place its model id names.
-    pub fn resume(
-        config: Config,
-        models: Vec<Arc<StrategyMatrix>>,
-        checkpoint: &Checkpoint,
-    ) -> Result<Scheduler, CheckpointError> {
-        let mut scheduler = Scheduler::new(config, models);
-        if scheduler.lanes.len() != checkpoint.lanes.len() {
-            let expected = scheduler.lanes.len() as u32;
-            return Err(CheckpointError::Lanes { expected, found: checkpoint.lanes.len() });
-        }
-        if checkpoint.next_decision.max(checkpoint.next_batch) > MOST_NUMBERS {
-            return Err(CheckpointError::Numbers(checkpoint.next_decision.max(checkpoint.next_batch)));
-        }
-        let mut names = BTreeSet::new();
-        for entry in checkpoint.lanes.iter().flat_map(|lane| &lane.entries) {
-            if !names.insert(entry.job.id) {
-                return Err(CheckpointError::Job(entry.job.id, "it is there twice"));
-            }
-        }
-        scheduler.eager = checkpoint.eager;
-        scheduler.next_decision = checkpoint.next_decision;
-        scheduler.next_batch = checkpoint.next_batch;
-        scheduler.wake_at = checkpoint.wake_at;
-        scheduler.retired = checkpoint.retired.iter().copied().collect();
-        scheduler.lost = checkpoint.lost.iter().copied().collect();
-        for (lane, state) in scheduler.lanes.iter_mut().zip(&checkpoint.lanes) {
-            lane.resume(state, &scheduler.models)?;
-        }
-        Ok(scheduler)
-    }
-}
-
-impl Lane {
-    fn state(&self) -> LaneState {
-        let running = |running: &Running| {
-            let Running { batch, started, profiled, .. } = *running;
-            RunningState { batch, started, profiled }
-        };
-        LaneState {
-            correction: self.correction,
-            running: self.running.as_ref().map(running),
-            question: self.question.as_ref().map(|question| (question.snapshot.clone(), question.due)),
-            changed: self.changed,
-            entries: self.entries.iter().map(Entry::state).collect(),
-        }
-    }
-
-    fn resume(&mut self, state: &LaneState, models: &[Arc<StrategyMatrix>]) -> Result<(), CheckpointError> {
-        if !(state.correction.is_finite() && state.correction > 0.0) {
-            return Err(CheckpointError::Correction(self.id));
-        }
-        self.correction = state.correction;
-        self.changed = state.changed;
-        self.question = state.question.clone().map(|(snapshot, due)| PendingDecision { snapshot, due });
-        self.entries = state.entries.iter().map(|entry| Entry::resume(entry, models)).collect::<Result<_, _>>()?;
-        if let Some(RunningState { batch, started, profiled }) = state.running {
-            self.check_running(&batch, models)?;
-            self.running = Some(Running::new(batch, started, profiled));
-        }
-        Ok(())
-    }
-
-    /// A failed batch is put back to its job, which must have taken it for that.
-    fn check_running(&self, batch: &Batch, models: &[Arc<StrategyMatrix>]) -> Result<(), CheckpointError> {
-        let wrong = |what| Err(CheckpointError::Running(self.id, what));
-        let matrix = models.get(batch.model.0 as usize);
-        if !matrix.is_some_and(|matrix| is_measured(matrix.profile(), batch.mode, batch.batch_size)) {
-            return wrong("its model was never measured like that");
-        }
-        if batch.lane != self.id {
-            return wrong("it is of another lane");
-        }
-        if batch.requests == 0 || batch.requests > batch.batch_size {
-            return wrong("a batch has 1 to batch_size requests");
-        }
-        let Some(position) = self.position(batch.job) else { return Ok(()) };
-        let started = self.entries[position].started_on(batch.mode);
-        let end = u64::from(batch.first) + u64::from(batch.requests);
-        if started < batch.requests || end > self.entries[position].job.requests.into() {
-            return wrong("its job has not started so many requests in this mode");
-        }
-        Ok(())
-    }
-}
-
-impl EntryState {
+impl QueuedJobState {
     /// Everything that an entry relies on.
-    fn check(&self, matrix: &StrategyMatrix) -> Result<(), &'static str> {
+    pub(crate) fn check(&self, matrix: &StrategyMatrix) -> Result<(), &'static str> {
         let profile: &Profile = matrix.profile();
         let measured = |mode: Mode| profile.accuracy(mode).is_some();
         let table = matrix.table(self.job.requests).ok_or("no table is that large")?;
@@ -269,19 +159,10 @@ impl EntryState {
     }
 }
 
-fn is_measured(profile: &Profile, mode: Mode, batch_size: u32) -> bool {
+/// A batch of this size was measured in this mode.
+pub(crate) fn is_measured(profile: &Profile, mode: Mode, batch_size: u32) -> bool {
     let same = |m: &crate::Measurement| m.mode == mode && m.batch_size == batch_size;
     profile.measurements.iter().any(same)
-}
-
-impl Entry {
-    fn resume(state: &EntryState, models: &[Arc<StrategyMatrix>]) -> Result<Entry, CheckpointError> {
-        let id = state.job.id;
-        let matrix =
-            models.get(state.job.model.0 as usize).ok_or(CheckpointError::Job(id, "there is no such model"))?;
-        state.check(matrix).map_err(|what| CheckpointError::Job(id, what))?;
-        Ok(Entry::from_state(state, matrix.clone()))
-    }
 }
 
 impl fmt::Display for CheckpointError {

@@ -55,7 +55,7 @@ pub enum Action {
     Adopt(DecisionId, Vec<JobId>),
     /// The policy's answer is not used, and why.
     RefuseDecision(DecisionId, DecisionError),
-    /// The built-in squeeze moved these jobs of a lane to faster strategies, as indices into the table of what they have
+    /// The fallback moved these jobs of a lane to faster strategies, as indices into the table of what they have
     /// left.
     Fallback(LaneId, Vec<(JobId, u32)>),
     /// This job cannot be on time any more; if it did not ask to be dropped, it runs after all that can.
@@ -192,7 +192,7 @@ pub enum End {
 pub enum Decider {
     /// The policy, in this answer.
     Policy(DecisionId),
-    /// The built-in squeeze.
+    /// The fallback.
     Fallback,
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fallback::{FallbackJob, speed_up};
 use crate::lane::{finishes, keep_promises};
-use crate::squeeze::{Squeezed, squeeze};
 use crate::{Catalog, DecisionError, JobRow, Plan, Snapshot, Strategy, StrategyTable, Time, at_least};
 
 /// A queue under a plan.
@@ -44,14 +44,14 @@ impl Forecast {
         Forecast::under(snapshot, catalog, &Plan::default()).expect("what changes nothing breaks no promise")
     }
 
-    /// The queue after the built-in squeeze: what happens if no policy answers.
+    /// The queue after the fallback: what happens if no policy answers.
     ///
     /// # Panics
     /// If a row of the snapshot is off its table.
     pub fn squeezed(snapshot: &Snapshot, catalog: &Catalog) -> Forecast {
         let on_time = snapshot.jobs.iter().take_while(|job| !job.late);
         let mut rows: Vec<Row> = on_time.map(|job| Row { job: *job, table: table(job, catalog) }).collect();
-        squeeze(&mut rows, snapshot.start, snapshot.time_factor);
+        speed_up(&mut rows, snapshot.start, snapshot.time_factor);
         let choices = rows.iter().map(|row| (row.job.id, row.job.current)).collect();
         let plan = Plan { choices, ..Plan::default() };
         Forecast::under(snapshot, catalog, &plan).expect("what only makes jobs faster breaks no promise")
@@ -92,7 +92,7 @@ struct Row<'a> {
     table: &'a StrategyTable,
 }
 
-impl Squeezed for Row<'_> {
+impl FallbackJob for Row<'_> {
     fn deadline(&self) -> Time {
         self.job.deadline
     }

@@ -5,13 +5,15 @@
 //! as a job of its own size.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entry::Entry;
-use crate::squeeze::{Squeezed, squeeze};
+use crate::checkpoint::is_measured;
+use crate::fallback::{FallbackJob, speed_up};
+use crate::queued_job::QueuedJob;
 use crate::{
-    Batch, BatchId, Decider, DecisionError, DecisionId, Job, JobId, JobRow, LaneId, Plan, Snapshot, TableId, Time,
-    Trigger, scale,
+    Action, Batch, BatchId, CheckpointError, Decider, DecisionError, DecisionId, End, Job, JobId, JobRow, LaneId,
+    LaneState, Plan, RunningState, Snapshot, StrategyMatrix, TableId, Time, Trigger, scale,
 };
 
 /// How much one full batch moves the running correction of the profile.
@@ -26,7 +28,7 @@ const CORRECTION_RANGE: (f64, f64) = (0.05, 20.0);
 pub(crate) struct Lane {
     pub(crate) id: LaneId,
     /// In execution order; the first `on_time` can still meet their deadlines.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<QueuedJob>,
     pub(crate) running: Option<Running>,
     /// Measured time over profiled time, a running mean.
     pub(crate) correction: f64,
@@ -93,7 +95,7 @@ impl Lane {
     }
 
     /// Puts a new job where [`Lane::openings`] found room for it.
-    pub(crate) fn insert(&mut self, position: usize, entry: Entry) {
+    pub(crate) fn insert(&mut self, position: usize, entry: QueuedJob) {
         self.entries.insert(position, entry);
     }
 
@@ -103,7 +105,7 @@ impl Lane {
     pub(crate) fn openings(&self, now: Time, work: Duration) -> impl Iterator<Item = (usize, Time)> {
         let (start, factor) = (self.free_at(now), self.promise_factor());
         let on_time = &self.entries[..self.on_time()];
-        let mut before: Duration = on_time.iter().map(Entry::fastest).sum();
+        let mut before: Duration = on_time.iter().map(QueuedJob::fastest).sum();
         let behind_all = (on_time.len(), start.after(before + work, factor));
         let cautious = self.correction * (1.0 + AHEAD_MARGIN * self.margin);
         let further = on_time.iter().enumerate().rev().map_while(move |(position, entry)| {
@@ -123,7 +125,7 @@ impl Lane {
 
     /// The finish of every entry, in queue order, on its current strategy; `factor` scales profiled times.
     pub(crate) fn finishes(&self, now: Time, factor: f64) -> Vec<Time> {
-        finishes(self.free_at(now), factor, self.entries.iter().map(Entry::latency))
+        finishes(self.free_at(now), factor, self.entries.iter().map(QueuedJob::latency))
     }
 
     /// Some job that can be on time would be late on the current strategies, and a faster legal
@@ -142,7 +144,7 @@ impl Lane {
 
     /// Some job that can be on time has a more accurate strategy than its present one.
     pub(crate) fn could_rise(&self) -> bool {
-        self.entries.iter().take(self.on_time()).any(Entry::could_rise)
+        self.entries.iter().take(self.on_time()).any(QueuedJob::could_rise)
     }
 
     /// The question that is out is this one.
@@ -257,7 +259,7 @@ impl Lane {
         let choice = |&at: &usize| choice_under(&self.entries[at], &seen, plan);
         let choices: Vec<Option<u32>> = order.iter().map(choice).collect();
         self.check_promises(now, &order, &choices)?;
-        let mut entries: Vec<Option<Entry>> = self.entries.drain(..).map(Some).collect();
+        let mut entries: Vec<Option<QueuedJob>> = self.entries.drain(..).map(Some).collect();
         let mut changed = Vec::new();
         for (at, choice) in order.into_iter().zip(choices) {
             let mut entry = entries[at].take().expect("an order names every entry once");
@@ -274,7 +276,7 @@ impl Lane {
     /// The entries' positions in the plan's order: what is on the device first, newcomers behind, and late ones after all
     /// others, wherever their last batch is: that the first `on_time` are those that can be on time must stay true.
     fn order_under(&self, plan: &Plan) -> Vec<usize> {
-        let rank = |entry: &Entry| match plan.order.get(&entry.job.id) {
+        let rank = |entry: &QueuedJob| match plan.order.get(&entry.job.id) {
             _ if entry.left() == 0 => (entry.late, 0),
             Some(&rank) => (entry.late, rank + 1),
             None if plan.order.is_empty() => (entry.late, 0),
@@ -300,16 +302,16 @@ impl Lane {
 
     /// What a policy is shown of the jobs; those with nothing left to decide are not among them.
     pub(crate) fn rows(&self) -> Vec<JobRow> {
-        self.entries.iter().filter_map(Entry::row).collect()
+        self.entries.iter().filter_map(QueuedJob::row).collect()
     }
 
     /// Moves jobs to faster legal strategies, least loss of accuracy for the time gained first, until every
     /// job that can be saved is on time. The answer of last resort: deterministic, no policy involved.
     ///
     /// Returns the jobs it moved, and where to.
-    pub(crate) fn squeeze(&mut self, now: Time) -> Vec<(JobId, u32)> {
+    pub(crate) fn speed_up(&mut self, now: Time) -> Vec<(JobId, u32)> {
         let (start, factor, on_time) = (self.free_at(now), self.promise_factor(), self.on_time());
-        let moved = squeeze(&mut self.entries[..on_time], start, factor);
+        let moved = speed_up(&mut self.entries[..on_time], start, factor);
         let decided = |at: usize| {
             let entry = &mut self.entries[at];
             entry.record(Decider::Fallback);
@@ -317,36 +319,105 @@ impl Lane {
         };
         moved.into_iter().map(decided).collect()
     }
+
+    /// Takes a job off the lane and says how it ended.
+    pub(crate) fn end(&mut self, now: Time, job: JobId, end: End) -> Option<Action> {
+        let mut entry = self.entries.remove(self.position(job)?);
+        self.changed = Some(Trigger::Completion);
+        if let Some(running) = self.running.as_ref().filter(|running| running.batch.job == job) {
+            entry.forget(&running.batch);
+        }
+        Some(Action::Finish(entry.outcome(end, now)))
+    }
+
+    /// The fallback, where the policy gave nothing that can be used.
+    pub(crate) fn fall_back(&mut self, now: Time) -> Option<Action> {
+        let moved = self.speed_up(now);
+        (!moved.is_empty()).then_some(Action::Fallback(self.id, moved))
+    }
+
+    /// The state as plain facts.
+    pub(crate) fn state(&self) -> LaneState {
+        let running = |running: &Running| {
+            let Running { batch, started, profiled, .. } = *running;
+            RunningState { batch, started, profiled }
+        };
+        LaneState {
+            correction: self.correction,
+            running: self.running.as_ref().map(running),
+            question: self.question.as_ref().map(|question| (question.snapshot.clone(), question.due)),
+            changed: self.changed,
+            entries: self.entries.iter().map(QueuedJob::state).collect(),
+        }
+    }
+
+    /// Takes this state up, if it fits the models.
+    pub(crate) fn resume(&mut self, state: &LaneState, models: &[Arc<StrategyMatrix>]) -> Result<(), CheckpointError> {
+        if !(state.correction.is_finite() && state.correction > 0.0) {
+            return Err(CheckpointError::Correction(self.id));
+        }
+        self.correction = state.correction;
+        self.changed = state.changed;
+        self.question = state.question.clone().map(|(snapshot, due)| PendingDecision { snapshot, due });
+        self.entries = state.entries.iter().map(|entry| QueuedJob::resume(entry, models)).collect::<Result<_, _>>()?;
+        if let Some(RunningState { batch, started, profiled }) = state.running {
+            self.check_running(&batch, models)?;
+            self.running = Some(Running::new(batch, started, profiled));
+        }
+        Ok(())
+    }
+
+    /// A failed batch is put back to its job, which must have taken it for that.
+    fn check_running(&self, batch: &Batch, models: &[Arc<StrategyMatrix>]) -> Result<(), CheckpointError> {
+        let wrong = |what| Err(CheckpointError::Running(self.id, what));
+        let matrix = models.get(batch.model.0 as usize);
+        if !matrix.is_some_and(|matrix| is_measured(matrix.profile(), batch.mode, batch.batch_size)) {
+            return wrong("its model was never measured like that");
+        }
+        if batch.lane != self.id {
+            return wrong("it is of another lane");
+        }
+        if batch.requests == 0 || batch.requests > batch.batch_size {
+            return wrong("a batch has 1 to batch_size requests");
+        }
+        let Some(position) = self.position(batch.job) else { return Ok(()) };
+        let started = self.entries[position].started_on(batch.mode);
+        let end = u64::from(batch.first) + u64::from(batch.requests);
+        if started < batch.requests || end > self.entries[position].job.requests.into() {
+            return wrong("its job has not started so many requests in this mode");
+        }
+        Ok(())
+    }
 }
 
-impl Squeezed for Entry {
+impl FallbackJob for QueuedJob {
     fn deadline(&self) -> Time {
         self.job.deadline
     }
 
     fn latency(&self) -> Duration {
-        Entry::latency(self)
+        QueuedJob::latency(self)
     }
 
     fn fastest(&self) -> Duration {
-        Entry::fastest(self)
+        QueuedJob::fastest(self)
     }
 
     fn next_faster(&self) -> Option<u32> {
-        Entry::next_faster(self)
+        QueuedJob::next_faster(self)
     }
 
     fn loss_per_second(&self, choice: u32) -> f64 {
-        Entry::loss_per_second(self, choice)
+        QueuedJob::loss_per_second(self, choice)
     }
 
     fn choose(&mut self, choice: u32) {
-        Entry::choose(self, choice);
+        QueuedJob::choose(self, choice);
     }
 }
 
 /// The strategy that the plan newly gives the entry, if it is still the job the policy saw: its table says so.
-fn choice_under(entry: &Entry, seen: &BTreeMap<JobId, TableId>, plan: &Plan) -> Option<u32> {
+fn choice_under(entry: &QueuedJob, seen: &BTreeMap<JobId, TableId>, plan: &Plan) -> Option<u32> {
     let &choice = plan.choices.get(&entry.job.id)?;
     let same = entry.table()?.id == *seen.get(&entry.job.id)?;
     (same && entry.is_legal(choice) && entry.current()? != choice).then_some(choice)

@@ -4,14 +4,14 @@
 //! [`Scheduler::step`] with the time and an event and carries out the actions it returns; the live
 //! server and the simulator are two such drivers.
 //!
-//! Where to start reading: `scheduler.rs`, then `lane.rs` (a queue and its estimates) and `entry.rs` (a job in
+//! Where to start reading: `scheduler.rs`, then `lane.rs` (a queue and its estimates) and `queued_job.rs` (a job in
 //! it), then the nouns, one a file.
 
 #![forbid(unsafe_code)]
 
 mod checkpoint;
-mod entry;
 mod event;
+mod fallback;
 mod forecast;
 mod id;
 mod job;
@@ -21,13 +21,13 @@ mod mode;
 mod plan;
 mod precision;
 mod profile;
+mod queued_job;
 mod scheduler;
 mod snapshot;
-mod squeeze;
 mod strategy;
 mod time;
 
-pub use checkpoint::{Checkpoint, CheckpointError, EntryState, LaneState, RunningState};
+pub use checkpoint::{Checkpoint, CheckpointError, LaneState, QueuedJobState, RunningState};
 pub use event::{Accepted, Action, Batch, Decider, End, Event, Outcome, Refusal};
 pub use forecast::Forecast;
 pub use id::{BatchId, DecisionId, DeviceKind, LaneId, ModelId, TableId};

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entry::Entry;
+use crate::checkpoint::MOST_NUMBERS;
 use crate::lane::{Lane, PendingDecision};
+use crate::queued_job::QueuedJob;
 use crate::{
-    Accepted, Action, BatchId, Catalog, Decision, DecisionError, DecisionId, DeviceKind, End, Event, Job, JobId,
-    LaneId, ModelId, OnLate, Plan, PolicyError, Refusal, Snapshot, StrategyMatrix, StrategyTable, Time, Trigger,
+    Accepted, Action, BatchId, Catalog, Checkpoint, CheckpointError, Decision, DecisionError, DecisionId, DeviceKind,
+    End, Event, Job, JobId, LaneId, ModelId, OnLate, Plan, PolicyError, Refusal, Snapshot, StrategyMatrix,
+    StrategyTable, Time, Trigger,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -21,7 +23,7 @@ pub struct Config {
     pub kinds: Vec<DeviceKind>,
     /// The most jobs that one lane holds, at least 1.
     pub max_jobs: usize,
-    /// How long a policy may think before the built-in squeeze acts instead.
+    /// How long a policy may think before the fallback acts instead.
     pub policy_budget: Duration,
     /// Added to every promise, as a share of it: 0.05 plans with 5 % more time than measured.
     pub margin: f64,
@@ -201,7 +203,7 @@ impl Scheduler {
                     self.model_on(LaneId::at(at), job.model).expect("admitted to a lane that serves it").clone();
                 let job = Job { model: matrix.model(), ..job };
                 let lane = &mut self.lanes[at];
-                lane.insert(position, Entry::new(job, now, matrix));
+                lane.insert(position, QueuedJob::new(job, now, matrix));
                 lane.changed = Some(Trigger::Arrival);
                 let predicted_finish = lane.finishes(now, lane.promise_factor())[position];
                 actions.push(Action::Accept(Accepted { job: job.id, lane: lane.id, predicted_finish }));
@@ -300,7 +302,7 @@ impl Scheduler {
             actions.push(Action::RefuseDecision(id, DecisionError::Late));
             return Vec::new();
         };
-        // Who is beyond saving by now must not be in the way of those that the answer, or the squeeze, can save.
+        // Who is beyond saving by now must not be in the way of those that the answer, or the fallback, can save.
         self.give_up(at, now, actions);
         let lane = &mut self.lanes[at];
         let PendingDecision { snapshot, .. } = lane.question.take().expect("it was just seen");
@@ -462,6 +464,55 @@ impl Scheduler {
             actions.extend(next.map(Action::WakeAt));
         }
     }
+
+    /// Writes the whole state down.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            eager: self.eager,
+            next_decision: self.next_decision,
+            next_batch: self.next_batch,
+            wake_at: self.wake_at,
+            retired: self.retired.iter().copied().collect(),
+            lost: self.lost.iter().copied().collect(),
+            lanes: self.lanes.iter().map(Lane::state).collect(),
+        }
+    }
+
+    /// A scheduler in the state of the checkpoint, which was taken under the same configuration and models.
+    ///
+    /// # Panics
+    ///
+    /// If a matrix is not at the place its model id names.
+    pub fn resume(
+        config: Config,
+        models: Vec<Arc<StrategyMatrix>>,
+        checkpoint: &Checkpoint,
+    ) -> Result<Scheduler, CheckpointError> {
+        let mut scheduler = Scheduler::new(config, models);
+        if scheduler.lanes.len() != checkpoint.lanes.len() {
+            let expected = scheduler.lanes.len() as u32;
+            return Err(CheckpointError::Lanes { expected, found: checkpoint.lanes.len() });
+        }
+        if checkpoint.next_decision.max(checkpoint.next_batch) > MOST_NUMBERS {
+            return Err(CheckpointError::Numbers(checkpoint.next_decision.max(checkpoint.next_batch)));
+        }
+        let mut names = BTreeSet::new();
+        for entry in checkpoint.lanes.iter().flat_map(|lane| &lane.entries) {
+            if !names.insert(entry.job.id) {
+                return Err(CheckpointError::Job(entry.job.id, "it is there twice"));
+            }
+        }
+        scheduler.eager = checkpoint.eager;
+        scheduler.next_decision = checkpoint.next_decision;
+        scheduler.next_batch = checkpoint.next_batch;
+        scheduler.wake_at = checkpoint.wake_at;
+        scheduler.retired = checkpoint.retired.iter().copied().collect();
+        scheduler.lost = checkpoint.lost.iter().copied().collect();
+        for (lane, state) in scheduler.lanes.iter_mut().zip(&checkpoint.lanes) {
+            lane.resume(state, &scheduler.models)?;
+        }
+        Ok(scheduler)
+    }
 }
 
 /// A lane that could serve a job at its floor.
@@ -473,24 +524,6 @@ struct Offer<'s> {
     fastest: Duration,
     /// Not before the lane has the model again.
     lost: bool,
-}
-
-impl Lane {
-    /// Takes a job off the lane and says how it ended.
-    fn end(&mut self, now: Time, job: JobId, end: End) -> Option<Action> {
-        let mut entry = self.entries.remove(self.position(job)?);
-        self.changed = Some(Trigger::Completion);
-        if let Some(running) = self.running.as_ref().filter(|running| running.batch.job == job) {
-            entry.forget(&running.batch);
-        }
-        Some(Action::Finish(entry.outcome(end, now)))
-    }
-
-    /// The built-in squeeze, where the policy gave nothing that can be used.
-    fn fall_back(&mut self, now: Time) -> Option<Action> {
-        let moved = self.squeeze(now);
-        (!moved.is_empty()).then_some(Action::Fallback(self.id, moved))
-    }
 }
 
 fn check_numbers(job: &Job) -> Result<(), Refusal> {

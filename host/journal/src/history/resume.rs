@@ -1,6 +1,6 @@
 //! JobHistories that begin in the middle: of a journal whose first step finds jobs waiting.
 
-use mosel_core::{Checkpoint, EntryState, LaneId, RunningState};
+use mosel_core::{Checkpoint, LaneId, QueuedJobState, RunningState};
 
 use super::question::Question;
 use super::remaining::{Planned, Remaining};
@@ -41,7 +41,7 @@ impl JobHistories {
         }
     }
 
-    fn resume_job(&mut self, lane: LaneId, entry: &EntryState) {
+    fn resume_job(&mut self, lane: LaneId, entry: &QueuedJobState) {
         let Some(matrix) = self.models.get(entry.job.model.0 as usize) else { return };
         let best = matrix.table(entry.job.requests).and_then(|table| table.strategies.last());
         let mut history = JobHistory::new(entry.job, entry.arrival);

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mosel_core::{
-    Checkpoint, Decider, DecisionId, EntryState, JobId, JobRow, LaneId, LaneState, ModelId, RunningState, Snapshot,
+    Checkpoint, Decider, DecisionId, JobId, JobRow, LaneId, LaneState, ModelId, QueuedJobState, RunningState, Snapshot,
     Step, TableId, Tenant, Time, Trigger,
 };
 use serde::{Deserialize, Serialize};
@@ -157,7 +157,7 @@ impl LaneLine {
             running: self.running.map(running),
             question: self.question.map(SnapshotLine::read).transpose()?,
             changed: self.changed.as_deref().map(read_trigger).transpose()?,
-            entries: self.jobs.into_iter().map(EntryState::from).collect(),
+            entries: self.jobs.into_iter().map(QueuedJobState::from).collect(),
         })
     }
 }
@@ -236,8 +236,8 @@ impl From<RowLine> for JobRow {
     }
 }
 
-impl From<&EntryState> for EntryLine {
-    fn from(entry: &EntryState) -> EntryLine {
+impl From<&QueuedJobState> for EntryLine {
+    fn from(entry: &QueuedJobState) -> EntryLine {
         EntryLine {
             job: (&entry.job).into(),
             arrival_us: entry.arrival.micros(),
@@ -256,10 +256,10 @@ impl From<&EntryState> for EntryLine {
     }
 }
 
-impl From<EntryLine> for EntryState {
-    fn from(line: EntryLine) -> EntryState {
+impl From<EntryLine> for QueuedJobState {
+    fn from(line: EntryLine) -> QueuedJobState {
         let decider = |plan| if plan == 0 { Decider::Fallback } else { Decider::Policy(DecisionId(plan)) };
-        EntryState {
+        QueuedJobState {
             job: line.job.into(),
             arrival: Time::from_micros(line.arrival_us),
             started: line.started_us.map(Time::from_micros),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Catalog, Checkpoint, Config, Decision, DecisionId, EntryState, Event, Forecast, Job, JobId, JobRow, LaneId,
-    ModelId, OnLate, Plan, PolicyError, Scheduler, Snapshot, StrategyMatrix, Time,
+    Action, Catalog, Checkpoint, Config, Decision, DecisionId, Event, Forecast, Job, JobId, JobRow, LaneId, ModelId,
+    OnLate, Plan, PolicyError, QueuedJobState, Scheduler, Snapshot, StrategyMatrix, Time,
 };
 use mosel_journal::{
     Change, Choice, Counterfactual, DecidedBy, Header, HistoryEvent, JobHistories, Naming, PolicyRecord, explain,
@@ -200,7 +200,7 @@ impl Witness<'_> {
         Ok(())
     }
 
-    fn choice(&self, entry: &EntryState) -> Choice {
+    fn choice(&self, entry: &QueuedJobState) -> Choice {
         let mut choice = Choice::default();
         for step in &entry.steps {
             choice.requests += step.requests;
@@ -297,7 +297,7 @@ impl Witness<'_> {
 }
 
 /// The job, unless it came later or has ended.
-fn entry(checkpoint: &Checkpoint, job: JobId) -> Option<&EntryState> {
+fn entry(checkpoint: &Checkpoint, job: JobId) -> Option<&QueuedJobState> {
     let mut entries = checkpoint.lanes.iter().flat_map(|lane| &lane.entries);
     entries.find(|entry| entry.job.id == job)
 }

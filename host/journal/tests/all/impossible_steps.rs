@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accepted, Action, Batch, BatchId, Checkpoint, Config, Decider, Decision, DecisionError, DecisionId, End,
-    EntryState, Event, Job, JobId, JobRow, LaneId, LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PolicyError,
-    Precision, Quality, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time,
+    Accepted, Action, Batch, BatchId, Checkpoint, Config, Decider, Decision, DecisionError, DecisionId, End, Event,
+    Job, JobId, JobRow, LaneId, LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PolicyError, Precision,
+    Quality, QueuedJobState, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time,
     Trigger,
 };
 use mosel_journal::{Header, JobHistories, Naming, PolicyRecord, explain};
@@ -234,7 +234,7 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn entry() -> impl Strategy<Value = EntryState> {
+fn entry() -> impl Strategy<Value = QueuedJobState> {
     let step = (mode(), number(), number(), number(), duration());
     let step = step.prop_map(|(mode, batch_size, batches, requests, batch_latency)| Step {
         mode,
@@ -244,7 +244,7 @@ fn entry() -> impl Strategy<Value = EntryState> {
         batch_latency,
     });
     (job(), time(), any::<bool>(), prop::collection::vec(step, 0..4)).prop_map(|(job, arrival, late, steps)| {
-        EntryState {
+        QueuedJobState {
             job,
             arrival,
             started: None,

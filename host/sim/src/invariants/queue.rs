@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accuracy, EntryState, JobId, LaneState, Mode, OnLate, Profile, RunningState, Step, StrategyMatrix, StrategyTable,
-    Time, at_least,
+    Accuracy, JobId, LaneState, Mode, OnLate, Profile, QueuedJobState, RunningState, Step, StrategyMatrix,
+    StrategyTable, Time, at_least,
 };
 
 /// A lane's queue.
@@ -21,7 +21,7 @@ pub(super) struct Queue<'a> {
 
 /// A job in it.
 pub(super) struct Waiting<'a> {
-    pub(super) entry: &'a EntryState,
+    pub(super) entry: &'a QueuedJobState,
     matrix: &'a StrategyMatrix,
     /// Requests that no batch was started for.
     pub(super) left: u32,
@@ -35,7 +35,7 @@ pub(super) struct Waiting<'a> {
 
 impl<'a> Queue<'a> {
     pub(super) fn read(state: &'a LaneState, models: &'a [Arc<StrategyMatrix>], margin: f64) -> Queue<'a> {
-        let read = |entry: &'a EntryState| Waiting::read(entry, &models[entry.job.model.0 as usize]);
+        let read = |entry: &'a QueuedJobState| Waiting::read(entry, &models[entry.job.model.0 as usize]);
         let jobs = state.entries.iter().map(read).collect();
         let (factor, cautious) = (state.correction * (1.0 + margin), state.correction * (1.0 + 2.0 * margin));
         Queue { state, jobs, factor, cautious }
@@ -135,7 +135,7 @@ impl<'a> Queue<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    fn read(entry: &'a EntryState, matrix: &'a StrategyMatrix) -> Waiting<'a> {
+    fn read(entry: &'a QueuedJobState, matrix: &'a StrategyMatrix) -> Waiting<'a> {
         let left = entry.pending.iter().map(|range| range.end - range.start).sum();
         let latency = entry.steps.iter().map(Step::latency).sum();
         let mut waiting = Waiting { entry, matrix, left, latency, fastest: latency, late: entry.late };

@@ -1,4 +1,4 @@
-//! The built-in squeeze: the answer of last resort when no policy gives one. Deterministic, of one queue and nothing else.
+//! The fallback: the host's own answer of last resort when no policy gives one. Deterministic, of one queue and nothing else.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::Time;
 
-/// A job as the squeeze sees it.
-pub(crate) trait Squeezed {
+/// A job as the fallback sees it.
+pub(crate) trait FallbackJob {
     fn deadline(&self) -> Time;
     /// Profiled time on its strategy.
     fn latency(&self) -> Duration;
@@ -22,7 +22,7 @@ pub(crate) trait Squeezed {
 
 /// Moves jobs of a queue to faster legal strategies, least loss of accuracy for the time gained first, until every one
 /// that can be saved is on time. Gives the places of those it moved, in the order of their first moves.
-pub(crate) fn squeeze<S: Squeezed>(queue: &mut [S], start: Time, factor: f64) -> Vec<usize> {
+pub(crate) fn speed_up<S: FallbackJob>(queue: &mut [S], start: Time, factor: f64) -> Vec<usize> {
     let mut moves = Moves::default();
     let (mut current, mut fastest) = (Duration::ZERO, Duration::ZERO);
     let mut moved = Vec::new();
@@ -58,7 +58,7 @@ struct Moves {
 }
 
 impl Moves {
-    fn offer<S: Squeezed>(&mut self, place: usize, job: &S) {
+    fn offer<S: FallbackJob>(&mut self, place: usize, job: &S) {
         let Some(choice) = job.next_faster() else { return };
         self.heap.push(Move { cost: job.loss_per_second(choice), place, choice });
     }

@@ -5,16 +5,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::checkpoint::CheckpointError;
 use crate::{
-    Decider, End, EntryState, Job, JobRow, Mode, Outcome, Profile, Step, StrategyMatrix, StrategyTable, TableId, Time,
-    at_least,
+    Decider, End, Job, JobRow, Mode, Outcome, Profile, QueuedJobState, Step, StrategyMatrix, StrategyTable, TableId,
+    Time, at_least,
 };
 
 /// The most decisions an entry remembers; older ones are forgotten.
 const DECISIONS_KEPT: usize = 64;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct QueuedJob {
     pub(crate) job: Job,
     pub(crate) arrival: Time,
     pub(crate) started: Option<Time>,
@@ -52,10 +53,10 @@ pub(crate) struct Start {
     pub(crate) profiled: Duration,
 }
 
-impl Entry {
+impl QueuedJob {
     /// An accepted job, on its most accurate strategy. The matrix has a table for its size.
-    pub(crate) fn new(job: Job, arrival: Time, matrix: Arc<StrategyMatrix>) -> Entry {
-        let mut entry = Entry {
+    pub(crate) fn new(job: Job, arrival: Time, matrix: Arc<StrategyMatrix>) -> QueuedJob {
+        let mut entry = QueuedJob {
             job,
             arrival,
             started: None,
@@ -79,8 +80,8 @@ impl Entry {
     }
 
     /// The state as plain facts.
-    pub(crate) fn state(&self) -> EntryState {
-        EntryState {
+    pub(crate) fn state(&self) -> QueuedJobState {
+        QueuedJobState {
             job: self.job,
             arrival: self.arrival,
             started: self.started,
@@ -97,9 +98,18 @@ impl Entry {
         }
     }
 
-    /// The entry of this state, which fits the matrix.
-    pub(crate) fn from_state(state: &EntryState, matrix: Arc<StrategyMatrix>) -> Entry {
-        let mut entry = Entry {
+    /// The job of this state, if that fits the models.
+    pub(crate) fn resume(state: &QueuedJobState, models: &[Arc<StrategyMatrix>]) -> Result<QueuedJob, CheckpointError> {
+        let id = state.job.id;
+        let matrix =
+            models.get(state.job.model.0 as usize).ok_or(CheckpointError::Job(id, "there is no such model"))?;
+        state.check(matrix).map_err(|what| CheckpointError::Job(id, what))?;
+        Ok(QueuedJob::from_state(state, matrix.clone()))
+    }
+
+    /// The job of this state, which fits the matrix.
+    fn from_state(state: &QueuedJobState, matrix: Arc<StrategyMatrix>) -> QueuedJob {
+        let mut entry = QueuedJob {
             job: state.job,
             arrival: state.arrival,
             started: state.started,
@@ -158,7 +168,7 @@ impl Entry {
         (asked - self.correct_so_far()) / f64::from(self.left().max(1))
     }
 
-    /// Choosing this strategy of [`Entry::table`] would keep the whole job at its floor.
+    /// Choosing this strategy of [`QueuedJob::table`] would keep the whole job at its floor.
     pub(crate) fn is_legal(&self, choice: u32) -> bool {
         let Some(strategy) = self.table().and_then(|table| table.strategies.get(choice as usize)) else {
             return false;
@@ -195,7 +205,7 @@ impl Entry {
         self.table().is_some_and(|table| self.current() != Some(table.most_accurate()))
     }
 
-    /// Serves what is left by this strategy of [`Entry::table`].
+    /// Serves what is left by this strategy of [`QueuedJob::table`].
     pub(crate) fn choose(&mut self, choice: u32) {
         let table = self.table().expect("only jobs with requests left are planned").clone();
         let strategy = table.strategy(choice);
