@@ -2,7 +2,7 @@
 
 use std::env;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -17,10 +17,18 @@ pub(crate) fn require() -> Result<()> {
     if backend::is_installed() {
         return Ok(());
     }
-    let this = env::current_exe().context("finding this program")?;
-    let program = this.with_file_name(PROGRAM);
+    let program = beside_this_one()?;
     ensure!(program.is_file(), "expected {} to compute with libtorch, there is no such program", program.display());
     Err(replace_by(&program))
+}
+
+/// Like [`require`], but goes on without libtorch where there is no program that has it.
+pub(crate) fn prefer() -> Result<()> {
+    if backend::is_installed() || !beside_this_one()?.is_file() { Ok(()) } else { require() }
+}
+
+fn beside_this_one() -> Result<PathBuf> {
+    Ok(env::current_exe().context("finding this program")?.with_file_name(PROGRAM))
 }
 
 /// The error, if it comes back at all.

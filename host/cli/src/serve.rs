@@ -67,7 +67,10 @@ impl Serve {
             print!("{}", config.to_toml());
             return Ok(());
         }
-        if !config.models.zoo.is_empty() {
+        // a model may be loaded later, too
+        if config.models.zoo.is_empty() {
+            libtorch::prefer()?;
+        } else {
             libtorch::require()?;
         }
         let server = Server::bind(config.clone())?;

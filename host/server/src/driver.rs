@@ -122,7 +122,7 @@ impl Driver {
 
     /// Does what is due. The clock does it by itself, as long as it lives.
     pub(crate) fn do_what_is_due(&self) {
-        drop(self.enter(|running, now| running.keep_time(now)));
+        drop(self.enter(Running::keep_time));
     }
 
     /// Nobody can step the core any more: a step has panicked.
@@ -378,7 +378,7 @@ impl Running {
         let feedback = &self.parts.feedback;
         feedback.put(outcome);
         if feedback.tell() {
-            let told = self.parts.planner.as_ref().is_some_and(|planner| planner.wake());
+            let told = self.parts.planner.as_ref().is_some_and(PlannerHandle::wake);
             if !told {
                 feedback.not_told();
             }

@@ -72,7 +72,7 @@ impl LaneHandle {
 
     /// Gives it a batch; false if it takes none.
     pub(crate) fn run(&self, batch: Batch, record: Arc<JobRecord>) -> bool {
-        *self.state.given() = Some((batch.clone(), record.clone()));
+        *self.state.given() = Some((batch, record.clone()));
         let taken = self.state.died.get().is_none() && self.work.try_send(Work::Run(batch, record.clone())).is_ok();
         if !taken {
             self.state.given().take();

@@ -148,7 +148,7 @@ fn bring_forward(case: &mut SimCase, from: usize, part: fn(u64) -> u64) {
         match external {
             ExternalEvent::Submit(job) if job.deadline != Time::NEVER => job.deadline = job.deadline - by,
             ExternalEvent::Slowdown(_, slowdown) => {
-                (slowdown.from, slowdown.until) = (slowdown.from - by, slowdown.until - by)
+                (slowdown.from, slowdown.until) = (slowdown.from - by, slowdown.until - by);
             }
             _ => {}
         }
@@ -207,7 +207,7 @@ fn to_lanes(case: &mut SimCase, lanes: u32) {
 fn soften(external: &mut ExternalEvent) {
     match external {
         ExternalEvent::Slowdown(_, slowdown) if slowdown.factor.is_finite() => {
-            slowdown.factor = slowdown.factor.round().max(2.0)
+            slowdown.factor = slowdown.factor.round().max(2.0);
         }
         ExternalEvent::Jump(by) => *by = Duration::from_millis(by.as_millis() as u64),
         _ => {}

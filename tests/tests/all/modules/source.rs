@@ -163,7 +163,7 @@ impl Module {
                 self.imports.push(Import { name: rename.rename.to_string(), path, passed_on });
             }
             UseTree::Glob(_) => {
-                self.imports.push(Import { name: "*".into(), path: named(path, "*".into()), passed_on })
+                self.imports.push(Import { name: "*".into(), path: named(path, "*".into()), passed_on });
             }
             UseTree::Group(group) => group.items.iter().for_each(|tree| self.import(tree, path, passed_on)),
         }

@@ -71,7 +71,7 @@ fn what_is_wrong_with_an_input_is_said_where_it_is() {
         from_fields(&fields).unwrap_err()
     };
     let (code, message) = refusal("clip", json!([base64(PNG)]));
-    assert_eq!((code, message.as_str()), ("input_frame_count", "requests[0].clip: expected 2 frames, 1 came"));
+    assert_eq!((code, message.as_str()), ("input_frame_count", "requests[0].clip: expected 2 frames, got 1"));
     let (code, message) = refusal("clip", json!([base64(PNG), { "base64": "?" }]));
     assert!(code == "bad_base64" && message.starts_with("requests[0].clip[1]: expected base64"), "{message}");
     assert_eq!(refusal("clip", base64(PNG)).0, "input_frame_count");
@@ -126,9 +126,9 @@ fn parts_of_a_name_are_requests_and_those_of_a_video_are_frames() {
 fn a_video_that_lacks_a_frame_is_refused() {
     let mut columns = columns();
     columns[1].parts.pop();
-    assert_eq!(requests(&columns).unwrap_err(), "requests[2].clip: expected 2 frames, 1 came");
+    assert_eq!(requests(&columns).unwrap_err(), "requests[2].clip: expected 2 frames, got 1");
     columns[1].parts.remove(0);
-    assert_eq!(requests(&columns).unwrap_err(), "requests[0].clip: expected 2 frames, 1 came");
+    assert_eq!(requests(&columns).unwrap_err(), "requests[0].clip: expected 2 frames, got 1");
     columns[2].parts[1].content = Bytes::from_static(b"123");
     columns[1] = column("clip", &[(PartForm::File, PNG); 6]);
     let refusal = requests(&columns).unwrap_err();
