@@ -4,4 +4,5 @@
 mod histories;
 mod history_invariants;
 mod impossible_steps;
+mod old_journals;
 mod replay;
