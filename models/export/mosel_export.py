@@ -45,7 +45,7 @@ def export(
     if folder.exists():
         raise FileExistsError(f"{folder} is there already")
     if not 1 <= len(modalities) <= MOST_MODALITIES:
-        raise ValueError(f"expected 1 to {MOST_MODALITIES} modalities, {len(modalities)} came")
+        raise ValueError(f"expected 1 to {MOST_MODALITIES} modalities, got {len(modalities)}")
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -76,7 +76,7 @@ def tensors(modality: Dict[str, Any], batch: int) -> Dict[str, torch.Tensor]:
         return {name: numbers, name + "_mask": torch.ones_like(numbers)}
     if modality.get("dtype") == "int64":
         if not {"least", "most"} <= set(modality):
-            raise ValueError(f"{name}: expected least and most beside dtype int64, {sorted(modality)} came")
+            raise ValueError(f"{name}: expected least and most beside dtype int64, got {sorted(modality)}")
         return {name: torch.zeros(shape, dtype=torch.int64)}
     return {name: torch.rand(shape, generator=torch.Generator().manual_seed(batch))}
 
@@ -93,7 +93,7 @@ def _shape(modality: Dict[str, Any]) -> List[int]:
             return [modality["samples"]]
         return [spectrogram.get("bands", spectrogram["fft"] // 2 + 1), spectrogram["frames"]]
     if kind not in ("picture", "video"):
-        raise ValueError(f"expected a kind picture, video, sound, text or samples, {kind!r} came")
+        raise ValueError(f"expected a kind picture, video, sound, text or samples, got {kind!r}")
     sides = [modality["height"], modality["width"]]
     frames = [modality["frames"]] if kind == "video" else []
     if layout == "channels-last":
@@ -173,7 +173,7 @@ def _check(what: str, network: torch.nn.Module, model: torch.nn.Module, inputs: 
     answer, expected = network(*inputs), model(*inputs)
     shape = (len(inputs[0]), labels)
     if tuple(answer.shape) != shape:
-        raise ValueError(f"{what}: expected logits of {shape}, {tuple(answer.shape)} came")
+        raise ValueError(f"{what}: expected logits of {shape}, got {tuple(answer.shape)}")
     torch.testing.assert_close(answer, expected, msg=lambda text: f"{what}: the network differs from the model: {text}")
 
 

@@ -135,7 +135,7 @@ class ExportTest(unittest.TestCase):
         self.assertEqual((folder / "examples" / files[1]).read_bytes(), PNG)
 
     def test_a_model_that_forgets_a_label_or_follows_its_input_is_refused(self) -> None:
-        with self.assertRaisesRegex(ValueError, r"photo: expected logits of \(2, 2\), \(2, 3\) came"):
+        with self.assertRaisesRegex(ValueError, r"photo: expected logits of \(2, 2\), got \(2, 3\)"):
             self.export(Network(), labels=["cat", "dog"])
         self.assertEqual([file.name for file in self.place.iterdir()], ["a-tokenizer.json"])
 

@@ -428,7 +428,7 @@ mod tests {
         assert_eq!((file.only(Precision::Fp32).unwrap().selections.len(), file.only(Precision::Fp16)), (2, None));
         file.selections[2].precision = "int8".into();
         let refusal = ProfileFile::parse(&text(&file)).unwrap_err().to_string();
-        assert_eq!(refusal, r#"expected a precision fp32, bf16 or fp16, "int8" came"#);
+        assert_eq!(refusal, r#"expected a precision fp32, bf16 or fp16, got "int8""#);
     }
 
     #[test]

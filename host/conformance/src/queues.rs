@@ -72,7 +72,7 @@ pub fn solved_catalog(seed: u64) -> Catalog {
     });
     Catalog {
         revision: 1,
-        models: matrices.iter().map(|matrix| (matrix.model(), Arc::clone(matrix.profile()))).collect(),
+        models: matrices.iter().map(|matrix| (matrix.variant(), Arc::clone(matrix.profile()))).collect(),
         tables: matrices.iter().flat_map(|matrix| matrix.tables().iter().cloned()).collect(),
     }
 }

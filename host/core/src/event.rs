@@ -29,7 +29,7 @@ pub enum Event {
     },
     /// These models can be served from now on. Their ids follow those of the models that are there.
     ModelsLoaded(Vec<Arc<StrategyMatrix>>),
-    /// This family of models takes no new jobs; its id is not used again.
+    /// This model takes no new jobs; its id is not used again.
     ModelRetired(ModelId),
     /// The device of this lane cannot run this model, which is named as batches name it, until it is restored: no new job
     /// of it goes there. Those that wait there already stay, and fail unless it is restored before their turn.

@@ -37,7 +37,7 @@ pub use mode::Mode;
 pub use plan::{DecisionError, Plan};
 pub use precision::{Precision, UnknownPrecision};
 pub use profile::{Accuracy, Latency, Measurement, Profile, ProfileError};
-pub use scheduler::{Config, Scheduler, member};
+pub use scheduler::{Config, Scheduler, variant};
 pub use snapshot::{Catalog, Decision, JobRow, PolicyError, Quality, Snapshot, Trigger};
 pub use strategy::{MAX_REQUESTS, MAX_STRATEGIES, Step, Strategy, StrategyMatrix, StrategyTable, front};
 pub use time::{Time, scale};

@@ -52,7 +52,7 @@ impl FromStr for Precision {
 
 impl fmt::Display for UnknownPrecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected a precision fp32, bf16 or fp16, {:?} came", self.0)
+        write!(f, "expected a precision fp32, bf16 or fp16, got {:?}", self.0)
     }
 }
 
@@ -68,6 +68,6 @@ mod tests {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
         let refused = "int8".parse::<Precision>().unwrap_err().to_string();
-        assert_eq!(refused, r#"expected a precision fp32, bf16 or fp16, "int8" came"#);
+        assert_eq!(refused, r#"expected a precision fp32, bf16 or fp16, got "int8""#);
     }
 }

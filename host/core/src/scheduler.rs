@@ -42,7 +42,7 @@ pub struct Scheduler {
     /// The policy in place is asked after every change while some waiting job could be more accurate.
     pub(crate) eager: bool,
     pub(crate) models: Vec<Arc<StrategyMatrix>>,
-    /// Families that take no new jobs.
+    /// Models that take no new jobs.
     pub(crate) retired: BTreeSet<ModelId>,
     /// What the devices of which lanes cannot run.
     pub(crate) lost: BTreeSet<(LaneId, ModelId)>,
@@ -60,11 +60,11 @@ impl Config {
     }
 }
 
-/// The member of a family that was measured on this kind of device; `models[i]` is the matrix of `ModelId(i)`.
-pub fn member(models: &[Arc<StrategyMatrix>], family: ModelId, kind: DeviceKind) -> Option<&Arc<StrategyMatrix>> {
-    let is_it = |matrix: &&Arc<StrategyMatrix>| (matrix.family(), matrix.kind()) == (family, kind);
+/// The variant of a model that was measured on this kind of device; `models[i]` is the matrix of `ModelId(i)`.
+pub fn variant(models: &[Arc<StrategyMatrix>], model: ModelId, kind: DeviceKind) -> Option<&Arc<StrategyMatrix>> {
+    let is_it = |matrix: &&Arc<StrategyMatrix>| (matrix.model(), matrix.kind()) == (model, kind);
     // where a server puts it
-    let own = models.get((family.0 as usize).saturating_add(kind.index())).filter(is_it);
+    let own = models.get((model.0 as usize).saturating_add(kind.index())).filter(is_it);
     own.or_else(|| models.iter().find(is_it))
 }
 
@@ -108,7 +108,7 @@ impl Scheduler {
             Event::BatchFailed(batch) => self.batch_failed(now, batch, &mut actions),
             Event::PolicyChanged { eager } => self.policy_changed(eager),
             Event::ModelsLoaded(models) => self.load(models),
-            Event::ModelRetired(family) => self.retire(family),
+            Event::ModelRetired(model) => self.retire(model),
             Event::ModelLost(lane, model) => self.lose(lane, model),
             Event::ModelRestored(lane, model) => self.restore(lane, model),
             Event::WakeUp => self.woken(),
@@ -130,12 +130,12 @@ impl Scheduler {
         &self.models
     }
 
-    /// The member of a family that was measured on this lane's kind of device. Retired families are found too.
-    pub fn model_on(&self, lane: LaneId, family: ModelId) -> Option<&Arc<StrategyMatrix>> {
-        member(&self.models, family, self.config.kind(lane))
+    /// The variant of a model that was measured on this lane's kind of device. Retired models are found too.
+    pub fn model_on(&self, lane: LaneId, model: ModelId) -> Option<&Arc<StrategyMatrix>> {
+        variant(&self.models, model, self.config.kind(lane))
     }
 
-    /// Families that take no new jobs.
+    /// Models that take no new jobs.
     pub fn retired(&self) -> &BTreeSet<ModelId> {
         &self.retired
     }
@@ -201,7 +201,7 @@ impl Scheduler {
             Ok((at, position)) => {
                 let matrix =
                     self.model_on(LaneId::at(at), job.model).expect("admitted to a lane that serves it").clone();
-                let job = Job { model: matrix.model(), ..job };
+                let job = Job { model: matrix.variant(), ..job };
                 let lane = &mut self.lanes[at];
                 lane.insert(position, QueuedJob::new(job, now, matrix));
                 lane.changed = Some(Trigger::Arrival);
@@ -370,16 +370,16 @@ impl Scheduler {
     /// If a matrix is not at the place its model id names.
     fn load(&mut self, models: Vec<Arc<StrategyMatrix>>) -> Vec<usize> {
         let places = self.models.len()..;
-        let in_order = models.iter().zip(places).all(|(matrix, at)| matrix.model().0 as usize == at);
+        let in_order = models.iter().zip(places).all(|(matrix, at)| matrix.variant().0 as usize == at);
         assert!(in_order, "models out of order");
         self.catalog.add(&models);
         self.models.extend(models);
         Vec::new()
     }
 
-    /// Takes no new jobs for this family; those that are here are served.
-    fn retire(&mut self, family: ModelId) -> Vec<usize> {
-        self.retired.insert(family);
+    /// Takes no new jobs for this model; those that are here are served.
+    fn retire(&mut self, model: ModelId) -> Vec<usize> {
+        self.retired.insert(model);
         Vec::new()
     }
 

@@ -27,7 +27,7 @@ impl Catalog {
 
     /// Takes more models in, whose ids follow.
     pub fn add(&mut self, models: &[Arc<StrategyMatrix>]) {
-        self.models.extend(models.iter().map(|matrix| (matrix.model(), matrix.profile().clone())));
+        self.models.extend(models.iter().map(|matrix| (matrix.variant(), matrix.profile().clone())));
         self.tables.extend(models.iter().flat_map(|matrix| matrix.tables().iter().cloned()));
         // models are only ever added, and so a scheduler that was resumed counts like the one before
         self.revision = self.models.len() as u64;

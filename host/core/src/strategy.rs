@@ -102,8 +102,8 @@ impl StrategyTable {
 /// The tables of one model for every job size from 1 to [`StrategyMatrix::max_requests`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct StrategyMatrix {
+    variant: ModelId,
     model: ModelId,
-    family: ModelId,
     kind: DeviceKind,
     profile: Arc<Profile>,
     tables: Vec<Arc<StrategyTable>>,
@@ -121,23 +121,23 @@ impl StrategyMatrix {
             Arc::new(StrategyTable { id: TableId(model.0 << 16 | requests), model, requests, strategies })
         };
         let tables = (1..=max_requests).map(table).collect();
-        Ok(StrategyMatrix { model, family: model, kind: DeviceKind(0), profile, tables })
+        Ok(StrategyMatrix { variant: model, model, kind: DeviceKind(0), profile, tables })
     }
 
-    /// The same matrix for the lanes of one kind of device: jobs name the `family`, and are served by the member of it that
+    /// The same matrix for the lanes of one kind of device: jobs name the `model`, and are served by the variant of it that
     /// was measured on the kind of device they wait for.
-    pub fn on(self, family: ModelId, kind: DeviceKind) -> StrategyMatrix {
-        StrategyMatrix { family, kind, ..self }
+    pub fn on(self, model: ModelId, kind: DeviceKind) -> StrategyMatrix {
+        StrategyMatrix { model, kind, ..self }
     }
 
-    /// The model it is for.
+    /// The variant it is for: the model as one kind of device has it, by which batches and policies name it.
+    pub fn variant(&self) -> ModelId {
+        self.variant
+    }
+
+    /// What jobs call the model: the variant's own id, unless the model was measured on several kinds of device.
     pub fn model(&self) -> ModelId {
         self.model
-    }
-
-    /// What jobs call the model: its own id, unless it was measured on several kinds of device.
-    pub fn family(&self) -> ModelId {
-        self.family
     }
 
     /// The kind of device that it was measured on, as [`Config::kinds`](crate::Config::kinds) numbers them.

@@ -95,7 +95,7 @@ pub fn replay<R: BufRead>(
 fn check_models(scheduler: &Scheduler, event: &Event) -> Result<(), String> {
     let Event::ModelsLoaded(models) = event else { return Ok(()) };
     let next = scheduler.models().len();
-    let follow = models.iter().zip(next..).all(|(matrix, at)| matrix.model().0 as usize == at);
+    let follow = models.iter().zip(next..).all(|(matrix, at)| matrix.variant().0 as usize == at);
     match follow && next + models.len() <= MOST_MODELS {
         true => Ok(()),
         false => Err(format!("expected models from number {next} on, {MOST_MODELS} in all at most")),

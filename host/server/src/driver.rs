@@ -102,14 +102,14 @@ impl Driver {
         }));
     }
 
-    /// This family of models takes no new jobs.
-    pub(crate) fn retire(&self, family: ModelId) {
-        drop(self.handle(Event::ModelRetired(family)));
+    /// This model takes no new jobs.
+    pub(crate) fn retire(&self, id: ModelId) {
+        drop(self.handle(Event::ModelRetired(id)));
     }
 
-    /// Some job of this family of models waits or runs, or is being offered.
-    pub(crate) fn has_jobs_of(&self, family: ModelId) -> bool {
-        self.lock().live.values().any(|record| record.asked.model == family)
+    /// Some job of this model waits or runs, or is being offered.
+    pub(crate) fn has_jobs_of(&self, id: ModelId) -> bool {
+        self.lock().live.values().any(|record| record.asked.model == id)
     }
 
     /// Takes nothing new from here on; the answer comes when all that was accepted has ended, or was ended because it

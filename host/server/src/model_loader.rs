@@ -107,16 +107,16 @@ impl ModelLoader {
         if models.find(&source.spec.name).is_some() {
             return Err(LoadError::Served(source.spec.name));
         }
-        let first = models.all().map(|model| model.members.len() as u32).sum::<u32>();
+        let first = models.all().map(|model| model.variants.len() as u32).sum::<u32>();
         if first + source.profiles.len() as u32 > self.most_members {
             return Err(LoadError::TooMany(first));
         }
         let model = source.serve(ModelId(first), self.max_requests).map_err(unfit)?;
         self.build(&model).map_err(unfit)?;
         // known before the scheduler takes jobs for it, so that whoever looks at such a job finds it
-        let members = model.members.clone();
+        let variants = model.variants.clone();
         let served = self.model_registry.add(model);
-        self.driver.load(members);
+        self.driver.load(variants);
         Ok(served)
     }
 
@@ -128,8 +128,8 @@ impl ModelLoader {
         if models.served.len() == 1 {
             return Err(LoadError::Last(name.into()));
         }
-        self.driver.retire(model.family);
-        self.model_registry.retire(model.family);
+        self.driver.retire(model.id);
+        self.model_registry.retire(model.id);
         drop(busy);
         self.let_go_when_idle(model);
         Ok(model.clone())
@@ -138,12 +138,12 @@ impl ModelLoader {
     fn build(&self, model: &ServedModel) -> anyhow::Result<()> {
         let mut built = Vec::new();
         for ((lane, handle), &device) in (0..).zip(&self.lanes).zip(&self.devices.by_lane) {
-            let member = model.members.iter().find(|member| member.kind() == self.devices.kind(LaneId(lane)));
-            let Some(member) = member else { continue };
-            let modes = member.profile().modes();
+            let variant = model.variants.iter().find(|variant| variant.kind() == self.devices.kind(LaneId(lane)));
+            let Some(variant) = variant else { continue };
+            let modes = variant.profile().modes();
             let network =
                 model_build::build(&model.build, device, &modes).with_context(|| format!("for lane {lane}"))?;
-            built.push((handle, member.model(), network, modes));
+            built.push((handle, variant.variant(), network, modes));
         }
         for (handle, id, network, modes) in built {
             handle.load(id, LoadedModel { model: network, build: model.build.clone(), modes });
@@ -155,8 +155,11 @@ impl ModelLoader {
         let (driver, lanes, model) = (Arc::downgrade(&self.driver), self.lanes.clone(), model.clone());
         let wait = move || {
             while let Some(driver) = driver.upgrade() {
-                if !driver.has_jobs_of(model.family) {
-                    model.members.iter().for_each(|member| lanes.iter().for_each(|lane| lane.unload(member.model())));
+                if !driver.has_jobs_of(model.id) {
+                    model
+                        .variants
+                        .iter()
+                        .for_each(|variant| lanes.iter().for_each(|lane| lane.unload(variant.variant())));
                     return;
                 }
                 drop(driver);

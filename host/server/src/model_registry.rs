@@ -39,10 +39,10 @@ impl ModelRegistry {
     }
 
     /// This model takes no new jobs; it is told whether it was served.
-    pub(crate) fn retire(&self, family: ModelId) -> bool {
+    pub(crate) fn retire(&self, id: ModelId) -> bool {
         let mut retired = false;
         self.change(|models| {
-            if let Some(at) = models.served.iter().position(|model| model.family == family) {
+            if let Some(at) = models.served.iter().position(|model| model.id == id) {
                 models.retired.push(models.served.remove(at));
                 retired = true;
             }
@@ -65,8 +65,8 @@ impl ModelSet {
     }
 
     /// The model that jobs call by this id, whether it takes new ones or not.
-    pub(crate) fn of(&self, family: ModelId) -> Option<&Arc<ServedModel>> {
-        self.all().find(|model| model.family == family)
+    pub(crate) fn of(&self, id: ModelId) -> Option<&Arc<ServedModel>> {
+        self.all().find(|model| model.id == id)
     }
 
     /// Those that take jobs, then those that take none any more.

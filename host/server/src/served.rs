@@ -19,13 +19,13 @@ use crate::model_build::Build;
 #[derive(Clone)]
 pub struct ServedModel {
     /// What jobs call it.
-    pub family: ModelId,
+    pub id: ModelId,
     /// What it expects and answers.
     pub spec: Arc<Spec>,
     /// Every menu of it on the first kind of device that has it; holds the profile.
     pub matrix: Arc<StrategyMatrix>,
     /// Its menus on every kind of device that has it, the first included.
-    pub members: Vec<Arc<StrategyMatrix>>,
+    pub variants: Vec<Arc<StrategyMatrix>>,
     /// Builds it for a lane.
     pub build: Build,
 }
@@ -38,8 +38,8 @@ impl ServedModel {
 
     /// The profile behind a menu of it.
     pub(crate) fn profile_of(&self, table: TableId) -> &Arc<Profile> {
-        let member = self.members.iter().find(|member| member.owns(table));
-        member.unwrap_or(&self.matrix).profile()
+        let variant = self.variants.iter().find(|variant| variant.owns(table));
+        variant.unwrap_or(&self.matrix).profile()
     }
 }
 
@@ -47,7 +47,7 @@ impl ServedModel {
 pub fn load_models(models: &config::Models, kinds: &[String], max_requests: u32) -> anyhow::Result<Vec<ServedModel>> {
     let mut served: Vec<ServedModel> = Vec::new();
     let mut serve = |source: ModelSource| -> anyhow::Result<()> {
-        let id = ModelId(served.iter().map(|model| model.members.len() as u32).sum());
+        let id = ModelId(served.iter().map(|model| model.variants.len() as u32).sum());
         let name = source.spec.name.clone();
         ensure!(served.iter().all(|model| model.spec.name != name), "the model {name} is to be served twice");
         served.push(source.serve(id, max_requests).with_context(|| format!("preparing the model {name}"))?);
@@ -87,13 +87,13 @@ pub struct ModelSource {
 impl ModelSource {
     /// Gives the model its place, which is `first` and those after it, and computes its menus.
     pub fn serve(self, first: ModelId, max_requests: u32) -> anyhow::Result<ServedModel> {
-        let member = |(kind, profile): (u32, Profile)| -> anyhow::Result<Arc<StrategyMatrix>> {
+        let variant = |(kind, profile): (u32, Profile)| -> anyhow::Result<Arc<StrategyMatrix>> {
             let matrix = StrategyMatrix::new(ModelId(first.0 + kind), Arc::new(profile), max_requests)?;
             Ok(Arc::new(matrix.on(first, DeviceKind(kind))))
         };
-        let members = (0..).zip(self.profiles).map(member).collect::<anyhow::Result<Vec<_>>>()?;
-        let matrix = members.first().context("expected a profile for at least one kind of device")?.clone();
-        Ok(ServedModel { family: first, spec: Arc::new(self.spec), matrix, members, build: self.build })
+        let variants = (0..).zip(self.profiles).map(variant).collect::<anyhow::Result<Vec<_>>>()?;
+        let matrix = variants.first().context("expected a profile for at least one kind of device")?.clone();
+        Ok(ServedModel { id: first, spec: Arc::new(self.spec), matrix, variants, build: self.build })
     }
 
     /// A model that takes the time its profile says, times `factor`.

@@ -62,13 +62,13 @@ impl Service {
         supervisor: &Arc<Supervisor>,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<Service> {
-        let most = models.iter().flat_map(|model| &model.members).map(|member| member.kind()).max();
+        let most = models.iter().flat_map(|model| &model.variants).map(|variant| variant.kind()).max();
         ensure!(
             most.is_none_or(|kind| kind.index() < devices.kinds.len()),
             "expected models for the {} kinds of device there are",
             devices.kinds.len()
         );
-        let matrices = models.iter().flat_map(|model| model.members.iter().cloned()).collect();
+        let matrices = models.iter().flat_map(|model| model.variants.iter().cloned()).collect();
         let mut scheduler = Scheduler::new(devices.core_config(config), matrices);
         let store = PolicyStore::new(&config.policy.dir);
         let catalog = Arc::new(SharedCatalog::new(scheduler.catalog().clone()));
@@ -118,8 +118,8 @@ impl Service {
         for ((lane, (work, state)), &device) in (0..).zip(ends).zip(&devices.by_lane) {
             let kind = devices.kind(LaneId(lane));
             let build = |model: &ServedModel| {
-                let member = model.members.iter().find(|member| member.kind() == kind)?;
-                Some((member.model(), model.build.clone(), member.profile().modes()))
+                let variant = model.variants.iter().find(|variant| variant.kind() == kind)?;
+                Some((variant.variant(), model.build.clone(), variant.profile().modes()))
             };
             let builds = models.iter().filter_map(build).collect();
             let (sink, metrics, supervisor) = (sink.clone(), metrics.clone(), supervisor.clone());

@@ -25,7 +25,7 @@ fn profile(micros: u64) -> Arc<Profile> {
     Arc::new(Profile { id: format!("p{micros}"), model: "toy".into(), modalities, measurements: vec![measurement] })
 }
 
-fn member(id: u32, kind: u32, micros: u64) -> Arc<StrategyMatrix> {
+fn variant(id: u32, kind: u32, micros: u64) -> Arc<StrategyMatrix> {
     let matrix = StrategyMatrix::new(ModelId(id), profile(micros), 8).expect("a sound profile");
     Arc::new(matrix.on(MODEL, DeviceKind(kind)))
 }
@@ -33,7 +33,7 @@ fn member(id: u32, kind: u32, micros: u64) -> Arc<StrategyMatrix> {
 /// A slow lane and a fast one, of which a batch takes 8 ms and 1 ms.
 fn two_kinds() -> Scheduler {
     let config = Config { lanes: 2, kinds: vec![DeviceKind(SLOW), DeviceKind(FAST)], margin: 0.0, ..Config::default() };
-    Scheduler::new(config, vec![member(0, SLOW, 8000), member(1, FAST, 1000)])
+    Scheduler::new(config, vec![variant(0, SLOW, 8000), variant(1, FAST, 1000)])
 }
 
 fn job(id: u64, model: ModelId, deadline_ms: u64) -> Job {
@@ -97,7 +97,7 @@ fn an_outcome_names_the_menu_of_the_device_it_ran_on() {
 #[test]
 fn a_model_that_one_kind_lacks_is_served_by_the_other() {
     let config = Config { lanes: 2, kinds: vec![DeviceKind(SLOW), DeviceKind(FAST)], margin: 0.0, ..Config::default() };
-    let mut scheduler = Scheduler::new(config, vec![member(0, SLOW, 8000)]);
+    let mut scheduler = Scheduler::new(config, vec![variant(0, SLOW, 8000)]);
     for id in 1..4 {
         assert_eq!(accepted(&scheduler.step(Time::START, Event::Submit(job(id, MODEL, 1000)))).lane, LaneId(SLOW));
     }
@@ -105,7 +105,7 @@ fn a_model_that_one_kind_lacks_is_served_by_the_other() {
 
 #[test]
 fn a_model_serves_once_it_is_loaded_and_takes_nothing_once_it_is_retired() {
-    let mut scheduler = Scheduler::new(Config::default(), vec![member(0, 0, 1000)]);
+    let mut scheduler = Scheduler::new(Config::default(), vec![variant(0, 0, 1000)]);
     let newcomer = ModelId(1);
     let actions = scheduler.step(Time::START, Event::Submit(job(1, newcomer, 100)));
     assert_eq!(refusal(&actions), &Refusal::UnknownModel(newcomer));
@@ -189,7 +189,7 @@ fn what_only_a_lost_device_can_do_is_refused_for_the_loss() {
     let better =
         StrategyMatrix::new(ModelId(1), Arc::new(better), 16).expect("a sound profile").on(MODEL, DeviceKind(FAST));
     let config = Config { lanes: 2, kinds: vec![DeviceKind(SLOW), DeviceKind(FAST)], margin: 0.0, ..Config::default() };
-    let mut scheduler = Scheduler::new(config, vec![member(0, SLOW, 8000), Arc::new(better)]);
+    let mut scheduler = Scheduler::new(config, vec![variant(0, SLOW, 8000), Arc::new(better)]);
     scheduler.step(Time::START, Event::ModelLost(LaneId(FAST), ModelId(1)));
     // too accurate and too large for the other
     for only_there in [Job { min_accuracy: 0.95, ..job(1, MODEL, 1000) }, Job { requests: 12, ..job(2, MODEL, 1000) }] {
@@ -204,7 +204,7 @@ fn what_only_a_lost_device_can_do_is_refused_for_the_loss() {
 fn what_is_lost_on_one_lane_or_of_one_model_is_served_by_the_others() {
     let config = Config { lanes: 2, margin: 0.0, ..Config::default() };
     let other = Arc::new(StrategyMatrix::new(ModelId(1), profile(1000), 8).expect("a sound profile"));
-    let mut scheduler = Scheduler::new(config, vec![member(0, 0, 1000), other]);
+    let mut scheduler = Scheduler::new(config, vec![variant(0, 0, 1000), other]);
     scheduler.step(Time::START, Event::ModelLost(LaneId(0), MODEL));
     let lane = |scheduler: &mut Scheduler, id, model| {
         accepted(&scheduler.step(Time::START, Event::Submit(job(id, model, 1000)))).lane

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mosel_core::{
     Accepted, Action, Batch, BatchId, Catalog, Config, Event, Job, JobId, LaneId, Outcome, Refusal, Snapshot,
-    StrategyMatrix, Time, member,
+    StrategyMatrix, Time, variant,
 };
 
 use super::ended::Ended;
@@ -74,7 +74,7 @@ impl JobHistories {
     /// More models are there: those that are known already are passed over.
     pub fn models_loaded(&mut self, models: &[Arc<StrategyMatrix>]) {
         let known = self.models.len();
-        let news: Vec<_> = models.iter().filter(|matrix| matrix.model().0 as usize >= known).cloned().collect();
+        let news: Vec<_> = models.iter().filter(|matrix| matrix.variant().0 as usize >= known).cloned().collect();
         self.catalog.add(&news);
         self.models.extend(news);
     }
@@ -124,9 +124,9 @@ impl JobHistories {
 
     fn accepted(&mut self, at: Time, job: &Job, accepted: &Accepted) {
         let kind = self.config.kind(accepted.lane);
-        let Some(matrix) = member(&self.models, job.model, kind) else { return };
+        let Some(matrix) = variant(&self.models, job.model, kind) else { return };
         let best = matrix.table(job.requests).and_then(|table| table.strategies.last());
-        let mut history = JobHistory::new(Job { model: matrix.model(), ..*job }, at);
+        let mut history = JobHistory::new(Job { model: matrix.variant(), ..*job }, at);
         history.remaining = Remaining::new(best.map_or(&[], |best| &best.steps), matrix.profile());
         let choice = history.remaining.choice();
         history.best = Some(choice.clone());

@@ -106,7 +106,7 @@ impl From<&Checkpoint> for CheckpointLine {
             next_plan: checkpoint.next_decision,
             next_batch: checkpoint.next_batch,
             wake_at_us: checkpoint.wake_at.map(Time::micros),
-            retired: checkpoint.retired.iter().map(|family| family.0).collect(),
+            retired: checkpoint.retired.iter().map(|model| model.0).collect(),
             lost: checkpoint.lost.iter().map(|&(lane, model)| (lane.0, model.0)).collect(),
             lanes: checkpoint.lanes.iter().map(LaneLine::from).collect(),
         }

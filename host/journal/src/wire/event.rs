@@ -71,7 +71,7 @@ impl From<&Event> for EventLine {
             Event::BatchFailed(batch) => EventLine::Failed { batch: batch.0 },
             Event::PolicyChanged { eager } => EventLine::Policy { eager: *eager },
             Event::ModelsLoaded(models) => EventLine::Models {
-                first: models.first().map_or(0, |matrix| matrix.model().0),
+                first: models.first().map_or(0, |matrix| matrix.variant().0),
                 models: models.iter().map(|matrix| matrix.as_ref().into()).collect(),
             },
             Event::ModelRetired(model) => EventLine::Retired { model: model.0 },

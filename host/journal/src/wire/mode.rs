@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for ModeLine {
         let parsed = text.split_once('@').and_then(|(bits, precision)| {
             Some(Mode { modalities: ModalitySet::from_bits(bits.parse().ok()?), precision: precision.parse().ok()? })
         });
-        let expected = || format!("expected a set of modalities as 3 or \"3@bf16\", {text:?} came");
+        let expected = || format!("expected a set of modalities as 3 or \"3@bf16\", got {text:?}");
         parsed.map(ModeLine).ok_or_else(|| de::Error::custom(expected()))
     }
 }
@@ -50,7 +50,7 @@ mod tests {
         }
         assert_eq!(serde_json::to_string(&ModeLine(Mode::full(ModalitySet::from_bits(3)))).unwrap(), "3");
         let refusal = |text: &str| serde_json::from_str::<ModeLine>(text).unwrap_err().to_string();
-        assert!(refusal(r#""3@int8""#).starts_with(r#"expected a set of modalities as 3 or "3@bf16", "3@int8" came"#));
+        assert!(refusal(r#""3@int8""#).starts_with(r#"expected a set of modalities as 3 or "3@bf16", got "3@int8""#));
         assert!(refusal("true").starts_with("expected a set of modalities"));
     }
 }

@@ -82,7 +82,7 @@ impl From<&StrategyMatrix> for ModelLine {
             profile_id: profile.id.clone(),
             modalities: profile.modalities.clone(),
             measurements: profile.measurements.iter().map(MeasurementLine::from).collect(),
-            member_of: member_of(matrix),
+            member_of: variant_of(matrix),
         }
     }
 }
@@ -111,18 +111,18 @@ impl ModelLine {
         }
         let measurements = measurements.into_iter().map(Measurement::from).collect();
         let profile = Profile { id: profile_id, model: name, modalities, measurements };
-        let model = profile.model.clone();
+        let name = profile.model.clone();
         let matrix = StrategyMatrix::new(id, Arc::new(profile), max_requests);
-        let (family, kind) = member_of.map_or((id, 0), |(family, kind)| (ModelId(family), kind));
+        let (model, kind) = member_of.map_or((id, 0), |(model, kind)| (ModelId(model), kind));
         matrix
-            .map(|matrix| Arc::new(matrix.on(family, DeviceKind(kind))))
-            .map_err(|error| format!("model {model}: {error}"))
+            .map(|matrix| Arc::new(matrix.on(model, DeviceKind(kind))))
+            .map_err(|error| format!("model {name}: {error}"))
     }
 }
 
-fn member_of(matrix: &StrategyMatrix) -> Option<(u32, u32)> {
-    let alone = matrix.family() == matrix.model() && matrix.kind() == DeviceKind(0);
-    (!alone).then(|| (matrix.family().0, matrix.kind().0))
+fn variant_of(matrix: &StrategyMatrix) -> Option<(u32, u32)> {
+    let alone = matrix.model() == matrix.variant() && matrix.kind() == DeviceKind(0);
+    (!alone).then(|| (matrix.model().0, matrix.kind().0))
 }
 
 impl From<&Measurement> for MeasurementLine {

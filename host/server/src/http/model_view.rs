@@ -13,8 +13,8 @@ use crate::service::Service;
 /// What a model expects, what was measured about it, and where it is lost.
 pub(super) fn describe(service: &Service, model: &ServedModel) -> Value {
     let profiles: Map<String, Value> =
-        members(service, model).map(|(kind, member)| (kind.into(), json!(member.profile().id))).collect();
-    let is_it = |id| model.members.iter().any(|member| member.model() == id);
+        variants(service, model).map(|(kind, variant)| (kind.into(), json!(variant.profile().id))).collect();
+    let is_it = |id| model.variants.iter().any(|variant| variant.variant() == id);
     let lost_on: Vec<u32> = service
         .driver
         .query(|scheduler, _| scheduler.lost().iter().filter(|(_, id)| is_it(*id)).map(|(lane, _)| lane.0).collect());
@@ -42,12 +42,12 @@ pub(super) fn describe(service: &Service, model: &ServedModel) -> Value {
 }
 
 /// The model as each kind of device has it, with the kinds' names.
-pub(super) fn members<'a>(
+pub(super) fn variants<'a>(
     service: &'a Service,
     model: &'a ServedModel,
 ) -> impl Iterator<Item = (&'a str, &'a StrategyMatrix)> {
     let kinds = service.loader.kinds();
-    model.members.iter().map(|member| (kinds[member.kind().index()].as_str(), member.as_ref()))
+    model.variants.iter().map(|variant| (kinds[variant.kind().index()].as_str(), variant.as_ref()))
 }
 
 /// No model of this name.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::api_error::ApiError;
 use super::app::{App, blocking};
 use super::job_view::{StepView, millis};
-use super::model_view::{describe, members, unknown};
+use super::model_view::{describe, unknown, variants};
 use crate::error_code::ErrorCode;
 use crate::model_loader::LoadError;
 use crate::served::ServedModel;
@@ -89,8 +89,8 @@ pub(super) async fn profile(
     let service = app.service()?;
     let model = find(service, &name)?;
     let Query(OfKind { kind }) = of.map_err(|error| ApiError::new(ErrorCode::BadQuery, error.body_text()))?;
-    let (kind, member) = member(service, &model, kind.as_deref())?;
-    let profile = member.profile();
+    let (kind, variant) = variant(service, &model, kind.as_deref())?;
+    let profile = variant.profile();
     let measurements = profile.measurements.iter().map(|measurement| {
         let (low, high) = measurement.accuracy.interval();
         json!({
@@ -140,9 +140,9 @@ pub(super) async fn strategies(
     let service = app.service()?;
     let model = find(service, &name)?;
     let Query(Size { requests, kind }) = size.map_err(|error| ApiError::new(ErrorCode::BadQuery, error.body_text()))?;
-    let (kind, member) = member(service, &model, kind.as_deref())?;
-    let most = member.max_requests();
-    let table = member.table(requests).ok_or_else(|| {
+    let (kind, variant) = variant(service, &model, kind.as_deref())?;
+    let most = variant.max_requests();
+    let table = variant.table(requests).ok_or_else(|| {
         ApiError::new(ErrorCode::BadQuery, format!("expected requests from 1 to {most}, got {requests}"))
     })?;
     let strategies = table.strategies.iter().map(|strategy| {
@@ -159,15 +159,15 @@ pub(super) async fn strategies(
 }
 
 /// The model as this kind of device has it, or the first kind if none is named; with the kind's name.
-fn member<'a>(
+fn variant<'a>(
     service: &'a Service,
     model: &'a ServedModel,
     kind: Option<&str>,
 ) -> Result<(&'a str, &'a StrategyMatrix), ApiError> {
-    let mut all = members(service, model);
+    let mut all = variants(service, model);
     let found = all.find(|(name, _)| kind.is_none_or(|kind| kind == *name));
     found.ok_or_else(|| {
-        let kinds: Vec<&str> = members(service, model).map(|(name, _)| name).collect();
+        let kinds: Vec<&str> = variants(service, model).map(|(name, _)| name).collect();
         let message =
             format!("expected one of the kinds of device {}, got {:?}", kinds.join(", "), kind.unwrap_or_default());
         ApiError::new(ErrorCode::BadQuery, message)

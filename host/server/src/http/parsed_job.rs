@@ -116,7 +116,7 @@ fn asked(
         return Err(ApiError::new(ErrorCode::JobTooLarge, message).with(details));
     }
     Ok(JobRequest {
-        model: model.family,
+        model: model.id,
         requests: requests as u32,
         deadline: Duration::from_secs_f64(submission.deadline_ms / 1000.0),
         min_accuracy: submission.min_accuracy,

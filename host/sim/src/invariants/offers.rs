@@ -182,5 +182,5 @@ fn knows(transition: &Transition<'_>, id: JobId) -> bool {
 fn reaches(matrix: &StrategyMatrix, job: &Job, best: f64) -> bool {
     let Some(table) = matrix.table(job.requests) else { return false };
     let reached = table.strategy(table.most_accurate()).accuracy;
-    matrix.model() == ModelId(job.model.0) && reached == best && !at_least(reached, job.min_accuracy)
+    matrix.variant() == ModelId(job.model.0) && reached == best && !at_least(reached, job.min_accuracy)
 }

@@ -115,7 +115,7 @@ impl<'a> Draws<'a> {
         let table = matrix.table(requests).expect("capacity looked up every size there is");
         Job {
             id,
-            model: matrix.model(),
+            model: matrix.variant(),
             requests,
             deadline: at + self.time_allowed(table),
             min_accuracy: self.min_accuracy(table),

@@ -107,7 +107,7 @@ fn what_is_refused_says_where_what_was_expected_and_what_came() {
     check("\"pets\"", "\"../pets\"", r#"name: expected 1 to 64 of a-z"#);
     check(r#"["cat", "dog"]"#, r#"["cat"]"#, "labels: so many: expected 2 to 10000, got 1");
     check(r#"["cat", "dog"]"#, r#"["cat", "cat"]"#, r#"labels: expected each once, got "cat" twice"#);
-    check("\"bf16\"]", "\"int8\"]", r#"precisions: expected a precision fp32, bf16 or fp16, "int8" came"#);
+    check("\"bf16\"]", "\"int8\"]", r#"precisions: expected a precision fp32, bf16 or fp16, got "int8""#);
     check("[\"fp32\", ", "[", "precisions: expected fp32 first");
     check("kind = \"picture\"", "kind = \"smell\"", r#"modalities[0] (photo): kind: expected picture, video"#);
     check("height = 64", "heigth = 64", "modalities[0] (photo): unknown field `heigth`");

@@ -145,7 +145,7 @@ fn models(max_requests: u32, kinds: &[String]) -> Vec<ServedModel> {
     let mut first = 0;
     let serve = |source: ModelSource| {
         let served = source.serve(ModelId(first), max_requests).expect("the profiles are sound");
-        first += served.members.len() as u32;
+        first += served.variants.len() as u32;
         served
     };
     [pair(kinds), motion()].map(serve).into()
