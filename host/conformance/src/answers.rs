@@ -50,7 +50,7 @@ pub(crate) fn simple(run: &mut CheckRun) {
             row.min_accuracy = best;
         }),
         with(&|row| {
-            row.late = true;
+            row.given_up = true;
             row.deadline = Time::START;
         }),
     ];

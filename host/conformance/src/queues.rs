@@ -140,7 +140,7 @@ impl Rows<'_> {
             self.take_in(&row);
             row.deadline = self.deadline(snapshot);
             if place >= first_late {
-                row.late = true;
+                row.given_up = true;
                 row.deadline = snapshot.now - Duration::from_micros(self.random.below(1000));
             }
             snapshot.jobs.push(row);
@@ -163,7 +163,7 @@ impl Rows<'_> {
             weight: self.weight(),
             tenant: Tenant::named(self.random.pick::<&str>(&TENANTS)),
             current: current as u32,
-            late: false,
+            given_up: false,
         }
     }
 
@@ -306,7 +306,7 @@ mod tests {
             let mut ids: Vec<JobId> = snapshot.jobs.iter().map(|row| row.id).collect();
             ids.dedup();
             assert_eq!(ids.len(), snapshot.jobs.len(), "queue {seed} names a job twice");
-            assert!(snapshot.jobs.is_sorted_by_key(|row| row.late), "queue {seed} has late jobs before others");
+            assert!(snapshot.jobs.is_sorted_by_key(|row| row.given_up), "queue {seed} has late jobs before others");
             for row in &snapshot.jobs {
                 let table = catalog.table(row.table).expect("the table is there");
                 assert!(row.current <= table.most_accurate() && row.weight > 0.0, "queue {seed}");

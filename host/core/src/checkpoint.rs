@@ -66,7 +66,7 @@ pub struct QueuedJobState {
     /// When its first batch was started.
     pub started: Option<Time>,
     /// Cannot meet its deadline any more.
-    pub late: bool,
+    pub given_up: bool,
     /// A batch of it has failed.
     pub failed_once: bool,
     /// Time its batches took so far.

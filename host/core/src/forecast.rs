@@ -24,11 +24,11 @@ impl Forecast {
     pub fn under(snapshot: &Snapshot, catalog: &Catalog, plan: &Plan) -> Result<Forecast, DecisionError> {
         let before = finishes(snapshot.start, snapshot.time_factor, latencies(&snapshot.jobs, catalog));
         let mut order: Vec<usize> = (0..snapshot.jobs.len()).collect();
-        let rank = |row: &JobRow| (row.late, plan.order.get(&row.id).copied().unwrap_or(0));
+        let rank = |row: &JobRow| (row.given_up, plan.order.get(&row.id).copied().unwrap_or(0));
         order.sort_by_key(|&at| rank(&snapshot.jobs[at]));
         let jobs: Vec<JobRow> = order.iter().map(|&at| moved(snapshot.jobs[at], plan)).collect();
         let after = finishes(snapshot.start, snapshot.time_factor, latencies(&jobs, catalog));
-        let on_time = order.iter().zip(&after).filter(|&(&at, _)| !snapshot.jobs[at].late);
+        let on_time = order.iter().zip(&after).filter(|&(&at, _)| !snapshot.jobs[at].given_up);
         keep_promises(on_time.map(|(&at, &after)| {
             let JobRow { id, deadline, .. } = snapshot.jobs[at];
             (id, deadline, before[at], after)
@@ -49,7 +49,7 @@ impl Forecast {
     /// # Panics
     /// If a row of the snapshot is off its table.
     pub fn squeezed(snapshot: &Snapshot, catalog: &Catalog) -> Forecast {
-        let on_time = snapshot.jobs.iter().take_while(|job| !job.late);
+        let on_time = snapshot.jobs.iter().take_while(|job| !job.given_up);
         let mut rows: Vec<Row> = on_time.map(|job| Row { job: *job, table: table(job, catalog) }).collect();
         speed_up(&mut rows, snapshot.start, snapshot.time_factor);
         let choices = rows.iter().map(|row| (row.job.id, row.job.current)).collect();
@@ -60,7 +60,7 @@ impl Forecast {
     /// The jobs that would miss their deadline though they are not given up.
     pub fn violators(&self) -> impl Iterator<Item = &JobRow> {
         let jobs = self.jobs.iter().zip(&self.finishes);
-        jobs.filter(|(job, finish)| !job.late && **finish > job.deadline).map(|(job, _)| job)
+        jobs.filter(|(job, finish)| !job.given_up && **finish > job.deadline).map(|(job, _)| job)
     }
 
     /// Weighted right answers expected of the whole queue: sum of weight x requests x accuracy.

@@ -82,7 +82,7 @@ impl Lane {
 
     /// How many entries can still meet their deadlines; they come first.
     pub(crate) fn on_time(&self) -> usize {
-        self.entries.iter().take_while(|entry| !entry.late).count()
+        self.entries.iter().take_while(|entry| !entry.given_up).count()
     }
 
     pub(crate) fn position(&self, job: JobId) -> Option<usize> {
@@ -169,7 +169,7 @@ impl Lane {
         let mut work = Duration::ZERO;
         let mut hopeless = Vec::new();
         let correction = self.correction;
-        for entry in self.entries.iter().take_while(|entry| !entry.late) {
+        for entry in self.entries.iter().take_while(|entry| !entry.given_up) {
             let with_it = work + entry.fastest();
             if entry.left() > 0 && start.after(with_it, correction) > entry.job.deadline {
                 hopeless.push(entry.job.id);
@@ -180,7 +180,7 @@ impl Lane {
         for &job in &hopeless {
             let position = self.position(job).expect("it was just seen");
             let mut entry = self.entries.remove(position);
-            entry.late = true;
+            entry.given_up = true;
             self.entries.push(entry);
         }
         hopeless
@@ -277,10 +277,10 @@ impl Lane {
     /// others, wherever their last batch is: that the first `on_time` are those that can be on time must stay true.
     fn order_under(&self, plan: &Plan) -> Vec<usize> {
         let rank = |entry: &QueuedJob| match plan.order.get(&entry.job.id) {
-            _ if entry.left() == 0 => (entry.late, 0),
-            Some(&rank) => (entry.late, rank + 1),
-            None if plan.order.is_empty() => (entry.late, 0),
-            None => (entry.late, usize::MAX),
+            _ if entry.left() == 0 => (entry.given_up, 0),
+            Some(&rank) => (entry.given_up, rank + 1),
+            None if plan.order.is_empty() => (entry.given_up, 0),
+            None => (entry.given_up, usize::MAX),
         };
         let mut order: Vec<usize> = (0..self.entries.len()).collect();
         order.sort_by_key(|&at| rank(&self.entries[at]));
@@ -293,7 +293,7 @@ impl Lane {
         let before = self.finishes(now, factor);
         let latencies = order.iter().zip(choices).map(|(&at, &choice)| self.entries[at].latency_on(choice));
         let after = finishes(self.free_at(now), factor, latencies);
-        let on_time = order.iter().zip(after).filter(|&(&at, _)| !self.entries[at].late);
+        let on_time = order.iter().zip(after).filter(|&(&at, _)| !self.entries[at].given_up);
         keep_promises(on_time.map(|(&at, after)| {
             let Job { id, deadline, .. } = self.entries[at].job;
             (id, deadline, before[at], after)

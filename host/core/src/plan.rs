@@ -24,7 +24,7 @@ pub enum DecisionError {
     /// There is no answer.
     Policy(PolicyError),
     /// It came after its budget, or nobody waits for it any more.
-    Late,
+    TooLate,
     /// It names a job that the snapshot does not have.
     UnknownJob(JobId),
     /// It names a job twice.
@@ -133,7 +133,7 @@ impl DecisionError {
             Self::Policy(PolicyError::Trapped(_)) => "trapped",
             Self::Policy(PolicyError::Malformed(_)) => "malformed",
             Self::Policy(PolicyError::Unavailable(_)) => "unavailable",
-            Self::Late => "late",
+            Self::TooLate => "late",
             Self::UnknownJob(_) => "unknown_job",
             Self::Twice(_) => "duplicate_job",
             Self::NoSuchStrategy { .. } => "no_such_strategy",
@@ -150,7 +150,7 @@ impl fmt::Display for DecisionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Policy(error) => error.fmt(f),
-            Self::Late => write!(f, "the answer came when nobody waited for it any more"),
+            Self::TooLate => write!(f, "the answer came when nobody waited for it any more"),
             Self::UnknownJob(job) => write!(f, "job {job} is not in the snapshot"),
             Self::Twice(job) => write!(f, "job {job} is named twice"),
             Self::NoSuchStrategy { job, strategies, chosen } => {

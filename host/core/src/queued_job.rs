@@ -20,7 +20,7 @@ pub(crate) struct QueuedJob {
     pub(crate) arrival: Time,
     pub(crate) started: Option<Time>,
     /// Cannot meet its deadline any more.
-    pub(crate) late: bool,
+    pub(crate) given_up: bool,
     /// A batch of it failed once; a second failure ends it.
     pub(crate) failed_once: bool,
     pub(crate) device_time: Duration,
@@ -60,7 +60,7 @@ impl QueuedJob {
             job,
             arrival,
             started: None,
-            late: false,
+            given_up: false,
             failed_once: false,
             device_time: Duration::ZERO,
             expected_time: Duration::ZERO,
@@ -85,7 +85,7 @@ impl QueuedJob {
             job: self.job,
             arrival: self.arrival,
             started: self.started,
-            late: self.late,
+            given_up: self.given_up,
             failed_once: self.failed_once,
             device_time: self.device_time,
             expected_time: self.expected_time,
@@ -113,7 +113,7 @@ impl QueuedJob {
             job: state.job,
             arrival: state.arrival,
             started: state.started,
-            late: state.late,
+            given_up: state.given_up,
             failed_once: state.failed_once,
             device_time: state.device_time,
             expected_time: state.expected_time,
@@ -291,7 +291,7 @@ impl QueuedJob {
             weight: self.job.weight,
             tenant: self.job.tenant,
             current: self.current()?,
-            late: self.late,
+            given_up: self.given_up,
         })
     }
 

@@ -299,7 +299,7 @@ impl Scheduler {
         actions: &mut Vec<Action>,
     ) -> Vec<usize> {
         let Some(at) = self.lanes.iter().position(|lane| lane.awaits(id)) else {
-            actions.push(Action::RefuseDecision(id, DecisionError::Late));
+            actions.push(Action::RefuseDecision(id, DecisionError::TooLate));
             return Vec::new();
         };
         // Who is beyond saving by now must not be in the way of those that the answer, or the fallback, can save.
@@ -455,7 +455,7 @@ impl Scheduler {
     fn ask_to_be_woken(&mut self, actions: &mut Vec<Action>) {
         let due = |lane: &Lane| lane.question.as_ref().map(|question| question.due);
         let deadline = |lane: &Lane| {
-            let waiting = lane.entries.iter().filter(|entry| !entry.late && entry.left() > 0);
+            let waiting = lane.entries.iter().filter(|entry| !entry.given_up && entry.left() > 0);
             waiting.map(|entry| entry.job.deadline).min()
         };
         let next = self.lanes.iter().flat_map(|lane| [due(lane), deadline(lane)]).flatten().min();

@@ -86,7 +86,7 @@ pub struct JobRow {
     /// Index of the current strategy in the table.
     pub current: u32,
     /// Cannot meet its deadline any more whatever is chosen; runs after all others.
-    pub late: bool,
+    pub given_up: bool,
 }
 
 /// Why a policy is asked.

@@ -109,7 +109,7 @@ impl From<&JobRow> for types::Job {
             weight: row.weight,
             tenant: row.tenant.0,
             current: row.current,
-            late: row.late,
+            late: row.given_up,
         }
     }
 }

@@ -104,7 +104,7 @@ impl PolicyStats {
         let mut counts = self.lock();
         *counts.refused.entry(error.kind()).or_default() += 1;
         // what made it late was told before
-        if *error != DecisionError::Late || counts.last_error.is_none() {
+        if *error != DecisionError::TooLate || counts.last_error.is_none() {
             counts.last_error = Some(error.to_string());
         }
         if is_illegal(error) {
@@ -265,9 +265,9 @@ mod tests {
     #[test]
     fn refusals_are_counted_by_reason() {
         let stats = stats();
-        stats.refused(DecisionId(1), &DecisionError::Late);
+        stats.refused(DecisionId(1), &DecisionError::TooLate);
         stats.refused(DecisionId(2), &DecisionError::NotFinite);
-        stats.refused(DecisionId(3), &DecisionError::Late);
+        stats.refused(DecisionId(3), &DecisionError::TooLate);
         let counts = stats.counts();
         assert_eq!(counts.refused, BTreeMap::from([("late", 2), ("not_finite", 1)]));
         assert!(counts.last_error.unwrap().contains("finite"), "that one was late hides no other reason");

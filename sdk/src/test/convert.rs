@@ -87,7 +87,7 @@ fn sent_job(row: &core::JobRow) -> Job {
         weight: row.weight,
         tenant: row.tenant.0,
         current: row.current,
-        late: row.late,
+        late: row.given_up,
     }
 }
 
@@ -162,7 +162,7 @@ fn checkable_row(job: &Job) -> core::JobRow {
         weight: job.weight,
         tenant: core::Tenant(job.tenant),
         current: job.current,
-        late: job.late,
+        given_up: job.late,
     }
 }
 

@@ -61,6 +61,6 @@ pub fn job(id: u64, table: u32, current: u32, deadline: u64, min_accuracy: f64) 
         weight: 1.0,
         tenant: Tenant(0),
         current,
-        late: false,
+        given_up: false,
     }
 }

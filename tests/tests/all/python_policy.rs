@@ -104,7 +104,7 @@ fn who_stands_highest_above_its_floor_is_squeezed() {
 #[test]
 fn late_and_hopeless_jobs_are_left_alone_and_those_behind_them_saved() {
     let tables = [vec![(10, 0.6), (50, 0.8)]];
-    let late = JobRow { late: true, ..queue::job(1, 0, 1, 5, 0.0) };
+    let late = JobRow { given_up: true, ..queue::job(1, 0, 1, 5, 0.0) };
     check("{}", &tables, vec![late, queue::job(2, 0, 1, 70, 0.5)], &[1, 0], Quality::Heuristic);
     let hopeless = queue::job(1, 0, 1, 5, 0.6);
     check("{}", &tables, vec![hopeless, queue::job(2, 0, 1, 70, 0.5)], &[1, 0], Quality::BestEffort);

@@ -48,7 +48,7 @@ fn late_plan_is_ignored() {
         matches!(timed_out[..], [Action::RefuseDecision(id, DecisionError::Policy(_)), Action::Fallback(..), ..] if id == plan)
     );
     let actions = scheduler.step(at(7), Event::Decided(plan, Ok(assign(2, 0))));
-    assert_eq!(actions, [Action::RefuseDecision(plan, DecisionError::Late)]);
+    assert_eq!(actions, [Action::RefuseDecision(plan, DecisionError::TooLate)]);
 }
 
 /// Job 1 would lose its last chance by its own first batch, so the device waits; job 2 comes while it does.
@@ -128,7 +128,7 @@ fn another_policy_voids_the_question_and_is_asked_itself() {
     let new = question(&asked_again).expect("the violator is still there").decision;
     assert_ne!(new, plan);
     let old = scheduler.step(at(3), Event::Decided(plan, Ok(assign(2, 0))));
-    assert_eq!(old, [Action::RefuseDecision(plan, DecisionError::Late)]);
+    assert_eq!(old, [Action::RefuseDecision(plan, DecisionError::TooLate)]);
 }
 
 #[test]

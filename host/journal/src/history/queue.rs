@@ -64,7 +64,7 @@ impl<'a> Queue<'a> {
     /// The same jobs under a decision; an empty order keeps theirs. Jobs that were given up stay behind all others.
     pub(super) fn decided(&self, order: &BTreeMap<JobId, usize>, moves: &BTreeMap<JobId, Move>) -> Queue<'a> {
         let mut places = self.places.clone();
-        places.sort_by_cached_key(|place| (place.row.late, order.get(&place.row.id).copied().unwrap_or(0)));
+        places.sort_by_cached_key(|place| (place.row.given_up, order.get(&place.row.id).copied().unwrap_or(0)));
         for place in &mut places {
             place.latency = moves.get(&place.row.id).map_or(place.was, |step| step.latency(place));
         }
@@ -119,7 +119,7 @@ impl<'a> Queue<'a> {
     fn tightest(&self) -> Vec<Option<&Place<'a>>> {
         let mut least: Option<(&Place<'a>, f64)> = None;
         let mut tightest = Vec::with_capacity(self.places.len());
-        for place in self.places.iter().rev().filter(|place| !place.row.late) {
+        for place in self.places.iter().rev().filter(|place| !place.row.given_up) {
             let slack = self.slack(place);
             least = least.filter(|least| least.1 < slack).or(Some((place, slack)));
             tightest.push(least.map(|least| least.0));
@@ -141,7 +141,7 @@ impl<'a> Queue<'a> {
 
     /// How late it is once so much work is done; nothing is too late for a job that was given up.
     fn late_after(&self, place: &Place<'_>, work: Duration) -> Duration {
-        if place.row.late {
+        if place.row.given_up {
             return Duration::ZERO;
         }
         self.start.after(work, self.factor).since(place.row.deadline)

@@ -47,7 +47,7 @@ impl JobHistories {
         let mut history = JobHistory::new(entry.job, entry.arrival);
         history.best = best.map(|best| Remaining::new(&best.steps, matrix.profile()).choice());
         history.remaining = Remaining::new(&entry.steps, matrix.profile());
-        let (choice, changes, late) = (history.remaining.choice(), entry.decisions.len(), entry.late);
+        let (choice, changes, late) = (history.remaining.choice(), entry.decisions.len(), entry.given_up);
         history.add(HistoryEvent::Resumed { lane, choice, changes, late });
         self.waiting.insert(entry.job.id, history);
     }

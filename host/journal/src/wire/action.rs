@@ -158,7 +158,7 @@ impl From<&Snapshot> for QuestionLine {
 fn digest(snapshot: &Snapshot) -> u64 {
     let numbers = snapshot.jobs.iter().flat_map(|row| {
         let size = u64::from(row.requests) << 32 | u64::from(row.table.0);
-        let state = u64::from(row.current) << 1 | u64::from(row.late);
+        let state = u64::from(row.current) << 1 | u64::from(row.given_up);
         let (arrival, deadline) = (row.arrival.micros(), row.deadline.micros());
         let (floor, weight) = (row.min_accuracy.to_bits(), row.weight.to_bits());
         [row.id.0, size, state, arrival, deadline, floor, weight, row.tenant.0]
@@ -228,7 +228,7 @@ mod tests {
             weight: 2.0,
             tenant: Tenant::named("acme"),
             current: 4,
-            late: false,
+            given_up: false,
         };
         let snapshot = Snapshot {
             decision: mosel_core::DecisionId(1),

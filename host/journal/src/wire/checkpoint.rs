@@ -214,7 +214,7 @@ impl From<&JobRow> for RowLine {
             weight: Number(row.weight),
             tenant: row.tenant.0,
             current: row.current,
-            late: row.late,
+            late: row.given_up,
         }
     }
 }
@@ -231,7 +231,7 @@ impl From<RowLine> for JobRow {
             weight: line.weight.0,
             tenant: Tenant(line.tenant),
             current: line.current,
-            late: line.late,
+            given_up: line.late,
         }
     }
 }
@@ -242,7 +242,7 @@ impl From<&QueuedJobState> for EntryLine {
             job: (&entry.job).into(),
             arrival_us: entry.arrival.micros(),
             started_us: entry.started.map(Time::micros),
-            late: entry.late,
+            late: entry.given_up,
             failed_once: entry.failed_once,
             device_ns: nanos(entry.device_time),
             expected_ns: nanos(entry.expected_time),
@@ -263,7 +263,7 @@ impl From<EntryLine> for QueuedJobState {
             job: line.job.into(),
             arrival: Time::from_micros(line.arrival_us),
             started: line.started_us.map(Time::from_micros),
-            late: line.late,
+            given_up: line.late,
             failed_once: line.failed_once,
             device_time: Duration::from_nanos(line.device_ns),
             expected_time: Duration::from_nanos(line.expected_ns),

@@ -320,7 +320,7 @@ impl<'a> Naive<'a> {
     /// show that.
     fn new(asked: &'a Snapshot, catalog: &'a Catalog, plan: &Plan, left: impl Fn(JobId) -> u32) -> Option<Naive<'a>> {
         let mut decided = asked.clone();
-        decided.jobs.sort_by_key(|row| (row.late, plan.order.get(&row.id).copied().unwrap_or(0)));
+        decided.jobs.sort_by_key(|row| (row.given_up, plan.order.get(&row.id).copied().unwrap_or(0)));
         for row in &mut decided.jobs {
             let Some(&choice) = plan.choices.get(&row.id) else { continue };
             if left(row.id) != row.requests {
@@ -388,7 +388,7 @@ impl<'a> Naive<'a> {
 fn lateness(forecast: &Forecast, job: JobId) -> Duration {
     let place = forecast.jobs.iter().position(|row| row.id == job).expect("the same jobs were asked about");
     let row = &forecast.jobs[place];
-    if row.late { Duration::ZERO } else { forecast.finishes[place].since(row.deadline) }
+    if row.given_up { Duration::ZERO } else { forecast.finishes[place].since(row.deadline) }
 }
 
 #[test]

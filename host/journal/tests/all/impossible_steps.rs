@@ -99,7 +99,7 @@ fn row() -> impl Strategy<Value = JobRow> {
             weight: floor,
             tenant: Tenant::default(),
             current,
-            late,
+            given_up: late,
         },
     )
 }
@@ -154,7 +154,7 @@ fn policy_error() -> impl Strategy<Value = PolicyError> {
 fn plan_error() -> impl Strategy<Value = DecisionError> {
     prop_oneof![
         4 => policy_error().prop_map(DecisionError::Policy),
-        1 => Just(DecisionError::Late),
+        1 => Just(DecisionError::TooLate),
         1 => job_id().prop_map(DecisionError::UnknownJob),
         1 => (job_id(), float(), float()).prop_map(|(job, accuracy, floor)| DecisionError::BelowFloor { job, accuracy, floor }),
         1 => (job_id(), duration()).prop_map(|(job, by)| DecisionError::MakesLate { job, by }),
@@ -248,7 +248,7 @@ fn entry() -> impl Strategy<Value = QueuedJobState> {
             job,
             arrival,
             started: None,
-            late,
+            given_up: late,
             failed_once: false,
             device_time: Duration::ZERO,
             expected_time: Duration::ZERO,

@@ -67,7 +67,7 @@ pub(crate) fn is_failure(error: &PolicyError) -> bool {
 
 /// An answer that no queue would have made legal.
 pub(crate) fn is_illegal(error: &DecisionError) -> bool {
-    !matches!(error, DecisionError::Policy(_) | DecisionError::Late | DecisionError::MakesLate { .. })
+    !matches!(error, DecisionError::Policy(_) | DecisionError::TooLate | DecisionError::MakesLate { .. })
 }
 
 /// A policy in place that fails too often.

@@ -63,7 +63,7 @@ fn row(id: u64, table: &StrategyTable, arrival: Time, deadline: Time, min_accura
         weight: 1.0,
         tenant: Tenant::default(),
         current: table.most_accurate(),
-        late: false,
+        given_up: false,
     }
 }
 

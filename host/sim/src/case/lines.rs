@@ -81,7 +81,7 @@ fn write_question(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
     let Snapshot { decision, lane, trigger, start, time_factor, .. } = snapshot;
     write!(text, "ask {} on lane {lane} ({trigger:?}, free at {start}, times {time_factor}):", decision.0)?;
     snapshot.jobs.iter().try_for_each(|row| {
-        let JobRow { id, requests, current, min_accuracy, late, .. } = row;
+        let JobRow { id, requests, current, min_accuracy, given_up: late, .. } = row;
         write!(text, " {id}@{current} of {requests} at {min_accuracy}{}", if *late { " late" } else { "" })
     })
 }

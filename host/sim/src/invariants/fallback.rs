@@ -47,7 +47,8 @@ fn check_move(change: &LaneChange<'_>, job: JobId, choice: u32) -> Result<(), Br
 
 /// Where an answer was refused, it moves whom the rule says, as far as the rule says.
 fn check_cheapest(change: &LaneChange<'_>) -> Result<(), Breach> {
-    let refused = |action: &Action| matches!(action, Action::RefuseDecision(_, error) if *error != DecisionError::Late);
+    let refused =
+        |action: &Action| matches!(action, Action::RefuseDecision(_, error) if *error != DecisionError::TooLate);
     let Some(at) = change.transition.actions.iter().position(refused) else { return Ok(()) };
     let answered = matches!(change.transition.event, Event::Decided(..));
     // who is given up afterwards makes room for others, and the fallback may act once more

@@ -37,7 +37,7 @@ pub(super) fn check_strangers(transition: &Transition<'_>) -> Result<(), Breach>
         let right = match action {
             Action::Adopt(plan, _) => awaited(*plan),
             Action::RefuseDecision(plan, error) => {
-                awaited(*plan) || is_stranger(*plan) && *error == DecisionError::Late
+                awaited(*plan) || is_stranger(*plan) && *error == DecisionError::TooLate
             }
             _ => true,
         };

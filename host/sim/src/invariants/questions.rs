@@ -162,6 +162,6 @@ fn row(waiting: &Waiting<'_>) -> Option<JobRow> {
         weight: entry.job.weight,
         tenant: entry.job.tenant,
         current: waiting.current()?,
-        late: waiting.late,
+        given_up: waiting.late,
     })
 }

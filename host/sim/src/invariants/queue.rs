@@ -138,7 +138,7 @@ impl<'a> Waiting<'a> {
     fn read(entry: &'a QueuedJobState, matrix: &'a StrategyMatrix) -> Waiting<'a> {
         let left = entry.pending.iter().map(|range| range.end - range.start).sum();
         let latency = entry.steps.iter().map(Step::latency).sum();
-        let mut waiting = Waiting { entry, matrix, left, latency, fastest: latency, late: entry.late };
+        let mut waiting = Waiting { entry, matrix, left, latency, fastest: latency, late: entry.given_up };
         if let Some(table) = waiting.table()
             && let Some(index) = table.fastest_legal(waiting.floor_left())
         {

@@ -42,7 +42,7 @@ impl WakeUps {
 
 /// The next time at which something has to be looked at though nothing happens.
 fn due(lane: &LaneState) -> Option<Time> {
-    let waiting = lane.entries.iter().filter(|entry| !entry.late && !entry.pending.is_empty());
+    let waiting = lane.entries.iter().filter(|entry| !entry.given_up && !entry.pending.is_empty());
     let deadlines = waiting.map(|entry| entry.job.deadline);
     deadlines.chain(lane.question.iter().map(|question| question.1)).min()
 }

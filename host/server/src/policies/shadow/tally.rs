@@ -168,7 +168,7 @@ mod tests {
             weight: 1.0,
             tenant: Tenant::default(),
             current: 1,
-            late: false,
+            given_up: false,
         };
         let snapshot = Snapshot {
             decision: DecisionId(1),
