@@ -111,7 +111,7 @@ struct QueueResults {
     fuel: Vec<f64>,
     savable: usize,
     left: usize,
-    /// The value of answers that left nobody, and of the squeeze on the same queues.
+    /// The value of answers that left nobody, and of the fallback on the same queues.
     values: (f64, f64),
 }
 
@@ -186,20 +186,20 @@ impl QueueResults {
         }
     }
 
-    /// How good the answer is, beside the built-in squeeze's.
+    /// How good the answer is, beside the fallback's.
     fn compare_with_fallback(&mut self, judgment: &Judgment, queue: &DrawnQueue) {
         let Judgment::Good(_, forecast) = judgment else { return };
         let DrawnQueue { catalog, snapshot, .. } = queue;
-        let (before, squeezed) = (Forecast::as_it_is(snapshot, catalog), Forecast::squeezed(snapshot, catalog));
+        let (before, fallback) = (Forecast::as_it_is(snapshot, catalog), Forecast::with_fallback(snapshot, catalog));
         let late = |forecast: &Forecast| forecast.violators().count();
-        // the squeeze saves whoever can be saved without changing the order
-        let least = late(&squeezed);
+        // the fallback saves whoever can be saved without changing the order
+        let least = late(&fallback);
         self.savable += late(&before) - least;
         let left = late(forecast).saturating_sub(least);
         self.left += left;
         if left == 0 && forecast.jobs.iter().all(|job| job.weight < 1e3) {
             self.values.0 += forecast.value(catalog);
-            self.values.1 += squeezed.value(catalog);
+            self.values.1 += fallback.value(catalog);
         }
     }
 
@@ -245,11 +245,11 @@ impl QueueResults {
         let figures = &mut run.figures;
         (figures.decide_us, figures.decide_fuel) = (Spread::of(self.micros), Spread::of(self.fuel));
         (figures.savable, figures.left) = (self.savable, self.left);
-        figures.value_to_squeeze = if self.values.1 > 0.0 { self.values.0 / self.values.1 } else { 0.0 };
+        figures.value_to_fallback = if self.values.1 > 0.0 { self.values.0 / self.values.1 } else { 0.0 };
         let words = format!(
-            "{} of {} jobs that could be saved are late under its answers (the built-in squeeze saves all); where it \
-             saves all it keeps {:.3} of the value that the squeeze keeps",
-            figures.left, figures.savable, figures.value_to_squeeze
+            "{} of {} jobs that could be saved are late under its answers (the fallback saves all); where it \
+             saves all it keeps {:.3} of the value that the fallback keeps",
+            figures.left, figures.savable, figures.value_to_fallback
         );
         run.say(Check::Saves, Outcome::Pass, words);
     }

@@ -177,8 +177,8 @@ mod tests {
         for seed in 0..50 {
             let shape = Shape { jobs: 4, tables: 2, strategies: 4, pressure: Pressure::Tight };
             let (catalog, snapshot) = queues::random(seed, shape);
-            let squeezed = Forecast::squeezed(&snapshot, &catalog).value(&catalog);
-            assert!(best(&snapshot, &catalog) >= squeezed * (1.0 - 1e-9), "queue {seed}");
+            let fallback = Forecast::with_fallback(&snapshot, &catalog).value(&catalog);
+            assert!(best(&snapshot, &catalog) >= fallback * (1.0 - 1e-9), "queue {seed}");
         }
     }
 }

@@ -49,7 +49,7 @@ impl Judgment {
     pub(crate) fn verdict(&self) -> (Outcome, String) {
         match self {
             Judgment::Good(..) => (Outcome::Pass, String::new()),
-            // To give up is its right: the server squeezes.
+            // To give up is its right: the server falls back.
             Judgment::NoAnswer(error @ PolicyError::Declined(_)) => (Outcome::Warn, error.to_string()),
             Judgment::NoAnswer(error) => (Outcome::Fail, error.to_string()),
             Judgment::Illegal(error) | Judgment::Harmful(error) => (Outcome::Fail, error.to_string()),

@@ -271,12 +271,12 @@ mod tests {
         Shape { jobs: 20, tables: 4, strategies: 6, pressure }
     }
 
-    /// Over 200 seeds: how many jobs are late as things are, and how many after the squeeze.
+    /// Over 200 seeds: how many jobs are late as things are, and how many after the fallback.
     fn late_jobs(pressure: Pressure) -> (usize, usize) {
         let late = |seed| {
             let (catalog, snapshot) = random(seed, shape(pressure));
             let late = |forecast: Forecast| forecast.violators().count();
-            (late(Forecast::as_it_is(&snapshot, &catalog)), late(Forecast::squeezed(&snapshot, &catalog)))
+            (late(Forecast::as_it_is(&snapshot, &catalog)), late(Forecast::with_fallback(&snapshot, &catalog)))
         };
         (0..200).map(late).fold((0, 0), |sum, late| (sum.0 + late.0, sum.1 + late.1))
     }
@@ -285,11 +285,11 @@ mod tests {
     fn pressure_is_what_it_says() {
         assert_eq!(late_jobs(Pressure::Slack), (0, 0));
         let (before, after) = late_jobs(Pressure::Tight);
-        assert!(before > 500 && after == 0, "{before} late, {after} after the squeeze");
+        assert!(before > 500 && after == 0, "{before} late, {after} after the fallback");
         let (before, after) = late_jobs(Pressure::Hopeless);
-        assert!(before > after && after > 200, "{before} late, {after} after the squeeze");
+        assert!(before > after && after > 200, "{before} late, {after} after the fallback");
         let (before, after) = late_jobs(Pressure::Wild);
-        assert!(before > after && after > 200, "{before} late, {after} after the squeeze");
+        assert!(before > after && after > 200, "{before} late, {after} after the fallback");
     }
 
     #[test]

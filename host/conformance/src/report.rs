@@ -64,9 +64,9 @@ pub struct Figures {
     pub savable: usize,
     /// Those of them that are late under its answers.
     pub left: usize,
-    /// The value (sum of weight x requests x accuracy) of its answers, as a share of what the built-in squeeze keeps;
+    /// The value (sum of weight x requests x accuracy) of its answers, as a share of what the fallback keeps;
     /// over queues where it left nobody. 0 if there are none.
-    pub value_to_squeeze: f64,
+    pub value_to_fallback: f64,
     /// Time of a decision on a queue of at most 100 jobs, in microseconds, conversions included.
     pub decide_us: Spread,
     /// Fuel of such a decision.

@@ -63,7 +63,7 @@ fn strategy_matrix(requests: u32) {
     black_box(StrategyMatrix::new(ModelId(0), Arc::new(profile()), requests).expect("a sound profile"));
 }
 
-/// A job's menu and its fastest legal strategy at run time.
+/// A job's strategy table and its fastest legal strategy at run time.
 #[divan::bench]
 fn look_up(bencher: Bencher) {
     let matrix = matrix();
@@ -129,7 +129,7 @@ fn step_batch_done(bencher: Bencher, jobs: u64) {
     });
 }
 
-/// A violator is found, the policy fails, the built-in squeeze acts: two steps, with this many waiting.
+/// A violator is found, the policy fails, the fallback acts: two steps, with this many waiting.
 #[divan::bench(args = [10, 100, 1000], sample_count = 20, sample_size = 1)]
 fn step_squeeze(bencher: Bencher, jobs: u64) {
     let last_of = |share: f64| Time::from_micros((jobs as f64 * 54_000.0 * 1.05 * share) as u64);

@@ -48,7 +48,7 @@ impl Forecast {
     ///
     /// # Panics
     /// If a row of the snapshot is off its table.
-    pub fn squeezed(snapshot: &Snapshot, catalog: &Catalog) -> Forecast {
+    pub fn with_fallback(snapshot: &Snapshot, catalog: &Catalog) -> Forecast {
         let on_time = snapshot.jobs.iter().take_while(|job| !job.given_up);
         let mut rows: Vec<Row> = on_time.map(|job| Row { job: *job, table: table(job, catalog) }).collect();
         speed_up(&mut rows, snapshot.start, snapshot.time_factor);
@@ -86,7 +86,7 @@ fn table<'a>(job: &JobRow, catalog: &'a Catalog) -> &'a StrategyTable {
     catalog.table(job.table).expect("a snapshot's rows name tables of the catalog")
 }
 
-/// A job of a snapshot, with its menu.
+/// A job of a snapshot, with its strategy table.
 struct Row<'a> {
     job: JobRow,
     table: &'a StrategyTable,

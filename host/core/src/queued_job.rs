@@ -74,7 +74,7 @@ impl QueuedJob {
             latency: Duration::ZERO,
             fastest: Duration::ZERO,
         };
-        let best = entry.table().expect("an admitted job has a menu").most_accurate();
+        let best = entry.table().expect("an admitted job has a strategy table").most_accurate();
         entry.choose(best);
         entry
     }
@@ -157,7 +157,7 @@ impl QueuedJob {
         self.fastest
     }
 
-    /// The menu for what is left; `None` when nothing is.
+    /// The strategy table for what is left; `None` when nothing is.
     pub(crate) fn table(&self) -> Option<&Arc<StrategyTable>> {
         self.matrix.table(self.left())
     }

@@ -260,7 +260,7 @@ impl Scheduler {
         })
     }
 
-    /// The lanes that could serve the job at its floor, each with its menu; or why there are none. Lanes that have lost the
+    /// The lanes that could serve the job at its floor, each with its strategy table; or why there are none. Lanes that have lost the
     /// model are among them: what they cannot do for a while is nothing that never can be done.
     fn offers(&self, job: &Job) -> Result<Vec<Offer<'_>>, Refusal> {
         let known = |lane: &Lane| self.model_on(lane.id, job.model);
@@ -518,7 +518,7 @@ impl Scheduler {
 /// A lane that could serve a job at its floor.
 struct Offer<'s> {
     lane: &'s Lane,
-    /// The job's menu there.
+    /// The job's strategy table there.
     table: &'s StrategyTable,
     /// The fastest strategy that keeps the floor.
     fastest: Duration,

@@ -69,7 +69,7 @@ pub struct Snapshot {
 pub struct JobRow {
     /// Which job.
     pub id: JobId,
-    /// Its menu: the table of its model for `requests` requests.
+    /// The strategy table of its model for `requests` requests.
     pub table: TableId,
     /// Requests that no batch was started for.
     pub requests: u32,

@@ -3,7 +3,7 @@
 //! The offline program of the paper (how many batches of which selection and size, least time, at or
 //! above an accuracy) is an integer knapsack. Solved for one floor at a time it is a solver call; solved
 //! as a dynamic program over requests it yields every floor of every job size at once: the *strategy
-//! matrix*. At run time a job's menu is a look-up.
+//! matrix*. At run time a job's strategy table is a look-up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub const MAX_STRATEGIES: usize = 32;
 pub const MAX_REQUESTS: u32 = 0xffff;
 
 /// Fronts of more than three undominated selections are thinned to this many points between merges.
-/// Up to three selections, every front is exact before it is thinned to a menu.
+/// Up to three selections, every front is exact before it is thinned to a table.
 const MERGED_FRONT: usize = 96;
 
 /// `batches` batches of up to `batch_size` requests in one mode.
@@ -55,7 +55,7 @@ pub struct Strategy {
     pub steps: Vec<Step>,
 }
 
-/// The menu for jobs of one size: strategies sorted by latency; latency and accuracy both strictly
+/// The strategy table for jobs of one size: strategies sorted by latency; latency and accuracy both strictly
 /// increase. Never empty; the last one is the most accurate there is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StrategyTable {
@@ -65,7 +65,7 @@ pub struct StrategyTable {
     pub model: ModelId,
     /// The job size it is for, at least 1.
     pub requests: u32,
-    /// The menu.
+    /// The strategies, fast to accurate.
     pub strategies: Vec<Strategy>,
 }
 
@@ -117,7 +117,7 @@ impl StrategyMatrix {
         let max_requests = max_requests.clamp(1, MAX_REQUESTS);
         let fronts = Fronts::solve(&profile, max_requests as usize);
         let table = |requests| {
-            let strategies = fronts.menu(requests as usize, MAX_STRATEGIES);
+            let strategies = fronts.table(requests as usize, MAX_STRATEGIES);
             Arc::new(StrategyTable { id: TableId(model.0 << 16 | requests), model, requests, strategies })
         };
         let tables = (1..=max_requests).map(table).collect();
@@ -160,7 +160,7 @@ impl StrategyMatrix {
         self.tables.len() as u32
     }
 
-    /// The menu for jobs of `requests` requests; `None` for 0 and for sizes above the largest.
+    /// The strategy table for jobs of `requests` requests; `None` for 0 and for sizes above the largest.
     pub fn table(&self, requests: u32) -> Option<&Arc<StrategyTable>> {
         self.tables.get((requests as usize).checked_sub(1)?)
     }
@@ -171,13 +171,13 @@ impl StrategyMatrix {
     }
 }
 
-/// The whole Pareto front of one job size, before it is thinned to a menu; for benchmarks and tests.
+/// The whole Pareto front of one job size, before it is thinned to a table; for benchmarks and tests.
 ///
 /// Exact when at most three selections are undominated; beyond that, thinned between merges.
 pub fn front(profile: &Profile, requests: u32) -> Result<Vec<Strategy>, ProfileError> {
     profile.check()?;
     let fronts = Fronts::solve(profile, requests as usize);
-    Ok(fronts.menu(requests as usize, usize::MAX))
+    Ok(fronts.table(requests as usize, usize::MAX))
 }
 
 /// One mode, with the cheapest way to serve any number of requests in it.
@@ -276,7 +276,7 @@ impl Fronts {
     }
 
     /// The front of `requests` requests, thinned to `most`, as strategies.
-    fn menu(&self, requests: usize, most: usize) -> Vec<Strategy> {
+    fn table(&self, requests: usize, most: usize) -> Vec<Strategy> {
         let front = &self.levels.last().expect("a profile has selections")[requests];
         thin(front, most).into_iter().map(|index| self.strategy(requests, index)).collect()
     }
@@ -520,12 +520,12 @@ mod tests {
             Arc::new(profile(&[(1, 1, 9_000, 800), (1, 8, 50_000, 800), (2, 1, 2_000, 600), (3, 8, 60_000, 870)]));
         let whole = front(&profile, 128).unwrap();
         let matrix = StrategyMatrix::new(ModelId(0), profile, 128).unwrap();
-        let menu = &matrix.table(128).unwrap().strategies;
+        let table = &matrix.table(128).unwrap().strategies;
         assert!(whole.len() > MAX_STRATEGIES, "the case must need thinning, has {}", whole.len());
-        assert!(menu.len() <= MAX_STRATEGIES && menu.len() > MAX_STRATEGIES / 2);
-        assert_eq!(menu.first(), whole.first());
-        assert_eq!(menu.last(), whole.last());
-        let gaps = menu.windows(2).map(|pair| pair[1].accuracy - pair[0].accuracy);
+        assert!(table.len() <= MAX_STRATEGIES && table.len() > MAX_STRATEGIES / 2);
+        assert_eq!(table.first(), whole.first());
+        assert_eq!(table.last(), whole.last());
+        let gaps = table.windows(2).map(|pair| pair[1].accuracy - pair[0].accuracy);
         assert!(gaps.fold(0.0, f64::max) < 0.03);
     }
 

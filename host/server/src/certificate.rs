@@ -74,8 +74,8 @@ pub(crate) enum Decision {
         /// Which installation of a policy.
         generation: u64,
     },
-    /// The built-in fallback.
-    Squeeze,
+    /// The fallback.
+    Fallback,
 }
 
 impl Certificate {
@@ -126,7 +126,7 @@ fn lower_bound(shares: &[(Mode, u32, Accuracy)]) -> Option<f64> {
 
 fn decisions(outcome: &Outcome, completion: &Completion) -> Vec<Decision> {
     let decision = |decider: &Decider| match *decider {
-        Decider::Fallback => Decision::Squeeze,
+        Decider::Fallback => Decision::Fallback,
         Decider::Policy(plan) => {
             let policy = completion.planned_by.iter().find(|(by, _)| *by == plan).map(|(_, policy)| (**policy).clone());
             let PolicyTag { name, hash, generation, .. } = policy.unwrap_or_default();

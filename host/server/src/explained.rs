@@ -38,9 +38,9 @@ fn view(history: &JobHistory, change: &Change, naming: &Naming) -> Value {
         json!({ "requests": choice.requests, "accuracy": choice.accuracy, "device_ms": millis(choice.latency), "mix": mix })
     };
     let decision = &change.decision;
-    let (policy, plan, squeezed) = match &decision.by {
+    let (policy, plan, fallback) = match &decision.by {
         DecidedBy::Policy { name, decision } => (name, Some(decision.0), None),
-        DecidedBy::Squeeze { policy, why } => {
+        DecidedBy::Fallback { policy, why } => {
             let words = |why: &DecisionError| why.to_string();
             (policy, None, Some(why.as_ref().map_or_else(|| "a device waits for one answer only".into(), words)))
         }
@@ -52,7 +52,7 @@ fn view(history: &JobHistory, change: &Change, naming: &Naming) -> Value {
     };
     let asked = decision.cause.as_ref();
     json!({
-        "at_ms": millis(decision.at.since(history.arrival)), "policy": policy.as_ref() as &str, "plan": plan, "squeezed_because": squeezed,
+        "at_ms": millis(decision.at.since(history.arrival)), "policy": policy.as_ref() as &str, "plan": plan, "fallback_because": fallback,
         "late_before": asked.map(|asked| asked.late_before), "late_after": asked.map(|asked| asked.late_after),
         "from": choice(&change.from), "to": choice(&change.to), "if_it_had_stayed": otherwise,
     })

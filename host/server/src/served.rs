@@ -22,7 +22,7 @@ pub struct ServedModel {
     pub id: ModelId,
     /// What it expects and answers.
     pub spec: Arc<Spec>,
-    /// Every menu of it on the first kind of device that has it; holds the profile.
+    /// Every table of it on the first kind of device that has it; holds the profile.
     pub matrix: Arc<StrategyMatrix>,
     /// Its menus on every kind of device that has it, the first included.
     pub variants: Vec<Arc<StrategyMatrix>>,
@@ -36,7 +36,7 @@ impl ServedModel {
         modalities.label(&self.matrix.profile().modalities)
     }
 
-    /// The profile behind a menu of it.
+    /// The profile behind a table of it.
     pub(crate) fn profile_of(&self, table: TableId) -> &Arc<Profile> {
         let variant = self.variants.iter().find(|variant| variant.owns(table));
         variant.unwrap_or(&self.matrix).profile()

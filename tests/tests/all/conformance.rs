@@ -67,7 +67,7 @@ fn greedy_saves_whoever_the_squeeze_saves_and_highest_accuracy_nobody() {
     let (greedy, idle) = (figures("greedy"), figures("highest-accuracy"));
     assert!(greedy.savable > 50 && greedy.left == 0, "{greedy:?}");
     assert_eq!((idle.savable, idle.left), (greedy.savable, greedy.savable));
-    assert!((0.8..=1.01).contains(&greedy.value_to_squeeze), "{greedy:?}");
+    assert!((0.8..=1.01).contains(&greedy.value_to_fallback), "{greedy:?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What a hostile policy does to jobs: an overloaded lane, run through the core in virtual time, asks a policy that
-//! misbehaves. It is cut off within its budget, the squeeze acts in the same step, the reason is one that an operator
+//! misbehaves. It is cut off within its budget, the fallback acts in the same step, the reason is one that an operator
 //! understands, and no job is worse off than with no policy at all.
 
 use std::collections::BTreeMap;
@@ -164,7 +164,7 @@ fn check_unharmed(trace: &[(Time, Action)], label: &str) {
     }
 }
 
-/// After each refusal the squeeze acts at once, before anything else is done.
+/// After each refusal the fallback acts at once, before anything else is done.
 fn check_squeezed(trace: &[(Time, Action)], label: &str) {
     for pair in trace.windows(2) {
         let [(asked, Action::RefuseDecision(plan, _)), (acted, action)] = pair else { continue };

@@ -111,7 +111,7 @@ fn as_json(name: &str, seed: u64, report: &Report) -> Value {
             "questions": figures.questions,
             "savable": figures.savable,
             "left": figures.left,
-            "value_to_squeeze": figures.value_to_squeeze,
+            "value_to_fallback": figures.value_to_fallback,
             "decide_us": spread(figures.decide_us),
             "decide_fuel": spread(figures.decide_fuel),
             "long_us": spread(figures.long_us),

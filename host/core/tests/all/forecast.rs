@@ -75,16 +75,16 @@ proptest! {
     fn so_it_does_for_the_squeeze(jobs in prop::collection::vec((1u32..6, 20u64..250), 2..8)) {
         let mut scheduler = scheduler();
         let Some(snapshot) = ask(&mut scheduler, &jobs) else { return Ok(()) };
-        let forecast = Forecast::squeezed(&snapshot, scheduler.catalog());
+        let forecast = Forecast::with_fallback(&snapshot, scheduler.catalog());
         let declined = Err(PolicyError::Declined("no".into()));
         let actions = scheduler.step(Time::START, Event::Decided(snapshot.decision, declined));
         let moved = |row: &&JobRow| snapshot.jobs.iter().any(|job| job.id == row.id && job.current != row.current);
         let forecast: BTreeSet<JobId> = forecast.jobs.iter().filter(moved).map(|job| job.id).collect();
         prop_assert!(!forecast.is_empty(), "a question is about a job that can be saved");
-        let squeezed = actions.iter().find_map(|action| match action {
+        let fallback = actions.iter().find_map(|action| match action {
             Action::Fallback(_, moves) => Some(moves.iter().map(|&(job, _)| job).collect()),
             _ => None,
         });
-        prop_assert_eq!(Some(forecast), squeezed);
+        prop_assert_eq!(Some(forecast), fallback);
     }
 }

@@ -132,7 +132,7 @@ proptest! {
     }
 
     /// With exact estimates, a margin of nothing and no failures, what was promised at admission is kept by
-    /// the built-in squeeze alone: the policy never answers, for no time at all.
+    /// the fallback alone: the policy never answers, for no time at all.
     #[test]
     fn a_promise_is_kept_without_any_policy(case in case()) {
         let mut case = SimCase { factor: 1.0, ..case };

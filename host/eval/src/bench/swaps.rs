@@ -107,8 +107,8 @@ impl OfferedLoad {
     fn draw(args: &SwapsArgs, profile: &ProfileOnDisk) -> Result<OfferedLoad> {
         let file = ProfileFile::read(&profile.0)?;
         let matrix = StrategyMatrix::new(ModelId(0), Arc::new(file.to_core()?), args.requests)?;
-        let menu = matrix.table(args.requests).context("the matrix reaches to this size")?;
-        let slowest = menu.strategy(menu.most_accurate()).latency;
+        let table = matrix.table(args.requests).context("the matrix reaches to this size")?;
+        let slowest = table.strategy(table.most_accurate()).latency;
         let rate = args.load / slowest.as_secs_f64();
         let times = mosel_sim::workload::poisson(rate, args.seconds, args.seed)?;
         ensure!(times.len() <= MOST_JOBS, "more than {MOST_JOBS} jobs arrive in a phase: try a lower --load");

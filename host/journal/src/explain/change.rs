@@ -70,10 +70,10 @@ impl Explainer<'_> {
                 ", though nobody would have been late".into()
             }
             (DecidedBy::Policy { .. }, Some(cause)) => format!(", because {}", self.late(cause)),
-            (DecidedBy::Squeeze { policy, why }, Some(cause)) if cause.late_before > 0 => {
+            (DecidedBy::Fallback { policy, why }, Some(cause)) if cause.late_before > 0 => {
                 format!(", because {}, and {}", self.useless(policy, why.as_ref()), self.late(cause))
             }
-            (DecidedBy::Squeeze { policy, why }, _) => format!(", because {}", self.useless(policy, why.as_ref())),
+            (DecidedBy::Fallback { policy, why }, _) => format!(", because {}", self.useless(policy, why.as_ref())),
         }
     }
 
@@ -163,7 +163,7 @@ impl Explainer<'_> {
 fn who(by: &DecidedBy) -> String {
     match by {
         DecidedBy::Policy { name, .. } => format!("the policy {name}"),
-        DecidedBy::Squeeze { .. } => "the server itself".into(),
+        DecidedBy::Fallback { .. } => "the server itself".into(),
     }
 }
 

@@ -42,8 +42,8 @@ pub enum DecidedBy {
         /// Its answer.
         decision: DecisionId,
     },
-    /// The built-in squeeze.
-    Squeeze {
+    /// The fallback.
+    Fallback {
         /// The name of the policy in place.
         policy: Arc<str>,
         /// Why its answer was of no use; texts in it are cut to one short line. `None` if it was not that: the next batch

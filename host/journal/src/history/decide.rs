@@ -1,4 +1,4 @@
-//! Where strategies are changed: by a policy's answer that was adopted, or by the built-in squeeze.
+//! Where strategies are changed: by a policy's answer that was adopted, or by the fallback.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ impl JobHistories {
         self.decide(now, DecidedBy::Policy { name, decision: id }, question.as_ref(), &plan.order, moves);
     }
 
-    /// The built-in squeeze moved these jobs, since this answer was of no use, or none could be waited for.
-    pub(super) fn squeezed(
+    /// The fallback moved these jobs, since this answer was of no use, or none could be waited for.
+    pub(super) fn fell_back(
         &mut self,
         now: Time,
         moves: &[(JobId, u32)],
@@ -45,7 +45,7 @@ impl JobHistories {
         let question = refused.and_then(|refused| self.take_question(refused.0));
         let why = refused.map(|refused| short(refused.1));
         let policy = question.as_ref().map_or(&self.policy, Question::policy).clone();
-        let by = DecidedBy::Squeeze { policy, why };
+        let by = DecidedBy::Fallback { policy, why };
         self.decide(now, by, question.as_ref(), &BTreeMap::new(), moves.iter().copied());
     }
 

@@ -105,7 +105,7 @@ impl JobHistories {
                     self.adopted(now, *plan, jobs, decision);
                 }
                 (Action::RefuseDecision(plan, error), _) => refused = Some((*plan, error)),
-                (Action::Fallback(_, moves), _) => self.squeezed(now, moves, refused.take()),
+                (Action::Fallback(_, moves), _) => self.fell_back(now, moves, refused.take()),
                 (Action::GiveUp(job), _) => self.given_up(now, *job),
                 (Action::Finish(outcome), _) => self.finished(outcome),
                 (Action::Accept(_) | Action::Refuse(..) | Action::Adopt(..) | Action::WakeAt(_), _) => {}

@@ -85,7 +85,7 @@ pub(crate) struct OutcomeLine {
     device_ns: u64,
     expected_ns: u64,
     last_choice: (u32, u32),
-    /// The plan that changed the job's strategy; 0 for the squeeze.
+    /// The plan that changed the job's strategy; 0 for the fallback.
     decisions: Vec<u64>,
 }
 

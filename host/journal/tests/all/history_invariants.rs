@@ -127,7 +127,7 @@ fn live(day: &SimRun, matrix: &Arc<StrategyMatrix>, observer: impl Observer) -> 
 #[derive(Default)]
 struct ReplayEvent {
     changes: Cell<u32>,
-    squeezed: Cell<u32>,
+    fallback: Cell<u32>,
     raised: Cell<u32>,
     nobody: Cell<u32>,
     late: Cell<u32>,
@@ -217,7 +217,7 @@ impl Witness<'_> {
     }
 
     fn decisions_are_as_told(&self, step: &Step<'_>) -> Result<(), String> {
-        // A squeeze that no refused answer caused comes on top of another decision: a job may have been moved twice.
+        // A fallback that no refused answer caused comes on top of another decision: a job may have been moved twice.
         let count_of = |kind: fn(&Action) -> bool| step.actions.iter().filter(|action| kind(action)).count();
         if count_of(|action| matches!(action, Action::Fallback(..)))
             > count_of(|action| matches!(action, Action::RefuseDecision(..)))
@@ -239,7 +239,7 @@ impl Witness<'_> {
                     self.decision(step, asked, &plan)?;
                 }
                 Action::Fallback(_, moves) => {
-                    let asked = &self.asked[&refused.ok_or("squeezed without a reason")?];
+                    let asked = &self.asked[&refused.ok_or("fallback without a reason")?];
                     let plan = Plan { choices: moves.iter().copied().collect(), ..Plan::default() };
                     self.decision(step, asked, &plan)?;
                 }
@@ -256,8 +256,8 @@ impl Witness<'_> {
         for &job in plan.choices.keys() {
             let change = self.change(step.now, job)?;
             count(&self.seen.changes);
-            if matches!(change.decision.by, DecidedBy::Squeeze { .. }) {
-                count(&self.seen.squeezed);
+            if matches!(change.decision.by, DecidedBy::Fallback { .. }) {
+                count(&self.seen.fallback);
             }
             if change.to.accuracy > change.from.accuracy {
                 count(&self.seen.raised);
@@ -423,8 +423,8 @@ fn histories_are_true() {
     if let Err(error) = result {
         panic!("{error}");
     }
-    let ReplayEvent { changes, squeezed, raised, nobody, late, unknown, taken_up } = seen;
-    let seen = [changes, squeezed, raised, nobody, late, unknown, taken_up].map(Cell::into_inner);
+    let ReplayEvent { changes, fallback, raised, nobody, late, unknown, taken_up } = seen;
+    let seen = [changes, fallback, raised, nobody, late, unknown, taken_up].map(Cell::into_inner);
     assert!(seen.iter().all(|&times| times >= 20), "a claim was hardly put to the test: {seen:?}");
 }
 

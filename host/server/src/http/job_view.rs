@@ -74,7 +74,7 @@ struct AnswerError {
 /// How a job that has not ended will be served, if nothing changes.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct PlanView {
-    /// Index in the menu for `requests_left` requests.
+    /// Index in the table for `requests_left` requests.
     strategy: Option<u32>,
     requests_left: u32,
     accuracy_left: Option<f64>,

@@ -138,8 +138,8 @@ impl FaultyPolicy {
     fn sensible(&mut self, snapshot: &Snapshot) -> Decision {
         let mut decision = Decision::default();
         if self.random.random_bool(0.8) {
-            let squeezed = Forecast::squeezed(snapshot, &self.catalog);
-            let moved = squeezed.jobs.iter().zip(&snapshot.jobs).filter(|(after, before)| after != before);
+            let fallback = Forecast::with_fallback(snapshot, &self.catalog);
+            let moved = fallback.jobs.iter().zip(&snapshot.jobs).filter(|(after, before)| after != before);
             decision.assignments = moved.map(|(row, _)| (row.id, row.current)).collect();
         }
         for _ in 0..self.random.random_range(0..=3) {

@@ -49,11 +49,11 @@ fn a_decision_of_the_policy_is_in_the_certificate() {
         config.policy.budget_ms = PATIENT_MS;
     });
     // four jobs of 240 ms on both modalities, of 32 ms on text alone, in 500 ms
-    let squeezed = overload(server.client, 4, 500.0);
+    let fallback = overload(server.client, 4, 500.0);
     let decided =
-        squeezed.iter().find_map(|job| job["certificate"]["decisions"].get(0)).expect("somebody was squeezed");
+        fallback.iter().find_map(|job| job["certificate"]["decisions"].get(0)).expect("somebody was fallback");
     assert_eq!((&decided["by"], &decided["name"]), (&json!("policy"), &json!("greedy")));
-    for job in &squeezed {
+    for job in &fallback {
         assert_eq!(job["certificate"]["floor_kept"], true);
         assert_eq!(job["certificate"]["in_time"], true, "{job}");
     }
@@ -105,10 +105,10 @@ fn a_policy_that_fails_once_it_is_in_place_costs_no_deadline() {
     server.client.put("/v1/policy", &json!({ "name": "hostile", "settings": settings })).expect(200);
     let ended = overload(server.client, 8, 500.0);
     assert!(ended.iter().all(|job| job["state"] == "served" && job["certificate"]["floor_kept"] == true), "{ended:?}");
-    let squeezed = |job: &&Value| job["certificate"]["decisions"].get(0) == Some(&json!({ "by": "squeeze" }));
-    let squeezed: Vec<&Value> = ended.iter().filter(squeezed).collect();
-    assert!(!squeezed.is_empty(), "{ended:?}");
-    assert!(squeezed.iter().all(|job| job["certificate"]["in_time"] == true), "{squeezed:?}");
+    let fallback = |job: &&Value| job["certificate"]["decisions"].get(0) == Some(&json!({ "by": "fallback" }));
+    let fallback: Vec<&Value> = ended.iter().filter(fallback).collect();
+    assert!(!fallback.is_empty(), "{ended:?}");
+    assert!(fallback.iter().all(|job| job["certificate"]["in_time"] == true), "{fallback:?}");
     let stats = &server.client.get("/v1/policy").json["stats"];
     assert!(stats["refused"]["trapped"].as_u64() >= Some(1), "{stats}");
     assert!(stats["last_error"].as_str().is_some_and(|error| error.contains("trapped")), "{stats}");

@@ -45,7 +45,7 @@ impl QueueCase {
         };
         let (catalog, snapshot) = queues::random(args.seed.wrapping_add(u64::from(instance)), shape);
         let snapshot = Snapshot { decision: DecisionId(u64::from(instance) + 1), budget: BUDGET, ..snapshot };
-        let lost = Forecast::squeezed(&snapshot, &catalog).violators().count();
+        let lost = Forecast::with_fallback(&snapshot, &catalog).violators().count();
         let mut case = QueueCase { catalog, snapshot, bound: None, lost };
         if let Some(loaded) = measured_by {
             let mut policy = RunningPolicy::start(loaded.clone(), UNRESERVED, &case.catalog, args.seed)
