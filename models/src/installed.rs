@@ -225,7 +225,7 @@ impl InstalledModel {
         }
     }
 
-    /// The labelled inputs of a part; a zoo model's are among the assets.
+    /// The labeled inputs of a part; a zoo model's are among the assets.
     pub fn examples(&self, assets: &Assets, part: Part) -> Result<Vec<Example>> {
         match self {
             InstalledModel::Zoo(task) => task.examples(assets, part),

@@ -33,7 +33,7 @@ pub struct ProfileFile {
     pub date: String,
     /// What it was measured on.
     pub device: DeviceRecord,
-    /// The labelled inputs it was measured with.
+    /// The labeled inputs it was measured with.
     pub data: DataRecord,
     /// How memory was measured.
     pub memory: MemoryRecord,
@@ -408,7 +408,7 @@ mod tests {
         let other = changed("mosel-profile/1", "mosel-profile/9");
         assert_eq!(other, r#"expected format "mosel-profile/1", got "mosel-profile/9""#);
         assert!(refusal("{}").starts_with(r#"expected JSON with format "mosel-profile/1""#));
-        assert!(changed(r#""model":"#, r#""colour":1,"model":"#).contains("unknown field `colour`"));
+        assert!(changed(r#""model":"#, r#""color":1,"model":"#).contains("unknown field `color`"));
         assert!(changed(r#""correct":8"#, r#""correct":9"#).contains("9 of 10 correct is a mean of 0.9"));
         assert!(changed(r#""correct":8"#, r#""correct":11"#).contains("11 correct of 10 samples"));
         assert!(changed(r#""mean":0.8"#, r#""mean":0.9"#).contains("the file says 0.9"));

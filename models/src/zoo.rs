@@ -25,7 +25,7 @@ pub enum Task {
     HomeTasks,
     /// Monster of a simulated world from video and audio.
     DoomTvlt,
-    /// What the player of a simulated world does, from colour, movement and sound.
+    /// What the player of a simulated world does, from color, movement and sound.
     DoomTbn,
 }
 
@@ -53,7 +53,7 @@ impl Task {
         Ok(self.spec_with(&sha256))
     }
 
-    /// The labelled inputs of one part of its data.
+    /// The labeled inputs of one part of its data.
     pub fn examples(self, assets: &Assets, part: Part) -> Result<Vec<Example>> {
         match self {
             Task::Emoji => emoji::read(assets, part),

@@ -55,7 +55,7 @@
 //! * [`Decision`] is what it answers.
 //! * [`log`] and its macros ([`info!`], [`warn!`] and so on), [`now`], [`remaining`], [`random`] with [`choose`] and
 //!   [`shuffle`]: all that a policy can reach of its server.
-//! * [`state`] makes bytes of what a policy has learnt, for its successor.
+//! * [`state`] makes bytes of what a policy has learned, for its successor.
 //! * [`mod@test`] runs a policy natively: on a queue put together by hand, on the questions of a scenario in text form,
 //!   or through a whole day in virtual time.
 //!

@@ -24,7 +24,7 @@ use crate::{Capabilities, Catalog, Decision, Description, Outcome, PolicyError, 
 ///
 /// /// Keeps count of deadlines that were missed.
 /// struct Watchful {
-///     learnt: Learnt,
+///     learned: Learnt,
 /// }
 ///
 /// #[derive(Default, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ use crate::{Capabilities, Catalog, Decision, Description, Outcome, PolicyError, 
 ///     }
 ///
 ///     fn configure(_: NoSettings, _: &Catalog) -> Result<Watchful, PolicyError> {
-///         Ok(Watchful { learnt: Learnt::default() })
+///         Ok(Watchful { learned: Learnt::default() })
 ///     }
 ///
 ///     fn decide(&mut self, _: &Snapshot) -> Result<Decision, PolicyError> {
@@ -50,19 +50,19 @@ use crate::{Capabilities, Catalog, Decision, Description, Outcome, PolicyError, 
 ///
 ///     fn observe(&mut self, outcomes: &[Outcome]) {
 ///         let met = outcomes.iter().filter(|outcome| outcome.deadline_met).count();
-///         self.learnt.met += met as u64;
-///         self.learnt.missed += (outcomes.len() - met) as u64;
+///         self.learned.met += met as u64;
+///         self.learned.missed += (outcomes.len() - met) as u64;
 ///     }
 ///
 ///     fn save(&self) -> Vec<u8> {
-///         state::to_json(&self.learnt)
+///         state::to_json(&self.learned)
 ///     }
 ///
 ///     fn restore(&mut self, name: &str, version: &str, state: &[u8]) -> Result<(), PolicyError> {
 ///         if name != "watchful" {
 ///             return Err(PolicyError::Unsupported(format!("knows its own state only, not that of {name} {version}")));
 ///         }
-///         self.learnt = state::from_json(state)?;
+///         self.learned = state::from_json(state)?;
 ///         Ok(())
 ///     }
 /// }

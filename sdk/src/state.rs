@@ -56,13 +56,13 @@ mod tests {
         outcomes: u64,
     }
 
-    fn learnt() -> Learnt {
+    fn learned() -> Learnt {
         Learnt { delays: [("0".to_owned(), 1.25)].into(), outcomes: 7 }
     }
 
     #[test]
     fn what_is_saved_is_restored() {
-        assert_eq!(from_json(&to_json(&learnt())), Ok(learnt()));
+        assert_eq!(from_json(&to_json(&learned())), Ok(learned()));
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
 
         #[test]
         fn a_state_that_was_cut_short_is_refused(length in 0..30usize) {
-            let state = to_json(&learnt());
+            let state = to_json(&learned());
             let cut = &state[..length.min(state.len() - 1)];
             prop_assert!(from_json::<Learnt>(cut).is_err());
         }

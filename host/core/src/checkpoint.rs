@@ -33,7 +33,7 @@ pub struct Checkpoint {
 /// The state of a lane.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaneState {
-    /// Measured time over profiled time, as learnt so far.
+    /// Measured time over profiled time, as learned so far.
     pub correction: f64,
     /// The batch on the device.
     pub running: Option<RunningState>,

@@ -53,7 +53,7 @@ impl Latency {
     }
 }
 
-/// Correct answers among labelled samples.
+/// Correct answers among labeled samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accuracy {
     /// Right answers, at most `samples`.
@@ -73,9 +73,9 @@ impl Accuracy {
         const Z: f64 = 1.959_963_984_540_054;
         let (n, p) = (f64::from(self.samples.max(1)), self.mean());
         let spread = Z * Z / n;
-        let centre = (p + spread / 2.0) / (1.0 + spread);
+        let center = (p + spread / 2.0) / (1.0 + spread);
         let half = Z / (1.0 + spread) * (p * (1.0 - p) / n + spread / (4.0 * n)).sqrt();
-        ((centre - half).max(0.0), (centre + half).min(1.0))
+        ((center - half).max(0.0), (center + half).min(1.0))
     }
 
     /// The lower end of [`Accuracy::interval`].

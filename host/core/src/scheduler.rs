@@ -182,7 +182,7 @@ impl Scheduler {
         self.lanes.iter().all(|lane| lane.entries.is_empty() && lane.running.is_none())
     }
 
-    /// Measured time over profiled time on a lane, as learnt so far; 1 at the start.
+    /// Measured time over profiled time on a lane, as learned so far; 1 at the start.
     pub fn correction(&self, lane: LaneId) -> Option<f64> {
         Some(self.lanes.get(lane.index())?.correction)
     }
@@ -527,15 +527,15 @@ struct Offer<'s> {
 }
 
 fn check_numbers(job: &Job) -> Result<(), Refusal> {
-    let nonsense = |text: String| Err(Refusal::InvalidJob(text));
+    let invalid = |text: String| Err(Refusal::InvalidJob(text));
     if job.requests == 0 {
-        return nonsense("a job has at least 1 request, this one has 0".into());
+        return invalid("a job has at least 1 request, this one has 0".into());
     }
     if !(0.0..=1.0).contains(&job.min_accuracy) {
-        return nonsense(format!("min_accuracy is {}, expected a number from 0 to 1", job.min_accuracy));
+        return invalid(format!("min_accuracy is {}, expected a number from 0 to 1", job.min_accuracy));
     }
     if !(job.weight > 0.0 && job.weight <= 1e6) {
-        return nonsense(format!("the weight is {}, expected a number above 0, at most 1000000", job.weight));
+        return invalid(format!("the weight is {}, expected a number above 0, at most 1000000", job.weight));
     }
     Ok(())
 }

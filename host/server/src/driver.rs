@@ -231,7 +231,7 @@ struct Running {
     forget_at: Option<Time>,
     /// What the clock sleeps until.
     alarm: Option<Time>,
-    last_plan: DecisionId,
+    last_decision: DecisionId,
     /// Who was in place from which plan on; the latest last.
     policies: VecDeque<(DecisionId, Arc<PolicyTag>)>,
     drain: Drain,
@@ -270,7 +270,7 @@ impl Running {
             wake_at: None,
             forget_at: None,
             alarm: None,
-            last_plan: DecisionId(0),
+            last_decision: DecisionId(0),
             policies,
             drain: Drain::No,
         }
@@ -337,7 +337,7 @@ impl Running {
 
     fn ask(&mut self, snapshot: Snapshot) {
         let plan = snapshot.decision;
-        self.last_plan = plan;
+        self.last_decision = plan;
         let asked = self.parts.planner.as_ref().is_some_and(|planner| planner.ask(snapshot));
         if !asked {
             let reason = PolicyError::Unavailable("it still thinks about an earlier question".into());
@@ -349,7 +349,7 @@ impl Running {
         if self.policies.len() == POLICIES_REMEMBERED {
             self.policies.pop_front();
         }
-        self.policies.push_back((DecisionId(self.last_plan.0 + 1), policy.tag.clone()));
+        self.policies.push_back((DecisionId(self.last_decision.0 + 1), policy.tag.clone()));
         self.parts.recorder.policy(now, policy.tag.clone());
         self.parts.policy = policy;
         self.step(now, Event::PolicyChanged { eager });

@@ -22,7 +22,7 @@ use crate::supervisor::Supervisor;
 pub(crate) struct ModelLoader {
     models: config::Models,
     max_requests: u32,
-    most_members: u32,
+    most_variants: u32,
     devices: LaneDevices,
     lanes: Vec<LaneHandle>,
     driver: Arc<Driver>,
@@ -75,11 +75,11 @@ impl ModelLoader {
     ) -> ModelLoader {
         let (models, max_requests) = (config.models.clone(), config.queue.max_requests);
         // half of a policy's memory is left to the policy
-        let most_members = (config.policy.memory_bytes / 2 / MENUS_BYTES).clamp(1, MOST_MEMBERS) as u32;
+        let most_variants = (config.policy.memory_bytes / 2 / MENUS_BYTES).clamp(1, MOST_MEMBERS) as u32;
         ModelLoader {
             models,
             max_requests,
-            most_members,
+            most_variants,
             devices,
             lanes,
             driver,
@@ -108,7 +108,7 @@ impl ModelLoader {
             return Err(LoadError::Served(source.spec.name));
         }
         let first = models.all().map(|model| model.variants.len() as u32).sum::<u32>();
-        if first + source.profiles.len() as u32 > self.most_members {
+        if first + source.profiles.len() as u32 > self.most_variants {
             return Err(LoadError::TooMany(first));
         }
         let model = source.serve(ModelId(first), self.max_requests).map_err(unfit)?;

@@ -4,7 +4,7 @@
 //! numbers of it: the quantile function is taken to be linear between the median, p95 and p99, as long below the
 //! median as it is to half of p95 above it, and as long beyond p99 as from p95 to there; then it is scaled so that
 //! its mean is the measured one. Draws are independent of one another; what makes a real device slow for a while
-//! (heat, neighbours) is a [`Slowdown`].
+//! (heat, neighbors) is a [`Slowdown`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -121,9 +121,9 @@ impl Devices {
     fn repeated(&self, batch: &Batch, now: Time) -> f64 {
         let Some(all) = self.recorded.get(&(batch.model, batch.mode)) else { return 1.0 };
         let place = all.partition_point(|recorded| recorded.at <= now);
-        let neighbours = all[place.saturating_sub(1)..].iter().take(2);
+        let neighbors = all[place.saturating_sub(1)..].iter().take(2);
         let distance = |recorded: &&Recorded| recorded.at.since(now).max(now.since(recorded.at));
-        neighbours.min_by_key(distance).map_or(1.0, |recorded| recorded.ratio)
+        neighbors.min_by_key(distance).map_or(1.0, |recorded| recorded.ratio)
     }
 
     fn slowdown(&mut self, lane: LaneId, now: Time) -> f64 {

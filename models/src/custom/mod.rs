@@ -1,7 +1,7 @@
-//! A custom model, which a user made: a folder with `model.toml`, TorchScript networks, and labelled examples to measure it with.
+//! A custom model, which a user made: a folder with `model.toml`, TorchScript networks, and labeled examples to measure it with.
 //!
 //! Start reading at [`CustomModel::read`]. `document` is the file as it is written, `declaration` what is meant once every bound
-//! holds; `examples` reads the labelled inputs. How the networks are run is in models/torch. models/export/README.md is the
+//! holds; `examples` reads the labeled inputs. How the networks are run is in models/torch. models/export/README.md is the
 //! manual, and its `export` writes such a folder from Python.
 
 mod declaration;
@@ -67,7 +67,7 @@ impl CustomModel {
         &self.folder
     }
 
-    /// The labelled inputs of a part; none is for training. An error says how to write some if there are none.
+    /// The labeled inputs of a part; none is for training. An error says how to write some if there are none.
     pub fn examples(&self, part: Part) -> Result<Vec<Example>> {
         examples::read(&self.folder, &self.spec, part)
     }
@@ -78,7 +78,7 @@ impl CustomModel {
     }
 }
 
-/// The labelled inputs in `examples/` of a model's folder.
+/// The labeled inputs in `examples/` of a model's folder.
 pub(crate) fn examples(folder: &Path, spec: &Spec, part: Part) -> Result<Vec<Example>> {
     examples::read(folder, spec, part)
 }

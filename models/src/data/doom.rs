@@ -31,7 +31,7 @@ pub const FLOW_HEIGHT: usize = 48;
 pub const HERTZ: u32 = 22_050;
 /// Samples of a clip's sound: 1.14 s.
 pub const SAMPLES: usize = 25_200;
-/// The monsters, by the game's names: what [`Recording::Tvlt`] is labelled with.
+/// The monsters, by the game's names: what [`Recording::Tvlt`] is labeled with.
 pub const MONSTERS: [&str; 10] = [
     "Zombieman",
     "ShotgunGuy",
@@ -44,7 +44,7 @@ pub const MONSTERS: [&str; 10] = [
     "Revenant",
     "Arachnotron",
 ];
-/// What the player does: what [`Recording::Tbn`] is labelled with.
+/// What the player does: what [`Recording::Tbn`] is labeled with.
 pub const ACTIONS: [&str; 11] = [
     "stand",
     "forward",
@@ -103,7 +103,7 @@ impl Recording {
         }
     }
 
-    /// What its clips are labelled with.
+    /// What its clips are labeled with.
     pub fn labels(self) -> &'static [&'static str] {
         match self {
             Recording::Tvlt => &MONSTERS,

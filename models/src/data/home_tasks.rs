@@ -3,7 +3,7 @@
 //! HTAD, a table of 1,386 windows of about three seconds: 36 cepstral coefficients of the sound, 16 statistics of the
 //! accelerometer. It does not say who is heard, and whole recordings cannot be held out either: some tasks have three.
 //! Windows next to each other are alike, so stretches of ten are held out, not single windows: with single ones, a
-//! window is recognised by its neighbours.
+//! window is recognised by its neighbors.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -23,7 +23,7 @@ pub enum Part {
     Served,
 }
 
-/// One labelled input.
+/// One labeled input.
 #[derive(Clone, Debug)]
 pub struct Example {
     /// What a client would send.

@@ -19,7 +19,7 @@ pub(super) fn decode(file: &[u8], max_side: u32) -> Result<Picture, String> {
         .jpeg_set_max_scans(MAX_SCANS)
         .set_max_width(max_side as usize)
         .set_max_height(max_side as usize)
-        // else what is missing is filled up with grey
+        // else what is missing is filled up with gray
         .set_strict_mode(true);
     if !is_ended(file) {
         return Err("it has no end".into());

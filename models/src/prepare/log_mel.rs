@@ -287,7 +287,7 @@ mod tests {
             frames: 1,
             ..like_librosa()
         };
-        // exactly in bin 16: a Hann window leaves half of it there and a quarter in each neighbour
+        // exactly in bin 16: a Hann window leaves half of it there and a quarter in each neighbor
         let tone: Vec<f32> = (0..256).map(|at| (2.0 * PI * 500.0 * f64::from(at) / 8000.0).sin() as f32).collect();
         let spectrogram = LogMel::new(settings).unwrap().of(&tone);
         assert_eq!(spectrogram.len(), 129);

@@ -20,7 +20,7 @@ pub enum MelNorm {
     Sum,
 }
 
-/// One triangle: the weights of neighbouring bins of a spectrum.
+/// One triangle: the weights of neighboring bins of a spectrum.
 pub(super) struct Triangle {
     pub(super) first_bin: usize,
     pub(super) weights: Vec<f32>,

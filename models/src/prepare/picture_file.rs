@@ -43,8 +43,8 @@ pub fn frames_of(input: &Input, kind: &InputKind) -> Result<Vec<Picture>, InputF
     }
 }
 
-/// Decodes a PNG or JPEG file of any kind. Grey becomes colour; what is transparent is blended over white; CMYK is
-/// converted without a colour profile. An orientation in EXIF is not looked at.
+/// Decodes a PNG or JPEG file of any kind. Grey becomes color; what is transparent is blended over white; CMYK is
+/// converted without a color profile. An orientation in EXIF is not looked at.
 ///
 /// A file that claims more than `max_side` pixels on a side is refused before memory is taken for it.
 pub fn decode_picture(file: &[u8], max_side: u32) -> Result<Picture, InputFault> {
@@ -76,7 +76,7 @@ mod tests {
         ("progressive", include_bytes!("../../tests/fixtures/red-blue-progressive.jpg")),
         ("no subsampling", include_bytes!("../../tests/fixtures/red-blue-444.jpg")),
         ("CMYK", include_bytes!("../../tests/fixtures/red-blue-cmyk.jpg")),
-        ("grey", include_bytes!("../../tests/fixtures/red-blue-grey.jpg")),
+        ("gray", include_bytes!("../../tests/fixtures/red-blue-gray.jpg")),
     ];
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
             let pixel = |x: usize, y: usize| &picture.pixels[(y * 16 + x) * 3..][..3];
             let near = |pixel: &[u8], color: [u8; 3]| pixel.iter().zip(color).all(|(a, b)| a.abs_diff(b) < 12);
             // luma of pure red and blue: 0.299 and 0.114 of 255
-            let (left, right) = if kind == "grey" { ([76; 3], [29; 3]) } else { ([254, 0, 0], [0, 0, 254]) };
+            let (left, right) = if kind == "gray" { ([76; 3], [29; 3]) } else { ([254, 0, 0], [0, 0, 254]) };
             for y in [0, 6, 11] {
                 assert!(near(pixel(2, y), left), "{kind}: {:?} at row {y}", pixel(2, y));
                 assert!(near(pixel(13, y), right), "{kind}: {:?} at row {y}", pixel(13, y));

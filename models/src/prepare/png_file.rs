@@ -35,15 +35,15 @@ fn over_white(pixels: Vec<u8>, color: ColorType) -> Vec<u8> {
     }
 }
 
-/// One pixel of grey, grey and alpha, or colour and alpha, over white.
+/// One pixel of gray, gray and alpha, or color and alpha, over white.
 fn blend(pixel: &[u8]) -> [u8; 3] {
     let over = |value: u8, alpha: u8| {
         let (value, alpha) = (u32::from(value), u32::from(alpha));
         ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
     };
     match *pixel {
-        [grey] => [grey; 3],
-        [grey, alpha] => [over(grey, alpha); 3],
+        [gray] => [gray; 3],
+        [gray, alpha] => [over(gray, alpha); 3],
         [red, green, blue, alpha] => [over(red, alpha), over(green, alpha), over(blue, alpha)],
         _ => [255; 3],
     }

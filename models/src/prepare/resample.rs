@@ -1,6 +1,6 @@
 //! Another number of samples a second: band-limited interpolation (Smith and Gossett, 1984).
 //!
-//! Every sample is a sum of its neighbours, weighted by a sinc under a Hann window that passes what both rates can hold.
+//! Every sample is a sum of its neighbors, weighted by a sinc under a Hann window that passes what both rates can hold.
 //! The weights come from one table, so that no pair of rates costs more memory or more sines than another.
 
 use std::f64::consts::PI;

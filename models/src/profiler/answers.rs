@@ -1,4 +1,4 @@
-//! A model's answers to labelled examples in one mode, and how long they took.
+//! A model's answers to labeled examples in one mode, and how long they took.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Measures a model: every selection of its modalities in every precision at every batch size, on labelled inputs it has
+//! Measures a model: every selection of its modalities in every precision at every batch size, on labeled inputs it has
 //! never seen.
 
 mod answers;
@@ -43,7 +43,7 @@ pub fn profile(
     settings: &Settings,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ProfileFile> {
-    ensure!(!examples.is_empty(), "expected labelled examples to measure on, got none");
+    ensure!(!examples.is_empty(), "expected labeled examples to measure on, got none");
     ensure!(!settings.batch_sizes.contains(&0), "expected batch sizes of 1 or more, got 0");
     ensure_known(model, &settings.precisions)?;
     let all = Mode::full(ModalitySet::all(model.spec().modalities.len()));
@@ -64,7 +64,7 @@ pub fn profile(
 
 /// Asks the model for every example's label.
 pub fn score(model: &mut dyn Model, examples: &[Example], mode: Mode) -> Result<Score> {
-    ensure!(!examples.is_empty(), "expected labelled examples to score on, got none");
+    ensure!(!examples.is_empty(), "expected labeled examples to score on, got none");
     Answers::new(examples, mode).score(model)
 }
 

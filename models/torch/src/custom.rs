@@ -35,7 +35,7 @@ enum Scripts {
 /// Loads the networks in every precision and runs each of them on zeros.
 pub(crate) fn load(custom: &CustomModel, device: DeviceChoice) -> Result<Box<dyn Model>> {
     let (device, facts) = device::open(device)?;
-    // what is optimised is optimised for the first shapes that come, and batches are of any size
+    // what is optimized is optimized for the first shapes that come, and batches are of any size
     tch::jit::f_set_graph_executor_optimize(false)?;
     let declaration = custom.declaration();
     let preparers: Arc<[Preparer]> = declaration

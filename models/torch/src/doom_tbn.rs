@@ -1,4 +1,4 @@
-//! The `doom-tbn` model, after TBN (Kazakos and others, 2019): what the player does, from colour, movement and sound,
+//! The `doom-tbn` model, after TBN (Kazakos and others, 2019): what the player does, from color, movement and sound,
 //! each a stream of its own, fused late.
 //!
 //! Colour goes through the frozen MobileNetV2; optical flow and the sound's spectrogram through small convolutions that

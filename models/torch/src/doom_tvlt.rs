@@ -37,7 +37,7 @@ const AUDIO: usize = 1;
 const FRAME: [i64; 2] = [doom::HEIGHT as i64, doom::WIDTH as i64];
 /// Tokens of a video: the cells of the tower's last map, of every frame.
 pub(super) const PLACES: i64 = doom::FRAMES as i64 * mobilenet::cells(FRAME[0], FRAME[1]);
-/// The share of a video's tokens that a step of training looks at: neighbours say much the same, and a network that
+/// The share of a video's tokens that a step of training looks at: neighbors say much the same, and a network that
 /// never sees all of them learns them less by heart.
 const TRAINED_SHARE: f64 = 1.0 / 3.0;
 

@@ -20,7 +20,7 @@ pub(super) struct Linear {
     bias: Tensor,
 }
 
-/// Layer normalisation over the last dimension.
+/// Layer normalization over the last dimension.
 pub(super) struct Norm {
     weight: Tensor,
     bias: Tensor,
@@ -53,7 +53,7 @@ impl Source<'_> {
         }
     }
 
-    /// The same, never cast: what raw inputs are standardised with.
+    /// The same, never cast: what raw inputs are standardized with.
     pub(super) fn exact_constant(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
         match self {
             Source::Stored(weights) => weights.stored(name, shape),
@@ -97,7 +97,7 @@ impl Linear {
 }
 
 impl Norm {
-    /// A normalisation of `width` numbers.
+    /// A normalization of `width` numbers.
     pub(super) fn new(source: &Source<'_>, name: &str, width: i64, epsilon: f64) -> Result<Norm> {
         Ok(Norm {
             weight: source.tensor(&format!("{name}.weight"), &[width], Init::Const(1.0))?,

@@ -1,6 +1,6 @@
 //! MobileNetV2 (Sandler and others, 2018) with ImageNet weights, as a tower: pictures to tokens.
 //!
-//! Batch normalisation is folded into the convolutions when the weights are read: it is a scale and a shift of their
+//! Batch normalization is folded into the convolutions when the weights are read: it is a scale and a shift of their
 //! outputs, and at inference both are constants. It is folded in full precision, whatever the network then computes with.
 
 use anyhow::Result;
@@ -36,7 +36,7 @@ struct Block {
     residual: bool,
 }
 
-/// A convolution with its batch normalisation folded in.
+/// A convolution with its batch normalization folded in.
 struct Conv {
     weight: Tensor,
     bias: Tensor,
@@ -140,7 +140,7 @@ impl Conv {
     }
 }
 
-/// The batch normalisation `norm` as a scaled weight and a bias.
+/// The batch normalization `norm` as a scaled weight and a bias.
 fn fold(weights: &Weights, weight: &Tensor, norm: &str, outputs: i64) -> Result<(Tensor, Tensor)> {
     let of = |part: &str| weights.stored(&format!("{norm}.{part}"), &[outputs]);
     let scale = of("weight")? / (of("running_var")? + EPSILON).sqrt();
@@ -148,7 +148,7 @@ fn fold(weights: &Weights, weight: &Tensor, norm: &str, outputs: i64) -> Result<
     Ok((weight * scale.view([outputs, 1, 1, 1]), bias))
 }
 
-/// torchvision's batch normalisation.
+/// torchvision's batch normalization.
 const EPSILON: f64 = 1e-5;
 
 /// The same numbers with the channels of a pixel side by side in memory.

@@ -4,7 +4,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use mosel_models::prepare::Picture;
 
-/// Pictures as one batch `[n, 3, height, width]`, scaled to that and normalised as ImageNet's networks want it.
+/// Pictures as one batch `[n, 3, height, width]`, scaled to that and normalized as ImageNet's networks want it.
 ///
 /// The memory is laid out pixel by pixel (channels last), which the convolutions here are fastest on.
 pub(super) fn batch(pictures: &[&Picture], size: [i64; 2], device: Device) -> Result<Tensor, TchError> {

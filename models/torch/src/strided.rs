@@ -11,14 +11,14 @@ pub(super) struct Strided {
     convs: Vec<Conv>,
 }
 
-/// Halves both sides; normalised in groups of channels, so that a clip alone and in a batch are the same.
+/// Halves both sides; normalized in groups of channels, so that a clip alone and in a batch are the same.
 struct Conv {
     weight: Tensor,
     scale: Tensor,
     shift: Tensor,
 }
 
-/// Channels that are normalised together.
+/// Channels that are normalized together.
 const GROUP: i64 = 8;
 const KERNEL: i64 = 3;
 const EPSILON: f64 = 1e-5;

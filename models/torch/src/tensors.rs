@@ -202,7 +202,7 @@ fn standard(tensor: &Tensor, mean: f32, deviation: f32) -> Result<Tensor, TchErr
     tensor.f_sub_scalar(f64::from(mean))?.f_div_scalar(f64::from(deviation))
 }
 
-/// Scaled, normalised and in the order of dimensions that was asked for.
+/// Scaled, normalized and in the order of dimensions that was asked for.
 fn pictures(batch: &[&Ready], pixels: &Pixels) -> Result<Tensor, TchError> {
     let (height, width) = (pixels.height as i64, pixels.width as i64);
     let mut scaled = Vec::new();

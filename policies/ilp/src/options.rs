@@ -95,7 +95,7 @@ impl RowOptions<'_> {
         })
     }
 
-    /// What is maximised: the sum over all rows.
+    /// What is maximized: the sum over all rows.
     pub(crate) fn value(&self, chosen: &[u32]) -> f64 {
         (0..self.rows()).map(|row| self.worth(row, chosen[row])).sum()
     }

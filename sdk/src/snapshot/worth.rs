@@ -35,7 +35,7 @@ impl Snapshot {
     }
 
     /// What the queue brings if row `k` runs on strategy `chosen[k]`: the sum of [`Snapshot::worth`], what most
-    /// policies maximise. Rows marked late count too.
+    /// policies maximize. Rows marked late count too.
     ///
     /// Not finite if a weight is not: check it before it becomes an objective, which has to be.
     pub fn value(&self, chosen: &[u32]) -> f64 {

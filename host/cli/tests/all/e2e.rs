@@ -331,7 +331,7 @@ fn bad_input_is_refused_each_in_its_own_words_and_harms_nothing() {
     check("a page of nothing", (400, "bad_query"), server.get("/v1/jobs?limit=0"));
     check("a page of text", (400, "bad_query"), server.get("/v1/jobs?limit=all"));
     check("an unknown state", (400, "bad_query"), server.get("/v1/jobs?state=lost"));
-    check("an unknown question", (400, "bad_query"), server.get("/v1/jobs?colour=red"));
+    check("an unknown question", (400, "bad_query"), server.get("/v1/jobs?color=red"));
     check("a page after nothing", (404, "unknown_job"), server.get("/v1/jobs?after=17"));
     check("menus of no requests", (400, "bad_query"), server.get("/v1/models/emoji/strategies?requests=0"));
     check("menus of any number", (400, "bad_query"), server.get("/v1/models/emoji/strategies"));

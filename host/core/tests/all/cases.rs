@@ -15,7 +15,7 @@ fn read(case: &str) -> SimCase {
     SimCase::parse(&format!("{TOY}{case}")).expect("the case reads")
 }
 
-/// Lane 0 has learnt that it is 10 % slower than profiled; lane 1 has learnt nothing and is busy until 30 ms.
+/// Lane 0 has learned that it is 10 % slower than profiled; lane 1 has learned nothing and is busy until 30 ms.
 const UNEQUAL_LANES: &str = "
     lanes 2
     device 2

@@ -210,7 +210,7 @@ impl Generator {
             tenant: Tenant::default(),
             on_late: if self.chance(0.35) { OnLate::Drop } else { OnLate::Run },
         };
-        if self.chance(0.03) { self.nonsense(job) } else { job }
+        if self.chance(0.03) { self.invalid(job) } else { job }
     }
 
     fn floor(&mut self, case: &SimCase) -> f64 {
@@ -225,7 +225,7 @@ impl Generator {
     }
 
     /// A job that no server takes.
-    fn nonsense(&mut self, job: Job) -> Job {
+    fn invalid(&mut self, job: Job) -> Job {
         match self.random.random_range(0..5) {
             0 => Job { requests: 0, ..job },
             1 => Job { requests: MOST_REQUESTS + 1, ..job },

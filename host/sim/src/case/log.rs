@@ -103,7 +103,7 @@ fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::UnknownModel(_) => "unknown model",
         Refusal::ModelLost(_) => "model lost",
         Refusal::TooManyRequests { .. } => "too many requests",
-        Refusal::InvalidJob(_) => "nonsense",
+        Refusal::InvalidJob(_) => "invalid",
         Refusal::Duplicate(_) => "duplicate",
         Refusal::FloorUnreachable { .. } => "floor",
         Refusal::DeadlineUnreachable { never: true, .. } => "deadline, ever",

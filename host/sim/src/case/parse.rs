@@ -278,8 +278,8 @@ mod tests {
             ("device 0", "expected a number from 0.001 to 1000, got 0"),
             ("margin inf", "expected a number from 0 to 10, got inf"),
             (
-                "at 0ms submit 1 colour red",
-                "colour: expected requests N, deadline TIME, min_accuracy A, model N, priority P, tenant NAME or drop",
+                "at 0ms submit 1 color red",
+                "color: expected requests N, deadline TIME, min_accuracy A, model N, priority P, tenant NAME or drop",
             ),
         ];
         for (line, expected) in all_lines {

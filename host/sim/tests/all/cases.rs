@@ -45,7 +45,7 @@ const MUST_HAPPEN: [(&str, &[&str]); 10] = [
         &[
             "unknown model",
             "too many requests",
-            "nonsense",
+            "invalid",
             "duplicate",
             "floor",
             "deadline",

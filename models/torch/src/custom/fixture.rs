@@ -50,7 +50,7 @@ pub(crate) fn write(folder: &Path) {
         format!(r#"{{"label": "{label}", "inputs": {{"photo": {{"file": "{photo}.png"}}, "numbers": {numbers}}}}}"#)
             + "\n"
     };
-    // the last photo that is profiled shows the other colour
+    // the last photo that is profiled shows the other color
     let lines = [
         line("red", "red", "[1, 0, 0]"),
         line("red", "red", "[1, 0, 0]"),
@@ -89,7 +89,7 @@ pub(crate) fn of_photo(photos: &Tensor) -> Tensor {
     red_and_blue(&photos.mean_dim([2i64, 3].as_slice(), false, None::<Kind>))
 }
 
-/// A file of one colour, 12x8.
+/// A file of one color, 12x8.
 pub(crate) fn picture(color: [u8; 3]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, 12, 8);

@@ -189,7 +189,7 @@ fn only<T: PartialEq + std::fmt::Debug>(name: &str, value: &T, known: &T) -> Res
 }
 
 impl EncoderConfig {
-    /// What layer normalisation adds to the variance.
+    /// What layer normalization adds to the variance.
     pub(super) fn epsilon(&self) -> f64 {
         self.layer_norm_eps.unwrap_or(1e-12)
     }

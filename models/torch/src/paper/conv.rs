@@ -1,4 +1,4 @@
-//! Convolutions of pictures, with the normalisation behind them folded in where there is one.
+//! Convolutions of pictures, with the normalization behind them folded in where there is one.
 
 use anyhow::Result;
 use tch::nn::Init;
@@ -39,7 +39,7 @@ impl Conv {
         })
     }
 
-    /// A convolution with batch normalisation as it is after training: a factor and a shift for each channel.
+    /// A convolution with batch normalization as it is after training: a factor and a shift for each channel.
     pub(super) fn normalized(source: &Source<'_>, name: &str, shape: &Shape, kind: Kind) -> Result<Conv> {
         let (weight, bias) = parameters(source, name, shape)?;
         let channels = |part: &str, value| -> Result<Tensor> {

@@ -6,7 +6,7 @@ use tch::{TchError, Tensor};
 use super::config::EncoderConfig;
 use crate::layers::{Linear, Norm, Source};
 
-/// Layers of attention, each normalised before its two parts.
+/// Layers of attention, each normalized before its two parts.
 pub(super) struct Encoder {
     layers: Vec<Layer>,
 }

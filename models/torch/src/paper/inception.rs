@@ -1,7 +1,7 @@
 //! BN-Inception (Ioffe and Szegedy, 2015) up to its last pooling: a picture to a row of features.
 //!
 //! Names are those of the published checkpoints (`conv1_7x7_s2.weight`, `inception_3a_1x1_bn.running_var`). Batch
-//! normalisation is folded into the convolutions when the network is made.
+//! normalization is folded into the convolutions when the network is made.
 
 use anyhow::Result;
 use tch::{Kind, TchError, Tensor};

@@ -178,7 +178,7 @@ impl Checkpoint {
             Sizes::Tbn(config) => {
                 let inputs = TbnInputs::new(config, device)?;
                 let (modalities, config) = (inputs.modalities(), config.clone());
-                // normalisation is folded in with full precision, whatever comes out of it
+                // normalization is folded in with full precision, whatever comes out of it
                 let network = move |weights: &Weights, kind| {
                     Tbn::new(&Source::Stored(&weights.at(Kind::Float)), &config, labels, kind)
                 };

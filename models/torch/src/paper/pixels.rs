@@ -1,4 +1,4 @@
-//! Pictures to the numbers that the networks were trained on: scaled, cut and normalised as their authors did.
+//! Pictures to the numbers that the networks were trained on: scaled, cut and normalized as their authors did.
 
 use tch::{Kind, TchError, Tensor};
 
@@ -59,26 +59,26 @@ impl Normal {
 mod tests {
     use super::*;
 
-    fn grey(width: usize, height: usize, value: u8) -> Picture {
+    fn gray(width: usize, height: usize, value: u8) -> Picture {
         Picture { width, height, pixels: vec![value; 3 * width * height] }
     }
 
     #[test]
     fn the_shorter_side_is_the_one_that_is_asked_for() {
-        assert_eq!(with_shorter_side(&grey(300, 200, 0), 224), [224, 336]);
-        assert_eq!(with_shorter_side(&grey(200, 300, 0), 224), [336, 224]);
-        assert_eq!(with_shorter_side(&grey(7, 7, 0), 224), [224, 224]);
+        assert_eq!(with_shorter_side(&gray(300, 200, 0), 224), [224, 336]);
+        assert_eq!(with_shorter_side(&gray(200, 300, 0), 224), [336, 224]);
+        assert_eq!(with_shorter_side(&gray(7, 7, 0), 224), [224, 224]);
     }
 
     #[test]
     fn scaling_keeps_a_plain_picture_and_stays_within_bytes() {
         for filter in [Filter::Bilinear, Filter::Bicubic] {
-            let plain = scaled(&grey(30, 20, 77), [8, 12], filter).unwrap();
+            let plain = scaled(&gray(30, 20, 77), [8, 12], filter).unwrap();
             assert_eq!(
                 (plain.size(), plain.min().double_value(&[]), plain.max().double_value(&[])),
                 (vec![3, 8, 12], 77.0, 77.0)
             );
-            let mut edge = grey(16, 16, 0);
+            let mut edge = gray(16, 16, 0);
             edge.pixels[16 * 3 * 8..].fill(255);
             let edge = scaled(&edge, [40, 40], filter).unwrap();
             assert_eq!((edge.min().double_value(&[]), edge.max().double_value(&[])), (0.0, 255.0));

@@ -75,7 +75,7 @@ fn a_stopwatch_times_a_batch_on_the_cpu() {
     check_stopwatch(on_cpu());
 }
 
-/// A model with labelled inputs.
+/// A model with labeled inputs.
 struct Subject {
     task: Task,
     model: Box<dyn Model>,

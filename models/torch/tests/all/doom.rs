@@ -62,8 +62,8 @@ fn one_corrupt_frame_fails_its_own_request_and_the_others_are_served() {
 fn numbers_of_frames_and_samples_are_answered_as_the_files_are() {
     let mut model = shipped();
     let good = clip();
-    let grey = vec![128.0; 8 * 96 * 128 * 3];
-    let raw = Request::new(vec![Input::Samples(grey.into()), Input::Samples(samples(&good))]);
+    let gray = vec![128.0; 8 * 96 * 128 * 3];
+    let raw = Request::new(vec![Input::Samples(gray.into()), Input::Samples(samples(&good))]);
     assert!(model.spec().request(named(&raw)).is_ok());
     let on_audio = forward(model.as_mut(), &[&raw, &good], AUDIO);
     assert_eq!(on_audio[0], on_audio[1]);

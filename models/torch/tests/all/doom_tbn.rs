@@ -76,9 +76,9 @@ fn flow_of_any_size_is_answered_with_a_probability() {
 #[test]
 fn frames_and_sound_may_come_as_numbers() {
     let mut model = shipped();
-    let grey = Input::Samples(vec![128.0; 8 * 96 * 128 * 3].into());
+    let gray = Input::Samples(vec![128.0; 8 * 96 * 128 * 3].into());
     let silence = Input::Samples(vec![0.0; 25_200].into());
-    let request = Request::new(vec![grey, clip().inputs()[FLOW].clone(), silence]);
+    let request = Request::new(vec![gray, clip().inputs()[FLOW].clone(), silence]);
     let spec = model.spec().clone();
     let named = spec.modality_names().into_iter().zip(request.inputs().iter().cloned());
     assert!(spec.request(named).is_ok());

@@ -26,7 +26,7 @@ pub struct PolicyBenchArgs {
     /// Random queues of each size
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) instances: u32,
-    /// How often each queue is reply, after one that does not count
+    /// How often each queue is asked, after one that does not count
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) repeats: u32,
     /// What the queues are drawn with
