@@ -82,11 +82,12 @@ impl Serve {
         tracing::info!("ready");
         let stop = server.wait()?;
         tracing::info!("draining");
-        let drained = server.drain();
-        if let Stop::Failed(why) = stop {
+        let stopped = server.drain();
+        let failed_before = if let Stop::Failed(why) = stop { Some(why) } else { None };
+        if let Some(why) = failed_before.or_else(|| stopped.as_ref().ok()?.failure.clone()) {
             anyhow::bail!("the server could serve no more, and has to be started again: {why}");
         }
-        tracing::info!(given_up = drained?.given_up, "stopped");
+        tracing::info!(given_up = stopped?.given_up, "stopped");
         Ok(())
     }
 

@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_shape_that_no_memory_holds_is_refused() {
         let refusal = |shape: Vec<usize>| least(&InputKind::Samples { shape }).unwrap_err().to_string();
-        assert_eq!(refusal(vec![1 << 20, 2]), "expected at most 1048576 numbers, a shape of [1048576, got 2]");
+        assert_eq!(refusal(vec![1 << 20, 2]), "expected at most 1048576 numbers, got a shape of [1048576, 2]");
         assert!(refusal(vec![usize::MAX, 2]).starts_with("expected at most"));
         assert!(refusal(vec![3, 0]).starts_with("expected a shape that holds at least one number"));
     }

@@ -210,6 +210,7 @@ impl Device {
     fn restore(&mut self, id: ModelId, model: Box<dyn Model>) {
         let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.is_lost()) else { return discard(model) };
         slot.state = State::Ready(model);
+        self.state.models().insert(id);
         tracing::warn!(lane = self.lane.0, "the model is there again");
         self.metrics.model_available(self.lane, true);
         drop(self.sink.handle(Event::ModelRestored(self.lane, id)));
@@ -259,6 +260,7 @@ impl Device {
             }
             Err(error) => {
                 tracing::error!(lane = self.lane.0, %error, "the model is lost");
+                self.state.models().remove(&batch.model);
                 slot.keep_trying(batch.model, self.lane, self.device, &self.state, &self.supervisor);
                 self.metrics.model_available(self.lane, false);
                 drop(self.sink.handle(Event::ModelLost(self.lane, batch.model)));

@@ -62,9 +62,9 @@ pub(crate) struct DriverParts {
 
 /// How a drain went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drained {
+pub(crate) struct Drained {
     /// Jobs that were ended because time was up.
-    pub given_up: usize,
+    pub(crate) given_up: usize,
 }
 
 impl Driver {
@@ -138,7 +138,14 @@ impl Driver {
         question(&running.parts.scheduler, now)
     }
 
+    /// Steps, then hands batches to their devices; what a device does not take has failed. Not by a call in itself: a
+    /// lane whose thread is dead takes none of the batches of all its jobs.
     fn enter(&self, event: impl FnOnce(&mut Running, Time)) -> DeferredWakeups {
+        let outbox = self.advance(event);
+        self.deliver(outbox)
+    }
+
+    fn advance(&self, event: impl FnOnce(&mut Running, Time)) -> Outbox {
         let _sound = self.supervisor.fail_on_panic(BROKEN);
         let mut running = self.lock();
         let now = self.now();
@@ -151,16 +158,18 @@ impl Driver {
         if alarm_is_late {
             self.alarm_moved.notify_one();
         }
-        self.deliver(outbox)
+        outbox
     }
 
-    /// Hands batches to their devices; what a device does not take has failed.
     fn deliver(&self, Outbox { batches, mut wakes }: Outbox) -> DeferredWakeups {
-        for (device, batch, record) in batches {
+        let mut batches = VecDeque::from(batches);
+        while let Some((device, batch, record)) = batches.pop_front() {
             let Batch { id, lane, .. } = batch;
             if !device.run(batch, record) {
                 tracing::error!(batch = id.0, lane = lane.0, "the device did not take a batch");
-                wakes.extend(self.handle(Event::BatchFailed(id)));
+                let next = self.advance(|running, now| running.step(now, Event::BatchFailed(id)));
+                batches.extend(next.batches);
+                wakes.extend(next.wakes);
             }
         }
         wakes
@@ -217,7 +226,7 @@ impl EventSink for Driver {
     }
 }
 
-const BROKEN: &str = "a step of the scheduler panicked, and its state is unknown";
+pub(crate) const BROKEN: &str = "a step of the scheduler panicked, and its state is unknown";
 /// If a step panics the scheduler's state is unknown, and nothing can be served with it.
 const SOUND: &str = "no step of the core has panicked";
 

@@ -35,9 +35,8 @@ mod stats;
 mod supervisor;
 
 pub use config::{Config, Overrides};
-pub use driver::Drained;
 pub use explained::job_explanation;
 pub use lane_devices::LaneDevices;
 pub use model_build::Build;
 pub use served::{ModelSource, ServedModel, load_models};
-pub use server::{Server, Stop};
+pub use server::{Server, Stop, Stopped};

@@ -42,7 +42,7 @@ pub(crate) struct PlannerParts {
 /// Starts the planner thread. It ends when nobody can send to it any more.
 pub(crate) fn start(parts: PlannerParts, orders: Receiver<Order>) -> anyhow::Result<()> {
     let supervisor = parts.supervisor.clone();
-    let mut planner = Planner { parts, told: 0, began: false };
+    let mut planner = Planner { parts, told: 0, busy: false };
     supervisor.spawn("planner", move || planner.run(&orders)).context("starting the planner")
 }
 
@@ -53,18 +53,22 @@ struct Planner {
     parts: PlannerParts,
     /// The revision of the catalog that the policy was told last, as far as is known.
     told: u64,
-    /// It has run before, and panicked.
-    began: bool,
+    /// It is doing something that may panic: if that is so at its start, it did.
+    busy: bool,
 }
 
 impl Planner {
     fn run(&mut self, orders: &Receiver<Order>) {
-        if std::mem::replace(&mut self.began, true) {
-            // nobody knows what the one before was doing
+        if std::mem::take(&mut self.busy) {
+            // nobody knows what it was doing; if the policy cannot even be started again, the next one still can
+            let error = PolicyError::Trapped("the planner panicked over it".into());
+            self.parts.installed.stats.did_not_listen(&error);
             self.revive();
+            self.raise_alarm();
         }
         self.want_feedback();
         while let Some(order) = self.next(orders) {
+            self.busy = true;
             self.parts.supervisor.checkpoint("planner");
             match order {
                 Order::Ask(snapshot) => self.ask(snapshot),
@@ -72,6 +76,7 @@ impl Planner {
                 // they are told when nothing else waits
                 Order::Outcomes => {}
             }
+            self.busy = false;
         }
     }
 
@@ -83,8 +88,11 @@ impl Planner {
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {}
             }
+            self.busy = true;
             self.sync_catalog();
-            if !self.tell_outcomes() {
+            let told = self.tell_outcomes();
+            self.busy = false;
+            if !told {
                 return orders.recv().ok();
             }
         }

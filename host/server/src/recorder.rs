@@ -50,6 +50,10 @@ enum Record {
 }
 
 impl Record {
+    fn policy(&self) -> Option<Arc<PolicyTag>> {
+        if let Record::Policy(_, tag) = self { Some(tag.clone()) } else { None }
+    }
+
     fn state(scheduler: &Scheduler, why: Why) -> Record {
         Record::State(scheduler.checkpoint().into(), scheduler.models().to_vec(), why)
     }
@@ -70,6 +74,8 @@ const MOST_ROWS: usize = 200_000;
 const PACE: Duration = Duration::from_millis(25);
 
 struct JournalWriter {
+    /// The last policy that was put in place, once there was another than at the start.
+    policy: Option<Arc<PolicyTag>>,
     folder: Option<Folder>,
     header: Header,
     histories: JobHistories,
@@ -96,7 +102,14 @@ impl EventRecorder {
             buffer: Mutex::default(),
             came: Condvar::new(),
             wants_state: AtomicBool::new(false),
-            writer: Mutex::new(JournalWriter { folder, header, histories, asked: false, metrics: metrics.clone() }),
+            writer: Mutex::new(JournalWriter {
+                policy: None,
+                folder,
+                header,
+                histories,
+                asked: false,
+                metrics: metrics.clone(),
+            }),
             metrics,
             supervisor: supervisor.clone(),
         });
@@ -144,7 +157,7 @@ impl EventRecorder {
         self.wake(buffer);
     }
 
-    /// A job's story, up to date, if there is one. Blocks while what is left is written down.
+    /// A job's history, up to date, if there is one. Blocks while what is left is written down.
     pub(crate) fn history(&self, job: JobId) -> Option<JobHistory> {
         let mut writer = self.writer();
         self.catch_up(&mut writer);
@@ -188,6 +201,9 @@ impl EventRecorder {
         buffer.rows = 0;
         let records = std::mem::take(&mut buffer.records);
         drop(buffer);
+        // whatever becomes of the records, the writer knows who is in place after them
+        let policy = records.iter().rev().find_map(Record::policy);
+        writer.policy = policy.or(writer.policy.take());
         for record in records {
             self.supervisor.checkpoint("journal");
             if writer.write_down(record) {
@@ -223,6 +239,7 @@ impl EventRecorder {
             drop(buffer);
             let mut writer = poisoned.into_inner();
             writer.asked = false;
+            self.wants_state.store(false, Ordering::Relaxed);
             writer
         })
     }
@@ -250,6 +267,10 @@ impl JournalWriter {
                 self.header.models = models;
                 if why == Why::Gap {
                     self.histories.catch_up(&checkpoint);
+                    if let Some(tag) = &self.policy {
+                        self.histories.policy_changed(&tag.name);
+                        self.header.policy = in_place(tag);
+                    }
                 }
                 self.begin(*checkpoint);
                 false

@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::driver::Drained;
+use crate::driver::{BROKEN, Drained};
 use crate::http;
 use crate::http::app::App;
 use crate::lane_devices::LaneDevices;
@@ -66,7 +66,7 @@ impl Server {
 
     /// Takes nothing new, lets what was accepted end within the drain time-out, answers, and stops. Fails if nothing is
     /// left that could be drained, since a step of the scheduler has panicked.
-    pub fn drain(self) -> anyhow::Result<Drained> {
+    pub fn drain(self) -> anyhow::Result<Stopped> {
         let Server { app, stop, connections, runtime, .. } = self;
         app.draining.store(true, Ordering::Relaxed);
         let drained = runtime.block_on(async {
@@ -81,7 +81,7 @@ impl Server {
         });
         // a batch that still runs on a device, or a policy that is still being compiled, is not waited for
         runtime.shutdown_background();
-        drained
+        Ok(Stopped { given_up: drained?.given_up, failure: app.supervisor.failure() })
     }
 
     /// Waits until the process is told to stop (SIGTERM, SIGINT), or until nothing can be served any more. After that a
@@ -102,6 +102,15 @@ impl Server {
     }
 }
 
+/// How a server stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Jobs that were ended because time was up.
+    pub given_up: usize,
+    /// A thread died, before or while it drained, without which nothing can be served: which, and why.
+    pub failure: Option<String>,
+}
+
 /// Why a server has to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -114,21 +123,24 @@ pub enum Stop {
 /// The clock keeps the time-out of a drain; if it has died somebody else does, so much later.
 const CLOCK_IS_LATE: Duration = Duration::from_millis(500);
 
+/// How often a drain looks whether there is still something to drain.
+const LOOK: Duration = Duration::from_millis(50);
+
 async fn drain(service: &Service, within: Duration) -> anyhow::Result<Drained> {
     let Service { driver, recorder, .. } = service;
-    if driver.is_broken() {
-        bail!("there is nothing to drain: a step of the scheduler panicked, and its state is unknown");
-    }
-    let mut drained = driver.drain(within);
-    let drained = match tokio::time::timeout(within + CLOCK_IS_LATE, &mut drained).await {
-        Ok(drained) => drained,
-        Err(_) => {
-            driver.do_what_is_due();
-            drained.await
+    let end = Instant::now() + within + CLOCK_IS_LATE;
+    let mut drained = (!driver.is_broken()).then(|| driver.drain(within));
+    let drained = loop {
+        // a step that panics keeps the answer for ever
+        let Some(drained) = drained.as_mut().filter(|_| !driver.is_broken()) else { break None };
+        match tokio::time::timeout(LOOK, drained).await {
+            Ok(drained) => break drained.ok(),
+            Err(_) if Instant::now() >= end => driver.do_what_is_due(),
+            Err(_) => {}
         }
     };
     recorder.close();
-    drained.context("the scheduler is gone")
+    drained.with_context(|| format!("there is nothing to drain: {BROKEN}"))
 }
 
 /// Without the task that accepts connections nothing can be served.

@@ -16,10 +16,11 @@
 //! *Started again*: at once the first time, then after a pause that doubles up to half a minute, and counted in
 //! `mosel_thread_restarts_total`. Side work never stops serving.
 //!
-//! *Vital*: `/readyz` and everything that is asked for from then on answer 503 `failed` with the reason;
+//! *Vital*: `/readyz` and whatever would begin something new (jobs, models, policies) answer 503 `failed` with the reason,
+//! while what is known can still be looked at;
 //! [`crate::server::Server::wait`] returns it, and `mosel serve` drains what can still be served and ends with an error
 //! (exit code 1), so that whatever supervises the process starts it again. After a panic under the driver's lock there
-//! is nothing to drain: connections are closed.
+//! is nothing to drain: open connections are closed after two seconds.
 //!
 //! A thread that returns before the server is told to stop is one that ended before it should, too.
 
@@ -72,6 +73,7 @@ impl Supervisor {
                 let begin = Instant::now();
                 let Err(panic) = catch_unwind(AssertUnwindSafe(&mut work)) else { return };
                 if supervisor.failure().is_some() {
+                    tracing::error!(thread, "a thread panicked while the server stops: {}", words(&*panic));
                     return;
                 }
                 tracing::error!(thread, "a thread panicked and is started again: {}", words(&*panic));

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::admin::Admin;
 use super::api_error::ApiError;
 use crate::config::Config;
+use crate::driver::BROKEN;
 use crate::error_code::ErrorCode;
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -51,7 +52,7 @@ impl App {
     }
 
     fn failed(&self) -> ApiError {
-        let why = self.supervisor.failure().unwrap_or_default();
+        let why = self.supervisor.failure().unwrap_or_else(|| BROKEN.into());
         ApiError::new(ErrorCode::Failed, format!("the server stops and has to be started again: {why}"))
     }
 }
