@@ -1,3 +1,3 @@
-//! What the tests over the whole house share.
+//! What the tests over the whole workspace share.
 
 pub mod queue;

@@ -1,4 +1,4 @@
-//! Tables on a terminal, in the house's style.
+//! Tables on a terminal, in one style.
 
 use comfy_table::{Table, presets};
 

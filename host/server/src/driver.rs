@@ -109,7 +109,7 @@ impl Driver {
 
     /// Some job of this model waits or runs, or is being offered.
     pub(crate) fn has_jobs_of(&self, id: ModelId) -> bool {
-        self.lock().live.values().any(|record| record.asked.model == id)
+        self.lock().live.values().any(|record| record.request.model == id)
     }
 
     /// Takes nothing new from here on; the answer comes when all that was accepted has ended, or was ended because it
@@ -454,8 +454,8 @@ fn given_up(record: &JobRecord, now: Time) -> Outcome {
         job: record.id,
         end: End::Failed,
         finish: now,
-        deadline: arrival + record.asked.deadline,
-        min_accuracy: record.asked.min_accuracy,
+        deadline: arrival + record.request.deadline,
+        min_accuracy: record.request.min_accuracy,
         mix: Vec::new(),
         accuracy: None,
         started: None,

@@ -111,7 +111,7 @@ error_codes! {
     NothingToRollBackTo "nothing_to_roll_back_to" CONFLICT "There is no policy to go back to."
     NoShadow "no_shadow" NOT_FOUND "There is no policy in the shadow."
     SettingsTooLarge "settings_too_large" PAYLOAD_TOO_LARGE "The settings of a policy are too long."
-    ShelfFull "shelf_full" INSUFFICIENT_STORAGE "The policy store has no room for another component; delete some."
+    StoreFull "shelf_full" INSUFFICIENT_STORAGE "The policy store has no room for another component; delete some."
     UploadsFull "uploads_full" SERVICE_UNAVAILABLE "Other components are being received and fill the memory set aside for them."
 
     // who may change policies and models

@@ -38,7 +38,7 @@ pub(crate) struct JobRecord {
     /// Its name.
     pub(crate) id: JobId,
     /// What the client asked for.
-    pub(crate) asked: JobRequest,
+    pub(crate) request: JobRequest,
     key: Option<Key>,
     progress: Mutex<Progress>,
 }
@@ -201,7 +201,7 @@ impl Jobs {
     /// Makes room for it among the ended jobs: here, because this thread has time to free what they held.
     pub(crate) fn open(
         &self,
-        asked: JobRequest,
+        request: JobRequest,
         requests: Arc<[Request]>,
         held: HeldBytes,
         key: Option<Key>,
@@ -219,7 +219,7 @@ impl Jobs {
         if let Some(key) = &key {
             table.keys.insert(key.name.clone(), id);
         }
-        let record = Arc::new(JobRecord { id, asked, key, progress: Mutex::new(Progress::offered(requests, held)) });
+        let record = Arc::new(JobRecord { id, request, key, progress: Mutex::new(Progress::offered(requests, held)) });
         table.records.insert(id, record.clone());
         SubmitResult::New(record)
     }
@@ -294,7 +294,7 @@ impl JobRecord {
     /// The job as the core knows it, arriving now.
     pub(crate) fn arrive(&self, now: Time) -> Job {
         self.progress().arrival = now;
-        let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, ref tenant } = self.asked;
+        let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, ref tenant } = self.request;
         let tenant = tenant.as_deref().map(Tenant::named).unwrap_or_default();
         Job { id: self.id, model, requests, deadline: now + deadline, min_accuracy, weight, tenant, on_late }
     }
@@ -487,7 +487,7 @@ mod tests {
     }
 
     fn open(jobs: &Jobs, key: Option<(&str, u8)>) -> SubmitResult {
-        let asked = JobRequest {
+        let request = JobRequest {
             model: ModelId(0),
             requests: 1,
             deadline: Duration::from_millis(50),
@@ -499,7 +499,7 @@ mod tests {
         let mut held = jobs.input_bytes().hold();
         assert!(held.take(10));
         let key = key.map(|(name, content)| Key { name: name.into(), content: [content; 32] });
-        jobs.open(asked, [Request::new(vec![])].into(), held, key)
+        jobs.open(request, [Request::new(vec![])].into(), held, key)
     }
 
     fn new(jobs: &Jobs) -> Arc<JobRecord> {

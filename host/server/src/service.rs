@@ -146,7 +146,7 @@ impl Service {
 
     /// The model of this job.
     pub(crate) fn model(&self, record: &JobRecord) -> Arc<ServedModel> {
-        self.models.now().of(record.asked.model).expect("models are never forgotten").clone()
+        self.models.now().of(record.request.model).expect("models are never forgotten").clone()
     }
 }
 

@@ -76,7 +76,7 @@ impl Explainer<'_> {
             },
         );
         if job.weight != 1.0 {
-            text += &format!(", with a weight of {}", share(job.weight));
+            text += &format!(", with a priority of {}", share(job.weight));
         }
         if job.on_late == OnLate::Drop {
             text += ", to be dropped once it cannot be on time";

@@ -124,7 +124,7 @@ fn a_job_that_nothing_happens_to() {
         "at 20000ms submit 1 priority 2 drop min_accuracy 0.6",
         1,
         expect![[r#"
-        Job j-1 came 20 s after the server's start: 1 request for toy, to be done at any time, at an accuracy of at least 0.6, with a weight of 2, to be dropped once it cannot be on time.
+        Job j-1 came 20 s after the server's start: 1 request for toy, to be done at any time, at an accuracy of at least 0.6, with a priority of 2, to be dropped once it cannot be on time.
         It was accepted at once on lane 0, on its most accurate strategy (1 request on video+audio: 0.785 in 10 ms), to be done 10 ms after it came.
         At once it ran 1 request on video+audio, which took 10 ms on the device.
         It was done 10 ms after it came: 1 request on video+audio, 0.785, the best there is.

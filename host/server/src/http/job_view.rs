@@ -97,7 +97,7 @@ impl<'a> JobView<'a> {
     /// The job as it is at this moment.
     pub(crate) fn new(record: &'a JobRecord, model: &'a ServedModel, plan: Option<PlanView>) -> JobView<'a> {
         let progress = record.progress();
-        let JobRequest { requests, deadline, min_accuracy, weight, on_late, .. } = record.asked;
+        let JobRequest { requests, deadline, min_accuracy, weight, on_late, .. } = record.request;
         let completion = progress.completion();
         let outputs = if completion.is_some() { &progress.outputs[..] } else { &[] };
         JobView {
@@ -109,7 +109,7 @@ impl<'a> JobView<'a> {
             min_accuracy,
             priority: weight,
             on_late: on_late.into(),
-            tenant: record.asked.tenant.as_deref(),
+            tenant: record.request.tenant.as_deref(),
             predicted_finish_ms: predicted(&progress, plan.as_ref()),
             plan,
             reason: completion.and_then(|completion| completion.reason.clone()),

@@ -31,7 +31,7 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) 
         body::receive(request, body::Bounds::of_jobs(&app.config.http), service.jobs.input_bytes().hold()).await?;
     let parsed_job = parsed_job::read(form, received.bytes, &service.models.now(), &app.config.queue).await?;
     let key = key.map(|name| Key { content: parsed_job.digest(), name });
-    match service.jobs.open(parsed_job.asked, parsed_job.requests, received.held, key) {
+    match service.jobs.open(parsed_job.request, parsed_job.requests, received.held, key) {
         SubmitResult::New(record) => {
             let turn = record.wait(wait.until());
             drop(service.driver.submit(&record));
@@ -121,7 +121,7 @@ impl Row {
     fn new(service: &Service, record: &JobRecord) -> Row {
         let model = service.model(record).spec.name.clone();
         let state = job_view::state(&record.progress());
-        Row { id: wire_id(record.id), state, model, requests: record.asked.requests }
+        Row { id: wire_id(record.id), state, model, requests: record.request.requests }
     }
 }
 
@@ -168,7 +168,7 @@ fn respond(service: &Service, record: &JobRecord, plan: Option<PlanView>, status
     let model = service.model(record);
     let view = JobView::new(record, &model, plan);
     // a vector of the right size from the start: axum's own way through a growing buffer takes three times as long
-    let mut body = Vec::with_capacity(TYPICAL_BYTES + TYPICAL_ANSWER_BYTES * record.asked.requests as usize);
+    let mut body = Vec::with_capacity(TYPICAL_BYTES + TYPICAL_ANSWER_BYTES * record.request.requests as usize);
     serde_json::to_writer(&mut body, &view).expect("a view has only text keys, and a vector takes every byte");
     let json = HeaderValue::from_static("application/json");
     let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();

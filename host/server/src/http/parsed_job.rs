@@ -26,7 +26,7 @@ use crate::served::ServedModel;
 /// A job that is sound as far as HTTP can tell.
 #[derive(Debug)]
 pub(crate) struct ParsedJob {
-    pub(crate) asked: JobRequest,
+    pub(crate) request: JobRequest,
     pub(crate) requests: Arc<[Request]>,
 }
 
@@ -51,8 +51,8 @@ pub(crate) async fn read(
             let requests =
                 requests.ok_or_else(|| ApiError::new(ErrorCode::MissingField, "expected the field requests"))?;
             let model = find(models, &submission.model)?;
-            let asked = asked(&submission, model, requests.came, limits)?;
-            Ok(ParsedJob { asked, requests: from_json(&model.spec, requests)? })
+            let request = job_request(&submission, model, requests.came, limits)?;
+            Ok(ParsedJob { request, requests: from_json(&model.spec, requests)? })
         }
         Form::Multipart(content_type) => from_multipart(content_type, body, models, limits).await,
     }
@@ -83,7 +83,7 @@ impl ParsedJob {
     /// Hash of everything that makes the job what it is, however it was written.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, tenant } = &self.asked;
+        let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, tenant } = &self.request;
         hash.update(format!("{model:?} {requests} {deadline:?} {min_accuracy} {weight} {on_late:?} {tenant:?}"));
         for input in self.requests.iter().flat_map(Request::inputs) {
             hash.update((input.len_bytes() as u64).to_le_bytes());
@@ -97,7 +97,7 @@ fn find<'m>(models: &'m ModelSet, name: &str) -> Result<&'m ServedModel, ApiErro
     models.find(name).map(AsRef::as_ref).ok_or_else(|| super::model_view::unknown(models, name))
 }
 
-fn asked(
+fn job_request(
     submission: &Submission,
     model: &ServedModel,
     requests: usize,
@@ -283,8 +283,8 @@ async fn from_multipart(
     let columns: Vec<(&str, Vec<&[Part]>)> =
         columns.iter().map(|column| (column.name.as_str(), column.requests(&model.spec))).collect();
     let count = columns.iter().map(|(_, requests)| requests.len()).max().unwrap_or(0);
-    let asked = asked(&submission, model, count, limits)?;
-    Ok(ParsedJob { asked, requests: from_columns(&model.spec, count, &columns)? })
+    let request = job_request(&submission, model, count, limits)?;
+    Ok(ParsedJob { request, requests: from_columns(&model.spec, count, &columns)? })
 }
 
 impl PartForm {

@@ -36,7 +36,7 @@ impl From<StoreError> for ApiError {
             StoreError::Unreadable(..) => ApiError::new(ErrorCode::PolicyUnreadable, message),
             StoreError::Shipped(_) => ApiError::new(ErrorCode::PolicyIsShipped, message),
             StoreError::InUse(..) => ApiError::new(ErrorCode::PolicyInUse, message),
-            StoreError::Full { .. } => ApiError::new(ErrorCode::ShelfFull, message),
+            StoreError::Full { .. } => ApiError::new(ErrorCode::StoreFull, message),
             StoreError::Unwritable(..) => ApiError::new(ErrorCode::PolicyUnwritable, message),
         }
     }
