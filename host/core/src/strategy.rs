@@ -152,7 +152,7 @@ impl StrategyMatrix {
 
     /// The table of this name is one of its own.
     pub fn owns(&self, table: TableId) -> bool {
-        table.0 >> 16 == self.model.0
+        table.0 >> 16 == self.variant.0
     }
 
     /// The largest job size it has a table for.

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use mosel_sdk::{Assignment, Decision, Level, PolicyError, Quality, Snapshot, log, now, random, remaining};
 
-use crate::{Behaviour, Settings, spin};
+use crate::settings::{Behaviour, Settings, spin};
 
 pub(crate) fn decide(settings: Settings, calls: u64, snapshot: &Snapshot) -> Result<Decision, PolicyError> {
     let Settings { behaviour, amount, .. } = settings;

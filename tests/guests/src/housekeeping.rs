@@ -2,7 +2,7 @@
 
 use mosel_sdk::{Level, Outcome, PolicyError, log};
 
-use crate::{Behaviour, Settings, spin};
+use crate::settings::{Behaviour, Settings, spin};
 
 pub(crate) fn observe(settings: Settings, outcomes: &[Outcome]) {
     match settings.behaviour {
