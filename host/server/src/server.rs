@@ -84,7 +84,7 @@ impl Server {
         Ok(Stopped { given_up: drained?.given_up, failure: app.supervisor.failure() })
     }
 
-    /// Waits until the process is told to stop (SIGTERM, SIGINT), or until nothing can be served any more. After that a
+    /// Waits until the process is told to stop (SIGTERM, SIGINT), or until nothing can be served any more. A second
     /// signal ends the process at once.
     pub fn wait(&self) -> anyhow::Result<Stop> {
         self.runtime.block_on(async {
@@ -93,7 +93,12 @@ impl Server {
                 () = signals.next() => Stop::Told,
                 why = self.app.supervisor.failed() => Stop::Failed(why),
             };
+            let told = stop == Stop::Told;
             tokio::spawn(async move {
+                if !told {
+                    // whoever sees that the server fails tells it to stop, which it does already
+                    signals.next().await;
+                }
                 signals.next().await;
                 std::process::exit(FORCED);
             });

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -11,11 +11,16 @@ use crate::served::load_models;
 
 /// A server of the model `null` on one lane.
 fn server() -> Server {
+    server_with(|config| config.models.null = true)
+}
+
+/// A server on one lane, configured like this.
+fn server_with(change: impl FnOnce(&mut Config)) -> Server {
     let mut config = Config::default();
     config.http.listen = "127.0.0.1:0".into();
     config.policy.name = "highest-accuracy".into();
     config.policy.cache_dir = PathBuf::new();
-    config.models.null = true;
+    change(&mut config);
     let devices = LaneDevices::of(&config).expect("there is a CPU");
     let models = load_models(&config.models, &devices.kinds, 4).expect("the null model needs nothing");
     let server = Server::bind(config).expect("port 0 is free");
@@ -125,6 +130,42 @@ fn a_device_thread_that_dies_fails_its_jobs_with_words_and_stops_the_server() {
     assert_eq!((status, &refusal["error"]["code"]), (503, &json!("failed")), "{refusal}");
     assert_eq!(server.drain().expect("what is left can be drained").given_up, 0);
 }
+
+/// One call deep for every job that waits would be more than a thread's stack has room for.
+#[test]
+fn a_device_thread_that_dies_fails_a_long_queue() {
+    const JOBS: usize = 3000;
+    let server = server_with(|config| {
+        config.queue.max_jobs = 2 * JOBS;
+        // a batch takes about two seconds
+        config.models.timed = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/zoo/emoji/profile.json")];
+        config.models.timed_factor = 150.0;
+    });
+    let request = json!({ "image": { "base64": PIXEL }, "text": "grinning face" });
+    let job = json!({ "model": "emoji", "deadline_ms": 3_600_000, "requests": [request] }).to_string();
+    let waits = || {
+        server.app.service.get().expect("it is open").driver.query(|scheduler, now| scheduler.predictions(now).len())
+    };
+    let mut connection = TcpStream::connect(server.address()).expect("it listens");
+    let head = format!(
+        "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{job}",
+        job.len()
+    );
+    // sent ahead of the answers, all of which are read
+    let mut answers = connection.try_clone().expect("it is one more handle");
+    let reader = std::thread::spawn(move || std::io::copy(&mut answers, &mut std::io::sink()));
+    (0..JOBS).for_each(|_| connection.write_all(head.as_bytes()).expect("it reads"));
+    eventually("jobs that wait", || waits() > JOBS / 2);
+    server.app.supervisor.inject("device-0");
+    stops_because(&server, "the thread device-0 panicked");
+    eventually("an empty queue", || waits() == 0);
+    drop(connection);
+    server.drain().expect("what is left can be drained");
+    drop(reader.join());
+}
+
+/// A picture of one pixel.
+const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 #[test]
 fn a_clock_that_dies_stops_the_server_and_a_drain_still_ends() {
