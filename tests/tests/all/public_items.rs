@@ -12,6 +12,9 @@ use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{Item, UseTree, Visibility};
 
+use crate::modules::source::name;
+use crate::modules::workspace;
+
 /// Libraries that are looked at: all of the server. The SDK is for others, as are the examples of policies.
 const LIBRARIES: [&str; 14] = [
     "host/core",
@@ -32,10 +35,6 @@ const LIBRARIES: [&str; 14] = [
 
 /// So many public items may be named nowhere else.
 const MOST: usize = 20;
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 #[test]
 fn public_items_are_used_elsewhere() {
@@ -207,18 +206,4 @@ fn visibility(item: &Item) -> Option<&Visibility> {
         Item::Use(item) => Some(&item.vis),
         _ => None,
     }
-}
-
-fn name(item: &Item) -> Option<String> {
-    let ident = match item {
-        Item::Const(item) => &item.ident,
-        Item::Enum(item) => &item.ident,
-        Item::Fn(item) => &item.sig.ident,
-        Item::Static(item) => &item.ident,
-        Item::Struct(item) => &item.ident,
-        Item::Trait(item) => &item.ident,
-        Item::Type(item) => &item.ident,
-        _ => return None,
-    };
-    Some(ident.to_string())
 }
