@@ -10,6 +10,7 @@ and ends with 1 if an aim was missed.
 
 import argparse
 import collections
+import ctypes
 import http.client
 import json
 import math
@@ -162,6 +163,51 @@ class Server:
             self.child.send_signal(signal.SIGCONT)
             self.child.kill()
             self.child.wait()
+
+
+class Frozen:
+    """One thread of a process that does not run for a while, as if a device hung: stopped by ptrace, the others go on.
+
+        with Frozen(server.pid, "device-0"):
+            time.sleep(3)
+    """
+
+    SEIZE, INTERRUPT = 0x4206, 0x4207
+
+    def __init__(self, pid, thread):
+        tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+        named = [task for task in tasks if (task / "comm").read_text().strip() == thread]
+        if not named:
+            raise SystemExit(f"expected a thread {thread} in the server, found none")
+        # the newest: older ones of the name may have been given up
+        self.task = max(int(task.name) for task in named)
+
+    def __enter__(self):
+        released, self.release = os.pipe()
+        frozen, told = os.pipe()
+        self.tracer = os.fork()
+        if self.tracer == 0:
+            # when this process ends, the kernel lets the thread go on
+            os.close(self.release)
+            libc = ctypes.CDLL(None, use_errno=True)
+            done = libc.ptrace(self.SEIZE, self.task, 0, 0) == 0 and libc.ptrace(self.INTERRUPT, self.task, 0, 0) == 0
+            if done:
+                os.waitpid(self.task, 0x40000000)
+            os.write(told, b"1" if done else b"0")
+            os.read(released, 1)
+            os._exit(0)
+        os.close(released)
+        done = os.read(frozen, 1) == b"1"
+        os.close(frozen)
+        os.close(told)
+        if not done:
+            self.__exit__()
+            raise SystemExit("expected to be allowed to stop a thread of the server (ptrace)")
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.release)
+        os.waitpid(self.tracer, 0)
 
 
 class Measure:
