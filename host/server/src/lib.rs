@@ -6,6 +6,7 @@
 //! client is told in the end). How policies come and go is in `policies`; how they do, in `stats` and `metrics`; which
 //! threads there are, and what happens when one dies, in `supervisor`.
 
+mod auth;
 mod certificate;
 pub mod config;
 mod device;

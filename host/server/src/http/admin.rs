@@ -4,7 +4,7 @@
 //! request must not come from another page, and must call the server by a name that no page's own name can be made to
 //! mean (DNS rebinding).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
 use super::api_error::ApiError;
+use super::caller::Peer;
 use crate::error_code::ErrorCode;
 
 /// Who may change policies.
@@ -22,10 +23,6 @@ pub(crate) enum Admin {
     /// Whoever knows what has this hash.
     Token([u8; 32]),
 }
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// The shortest token, in bytes.
 const LEAST_TOKEN_BYTES: usize = 16;
@@ -65,11 +62,6 @@ impl Admin {
             }
         }
     }
-}
-
-/// This path may be one that changes policies or models.
-pub(super) fn concerns(path: &str) -> bool {
-    path.starts_with("/v1/polic") || path.starts_with("/v1/models/")
 }
 
 fn check_token(expected: &[u8; 32], headers: &HeaderMap) -> Result<(), ApiError> {

@@ -7,9 +7,9 @@ use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::admin::Peer;
 use super::api_error::ApiError;
 use super::app::App;
+use super::caller::Peer;
 
 /// Lets requests through that change nothing, or that come from somebody who may.
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, ApiError> {

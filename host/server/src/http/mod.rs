@@ -8,6 +8,7 @@ mod admin;
 mod api_error;
 pub(crate) mod app;
 mod body;
+pub(crate) mod caller;
 mod explain;
 mod guard;
 mod job_id;
@@ -62,6 +63,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(ready))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
+        .layer(axum::middleware::from_fn(caller::identify))
         .with_state(app)
 }
 
@@ -96,7 +98,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, mut stop: watch:
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let connection = serve_connection(stream, admin::Peer(peer), routes.clone(), app.clone(), stop.clone());
+        let connection = serve_connection(stream, caller::Peer(peer), routes.clone(), app.clone(), stop.clone());
         tokio::spawn(async move {
             connection.await;
             drop(slot);
@@ -111,7 +113,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 async fn serve_connection(
     stream: TcpStream,
-    peer: admin::Peer,
+    peer: caller::Peer,
     routes: Router,
     app: Arc<App>,
     mut stop: watch::Receiver<bool>,
@@ -121,9 +123,7 @@ async fn serve_connection(
     http.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(app.config.http.header_timeout_ms));
     let routes = TowerToHyperService::new(routes);
     let routes = service_fn(move |mut request: axum::http::Request<Incoming>| {
-        if admin::concerns(request.uri().path()) {
-            request.extensions_mut().insert(peer);
-        }
+        request.extensions_mut().insert(peer);
         routes.call(request)
     });
     let connection = http.serve_connection(TokioIo::new(stream), routes);
