@@ -8,6 +8,7 @@
 //! Nobody waits under the lock, and nobody is woken under it: they would only have to wait for it.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -130,12 +131,14 @@ impl Driver {
         self.running.is_poisoned()
     }
 
-    /// Asks the scheduler something.
+    /// Asks the scheduler something. A question that panics takes only whoever asked with it: who looks changes nothing.
     pub(crate) fn query<T>(&self, question: impl FnOnce(&Scheduler, Time) -> T) -> T {
-        let _sound = self.supervisor.fail_on_panic(BROKEN);
         let running = self.lock();
         let now = self.now();
-        question(&running.parts.scheduler, now)
+        let answer = catch_unwind(AssertUnwindSafe(|| question(&running.parts.scheduler, now)));
+        // not while the panic unwinds: that would poison the lock
+        drop(running);
+        answer.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Steps, then hands batches to their devices; what a device does not take has failed. Not by a call in itself: a

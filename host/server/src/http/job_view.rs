@@ -157,7 +157,8 @@ impl AnswerView {
 }
 
 impl PlanView {
-    /// Looks the job up in the scheduler; `None` if it is not there any more.
+    /// Looks the job up in the scheduler; `None` if it is not there any more. It was put on this lane, and is there unless
+    /// that was lost. Its table is the one of the device that it waits for: kinds of devices have tables of their own.
     pub(crate) fn query(
         scheduler: &Scheduler,
         now: Time,
@@ -166,12 +167,17 @@ impl PlanView {
         model: &ServedModel,
     ) -> Option<PlanView> {
         let predicted_finish = scheduler.predictions(now).get(&job).copied()?;
-        let rows = scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs;
-        let Some(row) = rows.into_iter().find(|row| row.id == job) else {
+        let lanes = (0..scheduler.config().lanes).map(LaneId);
+        let row_on = |lane: LaneId| {
+            let rows = scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs;
+            Some((lane, rows.into_iter().find(|row| row.id == job)?))
+        };
+        let Some((lane, row)) = row_on(lane).or_else(|| lanes.filter(|other| *other != lane).find_map(row_on)) else {
             // its last batch is running
             return Some(PlanView { predicted_finish: Some(predicted_finish), ..PlanView::default() });
         };
-        let strategy = model.matrix.table(row.requests)?.strategy(row.current);
+        let table = scheduler.model_on(lane, model.id)?.table(row.requests)?;
+        let strategy = table.strategy(row.current);
         Some(PlanView {
             strategy: Some(row.current),
             requests_left: row.requests,
@@ -219,4 +225,56 @@ fn predicted(progress: &Progress, plan: Option<&PlanView>) -> Option<f64> {
     let (Phase::Queued(accepted) | Phase::Running(accepted)) = &progress.phase else { return None };
     let finish = plan.and_then(|plan| plan.predicted_finish).unwrap_or(accepted.predicted_finish);
     Some(millis(finish.since(progress.arrival)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::served::ModelSource;
+    use mosel_core::{
+        Accuracy, Config, DeviceKind, Event, Job, Latency, Measurement, ModalitySet, Mode, ModelId, OnLate, Profile,
+        Tenant,
+    };
+    use mosel_models::{InputKind, Modality, Spec};
+
+    /// As slow as this on one, or on two modalities.
+    fn profile(selections: &[(u32, u64)]) -> Profile {
+        let measurement = |&(bits, ms): &(u32, u64)| Measurement {
+            mode: Mode::full(ModalitySet::from_bits(bits)),
+            batch_size: 1,
+            latency: Latency::exactly(Duration::from_millis(ms)),
+            accuracy: Accuracy { correct: bits.count_ones(), samples: 3 },
+            memory_bytes: 0,
+        };
+        let modalities = ["one".into(), "two".into()].into();
+        let measurements = selections.iter().map(measurement).collect();
+        Profile { id: "p".into(), model: "two".into(), modalities, measurements }
+    }
+
+    /// The first kind is slow, and has one strategy; the second has more, and takes the jobs.
+    #[test]
+    fn a_plan_is_told_by_the_table_of_the_jobs_own_device() {
+        let text = |name| Modality::new(name, InputKind::Text { max_bytes: 9 });
+        let modalities = vec![text("one"), text("two")];
+        let spec =
+            Spec { name: "two".into(), modalities, labels: vec!["a".into()].into(), weights_sha256: String::new() };
+        let mut source = ModelSource::timed(spec, profile(&[(1, 1000)]), 1.0);
+        source.profiles.push(profile(&[(1, 10), (3, 20)]));
+        let model = source.serve(ModelId(0), 4).expect("it is sound");
+        let config = Config { lanes: 2, kinds: vec![DeviceKind(0), DeviceKind(1)], ..Config::default() };
+        let mut scheduler = Scheduler::new(config, model.variants.clone());
+        let deadline = Time::START + Duration::from_secs(60);
+        for id in 1..=2 {
+            let (min_accuracy, weight, tenant, on_late) = (0.0, 1.0, Tenant::default(), OnLate::Run);
+            let job =
+                Job { id: JobId(id), model: model.id, requests: 4, deadline, min_accuracy, weight, tenant, on_late };
+            scheduler.step(Time::START, Event::Submit(job));
+        }
+        // the second one waits behind the first, on its most accurate strategy; asked where it is not, it is found
+        for lane in [LaneId(1), LaneId(0)] {
+            let plan = PlanView::query(&scheduler, Time::START, JobId(2), lane, &model).expect("it waits");
+            assert_eq!((plan.requests_left, plan.steps.len()), (4, 1));
+            assert_eq!((plan.steps[0].modalities.as_str(), plan.accuracy_left), ("one+two", Some(2.0 / 3.0)));
+        }
+    }
 }
