@@ -11,6 +11,7 @@ mod certificate;
 pub mod config;
 mod device;
 mod driver;
+mod edge_thread;
 mod error_code;
 mod event_sink;
 mod explained;

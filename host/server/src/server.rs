@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::driver::{BROKEN, Drained};
+use crate::edge_thread::EdgeThread;
 use crate::http;
 use crate::http::app::App;
 use crate::lane_devices::LaneDevices;
@@ -27,6 +28,7 @@ pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     connections: JoinHandle<()>,
+    edge: EdgeThread,
     runtime: Runtime,
 }
 
@@ -42,13 +44,14 @@ impl Server {
             .enable_all()
             .build()
             .context("starting the threads that speak HTTP")?;
-        let listener = runtime.block_on(TcpListener::bind(&http.listen));
+        let edge = EdgeThread::start(&app.supervisor)?;
+        let listener = edge.block_on(TcpListener::bind(&http.listen));
         let listener = listener.with_context(|| format!("listening on {}", http.listen))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let listening = runtime.spawn(http::serve(listener, app.clone(), stopped.clone()));
-        let connections = runtime.spawn(watch_listener(listening, app.supervisor.clone(), stopped));
-        Ok(Server { app, address, stop, connections, runtime })
+        let listening = edge.spawn(http::serve(listener, app.clone(), runtime.handle().clone(), stopped.clone()));
+        let connections = edge.spawn(watch_listener(listening, app.supervisor.clone(), stopped));
+        Ok(Server { app, address, stop, connections, edge, runtime })
     }
 
     /// Where it listens; the port is the real one.
@@ -67,9 +70,9 @@ impl Server {
     /// Takes nothing new, lets what was accepted end within the drain time-out, answers, and stops. Fails if nothing is
     /// left that could be drained, since a step of the scheduler has panicked.
     pub fn drain(self) -> anyhow::Result<Stopped> {
-        let Server { app, stop, connections, runtime, .. } = self;
+        let Server { app, stop, connections, edge, runtime, .. } = self;
         app.draining.store(true, Ordering::Relaxed);
-        let drained = runtime.block_on(async {
+        let drained = edge.block_on(async {
             let drained = match app.service.get() {
                 Some(service) => drain(service, Duration::from_millis(app.config.http.drain_timeout_ms)).await,
                 None => Ok(Drained { given_up: 0 }),
@@ -87,7 +90,7 @@ impl Server {
     /// Waits until the process is told to stop (SIGTERM, SIGINT), or until nothing can be served any more. A second
     /// signal ends the process at once.
     pub fn wait(&self) -> anyhow::Result<Stop> {
-        self.runtime.block_on(async {
+        self.edge.block_on(async {
             let mut signals = Signals::new()?;
             let stop = tokio::select! {
                 () = signals.next() => Stop::Told,

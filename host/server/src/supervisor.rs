@@ -10,7 +10,7 @@
 //! | `rebuild-N`, `unload` | started again, until the model is back, or gone |
 //! | `http` (tokio's threads) | tokio ends the one connection; without the task that accepts connections: vital |
 //! | tokio's blocking threads (compile a policy, load a model, read a job's history) | the one request is answered with `internal` |
-//! | signals (a task of tokio's) | waited for together with failures by [`crate::server::Server::wait`] |
+//! | `edge` (signals, new connections, time-outs) | vital: nobody can be told to stop, or come in |
 //! | whoever steps the core, if that panics under the driver's lock | vital: the scheduler's state is unknown, nothing can be served with it |
 //!
 //! *Started again*: at once the first time, then after a pause that doubles up to half a minute, and counted in

@@ -41,6 +41,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use api_error::ApiError;
@@ -80,7 +81,7 @@ fn admin_routes(app: Arc<App>) -> Router<Arc<App>> {
 }
 
 /// Serves connections until it is told to stop, then lets the requests in flight end.
-pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, runtime: Handle, mut stop: watch::Receiver<bool>) {
     let most = app.config.http.max_connections;
     let slots = Arc::new(Semaphore::new(most));
     let routes = router(app.clone());
@@ -98,9 +99,13 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, mut stop: watch:
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let connection = serve_connection(stream, caller::Peer(peer), routes.clone(), app.clone(), stop.clone());
-        tokio::spawn(async move {
-            connection.await;
+        // its events are to be those of the runtime that serves it
+        let Ok(stream) = stream.into_std() else { continue };
+        let (routes, app, stop) = (routes.clone(), app.clone(), stop.clone());
+        runtime.spawn(async move {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                serve_connection(stream, caller::Peer(peer), routes, app, stop).await;
+            }
             drop(slot);
         });
     }
