@@ -71,7 +71,7 @@ fn from_journals(args: &ExplainArgs) -> Result<Value> {
         }
         let naming = Naming::new("j-", histories.models());
         found = histories.history(args.job).map(|history| job_explanation(history, &naming)).or(found);
-        before = Some((replayed.end, histories));
+        before = replayed.compared.then_some((replayed.end, histories));
     }
     found.with_context(|| format!("there is no job j-{} in {}", args.job.0, path.display()))
 }

@@ -97,6 +97,8 @@ fn outcomes(jobs: &[JobRow], catalog: &Catalog, snapshot: &Snapshot) -> Vec<JobO
             min_accuracy: row.min_accuracy,
             mix: Vec::new(),
             accuracy: Some(accuracy),
+            answered: row.requests,
+            requests: row.requests,
             started: Some(snapshot.start),
             device_time: if place % 2 == 0 { expected * 4 / 3 } else { expected * 2 / 3 }.max(Duration::from_micros(1)),
             expected_time: expected,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use divan::{Bencher, counter::ItemsCount};
 use mosel_core::{
-    Accuracy, Action, BatchId, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, Mode, ModelId, OnLate,
-    Profile, Scheduler, StrategyMatrix, Tenant, Time, front,
+    Accuracy, Action, BatchId, BatchReport, Config, Event, Job, JobId, Latency, Measurement, ModalitySet, Mode,
+    ModelId, OnLate, Profile, Scheduler, StrategyMatrix, Tenant, Time, front,
 };
 
 fn main() {
@@ -115,7 +115,8 @@ fn step_batch_done(bencher: Bencher, jobs: u64) {
     let mut scheduler = queue(jobs);
     let (mut batch, mut next) = (BatchId(1), jobs);
     bencher.bench_local(|| {
-        let actions = scheduler.step(Time::START, Event::BatchDone(batch, Duration::from_millis(12)));
+        let actions =
+            scheduler.step(Time::START, Event::BatchDone(batch, BatchReport::all(u32::MAX, Duration::from_millis(12))));
         for action in actions {
             match action {
                 Action::Run(run) => batch = run.id,

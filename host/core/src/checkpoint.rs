@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::{
-    Batch, Decider, Job, JobId, LaneId, Mode, ModelId, Profile, Snapshot, Step, StrategyMatrix, TableId, Time, Trigger,
+    Batch, Decider, Job, JobId, LaneCondition, LaneId, Mode, ModelId, Profile, Snapshot, Step, StrategyMatrix, TableId,
+    Time, Trigger,
 };
 
 /// The state of a scheduler, apart from its configuration and its models.
@@ -35,6 +36,8 @@ pub struct Checkpoint {
 pub struct LaneState {
     /// Measured time over profiled time, as learned so far.
     pub correction: f64,
+    /// What is thought of its device.
+    pub condition: LaneCondition,
     /// The batch on the device.
     pub running: Option<RunningState>,
     /// What the policy was asked and has not answered, and when the answer is no longer waited for.
@@ -43,6 +46,20 @@ pub struct LaneState {
     pub changed: Option<Trigger>,
     /// The queue, in execution order; those given up come last.
     pub entries: Vec<QueuedJobState>,
+}
+
+impl Default for LaneState {
+    /// A lane that has nothing and has learned nothing.
+    fn default() -> LaneState {
+        LaneState {
+            correction: 1.0,
+            condition: LaneCondition::Sound,
+            running: None,
+            question: None,
+            changed: None,
+            entries: Vec::new(),
+        }
+    }
 }
 
 /// The state of a batch on a device.
@@ -83,8 +100,10 @@ pub struct QueuedJobState {
     pub last_choice: (TableId, u32),
     /// Requests that no batch was started for.
     pub pending: Vec<Range<u32>>,
-    /// Requests that were started, by mode.
+    /// Requests that were started and have an answer, as far as is known, by mode.
     pub mix: Vec<(Mode, u32)>,
+    /// Requests that were run and have no answer.
+    pub unanswered: u32,
 }
 
 /// Plans and batches are numbered from 1; no server lives so long.
@@ -125,7 +144,7 @@ impl QueuedJobState {
             end += u64::from(range.end - range.start);
         }
         let started: u64 = self.mix.iter().map(|&(_, requests)| u64::from(requests)).sum();
-        if end + started != u64::from(self.job.requests) {
+        if end + started + u64::from(self.unanswered) != u64::from(self.job.requests) {
             return Err("what is left and what was started are not the whole job");
         }
         let planned: u64 = self.steps.iter().map(|step| u64::from(step.requests)).sum();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{
     BatchId, Decision, DecisionError, DecisionId, Job, JobId, LaneId, Mode, ModelId, PolicyError, Snapshot,
-    StrategyMatrix, TableId, Time,
+    StrategyMatrix, Suspicion, TableId, Time,
 };
 
 /// Something that happened.
@@ -18,8 +18,8 @@ pub enum Event {
     Cancel(JobId),
     /// The policy answered, or failed to.
     Decided(DecisionId, Result<Decision, PolicyError>),
-    /// A batch ran; how long it took on the device.
-    BatchDone(BatchId, Duration),
+    /// A batch ran; what came of it.
+    BatchDone(BatchId, BatchReport),
     /// A batch failed on the device; its requests were not served.
     BatchFailed(BatchId),
     /// Another policy is in place: what was asked of the old one is void.
@@ -36,6 +36,11 @@ pub enum Event {
     ModelLost(LaneId, ModelId),
     /// The device of this lane can run this model again.
     ModelRestored(LaneId, ModelId),
+    /// The whole process stood still for so long: no batch is overdue by it, and nothing is learned from those that were on
+    /// a device.
+    Paused(Duration),
+    /// The device of a lane that was lost is there again, with nothing on it.
+    LaneRestored(LaneId),
     /// A time asked for by [`Action::WakeAt`] has come.
     WakeUp,
 }
@@ -60,6 +65,18 @@ pub enum Action {
     Fallback(LaneId, Vec<(JobId, u32)>),
     /// This job cannot be on time any more; if it did not ask to be dropped, it runs after all that can.
     GiveUp(JobId),
+    /// Requests of this job have no answer: what is left of it is put on this strategy, as an index into the table of what is
+    /// left, so that those that have one keep its floor.
+    KeepFloor(JobId, u32),
+    /// A device is suspect: nothing new is promised on its lane.
+    Suspect(LaneId, Suspicion),
+    /// A device that was suspect is not any more.
+    Trust(LaneId),
+    /// The batch of this lane will not end: its job fails, the others are moved or fail, and nothing runs there until
+    /// [`Event::LaneRestored`].
+    LoseLane(LaneId),
+    /// A job waits on this lane from now on.
+    Move(JobId, LaneId),
     /// A job has ended; nothing more will come for it.
     Finish(Outcome),
     /// Send [`Event::WakeUp`] at this time. Replaces the wake-up asked for before.
@@ -100,6 +117,17 @@ pub struct Batch {
     pub expected: Duration,
 }
 
+/// What came of a batch that ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchReport {
+    /// How long the model took on the device.
+    pub compute: Duration,
+    /// How long it took to read the inputs before that; nothing is learned from it.
+    pub prepare: Duration,
+    /// How many requests of the batch have an answer; more than it has count as all.
+    pub answered: u32,
+}
+
 /// Why a job is not accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Refusal {
@@ -107,6 +135,8 @@ pub enum Refusal {
     UnknownModel(ModelId),
     /// Every device that could serve the job has lost the model.
     ModelLost(ModelId),
+    /// No device that could serve the job can be trusted at present.
+    DeviceSuspect(ModelId),
     /// A job of this many requests is not served; the most that is.
     TooManyRequests {
         /// Requests of the job.
@@ -133,7 +163,7 @@ pub enum Refusal {
         earliest: Time,
         /// Counter-offer: the highest floor that would be accepted now at this deadline, if there is one.
         best_accuracy: Option<f64>,
-        /// An idle server could not meet it either.
+        /// By the profile, an idle server could not meet it either.
         never: bool,
     },
     /// The queue holds as many jobs as it may.
@@ -158,10 +188,14 @@ pub struct Outcome {
     pub deadline: Time,
     /// Its floor.
     pub min_accuracy: f64,
-    /// Requests served, by the mode they really ran in, in the order of the modes.
+    /// Requests that have an answer, by the mode they really ran in, in the order of the modes.
     pub mix: Vec<(Mode, u32)>,
-    /// Request-weighted mean of the profiled accuracies of `mix`; `None` when nothing was served.
+    /// Request-weighted mean of the profiled accuracies of `mix`; `None` when nothing was answered.
     pub accuracy: Option<f64>,
+    /// Requests that have an answer.
+    pub answered: u32,
+    /// Requests it has.
+    pub requests: u32,
     /// When its first batch was started.
     pub started: Option<Time>,
     /// Time its batches took on the device.
@@ -177,13 +211,15 @@ pub struct Outcome {
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Every request was served.
+    /// Every request has an answer.
     Served,
+    /// Every request was run, and some of them have an answer.
+    Partial,
     /// Given up because its deadline could not be met and it asked for that.
     Dropped,
     /// The client gave it up.
     Cancelled,
-    /// The device failed on it twice.
+    /// The device failed on it twice, or was lost with it, or no request of it has an answer.
     Failed,
 }
 
@@ -196,13 +232,20 @@ pub enum Decider {
     Fallback,
 }
 
+impl BatchReport {
+    /// Every one of these requests has an answer, after so long on the device.
+    pub fn all(requests: u32, compute: Duration) -> BatchReport {
+        BatchReport { compute, prepare: Duration::ZERO, answered: requests }
+    }
+}
+
 impl Outcome {
-    /// Every request was served, by the deadline, at or above the floor.
+    /// Every request has an answer, by the deadline, at or above the floor.
     pub fn good(&self) -> bool {
         self.end == End::Served && self.finish <= self.deadline && self.floor_kept()
     }
 
-    /// The mix that was really run is at or above the floor (or nothing was run).
+    /// The mix that was really run is at or above the floor (or nothing was answered).
     pub fn floor_kept(&self) -> bool {
         self.accuracy.is_none_or(|accuracy| crate::at_least(accuracy, self.min_accuracy))
     }
@@ -214,6 +257,9 @@ impl fmt::Display for Refusal {
             Self::UnknownModel(model) => write!(f, "there is no model {}", model.0),
             Self::ModelLost(_) => {
                 write!(f, "no device can run the model at present: it failed, and could not be built again")
+            }
+            Self::DeviceSuspect(_) => {
+                write!(f, "no device that could serve the job can be trusted at present: its batches take far too long")
             }
             Self::TooManyRequests { requests, most } => {
                 write!(f, "the job has {requests} requests, expected at most {most}")

@@ -12,8 +12,8 @@ use crate::checkpoint::is_measured;
 use crate::fallback::{FallbackJob, speed_up};
 use crate::queued_job::QueuedJob;
 use crate::{
-    Action, Batch, BatchId, CheckpointError, Decider, DecisionError, DecisionId, End, Job, JobId, JobRow, LaneId,
-    LaneState, Plan, RunningState, Snapshot, StrategyMatrix, TableId, Time, Trigger, scale,
+    Action, Batch, BatchId, CheckpointError, Decider, DecisionError, DecisionId, End, Job, JobId, JobRow,
+    LaneCondition, LaneId, LaneState, Plan, RunningState, Snapshot, StrategyMatrix, TableId, Time, Trigger, scale,
 };
 
 /// How much one full batch moves the running correction of the profile.
@@ -32,6 +32,7 @@ pub(crate) struct Lane {
     pub(crate) running: Option<Running>,
     /// Measured time over profiled time, a running mean.
     pub(crate) correction: f64,
+    pub(crate) condition: LaneCondition,
     /// Added to every promise, as a share.
     margin: f64,
     /// What the policy was asked and has not answered.
@@ -67,7 +68,16 @@ impl Running {
 
 impl Lane {
     pub(crate) fn new(id: LaneId, margin: f64) -> Lane {
-        Lane { id, entries: Vec::new(), running: None, correction: 1.0, margin, question: None, changed: None }
+        Lane {
+            id,
+            entries: Vec::new(),
+            running: None,
+            correction: 1.0,
+            condition: LaneCondition::Sound,
+            margin,
+            question: None,
+            changed: None,
+        }
     }
 
     /// What to multiply profiled times by before promising anything.
@@ -344,6 +354,7 @@ impl Lane {
         };
         LaneState {
             correction: self.correction,
+            condition: self.condition,
             running: self.running.as_ref().map(running),
             question: self.question.as_ref().map(|question| (question.snapshot.clone(), question.due)),
             changed: self.changed,
@@ -357,6 +368,7 @@ impl Lane {
             return Err(CheckpointError::Correction(self.id));
         }
         self.correction = state.correction;
+        self.condition = state.condition;
         self.changed = state.changed;
         self.question = state.question.clone().map(|(snapshot, due)| PendingDecision { snapshot, due });
         self.entries = state.entries.iter().map(|entry| QueuedJob::resume(entry, models)).collect::<Result<_, _>>()?;

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod condition;
 mod event;
 mod fallback;
 mod forecast;
@@ -28,7 +29,8 @@ mod strategy;
 mod time;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LaneState, QueuedJobState, RunningState};
-pub use event::{Accepted, Action, Batch, Decider, End, Event, Outcome, Refusal};
+pub use condition::{LaneCondition, Suspicion};
+pub use event::{Accepted, Action, Batch, BatchReport, Decider, End, Event, Outcome, Refusal};
 pub use forecast::Forecast;
 pub use id::{BatchId, DecisionId, DeviceKind, LaneId, ModelId, TableId};
 pub use job::{Job, JobId, OnLate, Tenant};

@@ -36,8 +36,10 @@ pub(crate) struct QueuedJob {
     last_choice: (TableId, u32),
     /// Requests that no batch was started for.
     pending: VecDeque<Range<u32>>,
-    /// Requests that were started (served, or on the device), by mode.
+    /// Requests that were started (answered, or on the device), by mode.
     mix: BTreeMap<Mode, u32>,
+    /// Requests that were run and have no answer.
+    unanswered: u32,
     /// Profiled time of `steps`.
     latency: Duration,
     /// Profiled time of the fastest legal way to serve what is left.
@@ -71,6 +73,7 @@ impl QueuedJob {
             last_choice: (TableId(0), 0),
             pending: std::iter::once(0..job.requests).collect(),
             mix: BTreeMap::new(),
+            unanswered: 0,
             latency: Duration::ZERO,
             fastest: Duration::ZERO,
         };
@@ -95,6 +98,7 @@ impl QueuedJob {
             last_choice: self.last_choice,
             pending: self.pending.iter().cloned().collect(),
             mix: self.mix.iter().map(|(&mode, &requests)| (mode, requests)).collect(),
+            unanswered: self.unanswered,
         }
     }
 
@@ -124,6 +128,7 @@ impl QueuedJob {
             last_choice: state.last_choice,
             pending: state.pending.iter().cloned().collect(),
             mix: state.mix.iter().copied().collect(),
+            unanswered: state.unanswered,
             latency: Duration::ZERO,
             fastest: Duration::ZERO,
         };
@@ -162,19 +167,34 @@ impl QueuedJob {
         self.matrix.table(self.left())
     }
 
-    /// The mean accuracy that what is left must keep so that the whole job keeps its floor; may be below 0.
+    /// Requests that have an answer, or may have one yet.
+    fn answerable(&self) -> u32 {
+        self.job.requests.saturating_sub(self.unanswered)
+    }
+
+    /// The mean accuracy that what is left must keep so that the answers keep the floor; may be below 0.
     pub(crate) fn floor_left(&self) -> f64 {
-        let asked = self.job.min_accuracy * f64::from(self.job.requests);
+        let asked = self.job.min_accuracy * f64::from(self.answerable());
         (asked - self.correct_so_far()) / f64::from(self.left().max(1))
     }
 
-    /// Choosing this strategy of [`QueuedJob::table`] would keep the whole job at its floor.
+    /// The fastest strategy of [`QueuedJob::table`] that keeps the floor; the most accurate one where none does, as when too
+    /// many requests have no answer.
+    fn fastest_legal(&self, table: &StrategyTable) -> u32 {
+        table.fastest_legal(self.floor_left()).unwrap_or(table.most_accurate())
+    }
+
+    /// Choosing this strategy of [`QueuedJob::table`] would keep the answers at the floor, or as near to it as can be.
     pub(crate) fn is_legal(&self, choice: u32) -> bool {
-        let Some(strategy) = self.table().and_then(|table| table.strategies.get(choice as usize)) else {
-            return false;
-        };
-        let correct = self.correct_so_far() + strategy.accuracy * f64::from(self.left());
-        at_least(correct / f64::from(self.job.requests), self.job.min_accuracy)
+        let Some(table) = self.table() else { return false };
+        let Some(strategy) = table.strategies.get(choice as usize) else { return false };
+        choice == table.most_accurate() || self.keeps_floor(strategy.accuracy * f64::from(self.left()))
+    }
+
+    /// The answers are at the floor if so many of those that are left are right.
+    fn keeps_floor(&self, correct_left: f64) -> bool {
+        let correct = self.correct_so_far() + correct_left;
+        at_least(correct / f64::from(self.answerable().max(1)), self.job.min_accuracy)
     }
 
     /// The index that stands for what is left of the current strategy in the table of what is left: itself, or for a
@@ -182,8 +202,7 @@ impl QueuedJob {
     /// faster than it is.
     pub(crate) fn current(&self) -> Option<u32> {
         let table = self.table()?;
-        let legal = || table.fastest_legal(self.floor_left()).unwrap_or(table.most_accurate());
-        Some(self.choice.unwrap_or_else(|| table.fastest_from(self.latency).max(legal())))
+        Some(self.choice.unwrap_or_else(|| table.fastest_from(self.latency).max(self.fastest_legal(table))))
     }
 
     /// The next faster strategy that keeps the floor.
@@ -272,10 +291,40 @@ impl QueuedJob {
 
     /// A batch that will not be served counts for nothing.
     pub(crate) fn forget(&mut self, batch: &crate::Batch) {
-        let served = self.mix.get_mut(&batch.mode).expect("a started batch is in the mix");
-        *served -= batch.requests;
-        if *served == 0 {
-            self.mix.remove(&batch.mode);
+        self.take_from_mix(batch.mode, batch.requests);
+    }
+
+    fn take_from_mix(&mut self, mode: Mode, requests: u32) {
+        let started = self.mix.get_mut(&mode).expect("a started batch is in the mix");
+        *started -= requests;
+        if *started == 0 {
+            self.mix.remove(&mode);
+        }
+    }
+
+    /// So many requests of a batch that ran have no answer: they count for nothing, and the floor is one of the others. Says
+    /// which strategy what is left had to be put on for that, if on another one.
+    pub(crate) fn leave_unanswered(&mut self, batch: &crate::Batch, unanswered: u32) -> Option<u32> {
+        if unanswered == 0 {
+            return None;
+        }
+        self.take_from_mix(batch.mode, unanswered);
+        self.unanswered += unanswered;
+        self.estimate();
+        if self.keeps_floor(self.correct_planned()) {
+            return None;
+        }
+        let choice = self.current()?.max(self.fastest_legal(self.table()?));
+        self.choose(choice);
+        Some(choice)
+    }
+
+    /// How the job ends once every request was run.
+    pub(crate) fn end(&self) -> End {
+        match (self.unanswered, self.mix.is_empty()) {
+            (0, _) => End::Served,
+            (_, false) => End::Partial,
+            (_, true) => End::Failed,
         }
     }
 
@@ -287,7 +336,7 @@ impl QueuedJob {
             requests: self.left(),
             arrival: self.arrival,
             deadline: self.job.deadline,
-            min_accuracy: self.floor_left().clamp(0.0, 1.0),
+            min_accuracy: self.floor_to_tell().clamp(0.0, 1.0),
             weight: self.job.weight,
             tenant: self.job.tenant,
             current: self.current()?,
@@ -295,10 +344,17 @@ impl QueuedJob {
         })
     }
 
+    /// The floor of what is left as policies are told: where no strategy keeps it, what the most accurate one reaches.
+    fn floor_to_tell(&self) -> f64 {
+        let floor = self.floor_left();
+        let best = self.table().map_or(floor, |table| table.strategy(table.most_accurate()).accuracy);
+        if at_least(best, floor) { floor } else { best }
+    }
+
     /// How the job ended.
     pub(crate) fn outcome(self, end: End, finish: Time) -> Outcome {
-        let served: u32 = self.mix.values().sum();
-        let accuracy = (served > 0).then(|| self.correct_so_far() / f64::from(served));
+        let answered: u32 = self.mix.values().sum();
+        let accuracy = (answered > 0).then(|| self.correct_so_far() / f64::from(answered));
         Outcome {
             job: self.job.id,
             end,
@@ -307,6 +363,8 @@ impl QueuedJob {
             min_accuracy: self.job.min_accuracy,
             mix: self.mix.into_iter().collect(),
             accuracy,
+            answered,
+            requests: self.job.requests,
             started: self.started,
             device_time: self.device_time,
             expected_time: self.expected_time,
@@ -317,10 +375,7 @@ impl QueuedJob {
 
     fn estimate(&mut self) {
         self.latency = self.steps.iter().map(Step::latency).sum();
-        let fastest = self.table().and_then(|table| {
-            let index = table.fastest_legal(self.floor_left())?;
-            Some(table.strategy(index).latency)
-        });
+        let fastest = self.table().map(|table| table.strategy(self.fastest_legal(table)).latency);
         self.fastest = fastest.map_or(self.latency, |fastest| fastest.min(self.latency));
     }
 

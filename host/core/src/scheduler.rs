@@ -9,9 +9,9 @@ use crate::checkpoint::MOST_NUMBERS;
 use crate::lane::{Lane, PendingDecision};
 use crate::queued_job::QueuedJob;
 use crate::{
-    Accepted, Action, BatchId, Catalog, Checkpoint, CheckpointError, Decision, DecisionError, DecisionId, DeviceKind,
-    End, Event, Job, JobId, LaneId, ModelId, OnLate, Plan, PolicyError, Refusal, Snapshot, StrategyMatrix,
-    StrategyTable, Time, Trigger,
+    Accepted, Action, BatchId, BatchReport, Catalog, Checkpoint, CheckpointError, Decision, DecisionError, DecisionId,
+    DeviceKind, End, Event, Job, JobId, LaneCondition, LaneId, ModelId, OnLate, Plan, PolicyError, Refusal, Snapshot,
+    StrategyMatrix, StrategyTable, Time, Trigger,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -104,13 +104,15 @@ impl Scheduler {
             Event::Submit(job) => self.submit(now, job, &mut actions),
             Event::Cancel(job) => self.cancel(now, job, &mut actions),
             Event::Decided(decision, answer) => self.decided(now, decision, answer, &mut actions),
-            Event::BatchDone(batch, measured) => self.batch_done(now, batch, measured, &mut actions),
+            Event::BatchDone(batch, report) => self.batch_done(now, batch, report, &mut actions),
             Event::BatchFailed(batch) => self.batch_failed(now, batch, &mut actions),
             Event::PolicyChanged { eager } => self.policy_changed(eager),
             Event::ModelsLoaded(models) => self.load(models),
             Event::ModelRetired(model) => self.retire(model),
             Event::ModelLost(lane, model) => self.lose(lane, model),
             Event::ModelRestored(lane, model) => self.restore(lane, model),
+            Event::Paused(_) => Vec::new(),
+            Event::LaneRestored(lane) => self.lane_restored(lane),
             Event::WakeUp => self.woken(),
         };
         for lane in touched {
@@ -185,6 +187,11 @@ impl Scheduler {
     /// Measured time over profiled time on a lane, as learned so far; 1 at the start.
     pub fn correction(&self, lane: LaneId) -> Option<f64> {
         Some(self.lanes.get(lane.index())?.correction)
+    }
+
+    /// What is thought of a lane's device. `lane` is below [`Config::lanes`].
+    pub fn condition(&self, lane: LaneId) -> LaneCondition {
+        self.lanes[lane.index()].condition
     }
 
     /// Somebody waits for the answer to this question.
@@ -320,16 +327,23 @@ impl Scheduler {
         vec![at]
     }
 
-    fn batch_done(&mut self, now: Time, id: BatchId, measured: Duration, actions: &mut Vec<Action>) -> Vec<usize> {
+    fn batch_done(&mut self, now: Time, id: BatchId, report: BatchReport, actions: &mut Vec<Action>) -> Vec<usize> {
         let Some((at, running)) = self.take_running(id) else { return Vec::new() };
         let lane = &mut self.lanes[at];
-        lane.correct(&running, measured);
+        let job = running.batch.job;
+        let unanswered = running.batch.requests.saturating_sub(report.answered);
+        if unanswered == 0 {
+            lane.correct(&running, report.compute);
+        }
         lane.changed = Some(Trigger::Completion);
-        let Some(position) = lane.position(running.batch.job) else { return vec![at] };
+        let Some(position) = lane.position(job) else { return vec![at] };
         let entry = &mut lane.entries[position];
-        entry.device_time += measured;
+        entry.device_time += report.compute;
+        let kept = entry.leave_unanswered(&running.batch, unanswered);
+        actions.extend(kept.map(|choice| Action::KeepFloor(job, choice)));
         if entry.left() == 0 {
-            actions.extend(lane.end(now, running.batch.job, End::Served));
+            let end = entry.end();
+            actions.extend(lane.end(now, job, end));
         }
         vec![at]
     }
@@ -394,6 +408,13 @@ impl Scheduler {
     fn restore(&mut self, lane: LaneId, model: ModelId) -> Vec<usize> {
         self.lost.remove(&(lane, model));
         Vec::new()
+    }
+
+    fn lane_restored(&mut self, lane: LaneId) -> Vec<usize> {
+        let lost = self.lanes.get_mut(lane.index()).filter(|lane| lane.condition == LaneCondition::Lost);
+        let Some(lost) = lost else { return Vec::new() };
+        lost.condition = LaneCondition::Sound;
+        vec![lane.index()]
     }
 
     fn woken(&mut self) -> Vec<usize> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use mosel_core::OnLate;
-use mosel_journal::{Header, Reader, ReplayResult, replay};
+use mosel_journal::{Header, Reader, ReplayResult, VERSION, replay};
 use mosel_sim::Tally;
 use serde_json::json;
 
@@ -92,6 +92,13 @@ fn in_words(path: &Path, header: &Header, replayed: &ReplayResult) -> String {
     let span = span.map_or(Duration::ZERO, |(first, last)| last.since(first));
     let name = path.display();
     match difference {
+        None if !replayed.compared => format!(
+            "{name}: {steps} steps over {:.3} s, decided by the rules of version {} of the journal, written by mosel {}: read \
+             whole, and not compared, since this program decides by those of version {VERSION}{torn}",
+            span.as_secs_f64(),
+            header.version,
+            header.server,
+        ),
         None => format!(
             "{name}: {steps} steps over {:.3} s, policy {} at the start: no difference{torn}",
             span.as_secs_f64(),
@@ -108,7 +115,7 @@ fn as_json(path: &Path, replayed: &ReplayResult) -> serde_json::Value {
             "written": difference.written, "got": difference.got,
         })
     });
-    json!({ "journal": path, "steps": replayed.steps, "torn": replayed.torn, "difference": difference })
+    json!({ "journal": path, "steps": replayed.steps, "torn": replayed.torn, "compared": replayed.compared, "difference": difference })
 }
 
 /// What happened, what the simulator makes of the same, and what would have happened otherwise.

@@ -195,7 +195,7 @@ impl Record {
         match event {
             Event::Submit(job) => self.external.push((at, ExternalEvent::Submit(*job))),
             Event::Cancel(job) => self.external.push((at, ExternalEvent::Cancel(*job))),
-            Event::BatchDone(batch, took) => self.measure(scheduler, *batch, *took),
+            Event::BatchDone(batch, report) => self.measure(scheduler, *batch, report.compute),
             Event::BatchFailed(batch) => {
                 self.running.remove(batch);
                 self.failed += 1;
@@ -207,6 +207,8 @@ impl Record {
             | Event::Decided(..)
             | Event::ModelRetired(_)
             | Event::ModelRestored(..)
+            | Event::Paused(_)
+            | Event::LaneRestored(_)
             | Event::WakeUp => {}
         }
         for action in actions {

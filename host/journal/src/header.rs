@@ -7,12 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::{CheckpointLine, ConfigLine, ModelLine};
 
-/// The version of the format that is written, and the only one that is read.
-pub const VERSION: u32 = 1;
+/// The version that is written: of the format, and of the rules by which the scheduler decides. Older ones are read; what
+/// their rules decided is believed, since it cannot be decided again.
+pub const VERSION: u32 = 2;
+/// The oldest that is read.
+const OLDEST: u32 = 1;
 
 /// What the steps of a journal depend on.
 #[derive(Clone, Debug)]
 pub struct Header {
+    /// The version of the format and the rules, at most [`VERSION`].
+    pub version: u32,
     /// The version of the program that wrote it.
     pub server: String,
     /// When it was begun, as text (RFC 3339); `None` in simulations, whose journals are repeatable.
@@ -69,6 +74,7 @@ impl Header {
     pub fn of(scheduler: &Scheduler, policy: PolicyRecord, server: &str) -> Header {
         let empty = Scheduler::new(scheduler.config().clone(), scheduler.models().to_vec()).checkpoint();
         Header {
+            version: VERSION,
             server: server.into(),
             written: None,
             config: scheduler.config().clone(),
@@ -82,7 +88,7 @@ impl Header {
     pub fn to_line(&self) -> String {
         let line = HeaderLine {
             mosel: MAGIC.into(),
-            version: VERSION,
+            version: self.version,
             server: self.server.clone(),
             written: self.written.clone(),
             config: (&self.config).into(),
@@ -101,12 +107,14 @@ impl Header {
         if mark.mosel != MAGIC {
             return Err(format!("expected a {MAGIC:?}, got {:?}", mark.mosel));
         }
-        if mark.version != VERSION {
-            return Err(format!("the journal is of version {}, this program reads {VERSION}", mark.version));
+        if !(OLDEST..=VERSION).contains(&mark.version) {
+            let version = mark.version;
+            return Err(format!("the journal is of version {version}, this program reads {OLDEST} to {VERSION}"));
         }
         let line: HeaderLine = serde_json::from_str(line).map_err(|error| format!("in the header: {error}"))?;
         let models = line.models.into_iter().enumerate();
         Ok(Header {
+            version: line.version,
             server: line.server,
             written: line.written,
             config: line.config.read()?,
@@ -114,6 +122,11 @@ impl Header {
             policy: line.policy,
             checkpoint: line.checkpoint.map(CheckpointLine::read).transpose()?,
         })
+    }
+
+    /// This program decides by the rules that the journal was written under: its steps can be taken again.
+    pub fn has_todays_rules(&self) -> bool {
+        self.version == VERSION
     }
 
     /// The scheduler that the first step was taken by.

@@ -6,6 +6,7 @@ use mosel_core::{Action, Checkpoint, Event, Scheduler, Time};
 use serde_json::Value;
 
 use crate::line::actions_text;
+use crate::wire::WrittenAction;
 use crate::{Header, JournalError, Line, PolicyRecord, Reader};
 
 /// What a replay found.
@@ -17,9 +18,11 @@ pub struct ReplayResult {
     pub span: Option<(Time, Time)>,
     /// The journal ended within a line.
     pub torn: bool,
+    /// The steps were taken again and compared. Not so where older rules decided: then what is written is believed.
+    pub compared: bool,
     /// The first step that came out otherwise; the replay ends there.
     pub difference: Option<Difference>,
-    /// The scheduler's state at the end.
+    /// The scheduler's state at the end; of nothing where steps were not compared.
     pub end: Checkpoint,
 }
 
@@ -43,9 +46,9 @@ pub struct Difference {
 /// What a replay shows to whoever watches it.
 #[derive(Clone, Copy, Debug)]
 pub enum ReplayEvent<'a> {
-    /// A step that came out as it is written.
+    /// A step that came out as it is written, or was decided by older rules.
     Step {
-        /// The scheduler after it.
+        /// The scheduler after it; by older rules it has the models only.
         scheduler: &'a Scheduler,
         /// When it was taken.
         at: Time,
@@ -67,7 +70,8 @@ pub fn replay<R: BufRead>(
     let wrong = |expected| JournalError::Line { line: 1, expected };
     let mut scheduler = header.scheduler().map_err(wrong)?;
     let end = scheduler.checkpoint();
-    let mut replayed = ReplayResult { steps: 0, span: None, torn: false, difference: None, end };
+    let compared = header.has_todays_rules();
+    let mut replayed = ReplayResult { steps: 0, span: None, torn: false, compared, difference: None, end };
     while let Some(line) = reader.next() {
         let (at, event, actions) = match line? {
             Line::Step { at, event, actions } => (at, event, actions),
@@ -77,10 +81,14 @@ pub fn replay<R: BufRead>(
             }
         };
         check_models(&scheduler, &event).map_err(|expected| JournalError::Line { line: reader.number(), expected })?;
-        let got = scheduler.step(at, event.clone());
+        let got = match compared {
+            true => scheduler.step(at, event.clone()),
+            false => believe(&mut scheduler, at, &event, actions.get())
+                .map_err(|expected| JournalError::Line { line: reader.number(), expected })?,
+        };
         replayed.steps += 1;
         replayed.span = Some((replayed.span.map_or(at, |(first, _)| first), at));
-        if let Some(place) = first_difference(actions.get(), &got) {
+        if compared && let Some(place) = first_difference(actions.get(), &got) {
             replayed.difference = Some(Difference { line: reader.number(), at, event, ..place });
             break;
         }
@@ -89,6 +97,17 @@ pub fn replay<R: BufRead>(
     replayed.torn = reader.torn();
     replayed.end = scheduler.checkpoint();
     Ok(replayed)
+}
+
+/// A step that older rules decided: the scheduler learns of the models, and what was done is what is written.
+fn believe(scheduler: &mut Scheduler, at: Time, event: &Event, actions: &str) -> Result<Vec<Action>, String> {
+    if matches!(event, Event::ModelsLoaded(_)) {
+        scheduler.step(at, event.clone());
+    }
+    let written: Vec<WrittenAction> = serde_json::from_str(actions).map_err(|error| error.to_string())?;
+    let budget = scheduler.config().policy_budget;
+    let read = written.into_iter().map(|action| action.read(at, budget)).filter_map(Result::transpose);
+    read.collect()
 }
 
 /// Models that are loaded follow those that are there, and ids have room for them.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use mosel_core::{Batch, Event, LaneId, Mode, ModelId};
+use mosel_core::{Batch, BatchReport, Event, LaneId, Mode, ModelId};
 use mosel_models::{Answered, DeviceChoice, Model, ModelError, Request, split_on_out_of_memory};
 
 use crate::event_sink::EventSink;
@@ -154,7 +154,7 @@ impl Device {
                 drop(std::mem::take(&mut wakes));
             }
             let event = match self.serve(&batch, &record) {
-                Ok(measured) => Event::BatchDone(batch.id, measured),
+                Ok(report) => Event::BatchDone(batch.id, report),
                 Err(reason) => {
                     tracing::warn!(job = %batch.job, batch = batch.id.0, %reason, "a batch failed");
                     record.progress().failure = Some(reason);
@@ -216,8 +216,8 @@ impl Device {
         drop(self.sink.handle(Event::ModelRestored(self.lane, id)));
     }
 
-    /// Runs the batch and stores its answers; says how long the model took, or why it did not answer.
-    fn serve(&mut self, batch: &Batch, record: &JobRecord) -> Result<Duration, String> {
+    /// Runs the batch and stores its answers; says what came of it, or why the model did not answer.
+    fn serve(&mut self, batch: &Batch, record: &JobRecord) -> Result<BatchReport, String> {
         let requests = record.start().ok_or("the job has ended meanwhile")?;
         let first = batch.first as usize;
         let chosen: Vec<&Request> = requests[first..first + batch.requests as usize].iter().collect();
@@ -244,8 +244,9 @@ impl Device {
             return Err(format!("the model gave {} answers to {} requests", outputs.len(), chosen.len()));
         }
         let mode = batch.mode;
+        let answered = outputs.iter().filter(|output| output.is_ok()).count() as u32;
         record.answer(first, outputs.into_iter().map(|output| Answer { mode, output }));
-        Ok(measured)
+        Ok(BatchReport { answered, ..BatchReport::all(batch.requests, measured) })
     }
 
     /// Puts a fresh model in the place of one that failed, or tells that it is lost; says what happened.

@@ -332,7 +332,12 @@ impl Running {
             Action::Adopt(plan, jobs) => self.parts.policy.stats.adopted(plan, jobs.len()),
             Action::RefuseDecision(plan, error) => self.parts.policy.stats.refused(plan, &error),
             Action::Fallback(lane, moves) => self.parts.policy.stats.fell_back(lane, moves.len()),
-            Action::GiveUp(_) => {}
+            Action::GiveUp(_)
+            | Action::KeepFloor(..)
+            | Action::Suspect(..)
+            | Action::Trust(_)
+            | Action::LoseLane(_)
+            | Action::Move(..) => {}
             Action::Finish(outcome) => self.finish(outcome, None, now),
             Action::WakeAt(time) => self.wake_at = Some(time),
         }
@@ -461,6 +466,8 @@ fn given_up(record: &JobRecord, now: Time) -> Outcome {
         min_accuracy: record.request.min_accuracy,
         mix: Vec::new(),
         accuracy: None,
+        answered: 0,
+        requests: record.request.requests,
         started: None,
         device_time: Duration::ZERO,
         expected_time: Duration::ZERO,

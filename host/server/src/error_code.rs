@@ -88,6 +88,7 @@ error_codes! {
     IdempotencyConflict "idempotency_conflict" CONFLICT "The Idempotency-Key stands for another submission."
     UnknownJob "unknown_job" NOT_FOUND "There is no such job, or it ended too long ago."
     JobEnded "job_ended" CONFLICT "The job has ended and cannot be cancelled."
+    DeviceSuspect "device_suspect" SERVICE_UNAVAILABLE "No device that could serve the job can be trusted at present: a batch is overdue, or all take far too long."
 
     // models
     UnknownModel "unknown_model" NOT_FOUND "No model of this name is served or can be loaded."
@@ -166,7 +167,7 @@ mod tests {
         input_kind input_shape input_not_picture input_broken_picture input_picture_size input_frame_count \
         input_not_sound input_broken_sound input_sound_length input_text_length input_not_utf8 input_untokenizable \
         input_sample_count input_not_finite input_not_whole input_out_of_range floor_unreachable deadline_impossible \
-        overloaded queue_full inputs_full duplicate_job idempotency_conflict unknown_job job_ended unknown_model \
+        overloaded queue_full inputs_full duplicate_job idempotency_conflict unknown_job job_ended device_suspect unknown_model \
         model_lost model_served model_refused last_model too_many_models unknown_policy bad_policy_name \
         policy_unreadable policy_unwritable policy_is_shipped policy_in_use policy_refused policy_settings_refused \
         policy_rehearsal_failed policy_changed_meanwhile nothing_to_roll_back_to no_shadow settings_too_large \

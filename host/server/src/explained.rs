@@ -1,5 +1,6 @@
 //! The changes of a job's strategy as JSON, for programs; people read the sentences.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::DecisionError;
@@ -16,8 +17,10 @@ pub fn job_explanation(history: &JobHistory, naming: &Naming) -> Value {
 
 /// The lane that the job waits on, or waited on; `None` for one that was refused.
 fn lane(history: &JobHistory) -> Option<u32> {
-    history.events.iter().find_map(|event| match event {
-        HistoryEvent::Accepted { lane, .. } | HistoryEvent::Resumed { lane, .. } => Some(lane.0),
+    history.events.iter().rev().find_map(|event| match event {
+        HistoryEvent::Accepted { lane, .. } | HistoryEvent::Resumed { lane, .. } | HistoryEvent::Moved { lane, .. } => {
+            Some(lane.0)
+        }
         _ => None,
     })
 }
@@ -44,6 +47,7 @@ fn view(history: &JobHistory, change: &Change, naming: &Naming) -> Value {
             let words = |why: &DecisionError| why.to_string();
             (policy, None, Some(why.as_ref().map_or_else(|| "a device waits for one answer only".into(), words)))
         }
+        DecidedBy::Floor => (&Arc::default(), None, Some("requests before these have no answer".into())),
     };
     let otherwise = match &change.counterfactual {
         Counterfactual::Unknown => Value::Null,

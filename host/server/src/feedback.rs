@@ -100,6 +100,8 @@ mod tests {
             min_accuracy: 0.0,
             mix: vec![],
             accuracy: None,
+            answered: 1,
+            requests: 1,
             started: None,
             device_time: Duration::ZERO,
             expected_time: Duration::ZERO,

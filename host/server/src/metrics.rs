@@ -405,6 +405,7 @@ fn word(claim: bool) -> &'static str {
 fn end(end: End) -> &'static str {
     match end {
         End::Served => "served",
+        End::Partial => "partial",
         End::Dropped => "dropped",
         End::Cancelled => "cancelled",
         End::Failed => "failed",
@@ -415,6 +416,7 @@ fn reason(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::UnknownModel(_) => "unknown_model",
         Refusal::ModelLost(_) => "model_lost",
+        Refusal::DeviceSuspect(_) => "device_suspect",
         Refusal::TooManyRequests { .. } => "job_too_large",
         Refusal::InvalidJob(_) => "out_of_range",
         Refusal::Duplicate(_) => "duplicate_job",

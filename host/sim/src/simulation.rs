@@ -8,8 +8,8 @@ use std::fmt;
 use std::time::Duration;
 
 use mosel_core::{
-    Action, Batch, BatchId, Decision, DecisionId, End, Event, Job, JobId, LaneId, ModelId, Outcome, PolicyError,
-    Scheduler, Snapshot, Time,
+    Action, Batch, BatchId, BatchReport, Decision, DecisionId, End, Event, Job, JobId, LaneId, ModelId, Outcome,
+    PolicyError, Scheduler, Snapshot, Time,
 };
 
 use crate::devices::BatchResult;
@@ -211,7 +211,10 @@ impl<'a, M: PolicyDriver> Simulation<'a, M> {
         Some(match due {
             Due::Done(batch, result) => {
                 self.running.remove(&batch.lane);
-                if result.fails { Event::BatchFailed(batch.id) } else { Event::BatchDone(batch.id, result.takes) }
+                match result.fails {
+                    true => Event::BatchFailed(batch.id),
+                    false => Event::BatchDone(batch.id, BatchReport::all(batch.requests, result.takes)),
+                }
             }
             Due::Answer(plan, answer) => {
                 self.deciding = false;

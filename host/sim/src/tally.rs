@@ -93,6 +93,11 @@ impl Tally {
                 Action::RefuseDecision(_, error) => *self.plans_refused.entry(error.kind()).or_insert(0) += 1,
                 Action::Fallback(..) => self.fallbacks += 1,
                 Action::Accept(_) | Action::Run(_) | Action::GiveUp(_) | Action::WakeAt(_) => {}
+                Action::KeepFloor(..)
+                | Action::Suspect(..)
+                | Action::Trust(_)
+                | Action::LoseLane(_)
+                | Action::Move(..) => {}
             }
         }
     }
@@ -104,7 +109,8 @@ impl Tally {
         match outcome.end {
             End::Dropped => self.dropped += 1,
             End::Cancelled => self.cancelled += 1,
-            End::Failed => self.failed += 1,
+            // not every request was answered
+            End::Failed | End::Partial => self.failed += 1,
             End::Served => {
                 for &(mode, requests) in &outcome.mix {
                     *self.mix.entry(mode).or_insert(0) += u64::from(requests);

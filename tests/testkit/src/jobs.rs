@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{End, Job, JobId, ModelId, OnLate, Outcome, TableId, Tenant, Time};
+use mosel_core::{BatchId, BatchReport, End, Event, Job, JobId, ModelId, OnLate, Outcome, TableId, Tenant, Time};
 
 /// One request of model 0, at any accuracy, without a deadline.
 pub fn job(id: u64) -> Job {
@@ -18,6 +18,11 @@ pub fn job(id: u64) -> Job {
     }
 }
 
+/// Every request of the batch has an answer, after so long on the device.
+pub fn done(batch: BatchId, compute: Duration) -> Event {
+    Event::BatchDone(batch, BatchReport::all(u32::MAX, compute))
+}
+
 /// It was served at the start, which was in time; nothing else is known of it.
 pub fn outcome(job: u64) -> Outcome {
     Outcome {
@@ -28,6 +33,8 @@ pub fn outcome(job: u64) -> Outcome {
         min_accuracy: 0.0,
         mix: Vec::new(),
         accuracy: None,
+        answered: 1,
+        requests: 1,
         started: None,
         device_time: Duration::ZERO,
         expected_time: Duration::ZERO,

@@ -7,6 +7,7 @@ use mosel_core::{
     Accepted, Accuracy, Action, Batch, Config, DeviceKind, Event, Job, JobId, LaneId, Latency, Measurement,
     ModalitySet, Mode, ModelId, Precision, Profile, Refusal, Scheduler, StrategyMatrix, Time,
 };
+use mosel_testkit::jobs::done;
 
 const SLOW: u32 = 0;
 const FAST: u32 = 1;
@@ -88,7 +89,7 @@ fn a_deadline_that_only_one_kind_meets_is_promised_by_that_one() {
 fn an_outcome_names_the_menu_of_the_device_it_ran_on() {
     let mut scheduler = two_kinds();
     let started = batch(&scheduler.step(Time::START, Event::Submit(job(1, MODEL, 100))));
-    let actions = scheduler.step(Time::from_millis(1), Event::BatchDone(started.id, Duration::from_millis(1)));
+    let actions = scheduler.step(Time::from_millis(1), done(started.id, Duration::from_millis(1)));
     let find = |action: &Action| if let Action::Finish(outcome) = action { Some(outcome.clone()) } else { None };
     let outcome = actions.iter().find_map(find).expect("it was served");
     assert!(scheduler.models()[1].owns(outcome.last_choice.0) && !scheduler.models()[0].owns(outcome.last_choice.0));
@@ -119,7 +120,7 @@ fn a_model_serves_once_it_is_loaded_and_takes_nothing_once_it_is_retired() {
     let actions = scheduler.step(Time::START, Event::Submit(job(4, newcomer, 100)));
     assert_eq!(refusal(&actions), &Refusal::UnknownModel(newcomer));
     // what was accepted is served
-    let actions = scheduler.step(Time::from_micros(500), Event::BatchDone(started.id, Duration::from_micros(500)));
+    let actions = scheduler.step(Time::from_micros(500), done(started.id, Duration::from_micros(500)));
     assert_eq!(batch(&actions).job, JobId(3));
 }
 

@@ -6,7 +6,7 @@ use mosel_core::{
     Action, BatchId, Config, Decision, DecisionError, DecisionId, Event, Job, JobId, LaneId, ModelId, PolicyError,
     Scheduler, Snapshot, Time, Trigger,
 };
-use mosel_testkit::jobs::job;
+use mosel_testkit::jobs::{done, job};
 use mosel_testkit::toy;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -97,13 +97,13 @@ fn a_policy_that_helped_is_not_asked_again() {
     let all_audio = Decision { assignments: vec![(JobId(1), 0), (JobId(2), 0)], ..Decision::default() };
     let adopted = scheduler.step(at(2), Event::Decided(plan, Ok(all_audio)));
     assert_eq!(adopted[0], Action::Adopt(plan, vec![JobId(1), JobId(2)]));
-    assert!(question(&scheduler.step(at(10), Event::BatchDone(BatchId(1), 10 * MILLI))).is_none());
+    assert!(question(&scheduler.step(at(10), done(BatchId(1), 10 * MILLI))).is_none());
 }
 
 #[test]
 fn jobs_that_started_a_batch_meanwhile_are_skipped_the_others_adopted() {
     let (mut scheduler, plan) = asked();
-    scheduler.step(at(4), Event::BatchDone(BatchId(1), 4 * MILLI));
+    scheduler.step(at(4), done(BatchId(1), 4 * MILLI));
     let both = Decision { assignments: vec![(JobId(1), 0), (JobId(2), 0)], ..Decision::default() };
     let actions = scheduler.step(at(5), Event::Decided(plan, Ok(both)));
     assert_eq!(actions[0], Action::Adopt(plan, vec![JobId(2)]));
@@ -144,8 +144,8 @@ fn a_rehearsal_sees_the_queue_and_changes_nothing() {
 fn an_outcome_adds_up() {
     let mut scheduler = scheduler();
     scheduler.step(at(0), submit(1, 2, 100));
-    scheduler.step(at(10), Event::BatchDone(BatchId(1), 10 * MILLI));
-    let actions = scheduler.step(at(21), Event::BatchDone(BatchId(2), 11 * MILLI));
+    scheduler.step(at(10), done(BatchId(1), 10 * MILLI));
+    let actions = scheduler.step(at(21), done(BatchId(2), 11 * MILLI));
     let Action::Finish(outcome) = &actions[0] else { panic!("the job is done: {actions:?}") };
     assert_eq!((outcome.started, outcome.finish), (Some(at(0)), at(21)));
     assert_eq!(outcome.device_time, 21 * MILLI);
@@ -156,7 +156,7 @@ fn an_outcome_adds_up() {
 #[test]
 fn strange_events_are_harmless() {
     let mut scheduler = scheduler();
-    assert_eq!(scheduler.step(at(0), Event::BatchDone(BatchId(9), MILLI)), []);
+    assert_eq!(scheduler.step(at(0), done(BatchId(9), MILLI)), []);
     assert_eq!(scheduler.step(at(0), Event::BatchFailed(BatchId(9))), []);
     assert_eq!(scheduler.step(at(0), Event::Cancel(JobId(9))), []);
     let unknown = Job { model: ModelId(3), deadline: at(100), ..job(1) };

@@ -9,6 +9,9 @@ use crate::{Cause, Change, Counterfactual, DecidedBy, LateJob};
 /// Accuracies that differ by less are the same: they are sums of floats.
 const SAME: f64 = 1e-9;
 
+/// Why the server itself makes a job more accurate.
+const NO_ANSWER: &str = ", since requests before these had no answer, and the others must keep the floor";
+
 impl Explainer<'_> {
     pub(super) fn changed(&self, change: &Change) -> String {
         if change.to.accuracy > change.from.accuracy + SAME {
@@ -29,6 +32,7 @@ impl Explainer<'_> {
         let decision = &change.decision;
         let cause = decision.cause.as_ref();
         let still = match cause {
+            _ if matches!(decision.by, DecidedBy::Floor) => NO_ANSWER.into(),
             Some(cause) if cause.late_before > 0 => format!(", though {}", self.late(cause)),
             Some(cause) if cause.late_after == 0 => ", and nobody would be late".into(),
             _ => String::new(),
@@ -65,6 +69,7 @@ impl Explainer<'_> {
     fn why(&self, change: &Change) -> String {
         let cause = self.cause(change);
         match (&change.decision.by, cause) {
+            (DecidedBy::Floor, _) => NO_ANSWER.into(),
             (DecidedBy::Policy { .. }, None) => String::new(),
             (DecidedBy::Policy { .. }, Some(cause)) if cause.late_before == 0 => {
                 ", though nobody would have been late".into()
@@ -163,7 +168,7 @@ impl Explainer<'_> {
 fn who(by: &DecidedBy) -> String {
     match by {
         DecidedBy::Policy { name, .. } => format!("the policy {name}"),
-        DecidedBy::Fallback { .. } => "the server itself".into(),
+        DecidedBy::Fallback { .. } | DecidedBy::Floor => "the server itself".into(),
     }
 }
 

@@ -46,8 +46,23 @@ impl Explainer<'_> {
             End::Dropped => format!("It was dropped {after}, as it had asked for, {}.", self.served(outcome)),
             End::Cancelled => format!("It was cancelled {after}, {}.", self.served(outcome)),
             End::Failed => {
-                format!("It failed {after}, since a second batch of it had failed, {}.", self.served(outcome))
+                format!("It failed {after}, {}, {}.", self.why_failed(), self.served(outcome))
             }
+            End::Partial => format!("It ended {after}{}, {}.", on_time(outcome), self.served(outcome)),
+        }
+    }
+
+    /// A second batch had failed; or none had, and then its device was lost with it, or no request had an answer.
+    fn why_failed(&self) -> &'static str {
+        let last = self.history.events.iter().rev().find_map(|event| match event {
+            HistoryEvent::Ran(ran) => Some(ran),
+            _ => None,
+        });
+        match last {
+            Some(ran) if ran.failed.is_some() => "since a second batch of it had failed",
+            Some(ran) if ran.running => "since its batch did not end",
+            Some(_) => "since no request of it had an answer",
+            None => "since its device was lost, and no other could take it in time",
         }
     }
 

@@ -55,6 +55,7 @@ impl Explainer<'_> {
             HistoryEvent::Resumed { lane, choice, changes, late } => self.resumed(*lane, choice, *changes, *late),
             HistoryEvent::Changed(change) => self.changed(change),
             HistoryEvent::Ran(_) => self.ran(events, end),
+            HistoryEvent::Moved { at, lane } => self.moved(*at, *lane),
             HistoryEvent::GivenUp { at } => self.given_up(*at),
             HistoryEvent::Ended(outcome) => self.ended(outcome),
         }
@@ -128,6 +129,13 @@ impl Explainer<'_> {
             all if choice.requests >= all => "it waited".into(),
             all => format!("{} of its {all} requests waited", choice.requests),
         }
+    }
+
+    fn moved(&self, at: Time, lane: LaneId) -> String {
+        format!(
+            "{} it was moved to lane {lane}, since the device of its own lane could not be trusted.",
+            self.after(at)
+        )
     }
 
     fn given_up(&self, at: Time) -> String {

@@ -50,6 +50,8 @@ pub enum DecidedBy {
         /// would have cost some job its last chance, and a device does not wait for one answer after another.
         why: Option<DecisionError>,
     },
+    /// The scheduler: requests had no answer, and the rest could not keep the floor on the strategy it was on.
+    Floor,
 }
 
 /// What a question to the policy was about: its lane's queue, as it was shown to the policy.

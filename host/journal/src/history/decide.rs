@@ -49,6 +49,11 @@ impl JobHistories {
         self.decide(now, by, question.as_ref(), &BTreeMap::new(), moves.iter().copied());
     }
 
+    /// What is left of this job was put on this strategy, since requests before it have no answer.
+    pub(super) fn kept_floor(&mut self, now: Time, job: JobId, choice: u32) {
+        self.decide(now, DecidedBy::Floor, None, &BTreeMap::new(), std::iter::once((job, choice)));
+    }
+
     fn decide(
         &mut self,
         at: Time,

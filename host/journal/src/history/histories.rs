@@ -1,13 +1,11 @@
 //! The histories of all jobs, as they unfold.
 
+use mosel_core::{
+    Accepted, Action, Batch, BatchId, BatchReport, Catalog, Config, Event, Job, JobId, LaneId, Outcome, Refusal,
+    Snapshot, StrategyMatrix, Time, variant,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-
-use mosel_core::{
-    Accepted, Action, Batch, BatchId, Catalog, Config, Event, Job, JobId, LaneId, Outcome, Refusal, Snapshot,
-    StrategyMatrix, Time, variant,
-};
 
 use super::ended::Ended;
 use super::question::Question;
@@ -82,7 +80,7 @@ impl JobHistories {
     /// Handles a step: an event, and what the scheduler did about it.
     pub fn handle(&mut self, now: Time, event: &Event, actions: &[Action]) {
         match event {
-            Event::BatchDone(batch, took) => self.batch_done(*batch, *took),
+            Event::BatchDone(batch, report) => self.batch_done(*batch, report),
             Event::BatchFailed(batch) => self.batch_failed(*batch),
             Event::PolicyChanged { .. } => self.questions.clear(),
             Event::ModelsLoaded(models) => self.models_loaded(models),
@@ -92,6 +90,8 @@ impl JobHistories {
             | Event::ModelRetired(_)
             | Event::ModelLost(..)
             | Event::ModelRestored(..)
+            | Event::Paused(_)
+            | Event::LaneRestored(_)
             | Event::WakeUp => {}
         }
         let mut refused = None;
@@ -107,8 +107,11 @@ impl JobHistories {
                 (Action::RefuseDecision(plan, error), _) => refused = Some((*plan, error)),
                 (Action::Fallback(_, moves), _) => self.fell_back(now, moves, refused.take()),
                 (Action::GiveUp(job), _) => self.given_up(now, *job),
+                (&Action::KeepFloor(job, choice), _) => self.kept_floor(now, job, choice),
+                (&Action::Move(job, lane), _) => self.moved(now, job, lane),
                 (Action::Finish(outcome), _) => self.finished(outcome),
-                (Action::Accept(_) | Action::Refuse(..) | Action::Adopt(..) | Action::WakeAt(_), _) => {}
+                (Action::Accept(_) | Action::Refuse(..) | Action::Adopt(..) | Action::WakeAt(_), _)
+                | (Action::Suspect(..) | Action::Trust(_) | Action::LoseLane(_), _) => {}
             }
         }
     }
@@ -159,7 +162,8 @@ impl JobHistories {
         }
     }
 
-    fn batch_done(&mut self, id: BatchId, took: Duration) {
+    fn batch_done(&mut self, id: BatchId, report: &BatchReport) {
+        let took = report.compute;
         let Some(Running { job, batch, event }) = self.running.remove(&id) else { return };
         let history = self.history_mut(job);
         if let Some(ran) = history.and_then(|history| history.ran(event?)) {
@@ -182,6 +186,22 @@ impl JobHistories {
         } else if self.questions.len() < MOST_LANES {
             self.questions.insert(snapshot.lane, Question::new(snapshot.clone(), self.policy.clone()));
         }
+    }
+
+    fn moved(&mut self, at: Time, job: JobId, lane: LaneId) {
+        let kind = self.config.kind(lane);
+        let Some(history) = self.waiting.get_mut(&job) else { return };
+        history.add(HistoryEvent::Moved { at, lane });
+        let Some(now_on) = self.models.get(history.job.model.0 as usize) else { return };
+        let Some(matrix) = variant(&self.models, now_on.model(), kind).filter(|it| it.variant() != history.job.model)
+        else {
+            return;
+        };
+        // a device of another kind has strategies of its own: it begins anew on the most accurate one
+        history.job.model = matrix.variant();
+        let best = matrix.table(history.job.requests).and_then(|table| table.strategies.last());
+        history.remaining = Remaining::new(best.map_or(&[], |best| &best.steps), matrix.profile());
+        history.best = Some(history.remaining.choice());
     }
 
     fn given_up(&mut self, at: Time, job: JobId) {

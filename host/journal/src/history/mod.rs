@@ -78,6 +78,13 @@ pub enum HistoryEvent {
     Changed(Box<Change>),
     /// Batches of it were started, one after another.
     Ran(Ran),
+    /// It was moved to another lane, since the device of its own could not be trusted.
+    Moved {
+        /// When.
+        at: Time,
+        /// The lane it waits on from then on.
+        lane: LaneId,
+    },
     /// Its deadline could not be met any more.
     GivenUp {
         /// When that was found.

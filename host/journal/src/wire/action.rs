@@ -42,6 +42,24 @@ pub(crate) enum ActionLine {
     GiveUp {
         job: u64,
     },
+    KeepFloor {
+        job: u64,
+        choice: u32,
+    },
+    Suspect {
+        lane: u32,
+        why: String,
+    },
+    Trust {
+        lane: u32,
+    },
+    LoseLane {
+        lane: u32,
+    },
+    Move {
+        job: u64,
+        lane: u32,
+    },
     Finish(OutcomeLine),
     WakeAt {
         at_us: u64,
@@ -65,6 +83,7 @@ pub(crate) struct QuestionLine {
 pub(crate) enum RefusalLine {
     UnknownModel { model: u32 },
     ModelLost { model: u32 },
+    DeviceSuspect { model: u32 },
     TooManyRequests { requests: u32, most: u32 },
     Nonsense { reason: String },
     Duplicate,
@@ -81,6 +100,8 @@ pub(crate) struct OutcomeLine {
     min_accuracy: Number,
     mix: Vec<(ModeLine, u32)>,
     accuracy: Option<Number>,
+    answered: u32,
+    requests: u32,
     started_us: Option<u64>,
     device_ns: u64,
     expected_ns: u64,
@@ -110,6 +131,11 @@ impl From<&Action> for ActionLine {
                 ActionLine::Squeeze { lane: lane.0, moves: moves.iter().map(|&(job, to)| (job.0, to)).collect() }
             }
             Action::GiveUp(job) => ActionLine::GiveUp { job: job.0 },
+            &Action::KeepFloor(job, choice) => ActionLine::KeepFloor { job: job.0, choice },
+            Action::Suspect(lane, why) => ActionLine::Suspect { lane: lane.0, why: why.to_string() },
+            Action::Trust(lane) => ActionLine::Trust { lane: lane.0 },
+            Action::LoseLane(lane) => ActionLine::LoseLane { lane: lane.0 },
+            Action::Move(job, lane) => ActionLine::Move { job: job.0, lane: lane.0 },
             Action::Finish(outcome) => ActionLine::Finish(outcome.into()),
             Action::WakeAt(at) => ActionLine::WakeAt { at_us: at.micros() },
         }
@@ -121,6 +147,7 @@ impl From<&Refusal> for RefusalLine {
         match refusal {
             Refusal::UnknownModel(model) => RefusalLine::UnknownModel { model: model.0 },
             Refusal::ModelLost(model) => RefusalLine::ModelLost { model: model.0 },
+            Refusal::DeviceSuspect(model) => RefusalLine::DeviceSuspect { model: model.0 },
             &Refusal::TooManyRequests { requests, most } => RefusalLine::TooManyRequests { requests, most },
             Refusal::InvalidJob(reason) => RefusalLine::Nonsense { reason: reason.clone() },
             Refusal::Duplicate(_) => RefusalLine::Duplicate,
@@ -183,6 +210,7 @@ impl From<&Outcome> for OutcomeLine {
             job: outcome.job.0,
             end: match outcome.end {
                 End::Served => "served",
+                End::Partial => "partial",
                 End::Dropped => "dropped",
                 End::Cancelled => "cancelled",
                 End::Failed => "failed",
@@ -191,6 +219,8 @@ impl From<&Outcome> for OutcomeLine {
             min_accuracy: Number(outcome.min_accuracy),
             mix: outcome.mix.iter().map(|&(mode, requests)| (ModeLine(mode), requests)).collect(),
             accuracy: outcome.accuracy.map(Number),
+            answered: outcome.answered,
+            requests: outcome.requests,
             started_us: outcome.started.map(mosel_core::Time::micros),
             device_ns: nanos(outcome.device_time),
             expected_ns: nanos(outcome.expected_time),

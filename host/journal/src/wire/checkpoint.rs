@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mosel_core::{
-    Checkpoint, Decider, DecisionId, JobId, JobRow, LaneId, LaneState, ModelId, QueuedJobState, RunningState, Snapshot,
-    Step, TableId, Tenant, Time, Trigger,
+    Checkpoint, Decider, DecisionId, JobId, JobRow, LaneCondition, LaneId, LaneState, ModelId, QueuedJobState,
+    RunningState, Snapshot, Step, Suspicion, TableId, Tenant, Time, Trigger,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,9 @@ pub(crate) struct CheckpointLine {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct LaneLine {
     correction: Number,
+    /// Absent in version 1, and where it is sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    condition: Option<String>,
     running: Option<RunningLine>,
     question: Option<SnapshotLine>,
     changed: Option<String>,
@@ -88,6 +91,12 @@ struct EntryLine {
     last_choice: (u32, u32),
     pending: Vec<(u32, u32)>,
     mix: Vec<(ModeLine, u32)>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    unanswered: u32,
+}
+
+fn is_zero(requests: &u32) -> bool {
+    *requests == 0
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -137,6 +146,7 @@ impl From<&LaneState> for LaneLine {
         };
         LaneLine {
             correction: Number(lane.correction),
+            condition: Some(lane.condition).filter(|it| *it != LaneCondition::Sound).map(|it| it.to_string()),
             running: lane.running.as_ref().map(running),
             question: lane.question.as_ref().map(SnapshotLine::from),
             changed: lane.changed.map(|changed| trigger(changed).into()),
@@ -154,12 +164,20 @@ impl LaneLine {
         };
         Ok(LaneState {
             correction: self.correction.0,
+            condition: self.condition.as_deref().map_or(Ok(LaneCondition::Sound), read_condition)?,
             running: self.running.map(running),
             question: self.question.map(SnapshotLine::read).transpose()?,
             changed: self.changed.as_deref().map(read_trigger).transpose()?,
             entries: self.jobs.into_iter().map(QueuedJobState::from).collect(),
         })
     }
+}
+
+fn read_condition(word: &str) -> Result<LaneCondition, String> {
+    let suspect = [Suspicion::Overdue, Suspicion::Slow].map(LaneCondition::Suspect);
+    let mut known = suspect.into_iter().chain([LaneCondition::Sound, LaneCondition::Lost]);
+    let found = known.find(|known| known.to_string() == word);
+    found.ok_or_else(|| format!("expected sound, overdue, slow or lost, got {word:?}"))
 }
 
 fn read_trigger(word: &str) -> Result<Trigger, String> {
@@ -252,6 +270,7 @@ impl From<&QueuedJobState> for EntryLine {
             last_choice: (entry.last_choice.0.0, entry.last_choice.1),
             pending: entry.pending.iter().map(|range| (range.start, range.end)).collect(),
             mix: entry.mix.iter().map(|&(mode, requests)| (ModeLine(mode), requests)).collect(),
+            unanswered: entry.unanswered,
         }
     }
 }
@@ -273,6 +292,7 @@ impl From<EntryLine> for QueuedJobState {
             last_choice: (TableId(line.last_choice.0), line.last_choice.1),
             pending: line.pending.into_iter().map(|(start, end)| Range { start, end }).collect(),
             mix: line.mix.into_iter().map(|(ModeLine(mode), requests)| (mode, requests)).collect(),
+            unanswered: line.unanswered,
         }
     }
 }

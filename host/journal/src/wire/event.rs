@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{BatchId, Decision, DecisionId, Event, JobId, LaneId, ModelId, PolicyError, Quality};
+use mosel_core::{BatchId, BatchReport, Decision, DecisionId, Event, JobId, LaneId, ModelId, PolicyError, Quality};
 use serde::{Deserialize, Serialize};
 
 use super::job::JobLine;
@@ -14,16 +14,58 @@ use super::profile::ModelLine;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EventLine {
     Submit(JobLine),
-    Cancel { job: u64 },
-    Planned { plan: u64, answer: AnswerLine },
-    Done { batch: u64, took_ns: u64 },
-    Failed { batch: u64 },
-    Policy { eager: bool },
-    Models { first: u32, models: Vec<ModelLine> },
-    Retired { model: u32 },
-    Lost { lane: u32, model: u32 },
-    Restored { lane: u32, model: u32 },
+    Cancel {
+        job: u64,
+    },
+    Planned {
+        plan: u64,
+        answer: AnswerLine,
+    },
+    Done {
+        batch: u64,
+        took_ns: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        prepare_ns: u64,
+        /// Absent in version 1, in which every batch that ran counted as answered.
+        #[serde(default = "all")]
+        answered: u32,
+    },
+    Failed {
+        batch: u64,
+    },
+    Policy {
+        eager: bool,
+    },
+    Models {
+        first: u32,
+        models: Vec<ModelLine>,
+    },
+    Retired {
+        model: u32,
+    },
+    Lost {
+        lane: u32,
+        model: u32,
+    },
+    Restored {
+        lane: u32,
+        model: u32,
+    },
+    Paused {
+        for_ns: u64,
+    },
+    LaneRestored {
+        lane: u32,
+    },
     Wake,
+}
+
+fn is_zero(nanos: &u64) -> bool {
+    *nanos == 0
+}
+
+fn all() -> u32 {
+    u32::MAX
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,7 +109,12 @@ impl From<&Event> for EventLine {
             Event::Submit(job) => EventLine::Submit(job.into()),
             Event::Cancel(job) => EventLine::Cancel { job: job.0 },
             Event::Decided(plan, answer) => EventLine::Planned { plan: plan.0, answer: answer.into() },
-            Event::BatchDone(batch, took) => EventLine::Done { batch: batch.0, took_ns: nanos(*took) },
+            Event::BatchDone(batch, report) => EventLine::Done {
+                batch: batch.0,
+                took_ns: nanos(report.compute),
+                prepare_ns: nanos(report.prepare),
+                answered: report.answered,
+            },
             Event::BatchFailed(batch) => EventLine::Failed { batch: batch.0 },
             Event::PolicyChanged { eager } => EventLine::Policy { eager: *eager },
             Event::ModelsLoaded(models) => EventLine::Models {
@@ -77,6 +124,8 @@ impl From<&Event> for EventLine {
             Event::ModelRetired(model) => EventLine::Retired { model: model.0 },
             &Event::ModelLost(lane, model) => EventLine::Lost { lane: lane.0, model: model.0 },
             &Event::ModelRestored(lane, model) => EventLine::Restored { lane: lane.0, model: model.0 },
+            Event::Paused(time) => EventLine::Paused { for_ns: nanos(*time) },
+            Event::LaneRestored(lane) => EventLine::LaneRestored { lane: lane.0 },
             Event::WakeUp => EventLine::Wake,
         }
     }
@@ -89,7 +138,10 @@ impl EventLine {
             EventLine::Submit(job) => Event::Submit(job.into()),
             EventLine::Cancel { job } => Event::Cancel(JobId(job)),
             EventLine::Planned { plan, answer } => Event::Decided(DecisionId(plan), answer.into()),
-            EventLine::Done { batch, took_ns } => Event::BatchDone(BatchId(batch), Duration::from_nanos(took_ns)),
+            EventLine::Done { batch, took_ns, prepare_ns, answered } => {
+                let [compute, prepare] = [took_ns, prepare_ns].map(Duration::from_nanos);
+                Event::BatchDone(BatchId(batch), BatchReport { compute, prepare, answered })
+            }
             EventLine::Failed { batch } => Event::BatchFailed(BatchId(batch)),
             EventLine::Policy { eager } => Event::PolicyChanged { eager },
             EventLine::Models { first, models } => {
@@ -100,6 +152,8 @@ impl EventLine {
             EventLine::Retired { model } => Event::ModelRetired(ModelId(model)),
             EventLine::Lost { lane, model } => Event::ModelLost(LaneId(lane), ModelId(model)),
             EventLine::Restored { lane, model } => Event::ModelRestored(LaneId(lane), ModelId(model)),
+            EventLine::Paused { for_ns } => Event::Paused(Duration::from_nanos(for_ns)),
+            EventLine::LaneRestored { lane } => Event::LaneRestored(LaneId(lane)),
             EventLine::Wake => Event::WakeUp,
         })
     }

@@ -7,11 +7,13 @@ mod job;
 mod mode;
 mod number;
 mod profile;
+mod written_action;
 
 pub(crate) use action::ActionLine;
 pub(crate) use checkpoint::CheckpointLine;
 pub(crate) use event::EventLine;
 pub(crate) use profile::{ConfigLine, ModelLine};
+pub(crate) use written_action::WrittenAction;
 
 use std::time::Duration;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accepted, Action, Batch, BatchId, Checkpoint, Config, Decider, Decision, DecisionError, DecisionId, End, Event,
-    Job, JobId, JobRow, LaneId, LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PolicyError, Precision,
-    Quality, QueuedJobState, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId, Tenant, Time,
-    Trigger,
+    Accepted, Action, Batch, BatchId, BatchReport, Checkpoint, Config, Decider, Decision, DecisionError, DecisionId,
+    End, Event, Job, JobId, JobRow, LaneId, LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PolicyError,
+    Precision, Quality, QueuedJobState, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId,
+    Tenant, Time, Trigger,
 };
 use mosel_journal::{Header, JobHistories, Naming, PolicyRecord, explain};
 use mosel_sim::SimCase;
@@ -183,7 +183,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    let end = prop::sample::select(vec![End::Served, End::Dropped, End::Cancelled, End::Failed]);
+    let end = prop::sample::select(vec![End::Served, End::Partial, End::Dropped, End::Cancelled, End::Failed]);
     let mix = prop::collection::vec((mode(), number()), 0..3);
     (job_id(), end, time(), time(), mix, prop::option::of(float()), duration()).prop_map(
         |(job, end, finish, deadline, mix, accuracy, device_time)| Outcome {
@@ -194,6 +194,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
             min_accuracy: 0.5,
             mix,
             accuracy,
+            answered: 1,
+            requests: 2,
             started: None,
             device_time,
             expected_time: device_time,
@@ -209,9 +211,13 @@ fn event() -> impl Strategy<Value = Event> {
         3 => job().prop_map(Event::Submit),
         1 => job_id().prop_map(Event::Cancel),
         4 => (id(), answer).prop_map(|(plan, answer)| Event::Decided(DecisionId(plan), answer)),
-        2 => (id(), duration()).prop_map(|(batch, took)| Event::BatchDone(BatchId(batch), took)),
+        2 => (id(), duration(), number()).prop_map(|(batch, compute, answered)| {
+            Event::BatchDone(BatchId(batch), BatchReport { compute, prepare: compute, answered })
+        }),
         2 => id().prop_map(|batch| Event::BatchFailed(BatchId(batch))),
         1 => any::<bool>().prop_map(|eager| Event::PolicyChanged { eager }),
+        1 => duration().prop_map(Event::Paused),
+        1 => number().prop_map(|lane| Event::LaneRestored(LaneId(lane))),
         1 => Just(Event::WakeUp),
     ]
 }
@@ -229,6 +235,9 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (id(), plan_error()).prop_map(|(plan, error)| Action::RefuseDecision(DecisionId(plan), error)),
         4 => (number(), moves()).prop_map(|(lane, moves)| Action::Fallback(LaneId(lane), moves)),
         1 => job_id().prop_map(Action::GiveUp),
+        1 => (job_id(), number()).prop_map(|(job, choice)| Action::KeepFloor(job, choice)),
+        1 => (job_id(), number()).prop_map(|(job, lane)| Action::Move(job, LaneId(lane))),
+        1 => number().prop_map(|lane| Action::LoseLane(LaneId(lane))),
         1 => outcome().prop_map(Action::Finish),
         1 => time().prop_map(Action::WakeAt),
     ]
@@ -258,6 +267,7 @@ fn entry() -> impl Strategy<Value = QueuedJobState> {
             last_choice: (TableId(0), 0),
             pending: Vec::new(),
             mix: Vec::new(),
+            unanswered: 0,
         }
     })
 }
@@ -267,13 +277,8 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     let running = running.prop_map(|(batch, started, profiled)| RunningState { batch, started, profiled });
     let lane =
         (prop::collection::vec(entry(), 0..4), prop::option::of(running), prop::option::of((snapshot(), time())));
-    let lane = lane.prop_map(|(entries, running, question)| LaneState {
-        correction: 1.0,
-        running,
-        question,
-        changed: None,
-        entries,
-    });
+    let lane =
+        lane.prop_map(|(entries, running, question)| LaneState { running, question, entries, ..LaneState::default() });
     prop::collection::vec(lane, 0..3).prop_map(|lanes| Checkpoint {
         eager: false,
         next_decision: 0,
@@ -290,6 +295,7 @@ fn header(checkpoint: Option<Checkpoint>) -> Header {
     let matrix = Arc::new(StrategyMatrix::new(ModelId(0), profile, 4).expect("it is sound"));
     let scheduler = Scheduler::new(Config::default(), vec![matrix]);
     Header {
+        version: mosel_journal::VERSION,
         checkpoint,
         ..Header::of(&scheduler, PolicyRecord { name: "odd".into(), ..PolicyRecord::default() }, "0.1.0")
     }

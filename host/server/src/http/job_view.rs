@@ -197,7 +197,7 @@ impl StepView {
 }
 
 /// The states a job is in as far as clients see.
-pub(crate) const STATES: [&str; 6] = ["queued", "running", "served", "dropped", "cancelled", "failed"];
+pub(crate) const STATES: [&str; 7] = ["queued", "running", "served", "partial", "dropped", "cancelled", "failed"];
 
 pub(crate) fn state(progress: &Progress) -> &'static str {
     match &progress.phase {
@@ -205,6 +205,7 @@ pub(crate) fn state(progress: &Progress) -> &'static str {
         Phase::Running(_) => "running",
         Phase::Ended(completion) => match completion.outcome.end {
             End::Served => "served",
+            End::Partial => "partial",
             End::Dropped => "dropped",
             End::Cancelled => "cancelled",
             End::Failed => "failed",

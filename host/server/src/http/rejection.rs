@@ -25,6 +25,7 @@ fn refused(refusal: &Refusal, arrival: Time, now: Time) -> ApiError {
     match *refusal {
         Refusal::UnknownModel(_) => ApiError::new(ErrorCode::UnknownModel, message),
         Refusal::ModelLost(_) => ApiError::new(ErrorCode::ModelLost, message),
+        Refusal::DeviceSuspect(_) => ApiError::new(ErrorCode::DeviceSuspect, message).retry_after(1),
         Refusal::TooManyRequests { most, .. } => {
             ApiError::new(ErrorCode::JobTooLarge, message).with(json!({ "max_requests": most }))
         }

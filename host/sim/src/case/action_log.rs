@@ -46,6 +46,11 @@ impl SimCase {
                 let accuracy = outcome.accuracy.map_or("-".into(), |accuracy| format!("{accuracy:.3}"));
                 format!("{:?}{lateness} {}: {} = {accuracy}", outcome.end, outcome.job, mix.join(" + "))
             }
+            Action::KeepFloor(job, _) => format!("keep the floor of {job}"),
+            Action::Suspect(lane, why) => format!("suspect lane {lane}: {why}"),
+            Action::Trust(lane) => format!("trust lane {lane}"),
+            Action::LoseLane(lane) => format!("lose lane {lane}"),
+            Action::Move(job, lane) => format!("move {job} to lane {lane}"),
             Action::GiveUp(_) | Action::WakeAt(_) => return None,
         })
     }

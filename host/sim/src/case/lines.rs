@@ -15,13 +15,17 @@ pub(super) fn write_event(text: &mut String, now: Time, event: &Event) -> fmt::R
             write!(text, "answer to {}: ", plan.0).and_then(|()| write_proposal(text, decision))
         }
         Event::Decided(plan, Err(error)) => write!(text, "answer to {}: {error}", plan.0),
-        Event::BatchDone(batch, measured) => write!(text, "batch {} done in {measured:?}", batch.0),
+        Event::BatchDone(batch, report) => {
+            write!(text, "batch {} done in {:?}, {} answered", batch.0, report.compute, report.answered)
+        }
         Event::BatchFailed(batch) => write!(text, "batch {} failed", batch.0),
         Event::PolicyChanged { eager } => write!(text, "policy changed, eager: {eager}"),
         Event::ModelsLoaded(models) => write!(text, "{} models loaded", models.len()),
         Event::ModelRetired(model) => write!(text, "model {} retired", model.0),
         Event::ModelLost(lane, model) => write!(text, "model {} lost on {lane}", model.0),
         Event::ModelRestored(lane, model) => write!(text, "model {} restored on {lane}", model.0),
+        Event::Paused(time) => write!(text, "paused for {time:?}"),
+        Event::LaneRestored(lane) => write!(text, "lane {lane} restored"),
         Event::WakeUp => write!(text, "wake up"),
     }?;
     writeln!(text)
@@ -44,6 +48,11 @@ pub(super) fn write_action(text: &mut String, action: &Action) -> fmt::Result {
             moves.iter().try_for_each(|(job, choice)| write!(text, " {job}@{choice}"))
         }
         Action::GiveUp(job) => write!(text, "give up {job}"),
+        Action::KeepFloor(job, choice) => write!(text, "keep the floor of {job}@{choice}"),
+        Action::Suspect(lane, why) => write!(text, "lane {lane} is suspect: {why}"),
+        Action::Trust(lane) => write!(text, "lane {lane} is trusted"),
+        Action::LoseLane(lane) => write!(text, "lane {lane} is lost"),
+        Action::Move(job, lane) => write!(text, "move {job} to lane {lane}"),
         Action::Finish(outcome) => write_outcome(text, outcome),
         Action::WakeAt(at) => write!(text, "wake at {at}"),
     }?;

@@ -56,6 +56,8 @@ fn event_name(event: &Event) -> &'static str {
         Event::ModelRetired(_) => "model retired",
         Event::ModelLost(..) => "model lost",
         Event::ModelRestored(..) => "model restored",
+        Event::Paused(_) => "pause",
+        Event::LaneRestored(_) => "lane restored",
         Event::WakeUp => "wake up",
     }
 }
@@ -70,6 +72,11 @@ fn action_name(action: &Action) -> &'static str {
         Action::RefuseDecision(..) => "refuse plan",
         Action::Fallback(..) => "fallback",
         Action::GiveUp(_) => "give up",
+        Action::KeepFloor(..) => "keep floor",
+        Action::Suspect(..) => "suspect",
+        Action::Trust(_) => "trust",
+        Action::LoseLane(_) => "lose lane",
+        Action::Move(..) => "move",
         Action::Finish(_) => "finish",
         Action::WakeAt(_) => "wake at",
     }
@@ -84,6 +91,7 @@ fn detail(action: &Action) -> Option<(&'static str, &'static str)> {
         Action::Finish(outcome) => match outcome.end {
             End::Served if outcome.finish > outcome.deadline => ("end", "served late"),
             End::Served => ("end", "served"),
+            End::Partial => ("end", "partial"),
             End::Dropped => ("end", "dropped"),
             End::Cancelled => ("end", "cancelled"),
             End::Failed => ("end", "failed"),
@@ -102,6 +110,7 @@ fn refusal_name(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::UnknownModel(_) => "unknown model",
         Refusal::ModelLost(_) => "model lost",
+        Refusal::DeviceSuspect(_) => "device suspect",
         Refusal::TooManyRequests { .. } => "too many requests",
         Refusal::InvalidJob(_) => "invalid",
         Refusal::Duplicate(_) => "duplicate",

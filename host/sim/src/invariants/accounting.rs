@@ -81,9 +81,9 @@ impl Accounting {
         let Some(batch) = self.running.remove(&lane) else { return };
         let Some(account) = self.open.get_mut(&batch.job) else { return };
         account.requests[range(&batch)].fill(if well { Ran::Well } else { Ran::NotYet });
-        if let Event::BatchDone(_, measured) = event {
+        if let Event::BatchDone(_, report) = event {
             *account.mix.entry(batch.mode).or_insert(0) += batch.requests;
-            account.device_time += *measured;
+            account.device_time += report.compute;
         } else {
             account.failures += 1;
         }
@@ -171,6 +171,7 @@ impl Account {
         let all = self.requests.iter().all(|&ran| ran == Ran::Well);
         let (reason, invariant) = match outcome.end {
             End::Served => (all, Invariant::Requests),
+            End::Partial => (all, Invariant::Requests),
             End::Dropped => (self.given_up && self.job.on_late == OnLate::Drop, Invariant::Answered),
             End::Cancelled => (*transition.event == Event::Cancel(outcome.job), Invariant::Answered),
             End::Failed => (self.failures == 2, Invariant::Answered),

@@ -32,7 +32,8 @@ fn check_expected(change: &LaneChange<'_>) -> Result<(), Breach> {
 fn check_correction(change: &LaneChange<'_>) -> Result<(), Breach> {
     let (before, after) = (change.before.state.correction, change.after.state.correction);
     let measured = match *change.transition.event {
-        Event::BatchDone(id, measured) => change.before.state.running.filter(|run| run.batch.id == id).map(|run| {
+        Event::BatchDone(id, report) => change.before.state.running.filter(|run| run.batch.id == id).map(|run| {
+            let measured = report.compute;
             let full = run.batch.requests == run.batch.batch_size;
             (measured.as_secs_f64() / run.profiled.as_secs_f64(), full)
         }),

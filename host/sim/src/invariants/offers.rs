@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use mosel_core::{
-    Accepted, Action, Event, Job, JobId, LaneId, ModelId, Refusal, Scheduler, StrategyMatrix, Time, at_least,
+    Accepted, Action, Event, Job, JobId, LaneCondition, LaneId, ModelId, Refusal, Scheduler, StrategyMatrix, Time,
+    at_least,
 };
 
 use super::invariant::{Breach, Invariant};
@@ -76,6 +77,10 @@ fn check_refused(transition: &Transition<'_>, job: &Job, refusal: &Refusal) -> R
         Refusal::UnknownModel(model) => matrix.is_none() && model == job.model,
         Refusal::ModelLost(model) => {
             model == job.model && matrix.is_some() && serving(transition, job).next().is_none()
+        }
+        Refusal::DeviceSuspect(model) => {
+            let sound = |lane: usize| transition.before.lanes[lane].condition == LaneCondition::Sound;
+            model == job.model && !serving(transition, job).any(sound)
         }
         Refusal::TooManyRequests { requests, most } => {
             requests == job.requests && requests > most && matrix.is_some_and(|matrix| matrix.max_requests() == most)

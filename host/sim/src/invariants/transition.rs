@@ -46,6 +46,8 @@ impl<'a> Transition<'a> {
             }
             // no more is taken in, and no queue changes
             Event::ModelLost(..) | Event::ModelRestored(..) => false,
+            Event::Paused(_) => state.running.is_some(),
+            Event::LaneRestored(restored) => restored.index() == lane,
             Event::PolicyChanged { .. } | Event::ModelsLoaded(_) | Event::ModelRetired(_) | Event::WakeUp => true,
         }
     }

@@ -50,7 +50,7 @@ pub(super) struct ServedJob {
 }
 
 /// The codes under which a server passes on that its scheduler, or its memory, did not take a job.
-const REFUSALS: [&str; 7] = [
+const REFUSALS: [&str; 8] = [
     "overloaded",
     "queue_full",
     "deadline_impossible",
@@ -58,6 +58,7 @@ const REFUSALS: [&str; 7] = [
     "out_of_range",
     "inputs_full",
     "model_lost",
+    "device_suspect",
 ];
 
 impl JobResult {
