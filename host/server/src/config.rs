@@ -46,6 +46,14 @@ pub struct Http {
     /// Threads that speak HTTP. The default is half as many as there are cores, 4 at most: the rest is for the models.
     #[schemars(range(min = 1, max = 256))]
     pub threads: usize,
+    /// Threads that read what clients send: JSON, base64, compressed bodies. They run below the priority of all others. The
+    /// default is half as many as there are cores.
+    #[schemars(range(min = 1, max = 256))]
+    pub work_threads: usize,
+    /// Bodies that may wait for these threads; one client has two thirds of the places at most, and one more is refused with
+    /// `work_full`.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub work_queue: usize,
     /// Connections that are served at a time; more wait to be accepted.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
@@ -179,6 +187,8 @@ impl Default for Http {
         Http {
             listen: "127.0.0.1:7070".into(),
             threads: (cores / 2).clamp(1, 4),
+            work_threads: (cores / 2).clamp(1, 256),
+            work_queue: 1024,
             max_connections: 1024,
             max_body_bytes: 32 << 20,
             header_timeout_ms: 30_000,
@@ -335,8 +345,11 @@ pub struct Key {
 }
 
 /// Defaults that differ from machine to machine, in words.
-const OF_THE_MACHINE: [(&str, &str); 2] =
-    [("http.threads", "half of the cores, 1 to 4"), ("policy.cache_dir", "mosel/compiled in the user's cache folder")];
+const OF_THE_MACHINE: [(&str, &str); 3] = [
+    ("http.threads", "half of the cores, 1 to 4"),
+    ("http.work_threads", "half of the cores, 1 at least"),
+    ("policy.cache_dir", "mosel/compiled in the user's cache folder"),
+];
 
 /// The keys of this object of the schema, sections resolved.
 fn collect(root: &Value, object: &Value, prefix: &str, keys: &mut Vec<Key>) {

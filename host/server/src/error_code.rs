@@ -129,6 +129,9 @@ error_codes! {
     UnknownPath "unknown_path" NOT_FOUND "There is nothing at this path."
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The path does not take this method."
     Internal "internal" INTERNAL_SERVER_ERROR "The server failed; its log says how."
+
+    // reading what clients send
+    WorkFull "work_full" SERVICE_UNAVAILABLE "As many bodies wait to be read as http.work_queue allows, of all clients or of this one."
 }
 
 impl From<&InputFault> for ErrorCode {
@@ -172,7 +175,7 @@ mod tests {
         policy_unreadable policy_unwritable policy_is_shipped policy_in_use policy_refused policy_settings_refused \
         policy_rehearsal_failed policy_changed_meanwhile nothing_to_roll_back_to no_shadow settings_too_large \
         shelf_full uploads_full admin_token_missing admin_token_wrong admin_loopback_only admin_foreign_host \
-        admin_foreign_origin starting draining failed unknown_path method_not_allowed internal";
+        admin_foreign_origin starting draining failed unknown_path method_not_allowed internal work_full";
 
     #[test]
     fn words_on_the_wire_stay_what_they_are() {

@@ -14,6 +14,8 @@ use mosel_models::{InputError, Output, Request};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::byte_budget::{ByteBudget, HeldBytes};
+
 /// Every job the server can still tell something about.
 #[derive(Debug)]
 pub(crate) struct Jobs {
@@ -180,9 +182,8 @@ pub(crate) enum SubmitResult {
 }
 
 impl Jobs {
-    /// An empty table that keeps this many ended jobs for so long, and inputs of so many bytes.
-    pub(crate) fn new(max_ended: usize, keep: Duration, max_input_bytes: u64) -> Jobs {
-        let input_bytes = ByteBudget::new(max_input_bytes);
+    /// An empty table that keeps this many ended jobs for so long.
+    pub(crate) fn new(max_ended: usize, keep: Duration, input_bytes: Arc<ByteBudget>) -> Jobs {
         Jobs { next: AtomicU64::new(1), table: Mutex::default(), input_bytes, max_ended, keep }
     }
 
@@ -420,70 +421,14 @@ impl Phase {
     }
 }
 
-/// Bytes of inputs that may be in memory at a time.
-#[derive(Debug)]
-pub(crate) struct ByteBudget {
-    used: AtomicU64,
-    most: u64,
-}
-
-/// Bytes taken from a budget, given back on drop.
-#[derive(Debug)]
-pub(crate) struct HeldBytes {
-    budget: Arc<ByteBudget>,
-    bytes: u64,
-}
-
-impl ByteBudget {
-    /// Room for so many bytes.
-    pub(crate) fn new(most: u64) -> Arc<ByteBudget> {
-        Arc::new(ByteBudget { used: AtomicU64::new(0), most })
-    }
-
-    /// Nothing taken yet.
-    pub(crate) fn hold(self: &Arc<Self>) -> HeldBytes {
-        HeldBytes { budget: self.clone(), bytes: 0 }
-    }
-
-    /// What is taken now.
-    #[cfg(test)]
-    pub(crate) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-}
-
-impl HeldBytes {
-    /// Takes so many bytes more, or none at all.
-    #[must_use]
-    pub(crate) fn take(&mut self, bytes: u64) -> bool {
-        let used = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if used > self.budget.most {
-            self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
-            return false;
-        }
-        self.bytes += bytes;
-        true
-    }
-
-    /// How many were taken.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-}
-
-impl Drop for HeldBytes {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shares::{Full, ShareKey};
     use mosel_core::{End, ModalitySet};
 
     fn jobs(max_ended: usize) -> Jobs {
-        Jobs::new(max_ended, Duration::from_secs(60), 100)
+        Jobs::new(max_ended, Duration::from_secs(60), ByteBudget::new(100, 100))
     }
 
     fn open(jobs: &Jobs, key: Option<(&str, u8)>) -> SubmitResult {
@@ -496,8 +441,8 @@ mod tests {
             on_late: OnLate::Run,
             tenant: Some("acme".into()),
         };
-        let mut held = jobs.input_bytes().hold();
-        assert!(held.take(10));
+        let mut held = jobs.input_bytes().hold(ShareKey::Anybody, 1.0);
+        held.take(10).expect("there is room");
         let key = key.map(|(name, content)| Key { name: name.into(), content: [content; 32] });
         jobs.open(request, [Request::new(vec![])].into(), held, key)
     }
@@ -577,9 +522,8 @@ mod tests {
     #[test]
     fn bytes_beyond_the_budget_are_refused_and_given_back() {
         let jobs = jobs(1);
-        let mut held = jobs.input_bytes().hold();
-        assert!(held.take(100));
-        assert!(!held.take(1));
+        let mut held = jobs.input_bytes().hold(ShareKey::Anybody, 1.0);
+        assert_eq!((held.take(60), held.take(41)), (Ok(()), Err(Full::Pool)));
         drop(held);
         assert_eq!(jobs.input_bytes().used(), 0);
     }

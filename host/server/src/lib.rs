@@ -7,6 +7,7 @@
 //! threads there are, and what happens when one dies, in `supervisor`.
 
 mod auth;
+mod byte_budget;
 mod certificate;
 pub mod config;
 mod device;
@@ -33,8 +34,10 @@ mod served;
 mod server;
 mod service;
 mod shared_catalog;
+mod shares;
 mod stats;
 mod supervisor;
+mod work_pool;
 
 pub use config::{Config, Overrides};
 pub use explained::job_explanation;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 
 use mosel_core::{End, LaneId, Outcome, Refusal};
 use mosel_sandbox::MeteredReply;
@@ -33,6 +34,7 @@ pub(crate) struct Metrics {
     models_lost: Family<OfLane, Counter>,
     models_unavailable: Family<OfLane, Gauge>,
     restarts: Family<OfThread, Counter>,
+    work: WorkMeters,
 }
 
 /// A family of numbers, as its reference has it.
@@ -71,6 +73,19 @@ pub(crate) struct ShadowMeters {
     /// Snapshots that the shadow was too slow for.
     pub(crate) dropped: Counter,
     failures: Family<Reason, Counter>,
+}
+
+/// The counters of the threads that read bodies.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WorkMeters {
+    /// Bodies that wait to be read.
+    pub(crate) waiting: Gauge,
+    /// Threads that read one.
+    pub(crate) busy: Gauge,
+    /// Time that was spent on it.
+    pub(crate) seconds: Counter<f64, AtomicU64>,
+    /// Bodies for which there was no place to wait.
+    pub(crate) refused: Counter,
 }
 
 #[derive(Debug)]
@@ -153,6 +168,7 @@ impl Default for Metrics {
             models_lost: Family::default(),
             models_unavailable: Family::default(),
             restarts: Family::default(),
+            work: WorkMeters::default(),
         };
         metrics.register_policies();
         metrics.register_changes();
@@ -160,6 +176,7 @@ impl Default for Metrics {
         metrics.register_jobs();
         metrics.register_journal();
         metrics.register_devices();
+        metrics.register_work();
         metrics
     }
 }
@@ -199,6 +216,11 @@ impl Metrics {
     /// The counters of the shadow.
     pub(crate) fn of_shadow(&self) -> ShadowMeters {
         self.shadow.clone()
+    }
+
+    /// The counters of the threads that read bodies.
+    pub(crate) fn of_work(&self) -> WorkMeters {
+        self.work.clone()
     }
 
     /// A policy was put in place.
@@ -318,6 +340,15 @@ impl Metrics {
         self.registry.register("models_unavailable", words, self.models_unavailable.clone());
         let words = "Times that a thread panicked and was started again, by thread";
         self.registry.register("thread_restarts", words, self.restarts.clone());
+    }
+
+    fn register_work(&mut self) {
+        let Metrics { registry, work, .. } = self;
+        let WorkMeters { waiting, busy, seconds, refused } = work;
+        registry.register("work_waiting", "Bodies that wait to be read, decompressed, parsed", waiting.clone());
+        registry.register("work_busy", "Threads that read one", busy.clone());
+        registry.register_with_unit("work", "Time that was spent on reading bodies", Unit::Seconds, seconds.clone());
+        registry.register("work_refused", "Bodies for which there was no place to wait", refused.clone());
     }
 
     fn register_journal(&mut self) {
@@ -448,7 +479,7 @@ mod tests {
     #[test]
     fn every_family_has_a_type_and_a_sentence() {
         let families = Metrics::families();
-        assert_eq!(families.len(), 23, "what is new is shown once in `families`");
+        assert_eq!(families.len(), 27, "what is new is shown once in `families`");
         for family in &families {
             assert!(family.name.starts_with("mosel_") && family.help.ends_with('.'), "{family:?}");
             assert!(["counter", "gauge", "histogram"].contains(&family.kind.as_str()), "{family:?}");

@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use mosel_core::{Event, LaneId, Scheduler, Time};
 use mosel_sandbox::{Budget, Engine, Limits};
 
+use crate::byte_budget::ByteBudget;
 use crate::config::{self, Config};
 use crate::device::{self, DeviceParts};
 use crate::driver::{Driver, DriverParts};
@@ -173,7 +174,8 @@ fn engine(config: &config::Policy) -> anyhow::Result<Engine> {
 
 fn job_table(config: &Config) -> Jobs {
     let keep = Duration::from_millis(config.finished.keep_ms);
-    Jobs::new(config.finished.max_jobs, keep, config.queue.max_input_bytes)
+    let input_bytes = ByteBudget::new(config.queue.max_input_bytes, config.http.max_body_bytes);
+    Jobs::new(config.finished.max_jobs, keep, input_bytes)
 }
 
 fn limits(policy: &config::Policy) -> Limits {

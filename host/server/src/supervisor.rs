@@ -8,6 +8,7 @@
 //! | `journal` | started again; what it had in hand is lost, said in the log and by `mosel_journal_gaps_total`, and the journal goes on in a new file |
 //! | `rollback`, `watch`, `shadow` | started again with what comes next |
 //! | `rebuild-N`, `unload` | started again, until the model is back, or gone |
+//! | `work-N` | started again; the one request is answered with `internal` |
 //! | `http` (tokio's threads) | tokio ends the one connection; without the task that accepts connections: vital |
 //! | tokio's blocking threads (compile a policy, load a model, read a job's history) | the one request is answered with `internal` |
 //! | `edge` (signals, new connections, time-outs) | vital: nobody can be told to stop, or come in |

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::error_code::ErrorCode;
+use crate::work_pool::WorkError;
 
 /// A request that failed, as it goes over the wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,22 @@ impl ApiError {
     /// The models are still being loaded.
     pub(crate) fn starting() -> ApiError {
         ApiError::new(ErrorCode::Starting, "the server is starting; its models are being loaded")
+    }
+}
+
+impl From<WorkError> for ApiError {
+    fn from(error: WorkError) -> ApiError {
+        let message = error.to_string();
+        match error {
+            WorkError::Full { retry_after } => {
+                ApiError::new(ErrorCode::WorkFull, message).retry_after(retry_after.as_secs())
+            }
+            WorkError::Panicked(_) => {
+                tracing::error!("{message}");
+                ApiError::new(ErrorCode::Internal, message)
+            }
+            WorkError::Closed => ApiError::draining(),
+        }
     }
 }
 

@@ -3,14 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use anyhow::Context;
+
 use super::admin::Admin;
 use super::api_error::ApiError;
-use crate::config::Config;
+use crate::config::{Config, Http};
 use crate::driver::BROKEN;
 use crate::error_code::ErrorCode;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::supervisor::Supervisor;
+use crate::work_pool::WorkPool;
 
 /// What the routes share.
 pub(crate) struct App {
@@ -18,6 +21,8 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// Who may change policies.
     pub(crate) admin: Admin,
+    /// Reads what clients send.
+    pub(crate) work: WorkPool,
     /// Knows whether anything can be served.
     pub(crate) supervisor: Arc<Supervisor>,
     /// What happened, in numbers.
@@ -33,8 +38,11 @@ impl App {
     pub(crate) fn new(config: Config, metrics: Arc<Metrics>) -> anyhow::Result<App> {
         let admin = Admin::new(&config.http.admin_token_file)?;
         let supervisor = Supervisor::new(metrics.clone());
+        let Http { work_threads, work_queue, .. } = config.http;
+        let work = WorkPool::start(work_threads, work_queue, &supervisor, &metrics);
+        let work = work.context("starting the threads that read what clients send")?;
         let (service, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Ok(App { config, admin, supervisor, metrics, service, draining })
+        Ok(App { config, admin, work, supervisor, metrics, service, draining })
     }
 
     /// The service, once it is there; looking at jobs works until the very end.

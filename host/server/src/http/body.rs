@@ -6,11 +6,14 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use serde_json::json;
 
 use super::api_error::ApiError;
+use super::caller::Caller;
+use crate::byte_budget::{ByteBudget, HeldBytes};
 use crate::config::Http;
 use crate::error_code::ErrorCode;
-use crate::jobs::HeldBytes;
+use crate::shares::Full;
 
 /// A whole body, and the bytes held for it.
 #[derive(Debug)]
@@ -34,10 +37,23 @@ impl Bounds {
         let full = (ErrorCode::InputsFull, "the inputs of all jobs fill the memory set aside for them");
         Bounds { most_bytes: http.max_body_bytes, timeout: http.body_timeout(), full }
     }
+
+    /// What is said when all bodies together take too much, or those of this client.
+    pub(crate) fn full(self, full: Full) -> ApiError {
+        let (code, words) = self.full;
+        match full {
+            Full::Pool => ApiError::new(code, words).with(json!({ "share": "all" })),
+            Full::Holder => {
+                let message = format!("{words}, as far as one client may have it");
+                ApiError::new(code, message).with(json!({ "share": "own" }))
+            }
+        }
+    }
 }
 
 /// Receives the body, or says which bound it broke.
-pub(crate) async fn receive(request: Request<Body>, bounds: Bounds, held: HeldBytes) -> Result<Received, ApiError> {
+pub(crate) async fn receive(request: Request<Body>, bounds: Bounds, budget: &ByteBudget) -> Result<Received, ApiError> {
+    let held = budget.hold(Caller::share_key_of(&request), 1.0);
     let announced = announced(request.headers());
     if announced.is_some_and(|length| length > bounds.most_bytes) {
         return Err(too_large(bounds, announced));
@@ -58,10 +74,7 @@ async fn collect(mut body: Body, bounds: Bounds, mut held: HeldBytes) -> Result<
         if held.bytes() + data.len() as u64 > bounds.most_bytes {
             return Err(too_large(bounds, None));
         }
-        if !held.take(data.len() as u64) {
-            let (code, words) = bounds.full;
-            return Err(ApiError::new(code, words));
-        }
+        held.take(data.len() as u64).map_err(|full| bounds.full(full))?;
         if first.is_empty() {
             first = data;
             continue;

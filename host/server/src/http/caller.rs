@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::auth::Rights;
+use crate::shares::ShareKey;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,21 @@ pub(crate) struct Caller {
     pub(crate) rights: Rights,
     /// Where it is.
     pub(crate) peer: Peer,
+}
+
+impl Caller {
+    /// Whose share of everything it takes from.
+    pub(crate) fn share_key(&self) -> ShareKey {
+        match &self.tenant {
+            Some(tenant) => ShareKey::Tenant(tenant.clone()),
+            None => ShareKey::of_peer(self.peer.0.ip()),
+        }
+    }
+
+    /// Of a request; every one has a caller, but for those of tests.
+    pub(crate) fn share_key_of(request: &Request) -> ShareKey {
+        request.extensions().get::<Caller>().map(Caller::share_key).unwrap_or_default()
+    }
 }
 
 /// Puts the caller on a request.

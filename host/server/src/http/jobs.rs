@@ -13,10 +13,12 @@ use serde_json::json;
 
 use super::api_error::ApiError;
 use super::app::App;
+use super::body::{self, Bounds, Received};
+use super::caller::Caller;
 use super::job_id::{parse_id, wire_id};
 use super::job_view::{self, JobView, PlanView};
+use super::parsed_job;
 use super::preference::{self, Wait};
-use super::{body, parsed_job};
 use crate::error_code::ErrorCode;
 use crate::jobs::{JobRecord, Key, Phase, SubmitResult, Until};
 use crate::service::Service;
@@ -27,11 +29,20 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) 
     let form = parsed_job::form(request.headers())?;
     let wait = preference::wait(request.headers(), app.config.http.max_wait())?;
     let key = preference::idempotency_key(request.headers())?.map(str::to_owned);
-    let received =
-        body::receive(request, body::Bounds::of_jobs(&app.config.http), service.jobs.input_bytes().hold()).await?;
-    let parsed_job = parsed_job::read(form, received.bytes, &service.models.now(), &app.config.queue).await?;
-    let key = key.map(|name| Key { content: parsed_job.digest(), name });
-    match service.jobs.open(parsed_job.request, parsed_job.requests, received.held, key) {
+    let share_key = Caller::share_key_of(&request);
+    let received = body::receive(request, Bounds::of_jobs(&app.config.http), service.jobs.input_bytes()).await?;
+    let Received { bytes, held } = received;
+    let (models, limits) = (service.models.now(), app.config.queue.clone());
+    let read = move || {
+        let parsed_job = parsed_job::read(form, bytes, &models, &limits)?;
+        let key = key.map(|name| Key { content: parsed_job.digest(), name });
+        Ok::<_, ApiError>((parsed_job, key))
+    };
+    let (parsed_job, key) = match held.bytes() {
+        ..=INLINE_BYTES => read()?,
+        bytes => app.work.run(share_key, bytes as usize, read).await?,
+    };
+    match service.jobs.open(parsed_job.request, parsed_job.requests, held, key) {
         SubmitResult::New(record) => {
             let turn = record.wait(wait.until());
             drop(service.driver.submit(&record));
@@ -48,6 +59,9 @@ pub(super) async fn submit(State(app): State<Arc<App>>, request: Request<Body>) 
         }
     }
 }
+
+/// A body of so many bytes takes less to read than to hand over to another thread.
+const INLINE_BYTES: u64 = 4 << 10;
 
 /// `GET /v1/jobs/{id}`
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, ApiError> {

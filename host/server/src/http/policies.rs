@@ -54,7 +54,7 @@ pub(super) async fn push(
     let announced = body::announced(request.headers()).unwrap_or(0).min(policies.most_component_bytes());
     policies.check_room(&name, announced)?;
     let bounds = bounds(&app.config.http, policies);
-    let received = body::receive(request, bounds, policies.receiving().hold()).await?;
+    let received = body::receive(request, bounds, policies.receiving()).await?;
     blocking(app, move |service| {
         let bytes = received.bytes.len();
         let pushed = service.policies.push(&name, received.bytes)?;

@@ -37,7 +37,7 @@ pub(super) async fn wanted(app: &App, request: Request<Body>) -> Result<Wanted, 
         return Err(parsed_job::unsupported("application/json", "multipart/form-data"));
     }
     let bounds = Bounds::of_jobs(&app.config.http);
-    let received = body::receive(request, bounds, service.jobs.input_bytes().hold()).await?;
+    let received = body::receive(request, bounds, service.jobs.input_bytes()).await?;
     if received.bytes.len() > MOST_SETTINGS_BYTES {
         let message = format!("expected at most {MOST_SETTINGS_BYTES} bytes, got {}", received.bytes.len());
         return Err(ApiError::new(ErrorCode::SettingsTooLarge, message));

@@ -19,9 +19,9 @@ use super::prepared::PreparedPolicy;
 use super::rehearsal;
 use super::shadow::{Shadow, ShadowTap};
 use super::store::{self, Component, PolicyStore, Source, StoreError, StoredPolicy};
+use crate::byte_budget::ByteBudget;
 use crate::driver::Driver;
 use crate::feedback::Feedback;
-use crate::jobs::ByteBudget;
 use crate::metrics::Metrics;
 use crate::planner_handle::{Install, Installation, PlannerHandle, StateTransfer};
 use crate::supervisor::Supervisor;
@@ -84,14 +84,16 @@ pub(crate) struct PushedPolicy {
 /// Whoever has it changes what is in place; others wait.
 type Changing<'a> = MutexGuard<'a, ()>;
 
-/// Components of the largest size that may be received at a time.
-const RECEIVED_AT_A_TIME: u64 = 2;
+/// Components of the largest size that are received at a time; one client has half of that, see
+/// [`ByteBudget`].
+const RECEIVED_AT_A_TIME: u64 = 4;
 
 impl Policies {
     /// With one in place.
     pub(crate) fn new(parts: PoliciesParts) -> Policies {
         let PoliciesParts { loader, lanes, rule, driver, planner, tap, feedback, metrics, supervisor, active } = parts;
-        let receiving = ByteBudget::new(RECEIVED_AT_A_TIME * loader.engine.limits().component_bytes as u64);
+        let largest = loader.engine.limits().component_bytes as u64;
+        let receiving = ByteBudget::new(RECEIVED_AT_A_TIME * largest, largest);
         let history = Mutex::new(PolicyHistory { active, previous: None, last_rollback: None });
         let changing = Mutex::default();
         Policies {
