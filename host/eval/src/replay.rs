@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use mosel_core::OnLate;
-use mosel_journal::{Header, Reader, ReplayResult, VERSION, replay};
+use mosel_journal::{Header, Link, Reader, ReplayResult, VERSION, file_follows, replay};
 use mosel_sim::Tally;
 use serde_json::json;
 
@@ -67,23 +67,54 @@ impl ReplayArgs {
     }
 }
 
-/// Every journal through the core; the process ends with 1 if one differs.
+/// Every journal through the core; the process ends with 1 if one differs, or if something was removed or changed.
 fn verify(args: &ReplayArgs) -> Result<()> {
-    let mut different = false;
+    let (mut different, mut before): (bool, Option<FileEnd>) = (false, None);
     for path in journals(&args.journal)? {
         let (header, mut reader) = open(&path)?;
-        let replayed = replay(&header, &mut reader, |_| {}).with_context(|| path.display().to_string())?;
-        different |= replayed.difference.is_some();
-        if args.json {
-            println!("{}", as_json(&path, &replayed));
-        } else {
-            println!("{}", in_words(&path, &header, &replayed));
+        let replayed = replay(&header, &mut reader, |_| {});
+        reader.follow_chain();
+        let chain = chain_findings(&reader, before.as_ref());
+        let error = replayed.as_ref().err().map(ToString::to_string);
+        if let (Err(error), []) = (replayed.as_ref(), &chain[..]) {
+            bail!("{}: {error}", path.display());
         }
+        different |= !chain.is_empty() || replayed.as_ref().is_ok_and(|replayed| replayed.difference.is_some());
+        if args.json {
+            println!("{}", as_json(&path, replayed.as_ref().ok(), error, &chain));
+        } else {
+            let words = replayed
+                .map_or_else(|error| format!("{}: {error}", path.display()), |it| in_words(&path, &header, &it));
+            println!("{words}");
+            chain.iter().for_each(|found| println!("{}: {found}", path.display()));
+        }
+        before = Some(FileEnd { name: file_name(&path), last: reader.last_link().cloned() });
     }
     if different {
         std::process::exit(DIFFERENT);
     }
     Ok(())
+}
+
+/// The end of a file, as far as it has a place in the chain through all of them.
+struct FileEnd {
+    name: String,
+    last: Option<Link>,
+}
+
+/// Where the chain through a journal is broken, in words.
+fn chain_findings(reader: &Reader<BufReader<File>>, before: Option<&FileEnd>) -> Vec<String> {
+    let follows = before.and_then(|FileEnd { name, last }| file_follows((name, last.as_ref()?), reader.after()).err());
+    let (breaks, more) = reader.breaks();
+    let mut found: Vec<String> = follows.iter().chain(breaks).map(ToString::to_string).collect();
+    if more > 0 {
+        found.push(format!("{more} more places are not as they were written"));
+    }
+    found
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 fn in_words(path: &Path, header: &Header, replayed: &ReplayResult) -> String {
@@ -108,14 +139,22 @@ fn in_words(path: &Path, header: &Header, replayed: &ReplayResult) -> String {
     }
 }
 
-fn as_json(path: &Path, replayed: &ReplayResult) -> serde_json::Value {
-    let difference = replayed.difference.as_ref().map(|difference| {
+fn as_json(path: &Path, replayed: Option<&ReplayResult>, error: Option<String>, chain: &[String]) -> serde_json::Value {
+    let difference = replayed.and_then(|replayed| replayed.difference.as_ref()).map(|difference| {
         json!({
             "line": difference.line, "at_us": difference.at.micros(), "action": difference.action,
             "written": difference.written, "got": difference.got,
         })
     });
-    json!({ "journal": path, "steps": replayed.steps, "torn": replayed.torn, "compared": replayed.compared, "difference": difference })
+    let mut row = json!({
+        "journal": path, "steps": replayed.map(|replayed| replayed.steps),
+        "torn": replayed.map(|replayed| replayed.torn), "compared": replayed.map(|replayed| replayed.compared),
+        "difference": difference, "chain": chain,
+    });
+    if let Some(error) = error {
+        row["error"] = error.into();
+    }
+    row
 }
 
 /// What happened, what the simulator makes of the same, and what would have happened otherwise.

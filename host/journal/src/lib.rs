@@ -10,11 +10,15 @@
 //! selections of modalities are bits (1 is the first modality of the profile), jobs and batches are numbers. Unknown
 //! fields are ignored, another `version` is refused.
 //!
+//! Every line ends with its number and a hash over itself and all before it (`chain.rs`): what was removed or changed is
+//! found.
+//!
 //! Where to start reading: `header.rs` and `line.rs`, then `replay.rs`; `wire/` is how the core's nouns are written;
 //! `history/` keeps the history of every job from the same steps, `explain/` puts it into sentences.
 
 #![forbid(unsafe_code)]
 
+mod chain;
 mod explain;
 mod folder;
 mod header;
@@ -25,6 +29,7 @@ mod recorder;
 mod replay;
 mod wire;
 
+pub use chain::{ChainBreak, LastLine, Link, file_follows};
 pub use explain::{Naming, explain};
 pub use folder::{Folder, Written};
 pub use header::{Header, PolicyRecord, VERSION};

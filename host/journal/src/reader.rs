@@ -4,6 +4,7 @@ use std::io::{BufRead, Read};
 
 use mosel_core::Time;
 
+use crate::chain::{ChainBreak, ChainCheck, LastLine, Link};
 use crate::{Header, Line};
 
 /// The longest line that is read: a header of thousands of waiting jobs is a few megabytes.
@@ -19,6 +20,7 @@ pub struct Reader<R> {
     last: Time,
     /// The last line has no end: whoever wrote it was interrupted.
     torn: bool,
+    chain: ChainCheck,
 }
 
 /// Why a journal cannot be read on.
@@ -45,7 +47,7 @@ pub enum JournalError {
 impl<R: BufRead> Reader<R> {
     /// Reads the header.
     pub fn new(source: R) -> Result<(Header, Reader<R>), JournalError> {
-        let mut reader = Reader { source, number: 0, last: Time::START, torn: false };
+        let mut reader = Reader { source, number: 0, last: Time::START, torn: false, chain: ChainCheck::default() };
         let line = reader.line()?.ok_or_else(|| reader.wrong("expected a journal, the file is empty".into()))?;
         let header = Header::parse(&line).map_err(|expected| reader.wrong(expected))?;
         Ok((header, reader))
@@ -59,6 +61,27 @@ impl<R: BufRead> Reader<R> {
     /// The journal ended within a line, which was left out: its writer was interrupted.
     pub fn torn(&self) -> bool {
         self.torn
+    }
+
+    /// Where the chain through the lines that were read is broken, and how many breaks more there are. A journal of an earlier
+    /// version has none.
+    pub fn breaks(&self) -> (&[ChainBreak], usize) {
+        self.chain.breaks()
+    }
+
+    /// The last line that was read, if it has a place in the chain.
+    pub fn last_link(&self) -> Option<&Link> {
+        self.chain.last()
+    }
+
+    /// What the file says that it follows.
+    pub fn after(&self) -> Option<&LastLine> {
+        self.chain.after()
+    }
+
+    /// Reads on to the end for the chain alone, as far as there are lines.
+    pub fn follow_chain(&mut self) {
+        while let Ok(Some(_)) = self.line() {}
     }
 
     fn next_line(&mut self) -> Result<Option<Line>, JournalError> {
@@ -87,7 +110,9 @@ impl<R: BufRead> Reader<R> {
             self.torn = true;
             return Ok(None);
         }
-        String::from_utf8(bytes).map(Some).map_err(|_| self.wrong("expected UTF-8 text".into()))
+        let text = String::from_utf8(bytes).map_err(|_| self.wrong("expected UTF-8 text".into()))?;
+        self.chain.see(&text);
+        Ok(Some(text))
     }
 
     fn wrong(&self, expected: String) -> JournalError {

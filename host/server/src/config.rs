@@ -173,7 +173,7 @@ pub struct Policy {
 pub struct Journal {
     /// A folder for journals. Empty for none.
     pub dir: PathBuf,
-    /// Bytes after which a journal is followed by another.
+    /// Bytes after which a journal is followed by another. `journal.max_files` times as many are kept in all.
     #[schemars(range(min = 65_536, max = 1_099_511_627_776_u64))]
     pub max_file_bytes: u64,
     /// Journals that are kept, the one being written included; the oldest go first.

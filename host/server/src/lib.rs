@@ -19,6 +19,7 @@ mod explained;
 mod feedback;
 mod http;
 mod jobs;
+mod journal;
 mod lane;
 mod lane_devices;
 mod metrics;

@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     rollbacks: Family<Rollback, Counter>,
     journal_failures: Counter,
     journal_gaps: Counter,
+    journal_lines_lost: Counter,
     models_lost: Family<OfLane, Counter>,
     models_unavailable: Family<OfLane, Gauge>,
     restarts: Family<OfThread, Counter>,
@@ -165,6 +166,7 @@ impl Default for Metrics {
             rollbacks: Family::default(),
             journal_failures: Counter::default(),
             journal_gaps: Counter::default(),
+            journal_lines_lost: Counter::default(),
             models_lost: Family::default(),
             models_unavailable: Family::default(),
             restarts: Family::default(),
@@ -264,6 +266,11 @@ impl Metrics {
         self.journal_gaps.inc();
     }
 
+    /// So many lines are not in the journal.
+    pub(crate) fn journal_lines_lost(&self, lines: u64) {
+        self.journal_lines_lost.inc_by(lines);
+    }
+
     /// The scheduler took a job.
     pub(crate) fn accepted(&self) {
         self.jobs.accepted.inc();
@@ -352,13 +359,15 @@ impl Metrics {
     }
 
     fn register_journal(&mut self) {
-        let Metrics { registry, journal_failures, journal_gaps, .. } = self;
+        let Metrics { registry, journal_failures, journal_gaps, journal_lines_lost, .. } = self;
         registry.register("journal_failures", "Times the journal could not be written", journal_failures.clone());
         registry.register(
             "journal_gaps",
             "Times that something was not written down, for lack of room or since a thread panicked",
             journal_gaps.clone(),
         );
+        let words = "Steps that are not in the journal, for lack of room or since it could not be written";
+        registry.register("journal_lines_lost", words, journal_lines_lost.clone());
     }
 }
 

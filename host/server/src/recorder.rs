@@ -1,20 +1,19 @@
-//! What happened, on its way from the driver to a journal on disk and to the histories of jobs.
+//! What happened, on its way from the driver to the histories of jobs, which are in memory, and to the journal on disk.
 //!
-//! The driver hands over every step under its lock and never waits: what there is no room for is lost, the journal is
-//! told so by being begun anew with the scheduler's state as it is after the gap. A thread of its own, which wakes up a
-//! few times a second, does the writing.
+//! The driver hands over every step under its lock and never waits: what there is no room for is lost, the histories and
+//! the journal are told so by the scheduler's state as it is after the gap. A thread of its own, which wakes up a few times
+//! a second, keeps the histories, and hands on what is to be written ([`crate::journal`]): no disk is ever waited for here.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::Context;
 use mosel_core::{Action, Checkpoint, Event, JobId, Scheduler, StrategyMatrix, Time};
-use mosel_journal::{Folder, Header, JobHistories, JobHistory, PolicyRecord, Written, policy_line, step_line};
+use mosel_journal::{Folder, Header, JobHistories, JobHistory, PolicyRecord};
 
 use crate::config;
 use crate::jobs::PolicyTag;
+use crate::journal::{Journal, StepRecord};
 use crate::metrics::Metrics;
 use crate::supervisor::Supervisor;
 
@@ -22,14 +21,13 @@ use crate::supervisor::Supervisor;
 pub(crate) struct EventRecorder {
     buffer: Mutex<RecordBuffer>,
     came: Condvar,
-    /// The journal is full: the state is wanted with the next step.
-    wants_state: AtomicBool,
-    writer: Mutex<JournalWriter>,
+    recorded: Mutex<Recorded>,
+    journal: Option<Arc<Journal>>,
     metrics: Arc<Metrics>,
     supervisor: Arc<Supervisor>,
 }
 
-/// What waits to be written down.
+/// What waits to be recorded.
 #[derive(Default)]
 struct RecordBuffer {
     records: Vec<Record>,
@@ -37,13 +35,13 @@ struct RecordBuffer {
     rows: usize,
     /// Something was lost since the last record.
     gap: bool,
-    /// The writer sleeps until it is woken.
+    /// The thread sleeps until it is woken.
     asleep: bool,
     closed: bool,
 }
 
 enum Record {
-    Step(Time, Event, Vec<Action>),
+    Step(StepRecord),
     Policy(Time, Arc<PolicyTag>),
     /// What comes after this is about a scheduler in this state.
     State(Box<Checkpoint>, Vec<Arc<StrategyMatrix>>, Why),
@@ -59,29 +57,25 @@ impl Record {
     }
 }
 
-/// Why a state is written down.
+/// Why a state is recorded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
-    /// The journal is full, or could not be written.
-    Full,
+    /// The journal wants one, to begin another file.
+    Journal,
     /// Steps before it are missing.
     Gap,
 }
 
-/// Rows of queues (of a few hundred bytes) that may wait to be written down.
-const MOST_ROWS: usize = 200_000;
-/// How often the writer looks, while something happens.
+/// Rows of queues (of a few hundred bytes) that may wait to be recorded.
+const MOST_ROWS: usize = 100_000;
+/// How often the thread looks, while something happens.
 const PACE: Duration = Duration::from_millis(25);
 
-struct JournalWriter {
+/// What is known of jobs, in memory.
+struct Recorded {
     /// The last policy that was put in place, once there was another than at the start.
     policy: Option<Arc<PolicyTag>>,
-    folder: Option<Folder>,
-    header: Header,
     histories: JobHistories,
-    /// A state was asked for and has not come.
-    asked: bool,
-    metrics: Arc<Metrics>,
 }
 
 impl EventRecorder {
@@ -97,32 +91,26 @@ impl EventRecorder {
         let header = Header::of(scheduler, in_place(tag), env!("CARGO_PKG_VERSION"));
         let histories =
             JobHistories::new(scheduler.models().to_vec(), scheduler.config().clone(), tag.name.clone(), most_ended);
-        let folder = (!journal.dir.as_os_str().is_empty()).then(|| open(journal, &header)).transpose()?;
+        let folder = (!journal.dir.as_os_str().is_empty())
+            .then(|| Folder::new(&journal.dir, journal.max_file_bytes, journal.max_files));
+        let journal = folder.map(|folder| Journal::start(folder, header, supervisor, metrics.clone())).transpose()?;
         let recorder = Arc::new(EventRecorder {
             buffer: Mutex::default(),
             came: Condvar::new(),
-            wants_state: AtomicBool::new(false),
-            writer: Mutex::new(JournalWriter {
-                policy: None,
-                folder,
-                header,
-                histories,
-                asked: false,
-                metrics: metrics.clone(),
-            }),
+            recorded: Mutex::new(Recorded { policy: None, histories }),
+            journal,
             metrics,
             supervisor: supervisor.clone(),
         });
-        let writer = Arc::downgrade(&recorder);
-        let threads = supervisor.clone();
-        let write = move || {
-            while let Some(recorder) = writer.upgrade() {
+        let weak = Arc::downgrade(&recorder);
+        let record = move || {
+            while let Some(recorder) = weak.upgrade() {
                 if !recorder.run_once() {
                     return;
                 }
             }
         };
-        threads.spawn("journal", write).context("starting the journal thread")?;
+        supervisor.spawn("journal", record).context("starting the journal thread")?;
         Ok(recorder)
     }
 
@@ -130,11 +118,12 @@ impl EventRecorder {
     pub(crate) fn step(&self, scheduler: &Scheduler, now: Time, event: Event, actions: &[Action]) {
         let rows = 1 + answered(&event) + actions.iter().map(rows).sum::<usize>();
         let mut buffer = self.buffer();
-        // an empty buffer takes whatever comes: else a queue that is large enough could never be written down
+        // an empty buffer takes whatever comes: else a queue that is large enough could never be recorded
         if buffer.rows > 0 && buffer.rows + rows > MOST_ROWS {
             if !std::mem::replace(&mut buffer.gap, true) {
                 self.metrics.journal_missed();
             }
+            self.metrics.journal_lines_lost(1);
             return;
         }
         buffer.rows += rows;
@@ -142,9 +131,9 @@ impl EventRecorder {
         if std::mem::take(&mut buffer.gap) {
             buffer.records.push(Record::state(scheduler, Why::Gap));
         } else {
-            buffer.records.push(Record::Step(now, event, actions.to_vec()));
-            if self.wants_state.swap(false, Ordering::Relaxed) {
-                buffer.records.push(Record::state(scheduler, Why::Full));
+            buffer.records.push(Record::Step(StepRecord { at: now, event, actions: actions.to_vec(), rows }));
+            if self.journal.as_ref().is_some_and(|journal| journal.wants_state()) {
+                buffer.records.push(Record::state(scheduler, Why::Journal));
             }
         }
         self.wake(buffer);
@@ -157,24 +146,26 @@ impl EventRecorder {
         self.wake(buffer);
     }
 
-    /// A job's history, up to date, if there is one. Blocks while what is left is written down.
+    /// A job's history, up to date, if there is one. Waits for no disk.
     pub(crate) fn history(&self, job: JobId) -> Option<JobHistory> {
-        let mut writer = self.writer();
-        self.catch_up(&mut writer);
-        writer.histories.history(job).cloned()
+        let mut recorded = self.recorded();
+        self.catch_up(&mut recorded);
+        recorded.histories.history(job).cloned()
     }
 
-    /// Writes down what is left. Nothing may happen after it.
+    /// Records what is left, and waits a little while for the journal's disk. Nothing may happen after it.
     pub(crate) fn close(&self) {
-        let mut writer = self.writer();
-        self.catch_up(&mut writer);
+        self.catch_up(&mut self.recorded());
         let mut buffer = self.buffer();
         buffer.closed = true;
         drop(buffer);
         self.came.notify_one();
+        if let Some(journal) = &self.journal {
+            journal.close();
+        }
     }
 
-    /// Waits until something came, and a while longer, and writes it down; not so, once nothing will come any more.
+    /// Waits until something came, and a while longer, and records it; not so, once nothing will come any more.
     fn run_once(&self) -> bool {
         let mut buffer = self.buffer();
         while buffer.records.is_empty() && !buffer.closed {
@@ -192,25 +183,56 @@ impl EventRecorder {
         if !closed {
             std::thread::sleep(PACE);
         }
-        self.catch_up(&mut self.writer());
+        self.catch_up(&mut self.recorded());
         !closed
     }
 
-    fn catch_up(&self, writer: &mut JournalWriter) {
+    fn catch_up(&self, recorded: &mut Recorded) {
         let mut buffer = self.buffer();
         buffer.rows = 0;
         let records = std::mem::take(&mut buffer.records);
         drop(buffer);
-        // whatever becomes of the records, the writer knows who is in place after them
+        // whatever becomes of the records, it is known who is in place after them
         let policy = records.iter().rev().find_map(Record::policy);
-        writer.policy = policy.or(writer.policy.take());
+        recorded.policy = policy.or(recorded.policy.take());
         for record in records {
             self.supervisor.checkpoint("journal");
-            if writer.write_down(record) {
-                self.wants_state.store(true, Ordering::Relaxed);
+            self.record(recorded, record);
+        }
+    }
+
+    fn record(&self, recorded: &mut Recorded, record: Record) {
+        let Recorded { policy, histories } = recorded;
+        match record {
+            Record::Step(step) => {
+                histories.handle(step.at, &step.event, &step.actions);
+                if let Some(journal) = &self.journal {
+                    journal.step(step);
+                }
+            }
+            Record::Policy(at, tag) => {
+                histories.policy_changed(&tag.name);
+                if let Some(journal) = &self.journal {
+                    journal.policy(at, in_place(&tag));
+                }
+            }
+            Record::State(checkpoint, models, why) => {
+                // some may have come in a gap
+                histories.models_loaded(&models);
+                if why == Why::Gap {
+                    histories.catch_up(&checkpoint);
+                    if let Some(tag) = policy {
+                        histories.policy_changed(&tag.name);
+                        if let Some(journal) = &self.journal {
+                            journal.policy_in_place(in_place(tag));
+                        }
+                    }
+                }
+                if let Some(journal) = &self.journal {
+                    journal.state(*checkpoint, models);
+                }
             }
         }
-        writer.flush();
     }
 
     fn wake(&self, buffer: MutexGuard<'_, RecordBuffer>) {
@@ -225,113 +247,22 @@ impl EventRecorder {
         self.buffer.lock().expect(SOUND)
     }
 
-    /// Whoever panicked with it has lost what he had in hand, and the journal may end in half a line: it is begun anew
-    /// with the next step, as after any gap.
-    fn writer(&self) -> MutexGuard<'_, JournalWriter> {
-        self.writer.lock().unwrap_or_else(|poisoned| {
-            self.writer.clear_poison();
-            tracing::error!("some of what happened is lost: whoever wrote it down panicked");
+    /// Whoever panicked with it has lost what he had in hand: it goes on with the next step, as after any gap.
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(|poisoned| {
+            self.recorded.clear_poison();
+            tracing::error!("some of what happened is lost: whoever recorded it panicked");
             self.metrics.journal_missed();
             let mut buffer = self.buffer();
             buffer.records.retain(|record| matches!(record, Record::Policy(..)));
             buffer.rows = 0;
             buffer.gap = true;
-            drop(buffer);
-            let mut writer = poisoned.into_inner();
-            writer.asked = false;
-            self.wants_state.store(false, Ordering::Relaxed);
-            writer
+            poisoned.into_inner()
         })
     }
 }
 
-const SOUND: &str = "nobody panics while writing down what happened";
-
-impl JournalWriter {
-    /// Another state is wanted if it says so.
-    fn write_down(&mut self, record: Record) -> bool {
-        match record {
-            Record::Step(at, event, actions) => {
-                self.histories.handle(at, &event, &actions);
-                self.line(|| step_line(at, &event, &actions))
-            }
-            Record::Policy(at, tag) => {
-                self.histories.policy_changed(&tag.name);
-                self.header.policy = in_place(&tag);
-                let policy = self.header.policy.clone();
-                self.line(|| policy_line(at, &policy))
-            }
-            Record::State(checkpoint, models, why) => {
-                // some may have come in a gap
-                self.histories.models_loaded(&models);
-                self.header.models = models;
-                if why == Why::Gap {
-                    self.histories.catch_up(&checkpoint);
-                    if let Some(tag) = &self.policy {
-                        self.histories.policy_changed(&tag.name);
-                        self.header.policy = in_place(tag);
-                    }
-                }
-                self.begin(*checkpoint);
-                false
-            }
-        }
-    }
-
-    fn line(&mut self, line: impl FnOnce() -> String) -> bool {
-        let Some(folder) = &mut self.folder else { return false };
-        if !folder.is_open() {
-            return self.ask();
-        }
-        match folder.write(&line()) {
-            Ok(Written::Line) => false,
-            Ok(Written::Full) => self.ask(),
-            Err(error) => {
-                self.metrics.journal_failed();
-                tracing::error!("the journal cannot be written, and is begun anew: {error}");
-                self.ask()
-            }
-        }
-    }
-
-    /// Asks for a state, unless one is on its way.
-    fn ask(&mut self) -> bool {
-        !std::mem::replace(&mut self.asked, true)
-    }
-
-    fn begin(&mut self, checkpoint: Checkpoint) {
-        self.asked = false;
-        self.header.checkpoint = Some(checkpoint);
-        self.header.written = Some(written());
-        let Some(folder) = &mut self.folder else { return };
-        if let Err(error) = folder.begin(&self.header) {
-            self.metrics.journal_failed();
-            tracing::error!("no journal can be begun, and it is tried again: {error}");
-        }
-    }
-
-    fn flush(&mut self) {
-        let Some(folder) = &mut self.folder else { return };
-        if let Err(error) = folder.flush() {
-            self.metrics.journal_failed();
-            tracing::error!("the journal cannot be written: {error}");
-        }
-    }
-}
-
-fn open(journal: &config::Journal, header: &Header) -> anyhow::Result<Folder> {
-    let path: &Path = &journal.dir;
-    let begin = || {
-        let mut folder = Folder::open(path, journal.max_file_bytes, journal.max_files)?;
-        folder.begin(&Header { written: Some(written()), ..header.clone() })?;
-        std::io::Result::Ok(folder)
-    };
-    begin().with_context(|| format!("beginning a journal in {}", path.display()))
-}
-
-fn written() -> String {
-    jiff::Timestamp::now().round(jiff::Unit::Second).map_or_else(|_| String::new(), |now| now.to_string())
-}
+const SOUND: &str = "nobody panics while putting down what happened";
 
 fn in_place(tag: &PolicyTag) -> PolicyRecord {
     PolicyRecord { name: tag.name.clone(), hash: tag.hash.clone(), settings: tag.settings.clone() }

@@ -5,7 +5,7 @@
 //! | `clock` | vital: nothing is due in time any more |
 //! | `device-N` | vital: jobs of the lane fail with the reason, no more are accepted for it |
 //! | `planner` | started again with a fresh instance of the policy; the fallback serves until then |
-//! | `journal` | started again; what it had in hand is lost, said in the log and by `mosel_journal_gaps_total`, and the journal goes on in a new file |
+//! | `journal`, `journal-disk` | started again; what it had in hand is lost, said in the log and by `mosel_journal_gaps_total`, and the journal goes on in a new file |
 //! | `rollback`, `watch`, `shadow` | started again with what comes next |
 //! | `rebuild-N`, `unload` | started again, until the model is back, or gone |
 //! | `work-N` | started again; the one request is answered with `internal` |

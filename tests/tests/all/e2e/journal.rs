@@ -77,13 +77,14 @@ fn journals_are_bounded_and_each_replays_by_itself() {
     waiting.iter().for_each(|job| drop(client.await_state(job.id(), "served")));
     server.into_server().drain().expect("a server can be stopped");
     let journals = journals(&folder.0);
-    assert_eq!(journals.len(), 3, "{journals:?}");
+    assert!((2..=3).contains(&journals.len()), "{journals:?}");
     assert!(!journals[0].0.ends_with("journal-000001.jsonl"), "the oldest go: {journals:?}");
     for (path, replayed) in &journals {
         assert_eq!(replayed.difference, None, "{}", path.display());
-        let bytes = std::fs::metadata(path).expect("it is there").len();
-        assert!(bytes < 1 << 18, "{} has {bytes} bytes", path.display());
     }
+    let bytes = |(path, _): &(PathBuf, ReplayResult)| std::fs::metadata(path).expect("it is there").len();
+    let bytes: u64 = journals.iter().map(bytes).sum();
+    assert!(bytes <= 3 << 16, "{bytes} bytes");
     assert!(journals[0].1.steps > 100);
 }
 
