@@ -8,8 +8,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::{
-    Batch, Decider, Job, JobId, LaneCondition, LaneId, Mode, ModelId, Profile, Snapshot, Step, StrategyMatrix, TableId,
-    Time, Trigger,
+    Batch, Decider, Job, JobId, LaneCondition, LaneId, LateCredit, Mode, ModelId, Profile, Snapshot, Step,
+    StrategyMatrix, TableId, Tenant, TenantDemand, Time, Trigger, Turn,
 };
 
 /// The state of a scheduler, apart from its configuration and its models.
@@ -27,6 +27,8 @@ pub struct Checkpoint {
     pub retired: Vec<ModelId>,
     /// What the devices of which lanes cannot run.
     pub lost: Vec<(LaneId, ModelId)>,
+    /// What tenants have offered of late, by lane; none where tenants have no shares.
+    pub tenants: Vec<Vec<(Tenant, TenantDemand)>>,
     /// By lane.
     pub lanes: Vec<LaneState>,
 }
@@ -44,6 +46,8 @@ pub struct LaneState {
     pub question: Option<(Snapshot, Time)>,
     /// What changed the queue since the policy was last asked.
     pub changed: Option<Trigger>,
+    /// What is saved for late jobs.
+    pub late: LateCredit,
     /// The queue, in execution order; those given up come last.
     pub entries: Vec<QueuedJobState>,
 }
@@ -71,6 +75,8 @@ pub struct RunningState {
     pub started: Time,
     /// What the profile says it takes.
     pub profiled: Duration,
+    /// On whose account it runs.
+    pub turn: Turn,
 }
 
 /// The state of a job in a queue.
@@ -124,6 +130,8 @@ pub enum CheckpointError {
     Numbers(u64),
     /// A lane's correction is not a positive number.
     Correction(LaneId),
+    /// More tenants than a lane remembers, or what one offered is not a number of seconds.
+    Tenants(LaneId),
     /// Something about a job does not fit the models or itself.
     Job(JobId, &'static str),
     /// What is on a lane's device does not fit the queue.
@@ -192,6 +200,7 @@ impl fmt::Display for CheckpointError {
                 write!(f, "expected numbers of plans and batches up to {MOST_NUMBERS}, found {number}")
             }
             Self::Correction(lane) => write!(f, "the correction of lane {lane} is not a positive number"),
+            Self::Tenants(lane) => write!(f, "what tenants offered to lane {lane} of the checkpoint makes no sense"),
             Self::Job(job, what) => write!(f, "job {job} of the checkpoint: {what}"),
             Self::Running(lane, what) => write!(f, "the batch on lane {lane} of the checkpoint: {what}"),
         }

@@ -1,12 +1,13 @@
 //! What goes into the core and what comes out: the whole conversation with a driver.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
     BatchId, Decision, DecisionError, DecisionId, Job, JobId, LaneId, Mode, ModelId, PolicyError, Snapshot,
-    StrategyMatrix, Suspicion, TableId, Time,
+    StrategyMatrix, Suspicion, TableId, Tenant, Time,
 };
 
 /// Something that happened.
@@ -41,6 +42,8 @@ pub enum Event {
     Paused(Duration),
     /// The device of a lane that was lost is there again, with nothing on it.
     LaneRestored(LaneId),
+    /// Tenants weigh so much from now on; 1 for those that are not named. What was promised before stays.
+    SharesChanged(BTreeMap<Tenant, f64>),
     /// A time asked for by [`Action::WakeAt`] has come.
     WakeUp,
 }
@@ -173,6 +176,34 @@ pub enum Refusal {
         /// When the first waiting job will have left.
         retry_at: Time,
     },
+    /// The job's tenant has its share already, and what is left is kept for others.
+    OverShare {
+        /// Of what.
+        of: OverShare,
+        /// When there will be room for the job, if the tenant offers nothing else.
+        retry_at: Time,
+    },
+}
+
+/// What a tenant has its share of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OverShare {
+    /// Places in the queue.
+    Places {
+        /// How many it holds.
+        held: usize,
+        /// How many it may hold, with as many free as are.
+        most: usize,
+    },
+    /// Device time until the job's deadline.
+    DeviceTime {
+        /// What it would be promised, the job included.
+        promised: Duration,
+        /// What it may be promised.
+        most: Duration,
+        /// Its share of the device while as many others are active, by weight.
+        share: f64,
+    },
 }
 
 /// How a job ended.
@@ -275,6 +306,19 @@ impl fmt::Display for Refusal {
             Self::DeadlineUnreachable { .. } => {
                 write!(f, "the deadline cannot be met at this min_accuracy behind the jobs that wait now")
             }
+            Self::OverShare { of: OverShare::Places { held, most }, .. } => {
+                write!(
+                    f,
+                    "the tenant's share of the queue is used up: {held} of its jobs wait, expected at most {most}"
+                )
+            }
+            Self::OverShare { of: OverShare::DeviceTime { promised, most, .. }, .. } => write!(
+                f,
+                "the tenant's share of the device is used up: {} ms are promised until this deadline with this job, \
+                 expected at most {} ms",
+                promised.as_millis(),
+                most.as_millis()
+            ),
             Self::QueueFull { most, .. } => write!(f, "the queue is full: {most} jobs wait, and no more may"),
         }
     }

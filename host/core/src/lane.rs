@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use crate::checkpoint::is_measured;
 use crate::fallback::{FallbackJob, speed_up};
+use crate::late_share::{LateCredit, Turn};
 use crate::queued_job::QueuedJob;
 use crate::{
     Action, Batch, BatchId, CheckpointError, Decider, DecisionError, DecisionId, End, Job, JobId, JobRow,
-    LaneCondition, LaneId, LaneState, Plan, RunningState, Snapshot, StrategyMatrix, TableId, Time, Trigger, scale,
+    LaneCondition, LaneId, LaneState, Plan, RunningState, Snapshot, StrategyMatrix, TableId, Tenant, Time, Trigger,
+    scale,
 };
 
 /// How much one full batch moves the running correction of the profile.
@@ -35,6 +37,10 @@ pub(crate) struct Lane {
     pub(crate) condition: LaneCondition,
     /// Added to every promise, as a share.
     margin: f64,
+    /// The share of a busy device that late jobs get.
+    late_share: f64,
+    /// What is saved for them.
+    pub(crate) late: LateCredit,
     /// What the policy was asked and has not answered.
     pub(crate) question: Option<PendingDecision>,
     /// What changed the queue since the policy was last asked.
@@ -56,18 +62,20 @@ pub(crate) struct Running {
     pub(crate) started: Time,
     /// What the profile says, without correction.
     pub(crate) profiled: Duration,
+    /// On whose account it runs.
+    pub(crate) turn: Turn,
     /// As many requests as the profiled batch size.
     full: bool,
 }
 
 impl Running {
-    pub(crate) fn new(batch: Batch, started: Time, profiled: Duration) -> Running {
-        Running { batch, started, profiled, full: batch.requests == batch.batch_size }
+    pub(crate) fn new(batch: Batch, started: Time, profiled: Duration, turn: Turn) -> Running {
+        Running { batch, started, profiled, turn, full: batch.requests == batch.batch_size }
     }
 }
 
 impl Lane {
-    pub(crate) fn new(id: LaneId, margin: f64) -> Lane {
+    pub(crate) fn new(id: LaneId, margin: f64, late_share: f64) -> Lane {
         Lane {
             id,
             entries: Vec::new(),
@@ -75,6 +83,8 @@ impl Lane {
             correction: 1.0,
             condition: LaneCondition::Sound,
             margin,
+            late_share,
+            late: LateCredit::default(),
             question: None,
             changed: None,
         }
@@ -83,6 +93,11 @@ impl Lane {
     /// What to multiply profiled times by before promising anything.
     pub(crate) fn promise_factor(&self) -> f64 {
         self.correction * (1.0 + self.margin)
+    }
+
+    /// The same where somebody is taken in ahead of others, or a late job is.
+    fn cautious_factor(&self) -> f64 {
+        self.correction * (1.0 + AHEAD_MARGIN * self.margin)
     }
 
     /// When the device is expected to be free.
@@ -104,6 +119,32 @@ impl Lane {
         self.position(job).is_some() || self.running.as_ref().is_some_and(|running| running.batch.job == job)
     }
 
+    /// Places that the tenant's jobs hold.
+    pub(crate) fn held_by(&self, tenant: Tenant) -> usize {
+        self.entries.iter().filter(|entry| entry.job.tenant == tenant).count()
+    }
+
+    /// What the tenant is promised of the device until a deadline: its jobs due by then that can be on time, on their fastest
+    /// legal strategies, and what is left of the batch that runs.
+    pub(crate) fn promised(&self, now: Time, tenant: Tenant, deadline: Time) -> Duration {
+        let of_tenant = |entry: &&QueuedJob| entry.job.tenant == tenant && entry.job.deadline <= deadline;
+        let on_time = self.entries[..self.on_time()].iter().filter(of_tenant);
+        let work: Duration = on_time.map(QueuedJob::fastest).sum();
+        let is_running = |running: &Running| {
+            let entry = self.position(running.batch.job).map(|position| &self.entries[position]);
+            entry.filter(of_tenant).is_some()
+        };
+        let running = self.running.as_ref().is_some_and(is_running);
+        let left = if running { self.free_at(now).since(now) } else { Duration::ZERO };
+        scale(work, self.promise_factor()) + left
+    }
+
+    /// The latest deadline of the tenant's jobs that can be on time.
+    pub(crate) fn last_deadline(&self, tenant: Tenant) -> Option<Time> {
+        let of_tenant = |entry: &&QueuedJob| entry.job.tenant == tenant;
+        self.entries[..self.on_time()].iter().filter(of_tenant).map(|entry| entry.job.deadline).max()
+    }
+
     /// Puts a new job where [`Lane::openings`] found room for it.
     pub(crate) fn insert(&mut self, position: usize, entry: QueuedJob) {
         self.entries.insert(position, entry);
@@ -112,18 +153,26 @@ impl Lane {
     /// Where a job that takes this long could be put, and when it would be done there, with every other job on its fastest
     /// legal strategy: behind all jobs that can be on time, and as far ahead as no job behind it would become late.
     /// From behind to the front.
+    ///
+    /// While a late batch is due its time comes before every newcomer's, and who has room for it keeps it. Only who is
+    /// put in front of everybody does not wait for it, until it presses.
     pub(crate) fn openings(&self, now: Time, work: Duration) -> impl Iterator<Item = (usize, Time)> {
-        let (start, factor) = (self.free_at(now), self.promise_factor());
+        let (start, factor, cautious) = (self.free_at(now), self.promise_factor(), self.cautious_factor());
         let on_time = &self.entries[..self.on_time()];
         let mut before: Duration = on_time.iter().map(QueuedJob::fastest).sum();
-        let behind_all = (on_time.len(), start.after(before + work, factor));
-        let cautious = self.correction * (1.0 + AHEAD_MARGIN * self.margin);
+        let (reserve, presses) = (self.reserve(), self.late_is_pressing(now));
+        let reserve_ahead = move |before: Duration| if before.is_zero() && !presses { Duration::ZERO } else { reserve };
+        let pace = if reserve.is_zero() { factor } else { cautious };
+        let behind_all = (on_time.len(), start.after(reserve_ahead(before) + before + work, pace));
         let further = on_time.iter().enumerate().rev().map_while(move |(position, entry)| {
             let deadline = entry.job.deadline;
-            let harmed = start.after(before, factor) <= deadline && start.after(before + work, cautious) > deadline;
+            let late_after = |work: Duration, factor: f64| start.after(work, factor) > deadline;
+            let harmed = !late_after(before, factor) && late_after(before + work, cautious)
+                || !late_after(reserve + before, cautious) && late_after(reserve + before + work, cautious);
             before -= entry.fastest();
             // what is on the device stays in front
-            (!harmed && entry.left() > 0).then(|| (position, start.after(before + work, cautious)))
+            let done = || start.after(reserve_ahead(before) + before + work, cautious);
+            (!harmed && entry.left() > 0).then(|| (position, done()))
         });
         std::iter::once(behind_all).chain(further)
     }
@@ -201,6 +250,71 @@ impl Lane {
         self.entries.iter().position(|entry| entry.left() > 0)
     }
 
+    /// The entry of the oldest late job that has a batch left.
+    fn next_late(&self) -> Option<usize> {
+        let on_time = self.on_time();
+        Some(on_time + self.entries[on_time..].iter().position(|entry| entry.left() > 0)?)
+    }
+
+    /// How long the next batch of the oldest late job should take.
+    fn late_need(&self) -> Option<Duration> {
+        Some(scale(self.entries[self.next_late()?].next_batch()?, self.correction))
+    }
+
+    /// Notices that late jobs wait, or none does any more, and whether their next batch is due.
+    pub(crate) fn look_at_late(&mut self, now: Time) {
+        if self.late_share > 0.0 {
+            let need = self.late_need();
+            self.late.look(now, need);
+        }
+    }
+
+    /// A batch has left the device: late jobs get their share of its time, or pay for theirs.
+    ///
+    /// Besides two batches they save for the queue in front of them, as every job in it has room for no more than was
+    /// saved when it came.
+    pub(crate) fn account_late(&mut self, now: Time, running: &Running) {
+        let took = now.since(running.started);
+        match running.turn {
+            Turn::LateShare if self.late.waiting_since.is_some() => self.late.settle(running.batch.expected, took),
+            Turn::OnTime => {
+                let Some(need) = self.late_need() else { return };
+                let queue: Duration = self.entries[..self.on_time()].iter().map(QueuedJob::fastest).sum();
+                let most = need * 2 + scale(queue, self.correction * self.late_share);
+                self.late.save(self.late_share, running.started, now, most);
+            }
+            _ => {}
+        }
+    }
+
+    /// Profiled time that is kept for late batches that are due.
+    fn reserve(&self) -> Duration {
+        if !self.late.is_due() {
+            return Duration::ZERO;
+        }
+        let late: Duration = self.entries[self.on_time()..].iter().map(QueuedJob::latency).sum();
+        scale(self.late.saved(), 1.0 / self.correction).min(late)
+    }
+
+    /// A late batch has been due for so long that nobody is put in front of it any more.
+    fn late_is_pressing(&self, now: Time) -> bool {
+        self.late_need().is_some_and(|need| self.late.is_pressing(now, self.late_share, need))
+    }
+
+    /// The late job whose batch is due and makes no job late that can be on time, each on its fastest legal strategy.
+    fn due_late(&self, now: Time) -> Option<usize> {
+        let next = self.next_late().filter(|_| self.late.is_due())?;
+        let batch = self.entries[next].next_batch()?;
+        let (factor, cautious) = (self.promise_factor(), self.cautious_factor());
+        let mut before = Duration::ZERO;
+        let harms = self.entries[..self.on_time()].iter().any(|entry| {
+            before += entry.fastest();
+            let deadline = entry.job.deadline;
+            now.after(before, factor) <= deadline && now.after(batch + before, cautious) > deadline
+        });
+        (!harms).then_some(next)
+    }
+
     /// Starting the next batch as planned would cost some job its last chance to be on time.
     pub(crate) fn starting_would_harm(&self, now: Time) -> bool {
         let Some(next) = self.next() else { return false };
@@ -222,7 +336,13 @@ impl Lane {
         if self.running.is_some() {
             return None;
         }
-        let next = self.next()?;
+        let first = self.next()?;
+        let next = self.due_late(now).unwrap_or(first);
+        let turn = match (next == first, self.entries[next].given_up) {
+            (false, _) => Turn::LateShare,
+            (true, true) => Turn::Spare,
+            (true, false) => Turn::OnTime,
+        };
         let correction = self.correction;
         let entry = &mut self.entries[next];
         let start = entry.take_batch().expect("an entry with requests left has a batch");
@@ -239,7 +359,12 @@ impl Lane {
             expected: scale(start.profiled, correction),
         };
         entry.expected_time += batch.expected;
-        self.running = Some(Running::new(batch, now, start.profiled));
+        self.running = Some(Running::new(batch, now, start.profiled, turn));
+        if turn == Turn::LateShare {
+            self.late.spend(batch.expected);
+            // those it was put before may need faster strategies now
+            self.changed.get_or_insert(Trigger::Completion);
+        }
         Some(batch)
     }
 
@@ -287,6 +412,8 @@ impl Lane {
     /// others, wherever their last batch is: that the first `on_time` are those that can be on time must stay true.
     fn order_under(&self, plan: &Plan) -> Vec<usize> {
         let rank = |entry: &QueuedJob| match plan.order.get(&entry.job.id) {
+            // the oldest comes first, whatever a policy prefers
+            _ if entry.given_up && self.late_share > 0.0 => (true, 0),
             _ if entry.left() == 0 => (entry.given_up, 0),
             Some(&rank) => (entry.given_up, rank + 1),
             None if plan.order.is_empty() => (entry.given_up, 0),
@@ -349,8 +476,8 @@ impl Lane {
     /// The state as plain facts.
     pub(crate) fn state(&self) -> LaneState {
         let running = |running: &Running| {
-            let Running { batch, started, profiled, .. } = *running;
-            RunningState { batch, started, profiled }
+            let Running { batch, started, profiled, turn, .. } = *running;
+            RunningState { batch, started, profiled, turn }
         };
         LaneState {
             correction: self.correction,
@@ -358,6 +485,7 @@ impl Lane {
             running: self.running.as_ref().map(running),
             question: self.question.as_ref().map(|question| (question.snapshot.clone(), question.due)),
             changed: self.changed,
+            late: self.late,
             entries: self.entries.iter().map(QueuedJob::state).collect(),
         }
     }
@@ -370,11 +498,12 @@ impl Lane {
         self.correction = state.correction;
         self.condition = state.condition;
         self.changed = state.changed;
+        self.late = state.late;
         self.question = state.question.clone().map(|(snapshot, due)| PendingDecision { snapshot, due });
         self.entries = state.entries.iter().map(|entry| QueuedJob::resume(entry, models)).collect::<Result<_, _>>()?;
-        if let Some(RunningState { batch, started, profiled }) = state.running {
+        if let Some(RunningState { batch, started, profiled, turn }) = state.running {
             self.check_running(&batch, models)?;
-            self.running = Some(Running::new(batch, started, profiled));
+            self.running = Some(Running::new(batch, started, profiled, turn));
         }
         Ok(())
     }

@@ -12,11 +12,13 @@
 mod checkpoint;
 mod condition;
 mod event;
+mod fairness;
 mod fallback;
 mod forecast;
 mod id;
 mod job;
 mod lane;
+mod late_share;
 mod modality;
 mod mode;
 mod plan;
@@ -26,14 +28,18 @@ mod queued_job;
 mod scheduler;
 mod snapshot;
 mod strategy;
+mod tenant_share;
+mod tenants;
 mod time;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LaneState, QueuedJobState, RunningState};
 pub use condition::{LaneCondition, Suspicion};
-pub use event::{Accepted, Action, Batch, BatchReport, Decider, End, Event, Outcome, Refusal};
+pub use event::{Accepted, Action, Batch, BatchReport, Decider, End, Event, Outcome, OverShare, Refusal};
+pub use fairness::Fairness;
 pub use forecast::Forecast;
 pub use id::{BatchId, DecisionId, DeviceKind, LaneId, ModelId, TableId};
 pub use job::{Job, JobId, OnLate, Tenant};
+pub use late_share::{LateCredit, Turn};
 pub use modality::ModalitySet;
 pub use mode::Mode;
 pub use plan::{DecisionError, Plan};
@@ -42,6 +48,7 @@ pub use profile::{Accuracy, Latency, Measurement, Profile, ProfileError};
 pub use scheduler::{Config, Scheduler, variant};
 pub use snapshot::{Catalog, Decision, JobRow, PolicyError, Quality, Snapshot, Trigger};
 pub use strategy::{MAX_REQUESTS, MAX_STRATEGIES, Step, Strategy, StrategyMatrix, StrategyTable, front};
+pub use tenants::TenantDemand;
 pub use time::{Time, scale};
 
 /// How far below a floor a mean may lie and still count as at it: sums of floats have rounding.

@@ -242,6 +242,11 @@ impl QueuedJob {
         self.decisions.push_back(decider);
     }
 
+    /// Profiled time of the next batch; `None` when nothing is left.
+    pub(crate) fn next_batch(&self) -> Option<Duration> {
+        Some(self.steps.front()?.batch_latency)
+    }
+
     /// Takes the next batch: its requests are not left any more, and count as served until it fails.
     pub(crate) fn take_batch(&mut self) -> Option<Start> {
         let range = self.pending.front_mut()?;

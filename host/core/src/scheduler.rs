@@ -8,10 +8,12 @@ use std::time::Duration;
 use crate::checkpoint::MOST_NUMBERS;
 use crate::lane::{Lane, PendingDecision};
 use crate::queued_job::QueuedJob;
+use crate::tenant_share::TenantShare;
+use crate::tenants::Tenants;
 use crate::{
     Accepted, Action, BatchId, BatchReport, Catalog, Checkpoint, CheckpointError, Decision, DecisionError, DecisionId,
-    DeviceKind, End, Event, Job, JobId, LaneCondition, LaneId, ModelId, OnLate, Plan, PolicyError, Refusal, Snapshot,
-    StrategyMatrix, StrategyTable, Time, Trigger,
+    DeviceKind, End, Event, Fairness, Job, JobId, LaneCondition, LaneId, ModelId, OnLate, OverShare, Plan, PolicyError,
+    Refusal, Snapshot, StrategyMatrix, StrategyTable, Tenant, Time, Trigger, scale,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -27,11 +29,20 @@ pub struct Config {
     pub policy_budget: Duration,
     /// Added to every promise, as a share of it: 0.05 plans with 5 % more time than measured.
     pub margin: f64,
+    /// What late jobs and tenants get.
+    pub fairness: Fairness,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { lanes: 1, kinds: Vec::new(), max_jobs: 1024, policy_budget: Duration::from_millis(5), margin: 0.05 }
+        Config {
+            lanes: 1,
+            kinds: Vec::new(),
+            max_jobs: 1024,
+            policy_budget: Duration::from_millis(5),
+            margin: 0.05,
+            fairness: Fairness::default(),
+        }
     }
 }
 
@@ -48,6 +59,8 @@ pub struct Scheduler {
     pub(crate) lost: BTreeSet<(LaneId, ModelId)>,
     catalog: Catalog,
     pub(crate) lanes: Vec<Lane>,
+    /// Who has offered what to each lane; empty where tenants have no shares.
+    tenants: Vec<Tenants>,
     pub(crate) next_decision: u64,
     pub(crate) next_batch: u64,
     pub(crate) wake_at: Option<Time>,
@@ -76,7 +89,10 @@ impl Scheduler {
     ///
     /// If a matrix is not at the place its model id names.
     pub fn new(config: Config, models: Vec<Arc<StrategyMatrix>>) -> Scheduler {
-        let lanes = (0..config.lanes.max(1)).map(|id| Lane::new(LaneId(id), config.margin)).collect();
+        let late_share = config.fairness.late_share;
+        let lanes: Vec<Lane> =
+            (0..config.lanes.max(1)).map(|id| Lane::new(LaneId(id), config.margin, late_share)).collect();
+        let tenants = if config.fairness.tenant_shares { vec![Tenants::default(); lanes.len()] } else { Vec::new() };
         let mut scheduler = Scheduler {
             config,
             eager: false,
@@ -85,6 +101,7 @@ impl Scheduler {
             lost: BTreeSet::new(),
             catalog: Catalog::default(),
             lanes,
+            tenants,
             next_decision: 1,
             next_batch: 1,
             wake_at: None,
@@ -113,6 +130,7 @@ impl Scheduler {
             Event::ModelRestored(lane, model) => self.restore(lane, model),
             Event::Paused(_) => Vec::new(),
             Event::LaneRestored(lane) => self.lane_restored(lane),
+            Event::SharesChanged(weights) => self.change_shares(weights),
             Event::WakeUp => self.woken(),
         };
         for lane in touched {
@@ -200,7 +218,9 @@ impl Scheduler {
     }
 
     fn submit(&mut self, now: Time, job: Job, actions: &mut Vec<Action>) -> Vec<usize> {
-        match self.admit(now, &job) {
+        let verdict = self.admit(now, &job);
+        self.note_demand(now, &job);
+        match verdict {
             Err(refusal) => {
                 actions.push(Action::Refuse(job.id, refusal));
                 Vec::new()
@@ -237,34 +257,95 @@ impl Scheduler {
         if serving().next().is_none() {
             return Err(Refusal::ModelLost(job.model));
         }
-        let open: Vec<&Offer> = serving().filter(|offer| offer.lane.entries.len() < self.config.max_jobs).collect();
-        let behind_all = open.iter().filter_map(|offer| {
+        let open: Vec<&Offer> = serving().filter(|offer| self.has_place(offer.lane, job.tenant)).collect();
+        if open.is_empty() {
+            let lanes: Vec<&Lane> = serving().map(|offer| offer.lane).collect();
+            return Err(self.no_place(now, &lanes, job.tenant));
+        }
+        let open: Vec<(&Offer, TenantShare<'_>)> =
+            open.into_iter().map(|offer| (offer, self.tenant_share(now, offer.lane, job.tenant))).collect();
+        let alone = |offer: &Offer| now.after(offer.fastest, offer.lane.promise_factor());
+        let never = offers.iter().all(|offer| alone(offer) > job.deadline);
+        let allowed = || open.iter().filter(|(offer, share)| share.allows(offer.fastest, job.deadline));
+        if !never && allowed().next().is_none() {
+            return Err(over_share(&open, job.deadline));
+        }
+        let behind_all = allowed().filter_map(|(offer, _)| {
             let (position, done) = offer.lane.openings(now, offer.fastest).next()?;
             Some((done, offer.lane.id.index(), position))
         });
-        let (done, lane, position) = behind_all.min().ok_or_else(|| self.queue_full(now))?;
-        if done <= job.deadline {
+        if let Some((_, lane, position)) = behind_all.min().filter(|&(done, ..)| done <= job.deadline) {
             return Ok((lane, position));
         }
-        let further_ahead =
-            |offer: &&Offer| Some((offer.lane.id.index(), offer.lane.opening(now, offer.fastest, job.deadline)?));
-        if let Some(place) = open.iter().find_map(further_ahead) {
+        let further_ahead = |(offer, _): &(&Offer, TenantShare<'_>)| {
+            Some((offer.lane.id.index(), offer.lane.opening(now, offer.fastest, job.deadline)?))
+        };
+        if let Some(place) = allowed().find_map(further_ahead) {
             return Ok(place);
         }
-        let earliest =
-            open.iter().filter_map(|offer| offer.lane.openings(now, offer.fastest).map(|(_, done)| done).min()).min();
+        let first = |offer: &Offer| offer.lane.openings(now, offer.fastest).map(|(_, done)| done).min();
+        let earliest = open.iter().filter_map(|(offer, _)| first(offer)).min().unwrap_or(Time::NEVER);
+        let is_offered = |(offer, share): &(&Offer, TenantShare<'_>)| {
+            first(offer) == Some(earliest) && share.allows(offer.fastest, earliest)
+        };
+        if !never && !open.iter().any(is_offered) {
+            // what would be offered would be refused for that
+            return Err(over_share(&open, earliest));
+        }
         // Another lane may be the faster one for another floor, and for a job that is alone.
-        let within = open.iter().filter_map(|offer| {
-            let fits = |latency| offer.lane.opening(now, latency, job.deadline).is_some();
+        let within = open.iter().filter_map(|(offer, share)| {
+            let fits = |latency| {
+                offer.lane.opening(now, latency, job.deadline).is_some() && share.allows(latency, job.deadline)
+            };
             Some(offer.table.strategy(offer.table.slowest_that(fits)?).accuracy)
         });
-        let alone = |offer: &Offer| now.after(offer.fastest, offer.lane.promise_factor());
-        Err(Refusal::DeadlineUnreachable {
-            deadline: job.deadline,
-            earliest: earliest.unwrap_or(done),
-            best_accuracy: within.max_by(f64::total_cmp),
-            never: offers.iter().all(|offer| alone(offer) > job.deadline),
-        })
+        let best_accuracy = within.max_by(f64::total_cmp);
+        Err(Refusal::DeadlineUnreachable { deadline: job.deadline, earliest, best_accuracy, never })
+    }
+
+    /// What the tenant may be promised on a lane.
+    fn tenant_share<'l>(&self, now: Time, lane: &'l Lane, tenant: Tenant) -> TenantShare<'l> {
+        let room = self.tenants.get(lane.id.index()).and_then(|others| others.room(now, tenant, &self.config.fairness));
+        TenantShare { lane, tenant, room, now }
+    }
+
+    /// The lane has a place for one more job of the tenant.
+    fn has_place(&self, lane: &Lane, tenant: Tenant) -> bool {
+        let free = self.config.max_jobs.saturating_sub(lane.entries.len());
+        let held = || lane.held_by(tenant);
+        free > 0 && (!self.config.fairness.tenant_shares || self.config.fairness.has_place(tenant, held(), free))
+    }
+
+    /// Every one of these lanes is full, or has no place for one more job of the tenant.
+    fn no_place(&self, now: Time, lanes: &[&Lane], tenant: Tenant) -> Refusal {
+        let free = |lane: &Lane| self.config.max_jobs.saturating_sub(lane.entries.len());
+        let Some(lane) = lanes.iter().copied().find(|lane| free(lane) > 0) else { return self.queue_full(now) };
+        let held = lane.held_by(tenant);
+        let most = self.config.fairness.most_places(tenant, free(lane)) as usize;
+        let finishes = lane.finishes(now, lane.promise_factor());
+        let of_tenant = lane.entries.iter().zip(finishes).filter(|(entry, _)| entry.job.tenant == tenant);
+        let retry_at = of_tenant.map(|(_, finish)| finish).min().unwrap_or(now);
+        Refusal::OverShare { of: OverShare::Places { held, most }, retry_at }
+    }
+
+    /// Remembers that the tenant asked for device time, whatever became of it: of the lanes that could serve the job each is
+    /// asked for its part.
+    fn note_demand(&mut self, now: Time, job: &Job) {
+        if self.tenants.is_empty() || self.retired.contains(&job.model) || check_numbers(job).is_err() {
+            return;
+        }
+        let Ok(offers) = self.offers(job) else { return };
+        let serving = offers.iter().filter(|offer| !offer.lost);
+        let asked = serving.map(|offer| (offer.lane.id.index(), scale(offer.fastest, offer.lane.promise_factor())));
+        let asked: Vec<(usize, Duration)> = asked.collect();
+        for &(lane, work) in &asked {
+            self.tenants[lane].offered(now, job.tenant, work / asked.len() as u32);
+        }
+    }
+
+    fn change_shares(&mut self, weights: BTreeMap<Tenant, f64>) -> Vec<usize> {
+        self.config.fairness.weights = weights;
+        Vec::new()
     }
 
     /// The lanes that could serve the job at its floor, each with its strategy table; or why there are none. Lanes that have lost the
@@ -328,7 +409,7 @@ impl Scheduler {
     }
 
     fn batch_done(&mut self, now: Time, id: BatchId, report: BatchReport, actions: &mut Vec<Action>) -> Vec<usize> {
-        let Some((at, running)) = self.take_running(id) else { return Vec::new() };
+        let Some((at, running)) = self.take_running(now, id) else { return Vec::new() };
         let lane = &mut self.lanes[at];
         let job = running.batch.job;
         let unanswered = running.batch.requests.saturating_sub(report.answered);
@@ -349,7 +430,7 @@ impl Scheduler {
     }
 
     fn batch_failed(&mut self, now: Time, id: BatchId, actions: &mut Vec<Action>) -> Vec<usize> {
-        let Some((at, running)) = self.take_running(id) else { return Vec::new() };
+        let Some((at, running)) = self.take_running(now, id) else { return Vec::new() };
         let lane = &mut self.lanes[at];
         lane.changed = Some(Trigger::Completion);
         let Some(position) = lane.position(running.batch.job) else { return vec![at] };
@@ -364,8 +445,11 @@ impl Scheduler {
         vec![at]
     }
 
-    fn take_running(&mut self, id: BatchId) -> Option<(usize, crate::lane::Running)> {
-        self.lanes.iter_mut().enumerate().find_map(|(at, lane)| Some((at, lane.take_running(id)?)))
+    fn take_running(&mut self, now: Time, id: BatchId) -> Option<(usize, crate::lane::Running)> {
+        let (at, running) =
+            self.lanes.iter_mut().enumerate().find_map(|(at, lane)| Some((at, lane.take_running(id)?)))?;
+        self.lanes[at].account_late(now, &running);
+        Some((at, running))
     }
 
     fn policy_changed(&mut self, eager: bool) -> Vec<usize> {
@@ -426,6 +510,7 @@ impl Scheduler {
     fn settle(&mut self, at: usize, now: Time, mut answered: bool, actions: &mut Vec<Action>) {
         self.give_up(at, now, actions);
         let lane = &mut self.lanes[at];
+        lane.look_at_late(now);
         if let Some(question) = lane.question.take_if(|question| question.due <= now) {
             let error = DecisionError::Policy(PolicyError::TimedOut(self.config.policy_budget));
             actions.push(Action::RefuseDecision(question.snapshot.decision, error));
@@ -444,6 +529,7 @@ impl Scheduler {
         if may_start && let Some(batch) = lane.start_next(now, BatchId(self.next_batch)) {
             self.next_batch += 1;
             actions.push(Action::Run(batch));
+            lane.look_at_late(now);
         }
         if let Some(trigger) = self.lanes[at].reason_to_ask(now, self.eager) {
             self.ask(at, trigger, now, actions);
@@ -495,6 +581,7 @@ impl Scheduler {
             wake_at: self.wake_at,
             retired: self.retired.iter().copied().collect(),
             lost: self.lost.iter().copied().collect(),
+            tenants: self.tenants.iter().map(Tenants::state).collect(),
             lanes: self.lanes.iter().map(Lane::state).collect(),
         }
     }
@@ -529,6 +616,9 @@ impl Scheduler {
         scheduler.wake_at = checkpoint.wake_at;
         scheduler.retired = checkpoint.retired.iter().copied().collect();
         scheduler.lost = checkpoint.lost.iter().copied().collect();
+        for (lane, (tenants, state)) in scheduler.tenants.iter_mut().zip(&checkpoint.tenants).enumerate() {
+            *tenants = Tenants::resume(state).ok_or(CheckpointError::Tenants(LaneId::at(lane)))?;
+        }
         for (lane, state) in scheduler.lanes.iter_mut().zip(&checkpoint.lanes) {
             lane.resume(state, &scheduler.models)?;
         }
@@ -545,6 +635,16 @@ struct Offer<'s> {
     fastest: Duration,
     /// Not before the lane has the model again.
     lost: bool,
+}
+
+/// Every one of these lanes has promised the tenant its share until this deadline.
+fn over_share(open: &[(&Offer<'_>, TenantShare<'_>)], deadline: Time) -> Refusal {
+    let refusals = open.iter().filter_map(|(offer, share)| share.refusal(offer.fastest, deadline));
+    let retry_at = |refusal: &Refusal| match refusal {
+        Refusal::OverShare { retry_at, .. } => *retry_at,
+        _ => Time::NEVER,
+    };
+    refusals.min_by_key(retry_at).expect("a lane that refuses says why")
 }
 
 fn check_numbers(job: &Job) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use mosel_core::{Config, ModelId, Profile, Scheduler, StrategyMatrix};
+use mosel_core::{Config, Fairness, ModelId, Profile, Scheduler, StrategyMatrix};
 use mosel_sim::{Arrival, Devices, ExternalEvent, Observer, Offered, Simulation, Tally};
 
 use crate::policy_under_test::PolicyUnderTest;
@@ -35,6 +35,7 @@ impl SimSetup {
             max_jobs: queue.max_jobs,
             margin: queue.margin,
             policy_budget: Duration::from_millis(20),
+            fairness: Fairness::default(),
         };
         Ok(SimSetup { matrix: matrix.into(), config, factor: 1.0, failures: 0.0, dispatch: Duration::ZERO })
     }

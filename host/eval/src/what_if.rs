@@ -209,6 +209,7 @@ impl Record {
             | Event::ModelRestored(..)
             | Event::Paused(_)
             | Event::LaneRestored(_)
+            | Event::SharesChanged(_)
             | Event::WakeUp => {}
         }
         for action in actions {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use mosel_core::Precision;
+use mosel_core::{Precision, Tenant};
 use mosel_models::{DeviceChoice, Devices};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ pub struct Config {
     pub models: Models,
     /// The queues of the scheduler, and what bounds a job.
     pub queue: Queue,
+    /// How the device is shared between tenants, and with jobs that are late.
+    pub fairness: Fairness,
     /// What is kept of jobs that have ended.
     pub finished: Finished,
     /// The policy in place at the start, and what a policy may use.
@@ -122,6 +124,24 @@ pub struct Queue {
     /// Added to every estimate of time, as a share of it: 0.05 is 5 %.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub margin: f64,
+}
+
+/// How the device is shared between tenants, and with jobs that are late.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fairness {
+    /// The share of a busy device that jobs with `on_late: run` get once they are late. With 0 they run only when no
+    /// other job waits.
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub late_share: f64,
+    /// Tenants have shares of the queue's places and of the device's time; jobs without a tenant are one tenant.
+    pub tenant_shares: bool,
+    /// A tenant may hold so many times its weight as many places of a lane as are free there: 9 leaves a tenth of them to
+    /// others.
+    #[schemars(range(min = 0.1, max = 1_000_000.0))]
+    pub queue_factor: f64,
+    /// What tenants count relative to one another, 0.01 to 100; 1 for those that are not named.
+    pub weights: BTreeMap<String, f64>,
 }
 
 /// What is kept of jobs that have ended.
@@ -227,6 +247,32 @@ impl Default for Queue {
     }
 }
 
+impl Default for Fairness {
+    fn default() -> Fairness {
+        let mosel_core::Fairness { late_share, tenant_shares, place_factor, .. } = mosel_core::Fairness::default();
+        Fairness { late_share, tenant_shares, queue_factor: place_factor, weights: BTreeMap::new() }
+    }
+}
+
+impl Fairness {
+    /// As the core has it.
+    pub fn to_core(&self) -> mosel_core::Fairness {
+        mosel_core::Fairness {
+            late_share: self.late_share,
+            tenant_shares: self.tenant_shares,
+            place_factor: self.queue_factor,
+            weights: self.weights.iter().map(|(name, &weight)| (Tenant::named(name), weight)).collect(),
+        }
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        for (name, weight) in &self.weights {
+            ensure!((0.01..=100.0).contains(weight), "fairness.weights.{name} is {weight}, expected 0.01 to 100");
+        }
+        Ok(())
+    }
+}
+
 impl Default for Finished {
     fn default() -> Finished {
         Finished { max_jobs: 10_000, keep_ms: 600_000 }
@@ -292,6 +338,7 @@ impl Config {
         self.check_ranges()?;
         check_devices(devices, queue.lanes)?;
         models.precisions()?;
+        self.fairness.check()?;
         ensure!(http.listen.contains(':'), "http.listen is {:?}, expected ADDRESS:PORT", http.listen);
         within("queue.max_deadline_ms", queue.max_deadline_ms, queue.min_deadline_ms, 24 * HOUR_MS)?;
         within("queue.max_input_bytes", queue.max_input_bytes, http.max_body_bytes, 1 << 40)?;

@@ -83,6 +83,7 @@ error_codes! {
     DeadlineImpossible "deadline_impossible" UNPROCESSABLE_ENTITY "Not even an idle server meets the deadline; the details have a counter-offer."
     Overloaded "overloaded" SERVICE_UNAVAILABLE "The deadline cannot be met behind the jobs that wait; the details have a counter-offer."
     QueueFull "queue_full" TOO_MANY_REQUESTS "As many jobs wait on the lane as queue.max_jobs allows."
+    OverShare "over_share" TOO_MANY_REQUESTS "The tenant has its share of the queue's places or of the device's time; the details say which."
     InputsFull "inputs_full" SERVICE_UNAVAILABLE "The inputs of all jobs fill queue.max_input_bytes."
     DuplicateJob "duplicate_job" CONFLICT "The scheduler has a job of this number already."
     IdempotencyConflict "idempotency_conflict" CONFLICT "The Idempotency-Key stands for another submission."

@@ -54,6 +54,7 @@ impl LaneDevices {
             max_jobs: config.queue.max_jobs,
             policy_budget: Duration::from_millis(config.policy.budget_ms),
             margin: config.queue.margin,
+            fairness: config.fairness.to_core(),
         }
     }
 }

@@ -463,6 +463,7 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::FloorUnreachable { .. } => "floor_unreachable",
         Refusal::DeadlineUnreachable { never: true, .. } => "deadline_impossible",
         Refusal::DeadlineUnreachable { .. } => "overloaded",
+        Refusal::OverShare { .. } => "over_share",
         Refusal::QueueFull { .. } => "queue_full",
     }
 }

@@ -92,6 +92,7 @@ impl JobHistories {
             | Event::ModelRestored(..)
             | Event::Paused(_)
             | Event::LaneRestored(_)
+            | Event::SharesChanged(_)
             | Event::WakeUp => {}
         }
         let mut refused = None;

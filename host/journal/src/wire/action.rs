@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 use fnv::FnvHasher;
-use mosel_core::{Action, Decider, End, Outcome, Refusal, Snapshot, Trigger};
+use mosel_core::{Action, Decider, End, Outcome, OverShare, Refusal, Snapshot, Trigger};
 use serde::Serialize;
 
 use super::job::BatchLine;
@@ -90,6 +90,8 @@ pub(crate) enum RefusalLine {
     FloorUnreachable { min_accuracy: Number, best: Number },
     DeadlineUnreachable { deadline_us: u64, earliest_us: u64, best_accuracy: Option<Number>, never: bool },
     QueueFull { most: usize, retry_at_us: u64 },
+    OverPlaces { held: usize, most: usize, retry_at_us: u64 },
+    OverDeviceTime { promised_ns: u64, most_ns: u64, share: Number, retry_at_us: u64 },
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -160,6 +162,17 @@ impl From<&Refusal> for RefusalLine {
                     earliest_us: earliest.micros(),
                     best_accuracy: best_accuracy.map(Number),
                     never,
+                }
+            }
+            &Refusal::OverShare { of: OverShare::Places { held, most }, retry_at } => {
+                RefusalLine::OverPlaces { held, most, retry_at_us: retry_at.micros() }
+            }
+            &Refusal::OverShare { of: OverShare::DeviceTime { promised, most, share }, retry_at } => {
+                RefusalLine::OverDeviceTime {
+                    promised_ns: nanos(promised),
+                    most_ns: nanos(most),
+                    share: Number(share),
+                    retry_at_us: retry_at.micros(),
                 }
             }
             &Refusal::QueueFull { most, retry_at } => RefusalLine::QueueFull { most, retry_at_us: retry_at.micros() },

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use mosel_core::{
-    Checkpoint, Decider, DecisionId, JobId, JobRow, LaneCondition, LaneId, LaneState, ModelId, QueuedJobState,
-    RunningState, Snapshot, Step, Suspicion, TableId, Tenant, Time, Trigger,
+    Checkpoint, Decider, DecisionId, JobId, JobRow, LaneCondition, LaneId, LaneState, LateCredit, ModelId,
+    QueuedJobState, RunningState, Snapshot, Step, Suspicion, TableId, Tenant, TenantDemand, Time, Trigger, Turn,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub(crate) struct CheckpointLine {
     /// (lane, model)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     lost: Vec<(u32, u32)>,
+    /// What tenants have offered of late, by lane.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tenants: Vec<Vec<DemandLine>>,
     lanes: Vec<LaneLine>,
 }
 
@@ -38,6 +41,9 @@ struct LaneLine {
     running: Option<RunningLine>,
     question: Option<SnapshotLine>,
     changed: Option<String>,
+    /// What is saved for late jobs; absent where none wait.
+    #[serde(default, skip_serializing_if = "is_default")]
+    late: LateLine,
     jobs: Vec<EntryLine>,
 }
 
@@ -46,6 +52,38 @@ struct RunningLine {
     batch: BatchLine,
     started_us: u64,
     profiled_ns: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    turn: TurnLine,
+}
+
+/// What a tenant has offered a lane of late, in seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct DemandLine {
+    tenant: u64,
+    last_us: u64,
+    work: Number,
+    over: Number,
+    largest: Number,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct LateLine {
+    saved_ns: i64,
+    waiting_since_us: Option<u64>,
+    due_since_us: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TurnLine {
+    #[default]
+    OnTime,
+    Spare,
+    LateShare,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -117,7 +155,68 @@ impl From<&Checkpoint> for CheckpointLine {
             wake_at_us: checkpoint.wake_at.map(Time::micros),
             retired: checkpoint.retired.iter().map(|model| model.0).collect(),
             lost: checkpoint.lost.iter().map(|&(lane, model)| (lane.0, model.0)).collect(),
+            tenants: checkpoint.tenants.iter().map(|lane| lane.iter().map(DemandLine::from).collect()).collect(),
             lanes: checkpoint.lanes.iter().map(LaneLine::from).collect(),
+        }
+    }
+}
+
+impl From<&(Tenant, TenantDemand)> for DemandLine {
+    fn from(&(tenant, demand): &(Tenant, TenantDemand)) -> DemandLine {
+        DemandLine {
+            tenant: tenant.0,
+            last_us: demand.last.micros(),
+            work: Number(demand.work_s),
+            over: Number(demand.over_s),
+            largest: Number(demand.largest_s),
+        }
+    }
+}
+
+impl DemandLine {
+    fn read(self) -> (Tenant, TenantDemand) {
+        let DemandLine { tenant, last_us, work: Number(work_s), over: Number(over_s), largest: Number(largest_s) } =
+            self;
+        (Tenant(tenant), TenantDemand { last: Time::from_micros(last_us), work_s, over_s, largest_s })
+    }
+}
+
+impl From<LateCredit> for LateLine {
+    fn from(late: LateCredit) -> LateLine {
+        LateLine {
+            saved_ns: late.saved_ns,
+            waiting_since_us: late.waiting_since.map(Time::micros),
+            due_since_us: late.due_since.map(Time::micros),
+        }
+    }
+}
+
+impl From<LateLine> for LateCredit {
+    fn from(line: LateLine) -> LateCredit {
+        LateCredit {
+            saved_ns: line.saved_ns,
+            waiting_since: line.waiting_since_us.map(Time::from_micros),
+            due_since: line.due_since_us.map(Time::from_micros),
+        }
+    }
+}
+
+impl From<Turn> for TurnLine {
+    fn from(turn: Turn) -> TurnLine {
+        match turn {
+            Turn::OnTime => TurnLine::OnTime,
+            Turn::Spare => TurnLine::Spare,
+            Turn::LateShare => TurnLine::LateShare,
+        }
+    }
+}
+
+impl From<TurnLine> for Turn {
+    fn from(line: TurnLine) -> Turn {
+        match line {
+            TurnLine::OnTime => Turn::OnTime,
+            TurnLine::Spare => Turn::Spare,
+            TurnLine::LateShare => Turn::LateShare,
         }
     }
 }
@@ -132,6 +231,7 @@ impl CheckpointLine {
             wake_at: self.wake_at_us.map(Time::from_micros),
             retired: self.retired.into_iter().map(ModelId).collect(),
             lost: self.lost.into_iter().map(|(lane, model)| (LaneId(lane), ModelId(model))).collect(),
+            tenants: self.tenants.into_iter().map(|lane| lane.into_iter().map(DemandLine::read).collect()).collect(),
             lanes: self.lanes.into_iter().map(LaneLine::read).collect::<Result<_, _>>()?,
         })
     }
@@ -143,6 +243,7 @@ impl From<&LaneState> for LaneLine {
             batch: (&running.batch).into(),
             started_us: running.started.micros(),
             profiled_ns: nanos(running.profiled),
+            turn: running.turn.into(),
         };
         LaneLine {
             correction: Number(lane.correction),
@@ -150,6 +251,7 @@ impl From<&LaneState> for LaneLine {
             running: lane.running.as_ref().map(running),
             question: lane.question.as_ref().map(SnapshotLine::from),
             changed: lane.changed.map(|changed| trigger(changed).into()),
+            late: lane.late.into(),
             jobs: lane.entries.iter().map(EntryLine::from).collect(),
         }
     }
@@ -161,6 +263,7 @@ impl LaneLine {
             batch: running.batch.into(),
             started: Time::from_micros(running.started_us),
             profiled: Duration::from_nanos(running.profiled_ns),
+            turn: running.turn.into(),
         };
         Ok(LaneState {
             correction: self.correction.0,
@@ -168,6 +271,7 @@ impl LaneLine {
             running: self.running.map(running),
             question: self.question.map(SnapshotLine::read).transpose()?,
             changed: self.changed.as_deref().map(read_trigger).transpose()?,
+            late: self.late.into(),
             entries: self.jobs.into_iter().map(QueuedJobState::from).collect(),
         })
     }

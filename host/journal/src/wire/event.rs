@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::job::JobLine;
 use super::nanos;
 use super::number::Number;
-use super::profile::ModelLine;
+use super::profile::{ModelLine, read_weights, weight_pairs};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +56,9 @@ pub(crate) enum EventLine {
     },
     LaneRestored {
         lane: u32,
+    },
+    Shares {
+        weights: Vec<(u64, Number)>,
     },
     Wake,
 }
@@ -126,6 +129,7 @@ impl From<&Event> for EventLine {
             &Event::ModelRestored(lane, model) => EventLine::Restored { lane: lane.0, model: model.0 },
             Event::Paused(time) => EventLine::Paused { for_ns: nanos(*time) },
             Event::LaneRestored(lane) => EventLine::LaneRestored { lane: lane.0 },
+            Event::SharesChanged(weights) => EventLine::Shares { weights: weight_pairs(weights) },
             Event::WakeUp => EventLine::Wake,
         }
     }
@@ -154,6 +158,7 @@ impl EventLine {
             EventLine::Restored { lane, model } => Event::ModelRestored(LaneId(lane), ModelId(model)),
             EventLine::Paused { for_ns } => Event::Paused(Duration::from_nanos(for_ns)),
             EventLine::LaneRestored { lane } => Event::LaneRestored(LaneId(lane)),
+            EventLine::Shares { weights } => Event::SharesChanged(read_weights(weights)?),
             EventLine::Wake => Event::WakeUp,
         })
     }

@@ -1,9 +1,12 @@
 //! What the rest of a journal depends on: configuration and models.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mosel_core::{Accuracy, Config, DeviceKind, Latency, Measurement, ModelId, Profile, StrategyMatrix};
+use mosel_core::{
+    Accuracy, Config, DeviceKind, Fairness, Latency, Measurement, ModelId, Profile, StrategyMatrix, Tenant,
+};
 use serde::{Deserialize, Serialize};
 
 use super::mode::ModeLine;
@@ -19,6 +22,19 @@ pub(crate) struct ConfigLine {
     max_jobs: usize,
     policy_budget_ns: u64,
     margin: Number,
+    /// Absent in journals of programs that had no shares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fairness: Option<FairnessLine>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct FairnessLine {
+    late_share: Number,
+    tenant_shares: bool,
+    place_factor: Number,
+    /// (tenant, weight)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    weights: Vec<(u64, Number)>,
 }
 
 impl From<&Config> for ConfigLine {
@@ -29,6 +45,7 @@ impl From<&Config> for ConfigLine {
             max_jobs: config.max_jobs,
             policy_budget_ns: nanos(config.policy_budget),
             margin: Number(config.margin),
+            fairness: (config.fairness != Fairness::off()).then(|| (&config.fairness).into()),
         }
     }
 }
@@ -36,15 +53,54 @@ impl From<&Config> for ConfigLine {
 impl ConfigLine {
     /// The configuration, if every value is one that a server could have.
     pub(crate) fn read(self) -> Result<Config, String> {
-        let ConfigLine { lanes, kinds, max_jobs, policy_budget_ns, margin: Number(margin) } = self;
+        let ConfigLine { lanes, kinds, max_jobs, policy_budget_ns, margin: Number(margin), fairness } = self;
         if !(1..=1024).contains(&lanes) || kinds.len() > 1024 || max_jobs == 0 || !(0.0..=100.0).contains(&margin) {
             return Err(format!(
                 "expected 1 to 1024 lanes, at least 1 job a lane and a margin of 0 to 100, got {lanes}, {max_jobs} and {margin}"
             ));
         }
         let kinds = kinds.into_iter().map(DeviceKind).collect();
-        Ok(Config { lanes, kinds, max_jobs, policy_budget: Duration::from_nanos(policy_budget_ns), margin })
+        let fairness = fairness.map_or(Ok(Fairness::off()), FairnessLine::read)?;
+        Ok(Config { lanes, kinds, max_jobs, policy_budget: Duration::from_nanos(policy_budget_ns), margin, fairness })
     }
+}
+
+impl From<&Fairness> for FairnessLine {
+    fn from(fairness: &Fairness) -> FairnessLine {
+        FairnessLine {
+            late_share: Number(fairness.late_share),
+            tenant_shares: fairness.tenant_shares,
+            place_factor: Number(fairness.place_factor),
+            weights: weight_pairs(&fairness.weights),
+        }
+    }
+}
+
+impl FairnessLine {
+    fn read(self) -> Result<Fairness, String> {
+        let FairnessLine { late_share: Number(late_share), tenant_shares, place_factor: Number(place_factor), weights } =
+            self;
+        if !(0.0..=0.5).contains(&late_share) || !(place_factor > 0.0 && place_factor.is_finite()) {
+            return Err(format!(
+                "expected a late share of 0 to 0.5 and a place factor above 0, got {late_share} and {place_factor}"
+            ));
+        }
+        Ok(Fairness { late_share, tenant_shares, place_factor, weights: read_weights(weights)? })
+    }
+}
+
+/// Tenants with their weights, as numbers.
+pub(super) fn weight_pairs(weights: &BTreeMap<Tenant, f64>) -> Vec<(u64, Number)> {
+    weights.iter().map(|(tenant, &weight)| (tenant.0, Number(weight))).collect()
+}
+
+/// The weights, if each is a positive number.
+pub(super) fn read_weights(pairs: Vec<(u64, Number)>) -> Result<BTreeMap<Tenant, f64>, String> {
+    let read = |(tenant, Number(weight)): (u64, Number)| match weight > 0.0 && weight.is_finite() {
+        true => Ok((Tenant(tenant), weight)),
+        false => Err(format!("expected weights above 0, got {weight}")),
+    };
+    pairs.into_iter().map(read).collect()
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Refusal, Time};
+use mosel_core::{OverShare, Refusal, Time};
 use serde_json::json;
 
 use super::api_error::ApiError;
@@ -46,10 +46,28 @@ fn refused(refusal: &Refusal, arrival: Time, now: Time) -> ApiError {
                 ApiError::new(ErrorCode::Overloaded, message).with(details).retry_after(wait)
             }
         }
+        Refusal::OverShare { of, retry_at } => {
+            let wait = retry_at.since(now);
+            let details = share_details(of, wait);
+            ApiError::new(ErrorCode::OverShare, message).with(details).retry_after(wait.as_secs_f64().ceil() as u64)
+        }
         Refusal::QueueFull { most, retry_at } => {
             let wait = retry_at.since(now).as_secs_f64().ceil() as u64;
             ApiError::new(ErrorCode::QueueFull, message).with(json!({ "max_jobs": most })).retry_after(wait)
         }
+    }
+}
+
+/// What the tenant has enough of, and when there is room again.
+fn share_details(of: OverShare, wait: Duration) -> serde_json::Value {
+    match of {
+        OverShare::Places { held, most } => json!({
+            "of": "places", "held": held, "most": most, "retry_after_ms": millis_ceil(wait),
+        }),
+        OverShare::DeviceTime { promised, most, share } => json!({
+            "of": "device_time", "promised_ms": millis_ceil(promised), "most_ms": millis_ceil(most), "share": share,
+            "retry_after_ms": millis_ceil(wait),
+        }),
     }
 }
 
@@ -75,6 +93,24 @@ mod tests {
         let offer = json!({ "earliest_deadline_ms": 2200, "best_accuracy": 0.8 });
         assert_eq!(error.details, json!({ "deadline_ms": 100, "counter_offer": offer }));
         assert_eq!(error.retry_after_s, Some(3));
+    }
+
+    #[test]
+    fn a_tenant_over_its_share_is_told_of_what_and_when_to_come_back() {
+        let refused = |of| {
+            let refusal = Refusal::OverShare { of, retry_at: Time::from_millis(1250) };
+            ApiError::rejected(&Rejection::Core(refusal, Time::from_millis(1000)), Time::from_millis(990))
+        };
+        let places = refused(OverShare::Places { held: 922, most: 918 });
+        assert_eq!((places.code.status(), places.code), (StatusCode::TOO_MANY_REQUESTS, ErrorCode::OverShare));
+        assert_eq!(places.details, json!({ "of": "places", "held": 922, "most": 918, "retry_after_ms": 250 }));
+        assert_eq!(places.retry_after_s, Some(1));
+        let [promised, most] = [120, 100].map(Duration::from_millis);
+        let time = refused(OverShare::DeviceTime { promised, most, share: 0.5 });
+        let details = json!({
+            "of": "device_time", "promised_ms": 120, "most_ms": 100, "share": 0.5, "retry_after_ms": 250,
+        });
+        assert_eq!(time.details, details);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Config, Job, JobId, LaneId, ModelId, OnLate, Profile, Tenant, Time, scale};
+use mosel_core::{Config, Fairness, Job, JobId, LaneId, ModelId, OnLate, Profile, Tenant, Time, scale};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
@@ -75,6 +75,7 @@ impl Generator {
             lanes: [1, 1, 1, 2, 2, 3][self.random.random_range(0..6)],
             max_jobs: self.random.random_range(3..=24),
             margin: if calm || self.chance(0.5) { 0.0 } else { self.share(0.0, 0.2) },
+            fairness: Fairness::off(),
             policy_budget: if calm || self.chance(0.2) { Duration::ZERO } else { self.units(0.05, 3.0) },
         };
         let modes = if calm { vec![(FaultMode::Traps, 1), (FaultMode::Silent, 1)] } else { self.modes() };

@@ -26,6 +26,7 @@ pub(super) fn write_event(text: &mut String, now: Time, event: &Event) -> fmt::R
         Event::ModelRestored(lane, model) => write!(text, "model {} restored on {lane}", model.0),
         Event::Paused(time) => write!(text, "paused for {time:?}"),
         Event::LaneRestored(lane) => write!(text, "lane {lane} restored"),
+        Event::SharesChanged(weights) => write!(text, "shares changed: {weights:?}"),
         Event::WakeUp => write!(text, "wake up"),
     }?;
     writeln!(text)
@@ -65,7 +66,9 @@ fn write_refusal(text: &mut String, job: JobId, refusal: &Refusal) -> fmt::Resul
         Refusal::DeadlineUnreachable { earliest, best_accuracy, .. } => {
             write!(text, "; earliest {earliest}, best accuracy {best_accuracy:?}")
         }
-        Refusal::QueueFull { retry_at, .. } => write!(text, "; retry at {retry_at}"),
+        Refusal::QueueFull { retry_at, .. } | Refusal::OverShare { retry_at, .. } => {
+            write!(text, "; retry at {retry_at}")
+        }
         _ => Ok(()),
     }
 }

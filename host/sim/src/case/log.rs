@@ -58,6 +58,7 @@ fn event_name(event: &Event) -> &'static str {
         Event::ModelRestored(..) => "model restored",
         Event::Paused(_) => "pause",
         Event::LaneRestored(_) => "lane restored",
+        Event::SharesChanged(_) => "shares changed",
         Event::WakeUp => "wake up",
     }
 }
@@ -117,6 +118,8 @@ fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::FloorUnreachable { .. } => "floor",
         Refusal::DeadlineUnreachable { never: true, .. } => "deadline, ever",
         Refusal::DeadlineUnreachable { .. } => "deadline",
+        Refusal::OverShare { of: OverShare::Places { .. }, .. } => "over share of places",
+        Refusal::OverShare { of: OverShare::DeviceTime { .. }, .. } => "over share of device time",
         Refusal::QueueFull { .. } => "queue full",
     }
 }

@@ -1,7 +1,7 @@
 //! Reading the case language; its grammar is in [`text`](super::text).
 
 use mosel_core::{
-    Accuracy, Config, Job, JobId, LaneId, Latency, Measurement, Mode, ModelId, OnLate, Profile, Tenant, Time,
+    Accuracy, Config, Fairness, Job, JobId, LaneId, Latency, Measurement, Mode, ModelId, OnLate, Profile, Tenant, Time,
 };
 
 use super::answers::read_answer;
@@ -31,7 +31,7 @@ impl SimCase {
         let modalities = Vec::new();
         SimCase {
             profile: Profile { id: "case".into(), model: "toy".into(), modalities, measurements: Vec::new() },
-            config: Config { margin: 0.0, ..Config::default() },
+            config: Config { margin: 0.0, fairness: Fairness::off(), ..Config::default() },
             max_requests: LARGEST_JOB,
             factor: 1.0,
             spread: 0.0,
@@ -56,6 +56,12 @@ impl SimCase {
             ["eager"] => self.eager = true,
             ["margin", share] => self.config.margin = within(share, 0.0..=10.0)?,
             ["device", factor] => self.factor = within(factor, 0.001..=1000.0)?,
+            ["late_share", share] => self.config.fairness.late_share = within(share, 0.0..=0.5)?,
+            ["tenant_shares"] => self.config.fairness.tenant_shares = true,
+            ["place_factor", factor] => self.config.fairness.place_factor = within(factor, 0.01..=1e6)?,
+            ["tenant_weight", tenant, weight] => {
+                self.config.fairness.weights.insert(read_tenant(tenant)?, within(weight, 0.01..=100.0)?);
+            }
             ["lanes", count] => self.config.lanes = within(count, 1..=MOST_LANES)?,
             ["max_jobs", count] => self.config.max_jobs = number(count)?,
             ["max_requests", count] => self.max_requests = within(count, 1..=LARGEST_JOB)?,
@@ -89,7 +95,8 @@ impl SimCase {
 }
 
 /// What a line may begin with.
-const LINES: &str = "modalities, measure, policy, eager, margin, device, lanes, max_jobs, max_requests, budget, \
+const LINES: &str = "modalities, measure, policy, eager, margin, device, late_share, \
+                     tenant_shares, place_factor, tenant_weight, lanes, max_jobs, max_requests, budget, \
                      spread, failures, seed, answer, always or at";
 
 fn read_external(at: Time, words: &[&str]) -> Result<ExternalEvent, String> {
@@ -151,10 +158,15 @@ fn read_wish(job: &mut Job, wish: &str, value: &str) -> Result<(), String> {
         "min_accuracy" | "floor" => job.min_accuracy = number(value)?,
         "model" => job.model = ModelId(number(value)?),
         "priority" | "weight" => job.weight = number(value)?,
-        "tenant" => job.tenant = Tenant::named(value),
+        "tenant" => job.tenant = read_tenant(value)?,
         _ => return Err(unknown_wish(wish)),
     }
     Ok(())
+}
+
+/// A name, or `@` and the number of a tenant whose name nobody knows.
+fn read_tenant(word: &str) -> Result<Tenant, String> {
+    word.strip_prefix('@').map_or_else(|| Ok(Tenant::named(word)), |id| Ok(Tenant(number(id)?)))
 }
 
 fn unknown_wish(wish: &str) -> String {

@@ -6,6 +6,10 @@
 //! measure video+audio 1 10ms 157/200
 //! lanes 2                    devices, each with a queue; default 1
 //! max_jobs 10                the most jobs a lane holds
+//! late_share 0.05            late jobs' share of a busy device; default 0: they run when nobody else waits
+//! tenant_shares              tenants have shares of places and device time; default: they have not
+//! place_factor 9             a tenant holds so many times as many places as are free; with tenant_shares
+//! tenant_weight acme 2       what a tenant counts; default 1
 //! max_requests 16            the most requests a job may have; default 64
 //! margin 0.05                what the server promises with 5 % to spare; default 0
 //! budget 5ms                 how long a policy may think
@@ -29,13 +33,13 @@
 //! ```
 //!
 //! Deadlines are points in time, not spans. All from `requests` on may be left out; a job may name another model
-//! (`model 1`), and is refused. Answers are explained in `answers.rs`. Tenants change nothing about a case and are not
-//! written. The words of before are read too: `mind` for `policy`, `policy none` for `policy unmoved`, `pace` for
+//! (`model 1`), and is refused. Answers are explained in `answers.rs`. A tenant is written as `@` and its number,
+//! as nobody knows its name. The words of before are read too: `mind` for `policy`, `policy none` for `policy unmoved`, `pace` for
 //! `slowdown`, `floor` for `min_accuracy` and `weight` for `priority`.
 
 use std::fmt::Write as _;
 
-use mosel_core::{Job, ModelId, OnLate, Time};
+use mosel_core::{Fairness, Job, ModelId, OnLate, Tenant, Time};
 
 use super::SimCase;
 use super::answers::Answer;
@@ -61,6 +65,7 @@ impl SimCase {
         let config = &self.config;
         writeln!(text, "lanes {}\nmax_jobs {}\nmax_requests {}", config.lanes, config.max_jobs, self.max_requests)?;
         writeln!(text, "margin {}", config.margin)?;
+        write_fairness(text, &config.fairness)?;
         writeln!(text, "budget {}\ndevice {}", time_of(config.policy_budget), self.factor)?;
         writeln!(text, "spread {}\nfailures {}\nseed {}", self.spread, self.failures, self.seed)?;
         let modes: Vec<String> = self.modes.iter().map(|(mode, weight)| format!(" {mode} {weight}")).collect();
@@ -80,6 +85,16 @@ impl SimCase {
             writeln!(text)
         })
     }
+}
+
+fn write_fairness(text: &mut String, fairness: &Fairness) -> std::fmt::Result {
+    if fairness.late_share > 0.0 {
+        writeln!(text, "late_share {}", fairness.late_share)?;
+    }
+    if fairness.tenant_shares {
+        writeln!(text, "tenant_shares\nplace_factor {}", fairness.place_factor)?;
+    }
+    fairness.weights.iter().try_for_each(|(tenant, weight)| writeln!(text, "tenant_weight @{} {weight}", tenant.0))
 }
 
 fn write_external(text: &mut String, external: &ExternalEvent) -> std::fmt::Result {
@@ -110,6 +125,9 @@ fn write_job(text: &mut String, job: &Job) -> std::fmt::Result {
     }
     if job.weight != 1.0 {
         write!(text, " priority {}", job.weight)?;
+    }
+    if job.tenant != Tenant::default() {
+        write!(text, " tenant @{}", job.tenant.0)?;
     }
     match job.on_late {
         OnLate::Drop => write!(text, " drop"),

@@ -45,7 +45,7 @@ impl<'a> Transition<'a> {
                 state.running.is_some_and(|running| running.batch.id == *batch)
             }
             // no more is taken in, and no queue changes
-            Event::ModelLost(..) | Event::ModelRestored(..) => false,
+            Event::ModelLost(..) | Event::ModelRestored(..) | Event::SharesChanged(_) => false,
             Event::Paused(_) => state.running.is_some(),
             Event::LaneRestored(restored) => restored.index() == lane,
             Event::PolicyChanged { .. } | Event::ModelsLoaded(_) | Event::ModelRetired(_) | Event::WakeUp => true,
