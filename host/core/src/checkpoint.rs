@@ -61,6 +61,7 @@ impl Default for LaneState {
             running: None,
             question: None,
             changed: None,
+            late: LateCredit::default(),
             entries: Vec::new(),
         }
     }

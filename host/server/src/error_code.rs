@@ -171,7 +171,7 @@ mod tests {
         input_kind input_shape input_not_picture input_broken_picture input_picture_size input_frame_count \
         input_not_sound input_broken_sound input_sound_length input_text_length input_not_utf8 input_untokenizable \
         input_sample_count input_not_finite input_not_whole input_out_of_range floor_unreachable deadline_impossible \
-        overloaded queue_full inputs_full duplicate_job idempotency_conflict unknown_job job_ended device_suspect unknown_model \
+        overloaded queue_full over_share inputs_full duplicate_job idempotency_conflict unknown_job job_ended device_suspect unknown_model \
         model_lost model_served model_refused last_model too_many_models unknown_policy bad_policy_name \
         policy_unreadable policy_unwritable policy_is_shipped policy_in_use policy_refused policy_settings_refused \
         policy_rehearsal_failed policy_changed_meanwhile nothing_to_roll_back_to no_shadow settings_too_large \

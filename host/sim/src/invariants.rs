@@ -7,6 +7,7 @@ mod accounting;
 mod estimates;
 mod fallback;
 mod invariant;
+mod late;
 mod offers;
 mod order;
 mod plans;
@@ -14,6 +15,7 @@ mod questions;
 mod queue;
 mod queues;
 mod resume_check;
+mod shares;
 mod transition;
 mod wake_ups;
 
@@ -72,9 +74,11 @@ impl Invariants {
         self.accounting.check(transition)?;
         transition.check_apart()?;
         offers::check(transition)?;
+        shares::check(transition)?;
         for change in transition.lane_changes() {
             queues::check(&change)?;
             order::check(&change)?;
+            late::check(&change)?;
             estimates::check(&change)?;
             plans::check(&change)?;
             fallback::check(&change)?;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Config, Decision, Job, LaneId, OnLate, Time};
+use mosel_core::{Config, Decision, Fairness, Job, LaneId, OnLate, Tenant, Time};
 
 use crate::{ExternalEvent, FaultMode, SimCase};
 
@@ -156,7 +156,10 @@ fn bring_forward(case: &mut SimCase, from: usize, part: fn(u64) -> u64) {
 }
 
 /// What makes a machine simpler, the largest steps first.
-const MACHINE: [fn(&mut SimCase); 12] = [
+const MACHINE: [fn(&mut SimCase); 15] = [
+    |case| case.config.fairness = Fairness::off(),
+    |case| case.config.fairness.late_share = 0.0,
+    |case| case.config.fairness.tenant_shares = false,
     |case| to_lanes(case, 1),
     |case| to_lanes(case, 2),
     |case| case.eager = false,
@@ -172,7 +175,8 @@ const MACHINE: [fn(&mut SimCase); 12] = [
 ];
 
 /// What makes a job simpler.
-const JOB: [fn(&mut Job); 8] = [
+const JOB: [fn(&mut Job); 9] = [
+    |job| job.tenant = Tenant::default(),
     |job| job.requests = job.requests.min(1),
     |job| job.requests = job.requests.div_ceil(2),
     |job| job.requests = job.requests.saturating_sub(1).max(1),

@@ -53,7 +53,7 @@ impl JobHistories {
     }
 
     fn resume_batch(&mut self, running: &RunningState) {
-        let RunningState { batch, started, profiled } = running;
+        let RunningState { batch, started, profiled, .. } = running;
         let Some(history) = self.waiting.get_mut(&batch.job) else { return };
         let Some(matrix) = self.models.get(history.job.model.0 as usize) else { return };
         let planned = Planned::started(batch, *profiled, matrix.profile());

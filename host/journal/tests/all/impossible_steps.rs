@@ -8,7 +8,7 @@ use mosel_core::{
     Accepted, Action, Batch, BatchId, BatchReport, Checkpoint, Config, Decider, Decision, DecisionError, DecisionId,
     End, Event, Job, JobId, JobRow, LaneId, LaneState, ModalitySet, Mode, ModelId, OnLate, Outcome, PolicyError,
     Precision, Quality, QueuedJobState, Refusal, RunningState, Scheduler, Snapshot, Step, StrategyMatrix, TableId,
-    Tenant, Time, Trigger,
+    Tenant, Time, Trigger, Turn,
 };
 use mosel_journal::{Header, JobHistories, Naming, PolicyRecord, explain};
 use mosel_sim::SimCase;
@@ -274,7 +274,8 @@ fn entry() -> impl Strategy<Value = QueuedJobState> {
 
 fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     let running = (batch(), time(), duration());
-    let running = running.prop_map(|(batch, started, profiled)| RunningState { batch, started, profiled });
+    let running =
+        running.prop_map(|(batch, started, profiled)| RunningState { batch, started, profiled, turn: Turn::default() });
     let lane =
         (prop::collection::vec(entry(), 0..4), prop::option::of(running), prop::option::of((snapshot(), time())));
     let lane =
@@ -286,6 +287,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
         wake_at: None,
         retired: Vec::new(),
         lost: Vec::new(),
+        tenants: Vec::new(),
         lanes,
     })
 }

@@ -32,6 +32,8 @@ impl SimCase {
             ("no time for policies", self.config.policy_budget.is_zero()),
             ("nobody may be late", self.nobody_may_be_late()),
             ("many lanes", self.config.lanes > 1),
+            ("late jobs' share", self.config.fairness.late_share > 0.0),
+            ("tenants' shares", self.config.fairness.tenant_shares),
         ];
         log.count("case", "ran", 1);
         for (name, is_so) in settings {

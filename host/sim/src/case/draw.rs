@@ -54,7 +54,36 @@ impl SimCase {
         let mut case = generator.machine(profile, seed);
         generator.lanes = case.config.lanes;
         case.events = generator.events(&case);
+        case.share(stream(seed, "fairness"));
         case
+    }
+}
+
+impl SimCase {
+    /// On most cases late jobs have a share, on most tenants have, and jobs are of several tenants; drawn apart, so that all
+    /// else about a seed stays what it was.
+    fn share(&mut self, mut random: ChaCha8Rng) {
+        let fairness = &mut self.config.fairness;
+        if random.random_bool(0.7) {
+            fairness.late_share = f64::from(random.random_range(1..=50)) / 100.0;
+        }
+        fairness.tenant_shares = random.random_bool(0.6);
+        if fairness.tenant_shares && random.random_bool(0.5) {
+            fairness.place_factor = f64::from(random.random_range(1..=20)) / 2.0;
+        }
+        let tenants: u64 = random.random_range(1..=4);
+        for tenant in 0..tenants {
+            if random.random_bool(0.3) {
+                let weight = f64::from(random.random_range(1..=40)) / 10.0;
+                fairness.weights.insert(Tenant(tenant), weight);
+            }
+        }
+        for (_, external) in &mut self.events {
+            if let ExternalEvent::Submit(job) = external {
+                // the first has more jobs than the others
+                job.tenant = Tenant(random.random_range(0..tenants).min(random.random_range(0..tenants)));
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mosel_core::{Action, End, Event, Refusal, Scheduler, Time, Trigger};
+use mosel_core::{Action, End, Event, OverShare, Refusal, Scheduler, Time, Trigger};
 
 use super::lines::{write_action, write_event};
 use crate::Observer;

@@ -29,6 +29,10 @@ pub enum Invariant {
     Monitor,
     /// Late jobs come last and stay late, others keep their order, and nobody is given up who could be on time.
     Order,
+    /// A late batch starts before others when its share is saved and it harms nobody, and only then.
+    LateShare,
+    /// A tenant's places and promises are within its share; who is active is remembered.
+    Share,
     /// Estimates move towards measured times, and by nothing else.
     Estimate,
     /// What is accepted can be on time, and waits where it is finished first.
@@ -85,6 +89,8 @@ impl fmt::Display for Invariant {
             Self::Question => "one question at most, and only after a change",
             Self::Monitor => "where a job needs help the policy is asked",
             Self::Order => "late jobs come last, others keep their order",
+            Self::LateShare => "late jobs get their share and harm nobody",
+            Self::Share => "tenants keep within their shares",
             Self::Estimate => "estimates follow measured time",
             Self::Admission => "what is accepted can be on time",
             Self::CounterOffer => "a refusal is true, its counter-offer is accepted",

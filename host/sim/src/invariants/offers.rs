@@ -9,6 +9,7 @@ use mosel_core::{
 
 use super::invariant::{Breach, Invariant};
 use super::queue::Queue;
+use super::shares::{self, Claim, Slack};
 use super::transition::Transition;
 
 /// The least by which a floor can be above another and still be told apart from it.
@@ -38,14 +39,19 @@ fn check_accepted(transition: &Transition<'_>, job: &Job, accepted: &Accepted) -
         return Invariant::Admission.broken(format!("job {} was accepted, but its floor is never reached", job.id));
     };
     let latency = table.strategy(fastest).latency;
-    let most = transition.scheduler.config().max_jobs;
     let queues = queues(transition);
+    let config = transition.scheduler.config();
+    let claim = Claim { job, latency, deadline: job.deadline };
+    let may = |lane: usize, slack: Slack| {
+        let queue = &queues[lane];
+        shares::has_place(config, queue, job.tenant) && shares::allows(transition, lane, queue, &claim, slack)
+    };
     let end = |queue: &Queue<'_>| queue.earliest_end(transition.now, latency);
     let chosen = &queues[accepted.lane.index()];
     Invariant::Admission.demand(serving(transition, job).any(|lane| lane == accepted.lane.index()), || {
         format!("job {} was sent to lane {}, whose device has lost the model", job.id, accepted.lane)
     })?;
-    let (first, room) = (end(chosen), chosen.jobs.len() < most);
+    let (first, room) = (end(chosen), may(accepted.lane.index(), Slack::More));
     let place = chosen.place(transition.now, latency, job.deadline).filter(|_| room);
     let Some(place) = place else {
         return Invariant::Admission.broken(format!(
@@ -56,7 +62,7 @@ fn check_accepted(transition: &Transition<'_>, job: &Job, accepted: &Accepted) -
             accepted.lane
         ));
     };
-    let others = serving(transition, job).map(|lane| &queues[lane]).filter(|queue| queue.jobs.len() < most);
+    let others = serving(transition, job).filter(|&lane| may(lane, Slack::Less)).map(|lane| &queues[lane]);
     let better = others.map(end).min();
     let better = better.filter(|&better| better <= job.deadline);
     Invariant::Admission.demand(better.is_none_or(|better| first <= better), || {
@@ -93,12 +99,30 @@ fn check_refused(transition: &Transition<'_>, job: &Job, refusal: &Refusal) -> R
         Refusal::DeadlineUnreachable { earliest, best_accuracy, never, .. } => {
             return Offer { transition, job }.check(earliest, best_accuracy, never);
         }
+        Refusal::OverShare { of, retry_at } => {
+            retry_at >= transition.now && shares::is_sound(transition, job, of) && !could_be_accepted(transition, job)
+        }
         Refusal::QueueFull { most, retry_at } => {
             let full = serving(transition, job).all(|lane| transition.before.lanes[lane].entries.len() >= most);
             full && most == transition.scheduler.config().max_jobs && retry_at == first_to_leave(transition)
         }
     };
     Invariant::CounterOffer.demand(honest, || format!("{job:?} was refused, which is not true: {refusal:?}"))
+}
+
+/// Some lane has a place for the job, its tenant's share allows it there, and it would be on time.
+fn could_be_accepted(transition: &Transition<'_>, job: &Job) -> bool {
+    let queues = queues(transition);
+    let table = transition.scheduler.models().get(job.model.0 as usize).and_then(|matrix| matrix.table(job.requests));
+    let fastest = table.and_then(|table| Some(table.strategy(table.fastest_legal(job.min_accuracy)?).latency));
+    let Some(latency) = fastest else { return false };
+    let claim = Claim { job, latency, deadline: job.deadline };
+    serving(transition, job).any(|lane| {
+        let queue = &queues[lane];
+        shares::has_place(transition.scheduler.config(), queue, job.tenant)
+            && shares::allows(transition, lane, queue, &claim, Slack::Less)
+            && queue.place(transition.now, latency, job.deadline).is_some()
+    })
 }
 
 /// What is offered instead of a deadline that cannot be kept.
@@ -110,7 +134,10 @@ struct Offer<'a> {
 impl Offer<'_> {
     fn check(&self, earliest: Time, best_accuracy: Option<f64>, never: bool) -> Result<(), Breach> {
         let job = self.job;
-        self.demand(true, Job { deadline: earliest, ..*job }, "the earliest deadline")?;
+        if !never {
+            // what never could be done may also be more than the tenant's share
+            self.demand(true, Job { deadline: earliest, ..*job }, "the earliest deadline")?;
+        }
         let sooner = Time::from_micros(earliest.micros().saturating_sub(1));
         self.demand(false, Job { deadline: sooner, ..*job }, "a deadline before the earliest")?;
         if let Some(best) = best_accuracy {
@@ -154,8 +181,8 @@ impl Offer<'_> {
 
 /// All queues as they were before the step.
 fn queues<'a>(transition: &Transition<'a>) -> Vec<Queue<'a>> {
-    let (models, margin) = (transition.scheduler.models(), transition.scheduler.config().margin);
-    transition.before.lanes.iter().map(|lane| Queue::read(lane, models, margin)).collect()
+    let (models, config) = (transition.scheduler.models(), transition.scheduler.config());
+    transition.before.lanes.iter().map(|lane| Queue::read(lane, models, config)).collect()
 }
 
 /// The lanes whose devices have the job's model.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{Event, JobId, Time};
+use mosel_core::{Event, JobId, Time, Turn};
 
 use super::invariant::{Breach, Invariant};
 use super::plans::order_under;
@@ -99,10 +99,12 @@ fn check_hopeless<'a, 'b: 'a>(
     Ok(())
 }
 
-/// What was started is of the first job that has a batch.
+/// What was started is of the first job that has a batch; of the first late one if it is on the late jobs' share.
 fn check_next(change: &LaneChange<'_>) -> Result<(), Breach> {
     let Some((batch, _)) = change.started() else { return Ok(()) };
-    let has_batch = |waiting: &&Waiting<'_>| waiting.left > 0 || waiting.id() == batch.job;
+    let share = change.after.state.running.is_some_and(|running| running.turn == Turn::LateShare);
+    let has_batch =
+        |waiting: &&Waiting<'_>| (waiting.late || !share) && (waiting.left > 0 || waiting.id() == batch.job);
     let first = change.settled.jobs.iter().find(has_batch).map(Waiting::id);
     Invariant::Order.demand(first == Some(batch.job), || format!("{batch:?} was started, next was job {first:?}"))
 }

@@ -56,7 +56,9 @@ pub(super) fn order_under(queue: &Queue<'_>, order: &[JobId]) -> Vec<JobId> {
     let rank = |waiting: &&Waiting<'_>| {
         let place = order.iter().position(|&job| job == waiting.id());
         let place = if order.is_empty() { Some(0) } else { place };
-        (waiting.late, waiting.left > 0, place.unwrap_or(usize::MAX))
+        // the oldest late job comes first, where late jobs have a share
+        let place = if waiting.late && queue.has_late_share() { Some(0) } else { place };
+        (waiting.late, waiting.left > 0 && !(waiting.late && queue.has_late_share()), place.unwrap_or(usize::MAX))
     };
     let mut jobs: Vec<&Waiting<'_>> = queue.jobs.iter().collect();
     jobs.sort_by_key(rank);

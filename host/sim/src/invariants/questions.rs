@@ -1,6 +1,6 @@
 //! Questions: when a policy is asked, what it is shown, and how long a device waits for it.
 
-use mosel_core::{DecisionId, Event, JobRow, Snapshot, Time, Trigger};
+use mosel_core::{DecisionId, Event, JobRow, Snapshot, Time, Trigger, Turn};
 
 use super::invariant::{Breach, Invariant};
 use super::queue::{Queue, Waiting};
@@ -77,7 +77,7 @@ impl Questions {
         if !self.lanes[lane].changed {
             return Ok(());
         }
-        let queue = Queue::read(state, transition.scheduler.models(), transition.scheduler.config().margin);
+        let queue = Queue::read(state, transition.scheduler.models(), transition.scheduler.config());
         let violator = queue.violator(transition.now);
         Invariant::Monitor
             .demand(violator.is_none(), || format!("job {violator:?} would be late, and nobody is asked"))?;
@@ -113,7 +113,10 @@ impl Questions {
 /// Something happened that can make another answer right.
 fn changed(change: &LaneChange<'_>) -> bool {
     let batch_ended = matches!(change.transition.event, Event::BatchDone(..) | Event::BatchFailed(..));
+    let put_before =
+        change.started().is_some() && change.after.state.running.is_some_and(|running| running.turn == Turn::LateShare);
     batch_ended
+        || put_before
         || change.given_up().next().is_some()
         || change.before.jobs.iter().any(|waiting| change.after.find(waiting.id()).is_none())
         || change.after.jobs.iter().any(|waiting| change.before.find(waiting.id()).is_none())

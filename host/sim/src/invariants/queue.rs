@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accuracy, JobId, LaneState, Mode, OnLate, Profile, QueuedJobState, RunningState, Step, StrategyMatrix,
-    StrategyTable, Time, at_least,
+    Accuracy, Config, JobId, LaneState, Mode, OnLate, Profile, QueuedJobState, RunningState, Step, StrategyMatrix,
+    StrategyTable, Time, at_least, scale,
 };
 
 /// A lane's queue.
@@ -16,7 +16,8 @@ pub(super) struct Queue<'a> {
     /// Profiled times are multiplied by it before anything is promised.
     pub(super) factor: f64,
     /// The same where somebody is taken in ahead of others.
-    cautious: f64,
+    pub(super) cautious: f64,
+    late_share: f64,
 }
 
 /// A job in it.
@@ -34,11 +35,12 @@ pub(super) struct Waiting<'a> {
 }
 
 impl<'a> Queue<'a> {
-    pub(super) fn read(state: &'a LaneState, models: &'a [Arc<StrategyMatrix>], margin: f64) -> Queue<'a> {
+    pub(super) fn read(state: &'a LaneState, models: &'a [Arc<StrategyMatrix>], config: &Config) -> Queue<'a> {
+        let (margin, late_share) = (config.margin, config.fairness.late_share);
         let read = |entry: &'a QueuedJobState| Waiting::read(entry, &models[entry.job.model.0 as usize]);
         let jobs = state.entries.iter().map(read).collect();
         let (factor, cautious) = (state.correction * (1.0 + margin), state.correction * (1.0 + 2.0 * margin));
-        Queue { state, jobs, factor, cautious }
+        Queue { state, jobs, factor, cautious, late_share }
     }
 
     pub(super) fn find(&self, job: JobId) -> Option<&Waiting<'a>> {
@@ -69,7 +71,42 @@ impl<'a> Queue<'a> {
     /// The earliest time at which a job that takes this long may be done behind all that can be on time.
     pub(super) fn earliest_end(&self, now: Time, latency: Duration) -> Time {
         let work: Duration = self.on_time().map(|waiting| waiting.fastest).sum();
-        self.free_at(now).after(work + latency, self.factor)
+        let pace = if self.reserve().is_zero() { self.factor } else { self.cautious };
+        self.free_at(now).after(self.reserve_before(now, work) + work + latency, pace)
+    }
+
+    /// Late jobs have a share of the device.
+    pub(super) fn has_late_share(&self) -> bool {
+        self.late_share > 0.0
+    }
+
+    /// How long the next batch of the oldest late job should take.
+    pub(super) fn late_need(&self) -> Option<Duration> {
+        let next = self.jobs.iter().find(|waiting| waiting.late && waiting.left > 0)?;
+        Some(scale(next.entry.steps.first()?.batch_latency, self.state.correction))
+    }
+
+    /// Profiled time that is kept for late batches that are due.
+    fn reserve(&self) -> Duration {
+        let late = &self.state.late;
+        if late.due_since.is_none() {
+            return Duration::ZERO;
+        }
+        let work: Duration = self.jobs.iter().filter(|waiting| waiting.late).map(|waiting| waiting.latency).sum();
+        let saved = Duration::from_nanos(u64::try_from(late.saved_ns).unwrap_or(0));
+        scale(saved, 1.0 / self.state.correction).min(work)
+    }
+
+    /// What of it a newcomer waits for behind so much work: all of it, unless it is in front of everybody and no late
+    /// batch has been due for as long as it took to save for it.
+    fn reserve_before(&self, now: Time, work: Duration) -> Duration {
+        let presses = self
+            .state
+            .late
+            .due_since
+            .zip(self.late_need())
+            .is_some_and(|(due, need)| now.since(due).as_secs_f64() * self.late_share >= need.as_secs_f64());
+        if work.is_zero() && !presses { Duration::ZERO } else { self.reserve() }
     }
 
     /// Where a newcomer that takes this long belongs: behind all that can be on time, or as far behind as it is on time
@@ -77,16 +114,19 @@ impl<'a> Queue<'a> {
     pub(super) fn place(&self, now: Time, latency: Duration, deadline: Time) -> Option<usize> {
         let (start, jobs): (Time, Vec<&Waiting<'_>>) = (self.free_at(now), self.on_time().collect());
         let work = |count: usize| jobs[..count].iter().map(|waiting| waiting.fastest).sum::<Duration>();
-        if start.after(work(jobs.len()) + latency, self.factor) <= deadline {
+        if self.earliest_end(now, latency) <= deadline {
             return Some(jobs.len());
         }
         let stays_on_time = |at: usize| {
             let due = jobs[at].entry.job.deadline;
-            let was = start.after(work(at + 1), self.factor) <= due;
-            !was || start.after(work(at + 1) + latency, self.cautious) <= due
+            let ends = |work: Duration, factor: f64| start.after(work, factor) <= due;
+            let kept = self.reserve() + work(at + 1);
+            (!ends(work(at + 1), self.factor) || ends(work(at + 1) + latency, self.cautious))
+                && (!ends(kept, self.cautious) || ends(kept + latency, self.cautious))
         };
         let may_stand = |place: usize| (place..jobs.len()).all(|at| jobs[at].left > 0 && stays_on_time(at));
-        let on_time = |place: usize| start.after(work(place) + latency, self.cautious) <= deadline;
+        let before = |place: usize| self.reserve_before(now, work(place)) + work(place);
+        let on_time = |place: usize| start.after(before(place) + latency, self.cautious) <= deadline;
         (0..jobs.len()).rev().find(|&place| may_stand(place) && on_time(place))
     }
 

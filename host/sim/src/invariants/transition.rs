@@ -71,11 +71,11 @@ impl<'a> Transition<'a> {
 
 impl<'a> LaneChange<'a> {
     fn new(transition: &'a Transition<'a>, lane: usize) -> LaneChange<'a> {
-        let (models, margin) = (transition.scheduler.models(), transition.scheduler.config().margin);
-        let before = Queue::read(&transition.before.lanes[lane], models, margin);
-        let after = Queue::read(&transition.after.lanes[lane], models, margin);
-        let settled = Queue::read(&transition.after.lanes[lane], models, margin);
-        let judged = Queue::read(&transition.before.lanes[lane], models, margin);
+        let (models, config) = (transition.scheduler.models(), transition.scheduler.config());
+        let before = Queue::read(&transition.before.lanes[lane], models, config);
+        let after = Queue::read(&transition.after.lanes[lane], models, config);
+        let settled = Queue::read(&transition.after.lanes[lane], models, config);
+        let judged = Queue::read(&transition.before.lanes[lane], models, config);
         let start = after.free_at(transition.now);
         let mut change = LaneChange { transition, lane: LaneId::at(lane), before, judged, settled, start, after };
         change.undo_start();

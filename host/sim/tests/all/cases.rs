@@ -30,6 +30,8 @@ const MUST_HAPPEN: [(&str, &[&str]); 10] = [
             "no time for policies",
             "nobody may be late",
             "many lanes",
+            "late jobs' share",
+            "tenants' shares",
         ],
     ),
     ("mode", &["sensible", "unmoved", "silent", "slow", "traps", "lies", "garbage"]),
@@ -51,6 +53,8 @@ const MUST_HAPPEN: [(&str, &[&str]); 10] = [
             "deadline",
             "deadline, ever",
             "queue full",
+            "over share of places",
+            "over share of device time",
         ],
     ),
     (
