@@ -75,6 +75,9 @@ impl Serve {
         }
         let server = Server::bind(config.clone())?;
         println!("listening on http://{}", server.address());
+        if let Some(address) = server.health_address() {
+            println!("health on http://{address}");
+        }
         std::io::stdout().flush()?;
         let devices = LaneDevices::of(&config)?;
         let models = load_models(&config.models, &devices.kinds, config.queue.max_requests)?;

@@ -56,18 +56,43 @@ pub struct Http {
     /// `work_full`.
     #[schemars(range(min = 1, max = 100_000))]
     pub work_queue: usize,
-    /// Connections that are served at a time; more wait to be accepted.
+    /// Another address and port, on which only `/healthz`, `/readyz` and `/metrics` are answered, by a thread of their own;
+    /// port 0 takes a free one. Empty for none: they are answered on `http.listen` in any case.
+    pub health_listen: String,
+    /// Connections at a time. When there are as many, the one that has been idle longest makes room for a new one, then the
+    /// slowest; where all are in use the new one is answered 503 `connections_full`, unless it asks for health. Bounded by
+    /// the file descriptors that the process may have, too.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
+    /// Connections of one address at a time (of one /64 of IPv6), a proxy's included. What is over makes room as at
+    /// `http.max_connections`, among the connections of this address.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_connections_per_peer: usize,
     /// Bytes of one request's body at most.
     #[schemars(range(min = 1024, max = 4_294_967_296_u64))]
     pub max_body_bytes: u64,
-    /// Milliseconds that a client may take over a request's head, and may leave a connection idle.
+    /// Bytes of one request's head at most, its line and headers; more is answered 431, or 414.
+    #[schemars(range(min = 8192, max = 1_048_576))]
+    pub max_header_bytes: u32,
+    /// Requests that one connection of HTTP/2 may have under way.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_streams: u32,
+    /// Milliseconds that a client may take over a request's head, the first one's counted from the connection's begin.
     #[schemars(range(min = 10, max = 3_600_000))]
     pub header_timeout_ms: u64,
+    /// Milliseconds that a client may leave a connection idle after an answer. More than proxies in front keep theirs (60 s
+    /// to 75 s are usual), so that it is they who close.
+    #[schemars(range(min = 10, max = 3_600_000))]
+    pub keep_alive_ms: u64,
     /// Milliseconds that a client may take over a request's body.
     #[schemars(range(min = 10, max = 3_600_000))]
     pub body_timeout_ms: u64,
+    /// Bytes a second that a body has to come with on average, once a sixth of `http.body_timeout_ms` is over.
+    #[schemars(range(min = 0, max = 1_073_741_824))]
+    pub min_body_bytes_per_s: u64,
+    /// Milliseconds that a client may leave an answer unread: nothing of it could be sent for so long.
+    #[schemars(range(min = 10, max = 3_600_000))]
+    pub write_timeout_ms: u64,
     /// The longest `Prefer: wait` in milliseconds; clients that ask for more wait so long.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub max_wait_ms: u64,
@@ -209,10 +234,17 @@ impl Default for Http {
             threads: (cores / 2).clamp(1, 4),
             work_threads: (cores / 2).clamp(1, 256),
             work_queue: 1024,
-            max_connections: 1024,
+            health_listen: String::new(),
+            max_connections: 4096,
+            max_connections_per_peer: 2048,
             max_body_bytes: 32 << 20,
+            max_header_bytes: 64 << 10,
+            max_streams: 100,
             header_timeout_ms: 30_000,
+            keep_alive_ms: 90_000,
             body_timeout_ms: 30_000,
+            min_body_bytes_per_s: 1024,
+            write_timeout_ms: 30_000,
             max_wait_ms: 600_000,
             drain_timeout_ms: 30_000,
             admin_token_file: PathBuf::new(),
@@ -340,6 +372,11 @@ impl Config {
         models.precisions()?;
         self.fairness.check()?;
         ensure!(http.listen.contains(':'), "http.listen is {:?}, expected ADDRESS:PORT", http.listen);
+        let health = &http.health_listen;
+        ensure!(
+            health.is_empty() || health.contains(':'),
+            "http.health_listen is {health:?}, expected ADDRESS:PORT or nothing"
+        );
         within("queue.max_deadline_ms", queue.max_deadline_ms, queue.min_deadline_ms, 24 * HOUR_MS)?;
         within("queue.max_input_bytes", queue.max_input_bytes, http.max_body_bytes, 1 << 40)?;
         let least = policy.rollback_failures.max(1).into();

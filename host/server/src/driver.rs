@@ -141,6 +141,15 @@ impl Driver {
         answer.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
+    /// The same, if nobody steps just now.
+    pub(crate) fn try_query<T>(&self, question: impl FnOnce(&Scheduler, Time) -> T) -> Option<T> {
+        let running = self.running.try_lock().ok()?;
+        let now = self.now();
+        let answer = catch_unwind(AssertUnwindSafe(|| question(&running.parts.scheduler, now)));
+        drop(running);
+        answer.ok()
+    }
+
     /// Steps, then hands batches to their devices; what a device does not take has failed. Not by a call in itself: a
     /// lane whose thread is dead takes none of the batches of all its jobs.
     fn enter(&self, event: impl FnOnce(&mut Running, Time)) -> DeferredWakeups {

@@ -133,6 +133,14 @@ error_codes! {
 
     // reading what clients send
     WorkFull "work_full" SERVICE_UNAVAILABLE "As many bodies wait to be read as http.work_queue allows, of all clients or of this one."
+
+    // what is no request, or has no place
+    BadRequest "bad_request" BAD_REQUEST "The request line, a header or the body's framing is not HTTP."
+    BadPath "bad_path" BAD_REQUEST "The path is not UTF-8 once its escapes are decoded."
+    UriTooLong "uri_too_long" URI_TOO_LONG "The path and its query are longer than the server reads."
+    HeadersTooLarge "headers_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The head of the request is larger than http.max_header_bytes, or has more than 100 headers."
+    SlowHead "slow_head" REQUEST_TIMEOUT "The head of the request did not arrive within http.header_timeout_ms."
+    ConnectionsFull "connections_full" SERVICE_UNAVAILABLE "As many connections as the server takes, from all or from one address, are in use."
 }
 
 impl From<&InputFault> for ErrorCode {
@@ -176,7 +184,8 @@ mod tests {
         policy_unreadable policy_unwritable policy_is_shipped policy_in_use policy_refused policy_settings_refused \
         policy_rehearsal_failed policy_changed_meanwhile nothing_to_roll_back_to no_shadow settings_too_large \
         shelf_full uploads_full admin_token_missing admin_token_wrong admin_loopback_only admin_foreign_host \
-        admin_foreign_origin starting draining failed unknown_path method_not_allowed internal work_full";
+        admin_foreign_origin starting draining failed unknown_path method_not_allowed internal work_full bad_request \
+        bad_path uri_too_long headers_too_large slow_head connections_full";
 
     #[test]
     fn words_on_the_wire_stay_what_they_are() {

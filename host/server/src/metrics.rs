@@ -15,12 +15,16 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::http_meters::HttpMeters;
+
 /// Names of policies that get series of their own; the rest is `other`.
 pub(crate) const MOST_POLICIES: usize = 128;
 
 /// Every counter of a server.
 #[derive(Debug)]
 pub(crate) struct Metrics {
+    /// What is counted of HTTP.
+    pub(crate) http: HttpMeters,
     registry: Registry,
     names: Mutex<BTreeSet<String>>,
     policy: PolicyFamilies,
@@ -148,6 +152,7 @@ struct OfThread {
 impl Default for Metrics {
     fn default() -> Metrics {
         let mut metrics = Metrics {
+            http: HttpMeters::default(),
             registry: Registry::with_prefix("mosel"),
             names: Mutex::default(),
             policy: PolicyFamilies {
@@ -179,6 +184,7 @@ impl Default for Metrics {
         metrics.register_journal();
         metrics.register_devices();
         metrics.register_work();
+        metrics.http.register(&mut metrics.registry);
         metrics
     }
 }
@@ -193,6 +199,7 @@ impl Metrics {
         metrics.model_available(LaneId(0), false);
         metrics.waiting(LaneId(0), 0);
         metrics.thread_restarted("THREAD");
+        metrics.http.show_all();
         drop(metrics.jobs.finished.get_or_create(&Ended { end: "END", in_time: word(true) }));
         drop(metrics.jobs.refused.get_or_create(&Reason { reason: "REASON" }));
         families_of(&metrics.text())
@@ -489,7 +496,7 @@ mod tests {
     #[test]
     fn every_family_has_a_type_and_a_sentence() {
         let families = Metrics::families();
-        assert_eq!(families.len(), 27, "what is new is shown once in `families`");
+        assert_eq!(families.len(), 35, "what is new is shown once in `families`");
         for family in &families {
             assert!(family.name.starts_with("mosel_") && family.help.ends_with('.'), "{family:?}");
             assert!(["counter", "gauge", "histogram"].contains(&family.kind.as_str()), "{family:?}");

@@ -26,8 +26,9 @@ use crate::supervisor::Supervisor;
 pub struct Server {
     app: Arc<App>,
     address: SocketAddr,
+    health_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
-    connections: JoinHandle<()>,
+    connections: Vec<JoinHandle<()>>,
     edge: EdgeThread,
     runtime: Runtime,
 }
@@ -45,18 +46,29 @@ impl Server {
             .build()
             .context("starting the threads that speak HTTP")?;
         let edge = EdgeThread::start(&app.supervisor)?;
-        let listener = edge.block_on(TcpListener::bind(&http.listen));
-        let listener = listener.with_context(|| format!("listening on {}", http.listen))?;
-        let address = listener.local_addr()?;
+        let (socket, address) = edge.block_on(listen(&http.listen))?;
         let (stop, stopped) = watch::channel(false);
-        let listening = edge.spawn(http::serve(listener, app.clone(), runtime.handle().clone(), stopped.clone()));
-        let connections = edge.spawn(watch_listener(listening, app.supervisor.clone(), stopped));
-        Ok(Server { app, address, stop, connections, edge, runtime })
+        let serving = http::serve(socket, app.clone(), runtime.handle().clone(), stopped.clone());
+        let mut listening = vec![edge.spawn(serving)];
+        let mut health_address = None;
+        if !http.health_listen.is_empty() {
+            let (socket, address) = edge.block_on(listen(&http.health_listen))?;
+            health_address = Some(address);
+            listening.push(edge.spawn(http::serve_health(socket, app.clone(), stopped.clone())));
+        }
+        let watched = |listening| edge.spawn(watch_listener(listening, app.supervisor.clone(), stopped.clone()));
+        let connections = listening.into_iter().map(watched).collect();
+        Ok(Server { app, address, health_address, stop, connections, edge, runtime })
     }
 
     /// Where it listens; the port is the real one.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it answers for its health alone, if it was told to.
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health_address
     }
 
     /// Starts serving these models on these devices.
@@ -79,7 +91,9 @@ impl Server {
             };
             app.supervisor.stop();
             stop.send_replace(true);
-            connections.await.context("the listener died")?;
+            for listener in connections {
+                listener.await.context("the listener died")?;
+            }
             drained
         });
         // a batch that still runs on a device, or a policy that is still being compiled, is not waited for
@@ -149,6 +163,12 @@ async fn drain(service: &Service, within: Duration) -> anyhow::Result<Drained> {
     };
     recorder.close();
     drained.with_context(|| format!("there is nothing to drain: {BROKEN}"))
+}
+
+async fn listen(address: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let socket = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
 }
 
 /// Without the task that accepts connections nothing can be served.

@@ -3,9 +3,11 @@
 
 mod admin;
 mod bounds;
+mod connections;
 mod faults;
 mod fixture;
 mod hostile_clients;
+mod http_errors;
 mod journal;
 mod models;
 mod policies;

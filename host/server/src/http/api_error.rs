@@ -40,6 +40,15 @@ impl ApiError {
         self
     }
 
+    /// What its body says.
+    pub(super) fn json(&self) -> Value {
+        let mut error = json!({ "code": self.code.word(), "message": self.message });
+        if !self.details.is_null() {
+            error["details"] = self.details.clone();
+        }
+        json!({ "error": error })
+    }
+
     /// The server is being stopped.
     pub(crate) fn draining() -> ApiError {
         let message = "the server is stopping; it finishes what it has accepted and takes nothing new";
@@ -70,12 +79,10 @@ impl From<WorkError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut error = json!({ "code": self.code.word(), "message": self.message });
-        if !self.details.is_null() {
-            error["details"] = self.details;
-        }
         let status = self.code.status();
-        let mut response = (status, Json(json!({ "error": error }))).into_response();
+        let mut response = (status, Json(self.json())).into_response();
+        // for whoever counts
+        response.extensions_mut().insert(self.code);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"mosel\""));
         }

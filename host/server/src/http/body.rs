@@ -100,6 +100,21 @@ fn slow(bounds: Bounds) -> ApiError {
     ApiError::new(ErrorCode::SlowBody, message)
 }
 
+/// A body came slower than it has to.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("expected a body that comes with {bytes_per_s} bytes a second on average")]
+pub(super) struct SlowBodyError {
+    /// `http.min_body_bytes_per_s`.
+    pub(super) bytes_per_s: u64,
+}
+
 fn broken(error: &axum::Error) -> ApiError {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if let Some(slow) = error.downcast_ref::<SlowBodyError>() {
+            return ApiError::new(ErrorCode::SlowBody, slow.to_string());
+        }
+        cause = error.source();
+    }
     ApiError::new(ErrorCode::BrokenBody, format!("expected a whole body, the connection gave: {error}"))
 }

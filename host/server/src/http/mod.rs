@@ -1,14 +1,15 @@
 //! The wire: connections, routes, and what every request goes through.
 //!
-//! Where to start reading: [`router`], then `jobs.rs` (submission and look-up), `submission.rs` and `parsed_job.rs` (from
-//! bytes to a job), `job_view.rs` (from a job to JSON), `api_error.rs` (errors); `admin.rs` says who may change policies. HTTP
-//! types end here: the driver sees none.
+//! Where to start reading: `connections` (from a socket to requests), [`router`], then `jobs.rs` (submission and look-up),
+//! `submission.rs` and `parsed_job.rs` (from bytes to a job), `job_view.rs` (from a job to JSON), `api_error.rs` (errors);
+//! `admin.rs` says who may change policies. HTTP types end here: the driver sees none.
 
 mod admin;
 mod api_error;
 pub(crate) mod app;
 mod body;
 pub(crate) mod caller;
+mod connections;
 mod explain;
 mod guard;
 mod job_id;
@@ -30,24 +31,22 @@ mod submission;
 mod wanted_policy;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Method, Uri};
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use api_error::ApiError;
 use app::App;
+use connections::{Connections, Listener};
 
+use crate::descriptors;
 use crate::error_code::ErrorCode;
+use crate::http_meters::HttpMeters;
 
 /// Every route.
 fn router(app: Arc<App>) -> Router {
@@ -59,9 +58,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{name}/profile", get(models::profile))
         .route("/v1/models/{name}/strategies", get(models::strategies))
         .merge(admin_routes(app.clone()))
-        .route("/metrics", get(metrics::show))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
+        .merge(health_routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn(caller::identify))
@@ -80,75 +77,39 @@ fn admin_routes(app: Arc<App>) -> Router<Arc<App>> {
         .route_layer(axum::middleware::from_fn_with_state(app, guard::guard))
 }
 
-/// Serves connections until it is told to stop, then lets the requests in flight end.
-pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, runtime: Handle, mut stop: watch::Receiver<bool>) {
-    let most = app.config.http.max_connections;
-    let slots = Arc::new(Semaphore::new(most));
+/// What is asked by whoever watches the server.
+fn health_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/metrics", get(metrics::show))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+}
+
+/// The paths of health alone, for a listener of their own.
+fn health_router(app: Arc<App>) -> Router {
+    let routes = health_routes().fallback(unknown_path).method_not_allowed_fallback(wrong_method);
+    routes.layer(axum::middleware::from_fn(caller::identify)).with_state(app)
+}
+
+/// Serves connections until it is told to stop, then lets the requests in flight end. They are accepted on the runtime
+/// that this runs on and served on the other.
+pub(crate) async fn serve(socket: TcpListener, app: Arc<App>, runtime: Handle, stop: watch::Receiver<bool>) {
+    let room = descriptors::room_for_connections(descriptors::raise_limit());
+    let connections = Connections::new(&app.config.http, room, app.metrics.http.clone());
     let routes = router(app.clone());
-    loop {
-        let slot = tokio::select! {
-            slot = slots.clone().acquire_owned() => slot.expect("the semaphore is never closed"),
-            () = told(&mut stop) => break,
-        };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = told(&mut stop) => break,
-        };
-        let Ok((stream, peer)) = accepted else {
-            // out of file descriptors, most likely: the connections that end will free some
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        // its events are to be those of the runtime that serves it
-        let Ok(stream) = stream.into_std() else { continue };
-        let (routes, app, stop) = (routes.clone(), app.clone(), stop.clone());
-        runtime.spawn(async move {
-            if let Ok(stream) = TcpStream::from_std(stream) {
-                serve_connection(stream, caller::Peer(peer), routes, app, stop).await;
-            }
-            drop(slot);
-        });
-    }
-    drop(listener);
-    let _ = tokio::time::timeout(LAST_WORDS, slots.acquire_many(most as u32)).await;
+    connections::accept(Listener { socket, routes, app, connections, runtime }, stop).await;
 }
 
-/// How long answers may take to reach their clients after the last job has ended.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
-async fn serve_connection(
-    stream: TcpStream,
-    peer: caller::Peer,
-    routes: Router,
-    app: Arc<App>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let _ = stream.set_nodelay(true);
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(app.config.http.header_timeout_ms));
-    let routes = TowerToHyperService::new(routes);
-    let routes = service_fn(move |mut request: axum::http::Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        routes.call(request)
-    });
-    let connection = http.serve_connection(TokioIo::new(stream), routes);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = told(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
+/// Answers for the health of the server until it is told to stop, on the runtime that this runs on.
+pub(crate) async fn serve_health(socket: TcpListener, app: Arc<App>, stop: watch::Receiver<bool>) {
+    let connections = Connections::new(&app.config.http, MOST_WATCHERS, HttpMeters::default());
+    let routes = health_router(app.clone());
+    let runtime = Handle::current();
+    connections::accept(Listener { socket, routes, app, connections, runtime }, stop).await;
 }
 
-async fn told(stop: &mut watch::Receiver<bool>) {
-    // an error means that the server is gone: reason enough to stop
-    let _ = stop.wait_for(|stop| *stop).await;
-}
+/// Connections of the listener for health.
+const MOST_WATCHERS: usize = 64;
 
 async fn ready(axum::extract::State(app): axum::extract::State<Arc<App>>) -> Result<&'static str, ApiError> {
     app.open().map(|_| "ready\n")
@@ -158,7 +119,11 @@ async fn unknown_path(uri: Uri) -> ApiError {
     ApiError::new(ErrorCode::UnknownPath, format!("there is nothing at {}", uri.path()))
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    if method == Method::OPTIONS {
+        // the methods of the path are in `Allow`, as with the error
+        return StatusCode::NO_CONTENT.into_response();
+    }
     let message = format!("{method} means nothing at {}", uri.path());
-    ApiError::new(ErrorCode::MethodNotAllowed, message)
+    ApiError::new(ErrorCode::MethodNotAllowed, message).into_response()
 }

@@ -1,6 +1,6 @@
 //! Every bound twice: kept, and broken.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -114,18 +114,4 @@ fn a_job_may_have_as_many_requests_as_the_limit_and_no_more() {
     let refused = server.client.submit(&job(4));
     assert_eq!(refused.refusal(), (413, "job_too_large"));
     assert_eq!(refused.json["error"]["details"], json!({ "max_requests": 3 }));
-}
-
-#[test]
-fn a_connection_too_many_waits_for_its_turn() {
-    let server = Fixture::with(|config| config.http.max_connections = 1);
-    let first = server.client.begin(b"GET /healthz HTTP/1.1\r\nhost: x\r\n");
-    let begin = Instant::now();
-    let hold = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(200));
-        drop(first);
-    });
-    server.client.get("/healthz").expect(200);
-    assert!(begin.elapsed() >= Duration::from_millis(150), "{:?}", begin.elapsed());
-    hold.join().expect("it sleeps");
 }
