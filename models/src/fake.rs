@@ -1,17 +1,22 @@
-//! A model for tests: takes as long as it is told, and runs out of memory where it is told.
+//! A model for tests: takes as long as it is told, runs out of memory where it is told, and fails at texts that name a
+//! way to fail.
 
 use std::time::{Duration, Instant};
 
 use mosel_core::{ModalitySet, Precision};
 
-use crate::{DeviceFacts, Example, Input, InputError, InputKind, Modality, Model, ModelError, Output, Request, Spec};
+use crate::{BatchAnswers, DeviceFacts, Example, Input, InputKind, Modality, Model, ModelError, Request, Spec};
 
-/// Answers a request of the text "3" with label 3, any other text with label 0.
+/// Answers a request of the text "3" with label 3, any other text with label 0, but "nan" with what is no number.
+///
+/// Its backend fails at "poison", at "hiccup" once, and for good once it met "fatal".
 pub(crate) struct FakeModel {
     /// A batch of more requests is out of memory.
     pub(crate) fits: usize,
     /// Microseconds that a request takes.
     pub(crate) micros: fn(Precision) -> u64,
+    /// The backend has failed for good.
+    pub(crate) lost: bool,
     /// Every batch that was tried: how large, and with what.
     pub(crate) tried: Vec<(usize, Precision)>,
     /// One modality, text; labels "0" to "15".
@@ -28,6 +33,7 @@ impl FakeModel {
         FakeModel {
             fits: usize::MAX,
             micros: |_| 0,
+            lost: false,
             tried: Vec::new(),
             spec: Spec { name: "fake".into(), modalities, labels: labels.into(), weights_sha256: "abc".into() },
             device: DeviceFacts::fake("fake"),
@@ -43,6 +49,28 @@ impl FakeModel {
     pub(crate) fn examples(count: usize) -> Vec<Example> {
         let example = |(label, request)| Example { request, label, name: format!("e{label}") };
         FakeModel::requests(count).into_iter().enumerate().map(example).collect()
+    }
+}
+
+impl FakeModel {
+    fn fail(&mut self, requests: &[&Request]) -> Result<(), ModelError> {
+        let says = |word: &str| requests.iter().any(|request| text(request) == word);
+        self.lost |= says("fatal");
+        let hiccup = says("hiccup") && self.tried.len() == 1;
+        let reason = match (self.lost, says("poison"), hiccup) {
+            (true, ..) => "a text was fatal",
+            (_, true, _) => "a text was poison",
+            (.., true) => "a text was a hiccup",
+            _ => return Ok(()),
+        };
+        Err(ModelError::Backend(reason.into()))
+    }
+}
+
+fn text(request: &Request) -> &str {
+    match &request.inputs()[0] {
+        Input::Text(text) => std::str::from_utf8(text).unwrap_or(""),
+        other => panic!("expected text, got {other:?}"),
     }
 }
 
@@ -64,7 +92,7 @@ impl Model for FakeModel {
         requests: &[&Request],
         modalities: ModalitySet,
         precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+    ) -> Result<BatchAnswers, ModelError> {
         let start = Instant::now();
         self.spec.check_batch(requests, modalities)?;
         self.tried.push((requests.len(), precision));
@@ -75,10 +103,12 @@ impl Model for FakeModel {
         while start.elapsed() < Duration::from_micros((self.micros)(precision) * requests.len() as u64) {
             std::hint::spin_loop();
         }
-        let label = |request: &&Request| match &request.inputs()[0] {
-            Input::Text(text) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0),
-            other => panic!("expected text, got {other:?}"),
+        self.fail(requests)?;
+        let answer = |request: &&Request| match text(request) {
+            "nan" => self.spec.output(0, f32::NAN),
+            text => self.spec.output(text.parse().unwrap_or(0), 1.0),
         };
-        Ok(requests.iter().map(|request| Ok(self.spec.output(label(request), 1.0))).collect())
+        let answers = requests.iter().map(|request| Ok(answer(request)?)).collect();
+        Ok(BatchAnswers { answers, prepare: Duration::ZERO })
     }
 }

@@ -1,10 +1,11 @@
 //! The trait every model implements. No tensors here: a server works with any backend.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mosel_core::{ModalitySet, Precision};
 
-use crate::{DeviceFacts, Input, InputError, InputFault, InputKind};
+use crate::{DeviceFacts, Input, InputError, InputFault, InputKind, Output, Unanswered};
 
 /// A model that answers requests on any non-empty subset of their modalities.
 ///
@@ -23,14 +24,24 @@ pub trait Model: Send {
 
     /// Runs one batch: every request on the same modalities, in this precision. One answer a request, in their order.
     ///
-    /// Inputs of the other modalities are neither decoded nor copied. An input that turns out to be bad fails
-    /// its own request; the others are answered. An error means that none was.
+    /// Inputs of the other modalities are neither decoded nor copied. An input that turns out to be bad, and numbers
+    /// that are no answer, fail their own request; the others are answered. An error means that none was.
     fn forward(
         &mut self,
         requests: &[&Request],
         modalities: ModalitySet,
         precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError>;
+    ) -> Result<BatchAnswers, ModelError>;
+}
+
+/// What came of one batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchAnswers {
+    /// One a request, in their order.
+    pub answers: Vec<Result<Output, Unanswered>>,
+    /// Of the time it took, what went into making numbers of the inputs on the host: decoding, scaling, spectrograms,
+    /// tokens. The rest is the device's.
+    pub prepare: Duration,
 }
 
 /// What a model expects and what it answers.
@@ -59,17 +70,6 @@ pub struct Modality {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     inputs: Arc<[Input]>,
-}
-
-/// The answer to one request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Output {
-    /// Position in [`Spec::labels`].
-    pub label: usize,
-    /// The label itself.
-    pub name: String,
-    /// The model's own estimate that it is right, in 0..=1; not calibrated.
-    pub probability: f32,
 }
 
 /// A batch that could not be run at all.
@@ -103,9 +103,17 @@ pub enum ModelError {
     /// [`split_on_out_of_memory`](crate::split_on_out_of_memory).
     #[error("out of memory: {0}")]
     OutOfMemory(String),
-    /// The framework failed: a device lost, for example.
+    /// The framework failed: a device lost, for example, or a number of an input that a network has no place for.
     #[error("the backend failed: {0}")]
     Backend(String),
+    /// What the network gave has not a row a request and a column a label: none of it can be told apart.
+    #[error("expected an answer of {expected:?} (a row a request, a column a label), the model gave {got:?}")]
+    AnswerShape {
+        /// Requests and labels.
+        expected: [i64; 2],
+        /// The shape that came.
+        got: Vec<i64>,
+    },
 }
 
 impl Spec {
@@ -139,11 +147,6 @@ impl Spec {
             None => Ok(()),
             Some(request) => Err(ModelError::Inputs { expected, got: request.inputs.len() }),
         }
-    }
-
-    /// The answer with this label.
-    pub fn output(&self, label: usize, probability: f32) -> Output {
-        Output { label, name: self.labels[label].clone(), probability }
     }
 
     fn unknown(&self) -> InputFault {

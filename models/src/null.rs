@@ -2,7 +2,7 @@
 
 use mosel_core::{ModalitySet, Precision};
 
-use crate::{DeviceFacts, InputError, Model, ModelError, Output, Request, Spec};
+use crate::{BatchAnswers, DeviceFacts, Model, ModelError, Request, Spec};
 
 /// Answers the first label at once. For measuring everything around a model.
 #[derive(Clone, Debug)]
@@ -37,8 +37,9 @@ impl Model for Null {
         requests: &[&Request],
         modalities: ModalitySet,
         _: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+    ) -> Result<BatchAnswers, ModelError> {
         self.spec.check_batch(requests, modalities)?;
-        Ok(requests.iter().map(|_| Ok(self.spec.output(0, 1.0))).collect())
+        let answers = requests.iter().map(|_| Ok(self.spec.output(0, 1.0)?)).collect();
+        Ok(BatchAnswers { answers, ..BatchAnswers::default() })
     }
 }

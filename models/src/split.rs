@@ -1,16 +1,20 @@
 //! Runs a batch that may be too large for the device's memory: in parts, if it must be.
 
+use std::time::Duration;
+
 use mosel_core::Mode;
 
-use crate::{InputError, Model, ModelError, Output, Request, memory};
+use crate::{BatchAnswers, Model, ModelError, Output, Request, Unanswered, memory};
 
 /// The answers to a batch, and how it was run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answered {
     /// One a request, in their order.
-    pub answers: Vec<Result<Output, InputError>>,
-    /// Batches it was run as: 1 unless memory ran out.
+    pub answers: Vec<Result<Output, Unanswered>>,
+    /// Batches it was run as: 1 unless memory ran out, or some request made the backend fail.
     pub batches: usize,
+    /// Of the time it took, what went into making numbers of the inputs on the host.
+    pub prepare: Duration,
 }
 
 /// Runs a batch as [`Model::forward`] does; where memory runs out, gives back what is kept for later and goes on with
@@ -24,14 +28,13 @@ pub fn split_on_out_of_memory(
     mode: Mode,
 ) -> Result<Answered, ModelError> {
     let Mode { modalities, precision } = mode;
-    let (mut answers, mut batches) = (Vec::with_capacity(requests.len()), 0);
+    let mut done = Answered::default();
     let (mut rest, mut size) = (requests, requests.len());
     loop {
         let (now, later) = rest.split_at(size.min(rest.len()));
         match model.forward(now, modalities, precision) {
-            Ok(answered) => {
-                answers.extend(answered);
-                batches += 1;
+            Ok(BatchAnswers { answers, prepare }) => {
+                done.extend(Answered { answers, batches: 1, prepare });
                 rest = later;
             }
             Err(ModelError::OutOfMemory(_)) if now.len() > 1 => {
@@ -41,8 +44,17 @@ pub fn split_on_out_of_memory(
             Err(error) => return Err(error),
         }
         if rest.is_empty() {
-            return Ok(Answered { answers, batches });
+            return Ok(done);
         }
+    }
+}
+
+impl Answered {
+    /// What came of the requests that follow.
+    pub(crate) fn extend(&mut self, later: Answered) {
+        self.answers.extend(later.answers);
+        self.batches += later.batches;
+        self.prepare += later.prepare;
     }
 }
 
@@ -74,7 +86,7 @@ mod tests {
         let (answered, tried) = run(3, 10);
         // 10 and 5 are too many; after that no batch is larger than 3
         assert_eq!(tried, [10, 5, 3, 3, 3, 1]);
-        let Answered { answers, batches } = answered.unwrap();
+        let Answered { answers, batches, .. } = answered.unwrap();
         assert_eq!(batches, 4);
         let labels: Vec<usize> = answers.into_iter().map(|answer| answer.unwrap().label).collect();
         assert_eq!(labels, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);

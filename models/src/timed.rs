@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mosel_core::{Accuracy, Measurement, ModalitySet, Mode, Precision, Profile, scale};
 use sha2::{Digest, Sha256};
 
-use crate::{DeviceFacts, InputError, Model, ModelError, Output, Request, Spec};
+use crate::{BatchAnswers, DeviceFacts, Model, ModelError, Output, OutputFault, Request, Spec, Unanswered};
 
 /// Takes as long as its profile says, times a factor: how wrong the profile is.
 ///
@@ -53,7 +53,7 @@ impl Timed {
     }
 
     /// The answer to a request: a hash of its selected inputs picks the label, so it is the same every time.
-    fn answer(&self, request: &Request, mode: Mode) -> Output {
+    fn answer(&self, request: &Request, mode: Mode) -> Result<Output, OutputFault> {
         let mut hash = Sha256::new();
         for index in mode.modalities.iter() {
             request.inputs()[index].for_each_part(|part| hash.update(part));
@@ -82,18 +82,19 @@ impl Model for Timed {
         requests: &[&Request],
         modalities: ModalitySet,
         precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+    ) -> Result<BatchAnswers, ModelError> {
         let start = Instant::now();
         self.spec.check_batch(requests, modalities)?;
         if requests.is_empty() {
-            return Ok(Vec::new());
+            return Ok(BatchAnswers::default());
         }
         let mode = Mode { modalities, precision };
         let unmeasured = || ModelError::Backend(format!("the profile has no measurement of selection {mode}"));
         let duration = self.duration(mode, requests.len()).ok_or_else(unmeasured)?;
-        let outputs = requests.iter().map(|request| Ok(self.answer(request, mode))).collect();
+        let answer = |request: &&Request| self.answer(request, mode).map_err(Unanswered::from);
+        let answers = requests.iter().map(answer).collect();
         sleep_until(start + duration);
-        Ok(outputs)
+        Ok(BatchAnswers { answers, prepare: Duration::ZERO })
     }
 }
 
@@ -144,7 +145,7 @@ mod tests {
         let first = timed.forward(&[&request], ModalitySet::all(1), Precision::Fp32).unwrap();
         assert!(start.elapsed() >= Duration::from_millis(1), "{:?}", start.elapsed());
         assert_eq!(first, timed.forward(&[&request], ModalitySet::all(1), Precision::Fp32).unwrap());
-        assert_eq!(first[0].as_ref().unwrap().probability, 0.75);
+        assert_eq!(first.answers[0].as_ref().unwrap().probability, 0.75);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use mosel_core::Mode;
 
-use crate::{Input, InputKind, Model, Request, Spec};
+use crate::{Input, InputKind, Model, Request, Spec, Unanswered};
 
 /// Runs the request once in every mode, so that networks are made, kernels loaded and memory is taken.
 ///
@@ -21,8 +21,11 @@ pub fn warm_up(model: &mut dyn Model, request: &Request, modes: &[Mode]) -> Resu
 }
 
 fn run(model: &mut dyn Model, request: &Request, mode: Mode) -> Result<()> {
-    for answer in model.forward(&[request], mode.modalities, mode.precision)? {
-        answer?;
+    for answer in model.forward(&[request], mode.modalities, mode.precision)?.answers {
+        // numbers that are no answer are made as well as others
+        if let Err(error @ (Unanswered::Input(_) | Unanswered::Failed(_))) = answer {
+            return Err(error.into());
+        }
     }
     Ok(())
 }

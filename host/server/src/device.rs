@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use mosel_core::{Batch, BatchReport, Event, LaneId, Mode, ModelId};
-use mosel_models::{Answered, DeviceChoice, Model, ModelError, Request, split_on_out_of_memory};
+use mosel_models::{Answered, DeviceChoice, Model, ModelError, Request, isolate_failures};
 
 use crate::event_sink::EventSink;
 use crate::jobs::{Answer, DeferredWakeups, JobRecord};
 use crate::lane::{Change, LaneState, LoadedModel, Work};
 use crate::metrics::Metrics;
 use crate::model_build::{Build, build, discard};
+use crate::preparation::UsualPreparation;
 use crate::supervisor::{Supervisor, words};
 
 /// What a device thread is made of.
@@ -81,7 +82,8 @@ pub(crate) fn start(parts: DeviceParts) -> anyhow::Result<()> {
             state.models().extend(slots.keys());
             let _ = ready.send(Ok(()));
             let name = name(lane);
-            Device { lane, name, device, slots, state, sink, metrics, supervisor }.run(&work);
+            let usual = UsualPreparation::default();
+            Device { lane, name, device, slots, usual, state, sink, metrics, supervisor }.run(&work);
         }
         Err(error) => {
             // the server does not start: that is told by whoever waits for this
@@ -128,6 +130,7 @@ struct Device {
     name: String,
     device: DeviceChoice,
     slots: BTreeMap<ModelId, Slot>,
+    usual: UsualPreparation,
     state: Arc<LaneState>,
     sink: Arc<dyn EventSink>,
     metrics: Arc<Metrics>,
@@ -180,6 +183,7 @@ impl Device {
                 Change::Unload(id) => {
                     self.state.models().remove(&id);
                     let gone = self.slots.remove(&id);
+                    self.usual.forget(id);
                     if gone.as_ref().is_some_and(Slot::is_lost) {
                         self.metrics.model_available(self.lane, true);
                     }
@@ -227,26 +231,32 @@ impl Device {
             State::Lost { why, .. } => return Err(format!("the model failed, and cannot be built again: {why}")),
         };
         let begin = Instant::now();
-        let answered = catch_unwind(AssertUnwindSafe(|| split_on_out_of_memory(model.as_mut(), &chosen, batch.mode)));
+        let answered = catch_unwind(AssertUnwindSafe(|| isolate_failures(model.as_mut(), &chosen, batch.mode)));
         let measured = begin.elapsed();
-        let outputs = match answered {
-            Ok(Ok(Answered { answers, batches })) => {
-                if batches > 1 {
-                    tracing::warn!(batch = batch.id.0, batches, "memory ran out, and the batch was run in parts");
-                }
-                answers
-            }
+        let Answered { answers, batches, prepare } = match answered {
+            Ok(Ok(answered)) => answered,
             Ok(Err(error @ ModelError::Backend(_))) => return Err(self.lost(batch, &error.to_string())),
             Ok(Err(error)) => return Err(error.to_string()),
             Err(panic) => return Err(self.lost(batch, &format!("the model panicked: {}", words(&*panic)))),
         };
-        if outputs.len() != chosen.len() {
-            return Err(format!("the model gave {} answers to {} requests", outputs.len(), chosen.len()));
+        if batches > 1 {
+            tracing::warn!(batch = batch.id.0, batches, "memory ran out or a request failed: run in parts");
+        }
+        if answers.len() != chosen.len() {
+            return Err(format!("the model gave {} answers to {} requests", answers.len(), chosen.len()));
         }
         let mode = batch.mode;
-        let answered = outputs.iter().filter(|output| output.is_ok()).count() as u32;
-        record.answer(first, outputs.into_iter().map(|output| Answer { mode, output }));
-        Ok(BatchReport { answered, ..BatchReport::all(batch.requests, measured) })
+        let answered = answers.iter().filter(|answer| answer.is_ok()).count() as u32;
+        self.metrics.answered(&answers, prepare);
+        record.answer(first, prepare, answers.into_iter().map(|output| Answer { mode, output }));
+        let usual = match answered {
+            // what was not decoded was not computed either
+            0 => Duration::ZERO,
+            _ => self.usual.of_batch((batch.model, mode), prepare, batch.requests),
+        };
+        // the usual preparation is in the profile, so it belongs to what is compared with that
+        let prepare = prepare.saturating_sub(usual);
+        Ok(BatchReport { compute: measured.saturating_sub(prepare), prepare, answered })
     }
 
     /// Puts a fresh model in the place of one that failed, or tells that it is lost; says what happened.

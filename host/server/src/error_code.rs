@@ -78,6 +78,12 @@ error_codes! {
     InputNotWhole "input_not_whole" UNPROCESSABLE_ENTITY "A number that must be whole has a fraction."
     InputOutOfRange "input_out_of_range" UNPROCESSABLE_ENTITY "A number of an input is outside the range that the model takes."
 
+    // what a model gives for a request, in its outputs
+    OutputNotFinite "output_not_finite" UNPROCESSABLE_ENTITY "The model gave NaN or infinite numbers for the request."
+    OutputOutOfRange "output_out_of_range" UNPROCESSABLE_ENTITY "The model gave a number for the request that is no probability."
+    OutputUnknownLabel "output_unknown_label" UNPROCESSABLE_ENTITY "The model gave a label for the request that it does not have."
+    RequestFailed "request_failed" UNPROCESSABLE_ENTITY "The model fails whenever it is run on the request, and answers others."
+
     // what becomes of a job
     FloorUnreachable "floor_unreachable" UNPROCESSABLE_ENTITY "No strategy of the model is as accurate as min_accuracy asks; the details say what is."
     DeadlineImpossible "deadline_impossible" UNPROCESSABLE_ENTITY "Not even an idle server meets the deadline; the details have a counter-offer."
@@ -178,7 +184,8 @@ mod tests {
         bad_idempotency_key out_of_range bad_tenant no_requests job_too_large modality_missing modality_unknown \
         input_kind input_shape input_not_picture input_broken_picture input_picture_size input_frame_count \
         input_not_sound input_broken_sound input_sound_length input_text_length input_not_utf8 input_untokenizable \
-        input_sample_count input_not_finite input_not_whole input_out_of_range floor_unreachable deadline_impossible \
+        input_sample_count input_not_finite input_not_whole input_out_of_range output_not_finite output_out_of_range \
+        output_unknown_label request_failed floor_unreachable deadline_impossible \
         overloaded queue_full over_share inputs_full duplicate_job idempotency_conflict unknown_job job_ended device_suspect unknown_model \
         model_lost model_served model_refused last_model too_many_models unknown_policy bad_policy_name \
         policy_unreadable policy_unwritable policy_is_shipped policy_in_use policy_refused policy_settings_refused \

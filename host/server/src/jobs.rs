@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mosel_core::{Accepted, DecisionId, Job, JobId, Mode, ModelId, OnLate, Outcome, Refusal, Tenant, Time};
-use mosel_models::{InputError, Output, Request};
+use mosel_models::{Output, Request, Unanswered};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -82,6 +82,8 @@ pub(crate) struct Progress {
     pub(crate) phase: Phase,
     /// Answers by request; `None` where there is none (yet).
     pub(crate) outputs: Vec<Option<Answer>>,
+    /// Time that went into decoding and scaling its inputs.
+    pub(crate) prepare: Duration,
     /// Why a batch failed, the last time one did.
     pub(crate) failure: Option<String>,
     requests: Option<Arc<[Request]>>,
@@ -147,8 +149,8 @@ pub(crate) struct PolicyTag {
 pub(crate) struct Answer {
     /// What the request was run on, and with which numbers.
     pub(crate) mode: Mode,
-    /// What came out, or what was wrong with its inputs.
-    pub(crate) output: Result<Output, InputError>,
+    /// What came out, or why nothing did.
+    pub(crate) output: Result<Output, Unanswered>,
 }
 
 /// How far a waiter wants a job to be.
@@ -320,8 +322,10 @@ impl JobRecord {
     }
 
     /// A batch of the job is done: its answers, from request `first` on.
-    pub(crate) fn answer(&self, first: usize, answers: impl Iterator<Item = Answer>) {
+    /// `prepare` went into its inputs.
+    pub(crate) fn answer(&self, first: usize, prepare: Duration, answers: impl Iterator<Item = Answer>) {
         let mut progress = self.progress();
+        progress.prepare += prepare;
         if progress.requests.is_some() {
             for (slot, answer) in progress.outputs.iter_mut().skip(first).zip(answers) {
                 *slot = Some(answer);
@@ -403,6 +407,7 @@ impl Progress {
             arrival: Time::START,
             phase: Phase::Offered,
             outputs: vec![None; requests.len()],
+            prepare: Duration::ZERO,
             failure: None,
             requests: Some(requests),
             held: Some(held),
@@ -551,11 +556,8 @@ mod tests {
         assert!(record.start().is_some());
         jobs.end(&record, completion(record.id, Time::START));
         assert!(record.start().is_none());
-        let answer = Answer {
-            mode: Mode::full(ModalitySet::all(1)),
-            output: Ok(Output { label: 0, name: "late".into(), probability: 1.0 }),
-        };
-        record.answer(0, std::iter::once(answer));
+        let answer = Answer { mode: Mode::full(ModalitySet::all(1)), output: Err(Unanswered::Failed("late".into())) };
+        record.answer(0, Duration::ZERO, std::iter::once(answer));
         assert_eq!(record.progress().outputs, [None]);
     }
 }

@@ -31,6 +31,7 @@ mod model_registry;
 mod planner;
 mod planner_handle;
 mod policies;
+mod preparation;
 mod recorder;
 pub mod reference;
 mod served;

@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use mosel_core::{End, LaneId, Outcome, Refusal};
+use mosel_models::{Output, Unanswered};
 use mosel_sandbox::MeteredReply;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -30,6 +32,7 @@ pub(crate) struct Metrics {
     policy: PolicyFamilies,
     shadow: ShadowMeters,
     jobs: JobMeters,
+    requests: RequestMeters,
     generation: Gauge,
     swaps: Counter,
     rollbacks: Family<Rollback, Counter>,
@@ -112,6 +115,13 @@ struct JobMeters {
     waiting: Family<OfLane, Gauge>,
 }
 
+#[derive(Debug, Default)]
+struct RequestMeters {
+    answered: Counter,
+    unanswered: Family<Reason, Counter>,
+    preparation: Counter<f64, AtomicU64>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Named {
     policy: String,
@@ -166,6 +176,7 @@ impl Default for Metrics {
             },
             shadow: ShadowMeters::default(),
             jobs: JobMeters::default(),
+            requests: RequestMeters::default(),
             generation: Gauge::default(),
             swaps: Counter::default(),
             rollbacks: Family::default(),
@@ -181,6 +192,7 @@ impl Default for Metrics {
         metrics.register_changes();
         metrics.register_shadow();
         metrics.register_jobs();
+        metrics.register_requests();
         metrics.register_journal();
         metrics.register_devices();
         metrics.register_work();
@@ -201,6 +213,7 @@ impl Metrics {
         metrics.thread_restarted("THREAD");
         metrics.http.show_all();
         drop(metrics.jobs.finished.get_or_create(&Ended { end: "END", in_time: word(true) }));
+        drop(metrics.requests.unanswered.get_or_create(&Reason { reason: "REASON" }));
         drop(metrics.jobs.refused.get_or_create(&Reason { reason: "REASON" }));
         families_of(&metrics.text())
     }
@@ -294,6 +307,16 @@ impl Metrics {
         self.jobs.finished.get_or_create(&Ended { end: end(outcome.end), in_time: word(in_time) }).inc();
     }
 
+    /// A batch has run with these answers, and so much time went into its inputs.
+    pub(crate) fn answered(&self, answers: &[Result<Output, Unanswered>], prepare: Duration) {
+        let RequestMeters { answered, unanswered, preparation } = &self.requests;
+        answered.inc_by(answers.iter().filter(|answer| answer.is_ok()).count() as u64);
+        for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+            unanswered.get_or_create(&Reason { reason: error.code() }).inc();
+        }
+        preparation.inc_by(prepare.as_secs_f64());
+    }
+
     /// So many jobs wait on this lane.
     pub(crate) fn waiting(&self, lane: LaneId, jobs: usize) {
         self.jobs.waiting.get_or_create(&OfLane { lane: lane.0 }).set(jobs as i64);
@@ -345,6 +368,16 @@ impl Metrics {
         registry.register("jobs_finished", "Jobs that have ended, by how", finished.clone());
         registry.register("jobs_refused", "Jobs that were not accepted, by reason", refused.clone());
         registry.register("jobs_waiting", "Jobs with requests that no batch was started for", waiting.clone());
+    }
+
+    fn register_requests(&mut self) {
+        let Metrics { registry, requests, .. } = self;
+        let RequestMeters { answered, unanswered, preparation } = requests;
+        registry.register("requests_answered", "Requests that a model has answered", answered.clone());
+        let words = "Requests that a model was run on and has no answer to, by reason";
+        registry.register("requests_unanswered", words, unanswered.clone());
+        let words = "Time that device threads spent on decoding and scaling inputs";
+        registry.register_with_unit("preparation", words, Unit::Seconds, preparation.clone());
     }
 
     fn register_devices(&mut self) {
@@ -496,7 +529,7 @@ mod tests {
     #[test]
     fn every_family_has_a_type_and_a_sentence() {
         let families = Metrics::families();
-        assert_eq!(families.len(), 35, "what is new is shown once in `families`");
+        assert_eq!(families.len(), 38, "what is new is shown once in `families`");
         for family in &families {
             assert!(family.name.starts_with("mosel_") && family.help.ends_with('.'), "{family:?}");
             assert!(["counter", "gauge", "histogram"].contains(&family.kind.as_str()), "{family:?}");

@@ -8,7 +8,7 @@ use mosel_core::Mode;
 use super::{Score, Settings};
 use crate::memory::{self, Meter};
 use crate::profile_file::{BatchRecord, LatencyRecord};
-use crate::{Example, InputError, Model, ModelError, Output, Request, Stopwatch, split_on_out_of_memory};
+use crate::{Example, Model, ModelError, Output, Request, Stopwatch, Unanswered, split_on_out_of_memory};
 
 /// Goes over the examples round and round, and keeps what each was answered first: answers that were given while time
 /// was measured count, so nothing is computed for the accuracy that was computed before.
@@ -16,8 +16,16 @@ pub(super) struct Answers<'a> {
     examples: &'a [Example],
     mode: Mode,
     next: usize,
-    /// One an example: the label it was answered with.
-    labels: Vec<Option<usize>>,
+    /// One an example: what it was answered with.
+    labels: Vec<Option<Labeled>>,
+}
+
+/// What an example was answered with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Labeled {
+    As(usize),
+    /// What the model gave is no answer: as wrong as a wrong label.
+    No,
 }
 
 const SCORED_AT_ONCE: usize = 16;
@@ -65,9 +73,10 @@ impl<'a> Answers<'a> {
         for (example, answer) in self.examples.iter().zip(&self.labels) {
             let (correct, samples) = &mut by_label[example.label];
             *samples += 1;
-            *correct += u32::from(*answer == Some(example.label));
+            *correct += u32::from(*answer == Some(Labeled::As(example.label)));
         }
-        Ok(Score::of(self.mode, &by_label))
+        let unanswered = self.labels.iter().filter(|answer| **answer == Some(Labeled::No)).count();
+        Ok(Score { unanswered: unanswered as u32, ..Score::of(self.mode, &by_label) })
     }
 
     /// Runs one batch of the next examples; `None` if memory runs out.
@@ -85,7 +94,7 @@ impl<'a> Answers<'a> {
         };
         let took = stopwatch.stop()?;
         self.next = (self.next + size as usize) % count;
-        self.keep(&places, answers)?;
+        self.keep(&places, answers.answers)?;
         Ok(Some(took))
     }
 
@@ -93,10 +102,14 @@ impl<'a> Answers<'a> {
         places.iter().map(|&place| &self.examples[place].request).collect()
     }
 
-    fn keep(&mut self, places: &[usize], answers: Vec<Result<Output, InputError>>) -> Result<()> {
+    fn keep(&mut self, places: &[usize], answers: Vec<Result<Output, Unanswered>>) -> Result<()> {
         for (&place, answer) in places.iter().zip(answers) {
-            let output = answer.with_context(|| format!("example {}", self.examples[place].name))?;
-            self.labels[place].get_or_insert(output.label);
+            let labeled = match answer {
+                Ok(output) => Labeled::As(output.label),
+                Err(Unanswered::Output(_)) => Labeled::No,
+                Err(error) => return Err(error).with_context(|| format!("example {}", self.examples[place].name)),
+            };
+            self.labels[place].get_or_insert(labeled);
         }
         Ok(())
     }
@@ -128,6 +141,14 @@ mod tests {
         assert_eq!(score.accuracy, Accuracy { correct: 9, samples: 10 });
         let full = |size| (size, Precision::Fp32);
         assert_eq!(model.tried, [2, 2, 2, 4].map(full));
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_wrong_and_counted() {
+        let mut examples = examples();
+        examples[3].request = Request::new(vec![crate::Input::Text("nan".into())]);
+        let score = Answers::new(&examples, MODE).score(&mut FakeModel::new()).unwrap();
+        assert_eq!((score.accuracy, score.unanswered), (Accuracy { correct: 8, samples: 10 }, 1));
     }
 
     #[test]

@@ -137,7 +137,12 @@ impl<'a> ProfileRun<'a> {
             self.notes.push(format!("{label}: batches of {too_large} and more are left out: out of memory"));
         }
         if !batches.is_empty() {
-            let accuracy = answers.score(self.model)?.accuracy;
+            let Score { accuracy, unanswered, .. } = answers.score(self.model)?;
+            if unanswered > 0 {
+                let samples = accuracy.samples;
+                let answers = "what the model gave for them is no answer (NaN or infinite)";
+                self.notes.push(format!("{label}: {unanswered} of {samples} examples count as wrong: {answers}"));
+            }
             self.records.push(SelectionRecord::new(self.model.spec(), mode, accuracy, batches));
         }
         Ok(())
@@ -165,7 +170,7 @@ mod tests {
     use crate::device::DeviceFacts;
     use crate::fake::FakeModel;
     use crate::zoo::Task;
-    use crate::{Input, InputError, ModelError, Null, Output, Request, Spec};
+    use crate::{BatchAnswers, Input, ModelError, Null, Request, Spec};
     use mosel_core::Accuracy;
     use std::time::{Duration, Instant};
 
@@ -230,6 +235,17 @@ mod tests {
         let alone = measure(&[Precision::Fp16]).unwrap();
         assert_eq!((alone.selections.len(), alone.notes.len()), (1, 0));
         assert_eq!(steps.last().map(|step| (step.done, step.total)), Some((2, 2)));
+    }
+
+    #[test]
+    fn answers_that_are_none_count_as_wrong_and_the_profile_says_how_many() {
+        let mut examples = FakeModel::examples(10);
+        for example in &mut examples[1..4] {
+            example.request = Request::new(vec![Input::Text("nan".into())]);
+        }
+        let profile = profile(&mut fake(|_| 10), &examples, &watch::cut(), &settings(), &mut |_| ()).unwrap();
+        assert_eq!((profile.selections[0].accuracy.correct, profile.selections[0].accuracy.samples), (7, 10));
+        assert!(profile.notes[0].starts_with("text: 3 of 10 examples count as wrong"), "{:?}", profile.notes);
     }
 
     #[test]
@@ -299,7 +315,7 @@ mod tests {
             requests: &[&Request],
             modalities: ModalitySet,
             precision: Precision,
-        ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+        ) -> Result<BatchAnswers, ModelError> {
             let start = Instant::now();
             while start.elapsed() < Duration::from_millis(1) {
                 std::hint::spin_loop();

@@ -11,6 +11,8 @@ pub struct Score {
     pub accuracy: Accuracy,
     /// Mean over the labels of the share of their examples that were right: large labels count no more than small.
     pub mean_recall: f64,
+    /// Examples for which the model gave numbers that are no answer; they count as wrong.
+    pub unanswered: u32,
 }
 
 impl Score {
@@ -22,6 +24,6 @@ impl Score {
             correct: seen.iter().map(|&(correct, _)| correct).sum(),
             samples: seen.iter().map(|&(_, samples)| samples).sum(),
         };
-        Score { mode, accuracy, mean_recall: recall / seen.len() as f64 }
+        Score { mode, accuracy, mean_recall: recall / seen.len() as f64, unanswered: 0 }
     }
 }

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
                 let batch = vec![&request; size];
                 let mut run = || -> Result<f64> {
                     let begun = Instant::now();
-                    model.forward(&batch, selection, precision)?.into_iter().collect::<Result<Vec<_>, _>>()?;
+                    model.forward(&batch, selection, precision)?.answers.into_iter().collect::<Result<Vec<_>, _>>()?;
                     Ok(begun.elapsed().as_secs_f64() * 1e3)
                 };
                 let mut took = (0..RUNS).map(|_| run()).collect::<Result<Vec<f64>>>()?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use mosel_core::{ModalitySet, Precision};
@@ -9,13 +10,13 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::batch::answers;
 use super::device;
-use super::failure::failed;
 use super::guard::Forward;
+use super::model::{Undecoded, apart};
 use super::precise::{Precise, kind};
 use super::script::Script;
 use super::tensors::{Preparer, Ready};
 use mosel_models::custom::{CustomModel, Networks};
-use mosel_models::{DeviceChoice, DeviceFacts, InputError, Model, ModelError, Output, Request, Spec};
+use mosel_models::{BatchAnswers, DeviceChoice, DeviceFacts, Model, ModelError, Request, Spec};
 
 struct CustomNetworks {
     spec: Spec,
@@ -73,15 +74,17 @@ impl Model for CustomNetworks {
         requests: &[&Request],
         modalities: ModalitySet,
         precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+    ) -> Result<BatchAnswers, ModelError> {
         self.spec.check_batch(requests, modalities)?;
         if !self.precisions.contains(&precision) {
             let names: Vec<&str> = self.precisions.iter().map(|precision| precision.name()).collect();
             return Err(ModelError::Precision { known: names.join(", "), got: precision });
         }
         let _forward = Forward::begin()?;
-        let inputs: Vec<Result<Vec<Option<Ready>>, InputError>> =
-            requests.iter().map(|request| ready(&self.preparers, request, modalities)).collect();
+        let begin = Instant::now();
+        let ready = |request: &&Request| apart(ready(&self.preparers, request, modalities));
+        let inputs = requests.iter().map(ready).collect::<Result<Vec<_>, _>>()?;
+        let prepare = begin.elapsed();
         let scripts = self.networks.at(precision)?;
         let (device, kind) = (self.device, kind(precision));
         let logits = |sound: &[&Vec<Option<Ready>>]| {
@@ -91,12 +94,12 @@ impl Model for CustomNetworks {
             };
             scripts.logits(&self.preparers, modalities, sound.len() as i64, (device, kind), tensors)
         };
-        answers(&self.spec, inputs, logits).map_err(failed)
+        Ok(BatchAnswers { answers: answers(&self.spec, inputs, logits)?, prepare })
     }
 }
 
 /// Decodes the selected inputs of a request and leaves the others alone.
-fn ready(preparers: &[Preparer], request: &Request, selected: ModalitySet) -> Result<Vec<Option<Ready>>, InputError> {
+fn ready(preparers: &[Preparer], request: &Request, selected: ModalitySet) -> Result<Vec<Option<Ready>>, Undecoded> {
     let of = |(index, preparer): (usize, &Preparer)| {
         selected.contains(index).then(|| preparer.ready(&request.inputs()[index])).transpose()
     };

@@ -18,7 +18,7 @@ use super::device;
 use super::late::{Late, Shape};
 use super::layers::{Linear, Norm, Source};
 use super::mobilenet::{self, MobileNet};
-use super::model::{Inputs, NetworkModel, Selected};
+use super::model::{Inputs, NetworkModel, Selected, Undecoded};
 use super::picture;
 use super::precise::Precise;
 use super::spectrogram;
@@ -28,7 +28,7 @@ use mosel_models::assets::Assets;
 use mosel_models::data::doom;
 use mosel_models::prepare::{LogMel, Picture, frames_of, samples_of, sound_of};
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, InputError, Model};
+use mosel_models::{DeviceChoice, Model};
 
 pub(crate) use training::train;
 
@@ -66,7 +66,8 @@ pub(super) struct Intake {
 
 /// A request's selected inputs, decoded.
 pub(super) struct Decoded {
-    rgb: Option<Vec<Picture>>,
+    /// `[1, 3, height, width]` each
+    rgb: Option<Vec<Tensor>>,
     flow: Option<Arc<[f32]>>,
     /// Row by row, a frequency a row.
     spectrogram: Option<Vec<f32>>,
@@ -127,9 +128,9 @@ impl Inputs for Intake {
     type Network = Network;
     type Decoded = Decoded;
 
-    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, InputError> {
+    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, Undecoded> {
         Ok(Decoded {
-            rgb: selected.decoded(RGB, frames_of)?,
+            rgb: selected.decoded(RGB, frames_of)?.map(|frames| scaled(&frames)).transpose()?,
             flow: selected.decoded(FLOW, samples_of)?,
             spectrogram: selected.decoded(AUDIO, sound_of)?.map(|sound| self.log_mel.of(&sound)),
         })
@@ -146,6 +147,11 @@ impl Inputs for Intake {
     }
 }
 
+/// As large as the tower wants them.
+fn scaled(frames: &[Picture]) -> Result<Vec<Tensor>, TchError> {
+    frames.iter().map(|frame| picture::scaled(frame, FRAME)).collect()
+}
+
 impl Intake {
     fn new(device: Device) -> Result<Intake> {
         Ok(Intake { device, log_mel: spectrogram::log_mel(doom::HERTZ)? })
@@ -159,11 +165,11 @@ impl Tower {
 
     /// Features of the frames `[n, 8, 640]`; `None` if the requests have no frames.
     pub(super) fn frames(&self, requests: &[&Decoded], device: Device) -> Result<Option<Tensor>, TchError> {
-        let frames: Vec<&Picture> = requests.iter().filter_map(|request| request.rgb.as_ref()).flatten().collect();
+        let frames: Vec<&Tensor> = requests.iter().filter_map(|request| request.rgb.as_ref()).flatten().collect();
         if frames.is_empty() {
             return Ok(None);
         }
-        let frames = picture::batch(&frames, FRAME, device)?.f_to_kind(self.kind)?;
+        let frames = picture::batch(&frames, device)?.f_to_kind(self.kind)?;
         let cells = self.mobilenet.tokens(&frames)?;
         let over = [1i64];
         let (mean, most) = (cells.f_mean_dim(over.as_slice(), false, None::<Kind>)?, cells.f_amax(over, false)?);

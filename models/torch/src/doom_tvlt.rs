@@ -16,7 +16,7 @@ use super::device;
 use super::joint::{Joint, Shape, Stream};
 use super::layers::Source;
 use super::mobilenet::{self, MobileNet};
-use super::model::{Inputs, NetworkModel, Selected};
+use super::model::{Inputs, NetworkModel, Selected, Undecoded};
 use super::picture;
 use super::precise::Precise;
 use super::spectrogram::{self, Patches};
@@ -25,7 +25,7 @@ use mosel_models::assets::Assets;
 use mosel_models::data::doom;
 use mosel_models::prepare::{LogMel, Picture, frames_of, sound_of};
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, InputError, Model};
+use mosel_models::{DeviceChoice, Model};
 
 pub(crate) use training::train;
 
@@ -67,7 +67,8 @@ struct Fusion {
 
 /// A request's selected inputs, decoded.
 pub(super) struct Decoded {
-    video: Option<Vec<Picture>>,
+    /// `[1, 3, height, width]` each
+    video: Option<Vec<Tensor>>,
     /// Row by row, a frequency a row.
     spectrogram: Option<Vec<f32>>,
 }
@@ -89,10 +90,10 @@ impl Inputs for Intake {
     type Network = Network;
     type Decoded = Decoded;
 
-    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, InputError> {
+    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, Undecoded> {
         let sound = selected.decoded(AUDIO, sound_of)?;
         Ok(Decoded {
-            video: selected.decoded(VIDEO, frames_of)?,
+            video: selected.decoded(VIDEO, frames_of)?.map(|frames| scaled(&frames)).transpose()?,
             spectrogram: sound.map(|sound| self.log_mel.of(&sound)),
         })
     }
@@ -102,6 +103,11 @@ impl Inputs for Intake {
         let spectrograms = spectrograms(requests, tower.kind, self.device)?;
         fusion.logits(tower.video(requests, self.device)?, spectrograms, false)
     }
+}
+
+/// As large as the tower wants them.
+fn scaled(frames: &[Picture]) -> Result<Vec<Tensor>, TchError> {
+    frames.iter().map(|frame| picture::scaled(frame, FRAME)).collect()
 }
 
 impl Intake {
@@ -117,11 +123,11 @@ impl Tower {
 
     /// The frames' tokens `[n, 96, 320]`, frame by frame; `None` if the requests have no video.
     pub(super) fn video(&self, requests: &[&Decoded], device: Device) -> Result<Option<Tensor>, TchError> {
-        let frames: Vec<&Picture> = requests.iter().filter_map(|request| request.video.as_ref()).flatten().collect();
+        let frames: Vec<&Tensor> = requests.iter().filter_map(|request| request.video.as_ref()).flatten().collect();
         if frames.is_empty() {
             return Ok(None);
         }
-        let frames = picture::batch(&frames, FRAME, device)?.f_to_kind(self.kind)?;
+        let frames = picture::batch(&frames, device)?.f_to_kind(self.kind)?;
         let tokens = self.mobilenet.tokens(&frames)?;
         Ok(Some(tokens.f_reshape([-1, PLACES, mobilenet::WIDTH])?))
     }

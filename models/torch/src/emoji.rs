@@ -17,14 +17,14 @@ use super::joint::{Joint, Shape, Stream};
 use super::layers::Source;
 use super::minilm::{self, MiniLm};
 use super::mobilenet::{self, MobileNet};
-use super::model::{Inputs, NetworkModel, Selected};
+use super::model::{Inputs, NetworkModel, Selected, Undecoded};
 use super::picture;
 use super::precise::Precise;
 use super::weights::Weights;
 use mosel_models::assets::Assets;
 use mosel_models::prepare::{Picture, Tokenizer, picture_of, text_of};
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, InputError, Model, Spec};
+use mosel_models::{DeviceChoice, Model, Spec};
 
 pub(crate) use training::train;
 
@@ -53,7 +53,8 @@ pub(super) struct Towers {
 
 /// A request's selected inputs, decoded.
 pub(super) struct Decoded {
-    picture: Option<Picture>,
+    /// `[1, 3, side, side]`
+    picture: Option<Tensor>,
     text: Option<Vec<i64>>,
 }
 
@@ -87,10 +88,10 @@ impl Inputs for Intake {
     type Network = Network;
     type Decoded = Decoded;
 
-    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, InputError> {
+    fn decode(&self, selected: &Selected<'_>) -> Result<Decoded, Undecoded> {
         let picture = selected.decoded(IMAGE, picture_of)?;
         Ok(Decoded {
-            picture: picture.map(Picture::on_white_square),
+            picture: picture.map(scaled).transpose()?,
             text: selected.decoded(TEXT, |input, kind| self.tokenizer.tokenize(text_of(input, kind)?))?,
         })
     }
@@ -98,6 +99,11 @@ impl Inputs for Intake {
     fn logits(&self, network: &Network, requests: &[&Decoded]) -> Result<Tensor, TchError> {
         network.joint.logits(&network.towers.tokens(requests)?, false)
     }
+}
+
+/// On a white square, as large as the tower wants it.
+fn scaled(picture: Picture) -> Result<Tensor, TchError> {
+    picture::scaled(&picture.on_white_square(), [mobilenet::SIDE; 2])
 }
 
 impl Intake {
@@ -140,15 +146,15 @@ impl Towers {
 
     /// The tokens of every modality; all requests have the same ones.
     pub(super) fn tokens(&self, requests: &[&Decoded]) -> Result<Vec<Option<Tokens>>, TchError> {
-        let pictures: Vec<&Picture> = requests.iter().filter_map(|request| request.picture.as_ref()).collect();
+        let pictures: Vec<&Tensor> = requests.iter().filter_map(|request| request.picture.as_ref()).collect();
         let texts: Vec<&[i64]> = requests.iter().filter_map(|request| request.text.as_deref()).collect();
         let image = (!pictures.is_empty()).then(|| self.image_tokens(&pictures)).transpose()?;
         let text = (!texts.is_empty()).then(|| self.minilm.tokens(&texts, self.device)).transpose()?;
         Ok(vec![image, text])
     }
 
-    fn image_tokens(&self, pictures: &[&Picture]) -> Result<Tokens, TchError> {
-        let batch = picture::batch(pictures, [mobilenet::SIDE; 2], self.device)?.f_to_kind(self.kind)?;
+    fn image_tokens(&self, pictures: &[&Tensor]) -> Result<Tokens, TchError> {
+        let batch = picture::batch(pictures, self.device)?.f_to_kind(self.kind)?;
         Ok(Tokens { states: self.mobilenet.tokens(&batch)?, present: None })
     }
 }

@@ -12,14 +12,14 @@ use super::device;
 use super::fit::{fit, seeded, weights_of};
 use super::late::{Late, Shape};
 use super::layers::{Linear, Source};
-use super::model::{Inputs, NetworkModel, Selected};
+use super::model::{Inputs, NetworkModel, Selected, Undecoded};
 use super::precise::Precise;
 use super::weights::{self, Weights};
 use super::windows::{self, Windows};
 use mosel_models::data::home_tasks::{ACCELEROMETER, AUDIO};
 use mosel_models::recipe::{Progress, Recipe};
 use mosel_models::zoo::Task;
-use mosel_models::{DeviceChoice, Example, InputError, Model, Spec};
+use mosel_models::{DeviceChoice, Example, Model, Spec};
 
 const WIDTH: i64 = 64;
 /// In the order of the model's modalities.
@@ -82,8 +82,8 @@ impl Inputs for Intake {
     type Network = Network;
     type Decoded = Windows;
 
-    fn decode(&self, selected: &Selected<'_>) -> Result<Windows, InputError> {
-        windows::decode(selected)
+    fn decode(&self, selected: &Selected<'_>) -> Result<Windows, Undecoded> {
+        Ok(windows::decode(selected)?)
     }
 
     fn logits(&self, network: &Network, requests: &[&Windows]) -> Result<Tensor, TchError> {

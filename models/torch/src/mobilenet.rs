@@ -241,7 +241,9 @@ mod tests {
         let class_of = |code: &str| {
             let file = Assets::standard().path(&format!("emoji/google/64/{code}.png")).unwrap();
             let picture = decode_picture(&std::fs::read(file).unwrap(), 64).unwrap().on_white_square();
-            let map = network.map(&picture::batch(&[&picture], [224; 2], Device::Cpu).unwrap()).unwrap();
+            let map = network
+                .map(&picture::batch(&[&picture::scaled(&picture, [224; 2]).unwrap()], Device::Cpu).unwrap())
+                .unwrap();
             let pooled = last.forward(&map).unwrap().mean_dim([2i64, 3].as_slice(), false, Kind::Float);
             pooled.linear(&matrix, Some(&bias)).argmax(1, false).int64_value(&[0])
         };

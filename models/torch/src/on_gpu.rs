@@ -28,7 +28,7 @@ fn cuda_out_of_memory_is_caught_and_the_batch_is_run_in_parts() {
     let _taken = take_all_but(LEFT_BYTES);
     let requests: Vec<&Request> = vec![&blank; ABSURD];
     let refused = model.forward(&requests, MODE.modalities, MODE.precision);
-    assert!(matches!(refused, Err(ModelError::OutOfMemory(_))), "{:?}", refused.map(|answers| answers.len()));
+    assert!(matches!(refused, Err(ModelError::OutOfMemory(_))), "{:?}", refused.map(|ran| ran.answers.len()));
     let answered = split_on_out_of_memory(model.as_mut(), &requests, MODE).unwrap();
     assert_eq!(answered.answers.len(), ABSURD);
     assert!(answered.batches > 1);

@@ -7,7 +7,9 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use mosel_models::custom::{Fit, Layout, Number, Pixels, Preparation, SoundTensor};
 use mosel_models::prepare::{LogMel, MOST_PIXELS, Picture, Tokenizer, frames_of, picture_of, sound_of, text_of};
-use mosel_models::{Input, InputError, InputFault, InputKind, Modality, check_range};
+use mosel_models::{Input, InputFault, InputKind, Modality, check_range};
+
+use super::model::Undecoded;
 
 /// Prepares one modality.
 pub(super) struct Preparer {
@@ -25,7 +27,8 @@ enum How {
 
 /// One decoded input.
 pub(super) enum Ready {
-    Pictures(Vec<Picture>),
+    /// `[1, 3, height, width]` each, from 0 to 255.
+    Pictures(Vec<Tensor>),
     Floats(Vec<f32>),
     Whole(Vec<i64>),
 }
@@ -67,22 +70,25 @@ impl Preparer {
     }
 
     /// Checks and decodes one input.
-    pub(super) fn ready(&self, input: &Input) -> Result<Ready, InputError> {
-        self.decode(input).map_err(|fault| self.modality.error(fault))
+    pub(super) fn ready(&self, input: &Input) -> Result<Ready, Undecoded> {
+        let fault = |fault| self.modality.error(fault);
+        let How::Pixels(pixels) = &self.how else { return Ok(self.decode(input).map_err(fault)?) };
+        let kind = &self.modality.kind;
+        let pictures = match pixels.frames {
+            Some(_) => frames_of(input, kind),
+            None => picture_of(input, kind).map(|picture| vec![picture]),
+        }
+        .map_err(fault)?;
+        check_padded(&pictures, pixels).map_err(fault)?;
+        let (height, width) = (pixels.height as i64, pixels.width as i64);
+        let scaled = pictures.into_iter().map(|picture| scale(&fitted(picture, pixels), height, width));
+        Ok(Ready::Pictures(scaled.collect::<Result<_, _>>()?))
     }
 
     fn decode(&self, input: &Input) -> Result<Ready, InputFault> {
         let kind = &self.modality.kind;
         match &self.how {
-            How::Pixels(pixels) => {
-                let pictures = match pixels.frames {
-                    Some(_) => frames_of(input, kind)?,
-                    None => vec![picture_of(input, kind)?],
-                };
-                check_padded(&pictures, pixels)?;
-                let fitted = |picture| fitted(picture, pixels);
-                Ok(Ready::Pictures(pictures.into_iter().map(fitted).collect()))
-            }
+            How::Pixels(_) => Err(InputFault::WrongKind { expected: kind.describe(), got: "something else" }),
             How::Wave(_) => Ok(Ready::Floats(sound_of(input, kind)?)),
             How::Spectrogram { log_mel, .. } => Ok(Ready::Floats(log_mel.of(&sound_of(input, kind)?))),
             How::Words { tokenizer, .. } => Ok(Ready::Whole(tokenizer.tokenize(text_of(input, kind)?)?)),
@@ -208,9 +214,7 @@ fn pictures(batch: &[&Ready], pixels: &Pixels) -> Result<Tensor, TchError> {
     let mut scaled = Vec::new();
     for ready in batch {
         if let Ready::Pictures(pictures) = ready {
-            for picture in pictures {
-                scaled.push(scale(picture, height, width)?);
-            }
+            scaled.extend(pictures);
         }
     }
     let channel = |values: [f32; 3]| Tensor::f_from_slice(&values)?.f_view([1, 3, 1, 1]);

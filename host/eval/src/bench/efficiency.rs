@@ -166,7 +166,7 @@ impl Direct {
                 let at = |offset: usize| &self.examples[(self.next + offset) % self.examples.len()].request;
                 let requests: Vec<&Request> = (0..*size).map(at).collect();
                 let answers = self.model.forward(&requests, mode.modalities, mode.precision)?;
-                rows += answers.len() as u32;
+                rows += answers.answers.len() as u32;
                 self.next += size;
             }
         }

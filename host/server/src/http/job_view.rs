@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{End, JobId, LaneId, Outcome, Scheduler, Step, Time, Trigger};
+use mosel_core::{End, JobId, LaneId, Scheduler, Step, Time, Trigger};
 use serde::Serialize;
 
 use super::job_id::wire_id;
@@ -48,6 +48,9 @@ struct Timings {
     finished_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_ms: Option<f64>,
+    /// Spent on decoding and scaling its inputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prepare_ms: Option<f64>,
 }
 
 /// One request's answer.
@@ -113,7 +116,7 @@ impl<'a> JobView<'a> {
             predicted_finish_ms: predicted(&progress, plan.as_ref()),
             plan,
             reason: completion.and_then(|completion| completion.reason.clone()),
-            timings: Timings::new(progress.arrival, completion.map(|completion| &completion.outcome)),
+            timings: Timings::new(&progress),
             outputs: outputs
                 .iter()
                 .map(|answer| answer.as_ref().map(|answer| AnswerView::new(answer, model)))
@@ -124,13 +127,15 @@ impl<'a> JobView<'a> {
 }
 
 impl Timings {
-    fn new(arrival: Time, outcome: Option<&Outcome>) -> Timings {
+    fn new(progress: &Progress) -> Timings {
+        let (arrival, outcome) = (progress.arrival, progress.completion().map(|completion| &completion.outcome));
         let after = |time: Time| millis(time.since(arrival));
         Timings {
             arrival_ms: after_start(arrival),
             started_ms: outcome.and_then(|outcome| outcome.started).map(after),
             finished_ms: outcome.map(|outcome| after(outcome.finish)),
             device_ms: outcome.map(|outcome| millis(outcome.device_time)),
+            prepare_ms: outcome.map(|_| millis(progress.prepare)),
         }
     }
 }
@@ -149,7 +154,7 @@ impl AnswerView {
                 error: None,
             },
             Err(error) => {
-                let error = AnswerError { code: error.fault.code(), message: error.to_string() };
+                let error = AnswerError { code: error.code(), message: error.to_string() };
                 AnswerView { modalities, precision, label: None, class: None, probability: None, error: Some(error) }
             }
         }

@@ -12,7 +12,7 @@ use super::*;
 use crate::Libtorch;
 use mosel_models::backend::Backend;
 use mosel_models::profiler::{self, Settings};
-use mosel_models::{Input, Part};
+use mosel_models::{Input, Output, Part, Unanswered};
 
 const PHOTO: ModalitySet = ModalitySet::single(0);
 const NUMBERS: ModalitySet = ModalitySet::single(1);
@@ -33,8 +33,8 @@ fn request(photo: impl Into<Bytes>, numbers: [f32; 3]) -> Request {
 }
 
 fn names(model: &mut dyn Model, requests: &[&Request], selection: ModalitySet, precision: Precision) -> Vec<String> {
-    let answers = model.forward(requests, selection, precision).unwrap();
-    let name = |answer: Result<Output, InputError>| answer.map_or_else(|error| error.fault.code().into(), |it| it.name);
+    let answers = model.forward(requests, selection, precision).unwrap().answers;
+    let name = |answer: Result<Output, Unanswered>| answer.map_or_else(|error| error.code().into(), |it| it.name);
     answers.into_iter().map(name).collect()
 }
 

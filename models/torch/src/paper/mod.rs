@@ -286,7 +286,7 @@ mod tests {
             let requests = [request(&spec, 0), request(&spec, 1)];
             for selection in ModalitySet::selections(spec.modalities.len()) {
                 let mut ask = |requests: &[&Request]| -> Vec<mosel_models::Output> {
-                    let answers = model.forward(requests, selection, Precision::Fp32).unwrap();
+                    let answers = model.forward(requests, selection, Precision::Fp32).unwrap().answers;
                     answers.into_iter().map(Result::unwrap).collect()
                 };
                 let together = ask(&[&requests[0], &requests[1]]);
@@ -307,7 +307,7 @@ mod tests {
             let request = request(&model.spec().clone(), 0);
             let all = ModalitySet::all(model.spec().modalities.len());
             let mut ask =
-                |precision| model.forward(&[&request], all, precision).unwrap().remove(0).unwrap().probability;
+                |precision| model.forward(&[&request], all, precision).unwrap().answers.remove(0).unwrap().probability;
             let (full, half) = (ask(Precision::Fp32), ask(Precision::Bf16));
             assert!((full - half).abs() < 0.05 && full != half, "{name}: {full} {half}");
         }
@@ -318,13 +318,13 @@ mod tests {
         let mut model = open(&fixture("vilt-tiny"), DeviceChoice::Cpu).unwrap();
         let good = request(model.spec(), 0);
         let bad = Request::new(vec![Input::Picture("GIF8".into()), good.inputs()[1].clone()]);
-        let answers = model.forward(&[&bad, &good], ModalitySet::all(2), Precision::Fp32).unwrap();
+        let answers = model.forward(&[&bad, &good], ModalitySet::all(2), Precision::Fp32).unwrap().answers;
         assert!(
             answers[0].as_ref().unwrap_err().to_string().starts_with("modality image: expected a PNG or JPEG file")
         );
         assert!(answers[1].is_ok());
         // its picture is not looked at where only the text is
-        assert!(model.forward(&[&bad], ModalitySet::from_bits(2), Precision::Fp32).unwrap()[0].is_ok());
+        assert!(model.forward(&[&bad], ModalitySet::from_bits(2), Precision::Fp32).unwrap().answers[0].is_ok());
     }
 
     /// A checkpoint's folder with another config.json.
@@ -391,7 +391,8 @@ mod tests {
             let mut model = random(architecture, 7, DeviceChoice::Cpu).unwrap();
             assert_eq!(model.spec().name, format!("{name}-random-7"));
             let (request, last) = (request(&model.spec().clone(), 0), model.spec().modalities.len() - 1);
-            let answers = model.forward(&[&request], ModalitySet::from_bits(1 << last), Precision::Fp32).unwrap();
+            let answers =
+                model.forward(&[&request], ModalitySet::from_bits(1 << last), Precision::Fp32).unwrap().answers;
             assert!(answers[0].as_ref().unwrap().probability.is_finite());
         }
     }

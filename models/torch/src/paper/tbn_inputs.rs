@@ -2,17 +2,15 @@
 //!
 //! One short clip is one request: the paper's averaging over many clips of a long video is the client's.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::config::TbnConfig;
 use super::pixels::{Filter, Normal, middle, scaled, with_shorter_side};
 use super::tbn::Tbn;
-use crate::model::{Inputs, Selected};
+use crate::model::{Inputs, Selected, Undecoded};
 use mosel_models::prepare::{self, Bands, Edges, Hann, Level, LogMel, LogMelSettings, Picture};
-use mosel_models::{InputError, InputKind, Modality};
+use mosel_models::{InputKind, Modality};
 
 /// Positions of the modalities.
 const RGB: usize = 0;
@@ -39,9 +37,9 @@ pub(super) struct TbnInputs {
 
 /// One request's.
 pub(super) struct TbnDecoded {
-    picture: Option<Picture>,
-    flow: Option<Arc<[f32]>>,
-    sound: Option<Vec<f32>>,
+    picture: Option<Tensor>,
+    flow: Option<Tensor>,
+    spectrogram: Option<Tensor>,
 }
 
 impl TbnInputs {
@@ -100,10 +98,9 @@ impl TbnInputs {
         Tensor::f_from_slice(&self.mel.of(sound))?.f_view(shape)?.f_unsqueeze(0)
     }
 
-    fn batch(&self, rows: Vec<Result<Tensor, TchError>>) -> Result<Option<Tensor>, TchError> {
-        let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
+    fn batch(&self, rows: &[&Tensor]) -> Result<Option<Tensor>, TchError> {
         (!rows.is_empty())
-            .then(|| Tensor::f_stack(&rows, 0)?.f_to_kind(Kind::Float)?.f_to_device(self.device))
+            .then(|| Tensor::f_stack(rows, 0)?.f_to_kind(Kind::Float)?.f_to_device(self.device))
             .transpose()
     }
 }
@@ -112,22 +109,25 @@ impl Inputs for TbnInputs {
     type Network = Tbn;
     type Decoded = TbnDecoded;
 
-    fn decode(&self, selected: &Selected<'_>) -> Result<TbnDecoded, InputError> {
+    fn decode(&self, selected: &Selected<'_>) -> Result<TbnDecoded, Undecoded> {
+        let picture = selected.decoded(RGB, prepare::picture_of)?;
+        let flow = selected.decoded(FLOW, prepare::samples_of)?;
+        let sound = selected.decoded(AUDIO, prepare::sound_of)?;
         Ok(TbnDecoded {
-            picture: selected.decoded(RGB, prepare::picture_of)?,
-            flow: selected.decoded(FLOW, prepare::samples_of)?,
-            sound: selected.decoded(AUDIO, prepare::sound_of)?,
+            picture: picture.map(|picture| self.picture(&picture)).transpose()?,
+            flow: flow.map(|flow| self.flow(&flow)).transpose()?,
+            spectrogram: sound.map(|sound| self.spectrogram(&sound)).transpose()?,
         })
     }
 
     fn logits(&self, network: &Tbn, requests: &[&TbnDecoded]) -> Result<Tensor, TchError> {
-        let pictures = requests.iter().filter_map(|request| request.picture.as_ref());
-        let flows = requests.iter().filter_map(|request| request.flow.as_ref());
-        let sounds = requests.iter().filter_map(|request| request.sound.as_ref());
+        let batch = |of: fn(&TbnDecoded) -> Option<&Tensor>| {
+            self.batch(&requests.iter().filter_map(|request| of(request)).collect::<Vec<_>>())
+        };
         network.logits(&[
-            self.batch(pictures.map(|picture| self.picture(picture)).collect())?,
-            self.batch(flows.map(|flow| self.flow(flow)).collect())?,
-            self.batch(sounds.map(|sound| self.spectrogram(sound)).collect())?,
+            batch(|request| request.picture.as_ref())?,
+            batch(|request| request.flow.as_ref())?,
+            batch(|request| request.spectrogram.as_ref())?,
         ])
     }
 }

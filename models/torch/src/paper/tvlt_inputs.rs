@@ -7,9 +7,9 @@ use tch::{Device, TchError, Tensor};
 use super::config::TvltConfig;
 use super::pixels::{Filter, Normal, middle, scaled, with_shorter_side};
 use super::tvlt::Tvlt;
-use crate::model::{Inputs, Selected};
+use crate::model::{Inputs, Selected, Undecoded};
 use mosel_models::prepare::{self, Bands, Edges, Hann, Level, LogMel, LogMelSettings, MelNorm, MelScale, Picture};
-use mosel_models::{InputError, InputKind, Modality};
+use mosel_models::{InputKind, Modality};
 
 /// Positions of the modalities.
 const VIDEO: usize = 0;
@@ -47,8 +47,8 @@ pub(super) struct TvltInputs {
 
 /// One request's.
 pub(super) struct TvltDecoded {
-    frames: Option<Vec<Picture>>,
-    sound: Option<Vec<f32>>,
+    video: Option<Tensor>,
+    spectrogram: Option<Tensor>,
 }
 
 impl TvltInputs {
@@ -93,9 +93,8 @@ impl TvltInputs {
         level.f_clamp(-2.0, 0.0)?.f_add_scalar(1.0)?.f_unsqueeze(0)
     }
 
-    fn batch(&self, rows: Vec<Result<Tensor, TchError>>) -> Result<Option<Tensor>, TchError> {
-        let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
-        (!rows.is_empty()).then(|| Tensor::f_stack(&rows, 0)?.f_to_device(self.device)).transpose()
+    fn batch(&self, rows: &[&Tensor]) -> Result<Option<Tensor>, TchError> {
+        (!rows.is_empty()).then(|| Tensor::f_stack(rows, 0)?.f_to_device(self.device)).transpose()
     }
 }
 
@@ -103,17 +102,19 @@ impl Inputs for TvltInputs {
     type Network = Tvlt;
     type Decoded = TvltDecoded;
 
-    fn decode(&self, selected: &Selected<'_>) -> Result<TvltDecoded, InputError> {
+    fn decode(&self, selected: &Selected<'_>) -> Result<TvltDecoded, Undecoded> {
+        let frames = selected.decoded(VIDEO, prepare::frames_of)?;
+        let sound = selected.decoded(AUDIO, prepare::sound_of)?;
         Ok(TvltDecoded {
-            frames: selected.decoded(VIDEO, prepare::frames_of)?,
-            sound: selected.decoded(AUDIO, prepare::sound_of)?,
+            video: frames.map(|frames| self.video(&frames)).transpose()?,
+            spectrogram: sound.map(|sound| self.spectrogram(&sound)).transpose()?,
         })
     }
 
     fn logits(&self, network: &Tvlt, requests: &[&TvltDecoded]) -> Result<Tensor, TchError> {
-        let videos = requests.iter().filter_map(|request| request.frames.as_ref()).map(|frames| self.video(frames));
-        let sounds = requests.iter().filter_map(|request| request.sound.as_ref()).map(|sound| self.spectrogram(sound));
-        let (video, audio) = (self.batch(videos.collect())?, self.batch(sounds.collect())?);
+        let videos: Vec<&Tensor> = requests.iter().filter_map(|request| request.video.as_ref()).collect();
+        let sounds: Vec<&Tensor> = requests.iter().filter_map(|request| request.spectrogram.as_ref()).collect();
+        let (video, audio) = (self.batch(&videos)?, self.batch(&sounds)?);
         network.logits(video.as_ref(), audio.as_ref())
     }
 }

@@ -8,9 +8,9 @@ use super::config::ViltConfig;
 use super::pixels::{Filter, Normal, scaled};
 use super::vilt::Vilt;
 use super::words::Words;
-use crate::model::{Inputs, Selected};
+use crate::model::{Inputs, Selected, Undecoded};
 use mosel_models::prepare::{self, Picture};
-use mosel_models::{InputError, InputFault, InputKind, Modality};
+use mosel_models::{InputFault, InputKind, Modality};
 
 /// Positions of the modalities.
 const IMAGE: usize = 0;
@@ -49,7 +49,7 @@ pub(super) struct ViltInputs {
 
 /// One request's.
 pub(super) struct ViltDecoded {
-    picture: Option<Picture>,
+    picture: Option<Tensor>,
     text: Option<Vec<i64>>,
 }
 
@@ -94,7 +94,7 @@ impl ViltInputs {
 
     fn picture(&self, picture: &Picture) -> Result<Tensor, TchError> {
         let size = scaled_size([picture.height, picture.width], self.shorter, self.divisor);
-        self.normal.of(&scaled(picture, size, Filter::Bicubic)?)?.f_to_device(self.device)
+        self.normal.of(&scaled(picture, size, Filter::Bicubic)?)
     }
 }
 
@@ -102,19 +102,20 @@ impl Inputs for ViltInputs {
     type Network = Vilt;
     type Decoded = ViltDecoded;
 
-    fn decode(&self, selected: &Selected<'_>) -> Result<ViltDecoded, InputError> {
+    fn decode(&self, selected: &Selected<'_>) -> Result<ViltDecoded, Undecoded> {
         let text = selected.decoded(TEXT, |input, kind| {
             let text = prepare::text_of(input, kind)?;
             self.words.tokenize(text).map_err(|reason| InputFault::Untokenizable { reason })
         });
-        Ok(ViltDecoded { picture: selected.decoded(IMAGE, prepare::picture_of)?, text: text? })
+        let picture = selected.decoded(IMAGE, prepare::picture_of)?;
+        Ok(ViltDecoded { picture: picture.map(|picture| self.picture(&picture)).transpose()?, text: text? })
     }
 
     fn logits(&self, network: &Vilt, requests: &[&ViltDecoded]) -> Result<Tensor, TchError> {
         let alone = [self.words.class];
         let texts = requests.iter().map(|request| request.text.as_deref().unwrap_or(&alone));
-        let pictures =
-            requests.iter().filter_map(|request| request.picture.as_ref()).map(|picture| self.picture(picture));
+        let pictures = requests.iter().filter_map(|request| request.picture.as_ref());
+        let pictures = pictures.map(|picture| picture.f_to_device(self.device));
         let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
         network.logits(&texts.collect::<Vec<_>>(), &pictures.iter().collect::<Vec<_>>())
     }

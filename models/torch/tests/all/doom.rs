@@ -8,7 +8,7 @@ use mosel_core::{ModalitySet, Mode, Precision};
 use mosel_models::assets::Assets;
 use mosel_models::profiler::score;
 use mosel_models::zoo::Task;
-use mosel_models::{Example, Input, InputKind, Model, Part, Request};
+use mosel_models::{Example, Input, InputKind, Model, Part, Request, Unanswered};
 
 const VIDEO: ModalitySet = ModalitySet::single(0);
 const AUDIO: ModalitySet = ModalitySet::single(1);
@@ -113,10 +113,11 @@ fn the_shipped_weights_know_the_clips_they_were_trained_on() {
 type Answer = Result<(usize, f32), (String, &'static str)>;
 
 fn forward(model: &mut dyn Model, requests: &[&Request], selection: ModalitySet) -> Vec<Answer> {
-    let answers = model.forward(requests, selection, Precision::Fp32).unwrap();
-    let plain = |answer: Result<mosel_models::Output, mosel_models::InputError>| match answer {
+    let answers = model.forward(requests, selection, Precision::Fp32).unwrap().answers;
+    let plain = |answer: Result<mosel_models::Output, Unanswered>| match answer {
         Ok(output) => Ok((output.label, output.probability)),
-        Err(error) => Err((error.modality, error.fault.code())),
+        Err(Unanswered::Input(error)) => Err((error.modality, error.fault.code())),
+        Err(other) => panic!("expected an answer or a bad input, got {other}"),
     };
     answers.into_iter().map(plain).collect()
 }

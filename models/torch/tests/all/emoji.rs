@@ -5,7 +5,7 @@ use mosel_core::{ModalitySet, Mode, Precision};
 use mosel_models::assets::Assets;
 use mosel_models::profiler::score;
 use mosel_models::zoo::Task;
-use mosel_models::{Input, InputError, Model, Output, Part, Request};
+use mosel_models::{Input, Model, Output, Part, Request, Unanswered};
 
 const IMAGE: ModalitySet = ModalitySet::single(0);
 const TEXT: ModalitySet = ModalitySet::single(1);
@@ -15,12 +15,12 @@ const BOTH: ModalitySet = ModalitySet::all(2);
 fn a_dropped_picture_is_never_decoded() {
     let mut model = shipped();
     let (good, corrupt) = (strawberry(), with_picture(&strawberry(), cut_short(&strawberry())));
-    let on_text = model.forward(&[&corrupt, &good], TEXT, Precision::Fp32).unwrap();
+    let on_text = model.forward(&[&corrupt, &good], TEXT, Precision::Fp32).unwrap().answers;
     assert_eq!(on_text[0], on_text[1]);
     assert_eq!(name(&on_text[0]), "Food & Drink");
     // not even a file that is no picture at all
     let nothing = with_picture(&good, Bytes::new());
-    assert!(model.forward(&[&nothing], TEXT, Precision::Fp32).unwrap()[0].is_ok());
+    assert!(model.forward(&[&nothing], TEXT, Precision::Fp32).unwrap().answers[0].is_ok());
 }
 
 #[test]
@@ -28,14 +28,15 @@ fn a_corrupt_picture_fails_its_own_request_and_the_others_are_served() {
     let mut model = shipped();
     let (good, corrupt) = (strawberry(), with_picture(&strawberry(), cut_short(&strawberry())));
     for selection in [BOTH, IMAGE] {
-        let answers = model.forward(&[&corrupt, &good, &corrupt], selection, Precision::Fp32).unwrap();
+        let answers = model.forward(&[&corrupt, &good, &corrupt], selection, Precision::Fp32).unwrap().answers;
         for answer in [&answers[0], &answers[2]] {
             let error = answer.as_ref().unwrap_err();
-            assert_eq!((error.modality.as_str(), error.fault.code()), ("image", "input_broken_picture"));
+            assert_eq!(error.code(), "input_broken_picture");
+            assert!(error.to_string().starts_with("modality image: "), "{error}");
         }
-        let alone = model.forward(&[&good], selection, Precision::Fp32).unwrap();
+        let alone = model.forward(&[&good], selection, Precision::Fp32).unwrap().answers;
         assert_eq!(name(&answers[1]), name(&alone[0]));
-        assert!(model.forward(&[&corrupt], selection, Precision::Fp32).unwrap()[0].is_err());
+        assert!(model.forward(&[&corrupt], selection, Precision::Fp32).unwrap().answers[0].is_err());
     }
 }
 
@@ -56,7 +57,7 @@ fn names_of_any_script_and_length_are_answered() {
     let good = strawberry();
     let requests: Vec<Request> = texts.iter().map(|text| with_text(&good, text)).collect();
     let requests: Vec<&Request> = requests.iter().collect();
-    for answer in model.forward(&requests, TEXT, Precision::Fp32).unwrap() {
+    for answer in model.forward(&requests, TEXT, Precision::Fp32).unwrap().answers {
         assert!((0.0..=1.0).contains(&answer.unwrap().probability));
     }
 }
@@ -67,10 +68,12 @@ fn a_batch_of_names_of_many_lengths_answers_as_each_alone_does() {
     let examples = Task::Emoji.examples(&Assets::standard(), Part::Served).unwrap();
     let requests: Vec<&Request> = examples.iter().step_by(30).map(|example| &example.request).collect();
     for selection in [TEXT, BOTH] {
-        let together = model.forward(&requests, selection, Precision::Fp32).unwrap();
+        let together = model.forward(&requests, selection, Precision::Fp32).unwrap().answers;
         for (request, answer) in requests.iter().zip(together) {
-            let (alone, answer) =
-                (model.forward(&[request], selection, Precision::Fp32).unwrap().remove(0).unwrap(), answer.unwrap());
+            let (alone, answer) = (
+                model.forward(&[request], selection, Precision::Fp32).unwrap().answers.remove(0).unwrap(),
+                answer.unwrap(),
+            );
             assert_eq!(alone.label, answer.label);
             assert!((alone.probability - answer.probability).abs() < 1e-3, "{alone:?} {answer:?}");
         }
@@ -116,6 +119,6 @@ fn cut_short(request: &Request) -> Bytes {
     }
 }
 
-fn name(answer: &Result<Output, InputError>) -> &str {
+fn name(answer: &Result<Output, Unanswered>) -> &str {
     &answer.as_ref().expect("a sound request").name
 }

@@ -28,14 +28,14 @@ fn every_selection_answers_as_pytorch_does() {
     let requests: Vec<&Request> = examples.iter().map(|example| &example.request).collect();
     for selection in ModalitySet::selections(2) {
         let label = selection.label(&custom.spec().modality_names());
-        let got = model.forward(&requests, selection, Precision::Fp32).unwrap();
+        let got = model.forward(&requests, selection, Precision::Fp32).unwrap().answers;
         for (number, (got, expected)) in got.into_iter().zip(&answers[&label]).enumerate() {
             let got = got.unwrap();
             assert_eq!(got.name, expected.label, "{label}, example {number}");
             let off = (got.probability - expected.probability).abs();
             assert!(off < 1e-4, "{label}, example {number}: {} is off by {off}", got.probability);
         }
-        let reduced = model.forward(&requests, selection, Precision::Bf16).unwrap();
+        let reduced = model.forward(&requests, selection, Precision::Bf16).unwrap().answers;
         for (got, expected) in reduced.into_iter().zip(&answers[&label]) {
             assert!((got.unwrap().probability - expected.probability).abs() < 0.1);
         }

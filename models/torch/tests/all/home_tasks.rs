@@ -64,8 +64,8 @@ fn half_precision_moves_probabilities_a_little_and_hardly_an_answer() {
     let mut model = shipped();
     let examples = examples(Part::Served);
     let requests: Vec<&Request> = examples.iter().map(|example| &example.request).collect();
-    let full = model.forward(&requests, BOTH, Precision::Fp32).unwrap();
-    let half = model.forward(&requests, BOTH, Precision::Bf16).unwrap();
+    let full = model.forward(&requests, BOTH, Precision::Fp32).unwrap().answers;
+    let half = model.forward(&requests, BOTH, Precision::Bf16).unwrap().answers;
     let pairs: Vec<_> = full.into_iter().zip(half).map(|(full, half)| (full.unwrap(), half.unwrap())).collect();
     let others = pairs.iter().filter(|(full, half)| full.label != half.label).count();
     assert!(others <= pairs.len() / 50, "{others} of {} answers are others", pairs.len());
@@ -78,7 +78,7 @@ fn a_dropped_sensor_is_never_looked_at_and_a_bad_one_fails_its_own_request() {
     let mut model = shipped();
     let good = examples(Part::Served).remove(0).request;
     let bad = Request::new(vec![good.inputs()[0].clone(), Input::Samples(vec![f32::NAN; 16].into())]);
-    let answers = model.forward(&[&bad, &good, &bad], BOTH, Precision::Fp32).unwrap();
+    let answers = model.forward(&[&bad, &good, &bad], BOTH, Precision::Fp32).unwrap().answers;
     assert!(answers[1].is_ok());
     for answer in [&answers[0], &answers[2]] {
         let error = answer.as_ref().unwrap_err().to_string();
@@ -86,7 +86,7 @@ fn a_dropped_sensor_is_never_looked_at_and_a_bad_one_fails_its_own_request() {
     }
     // not even something of another kind
     let strange = Request::new(vec![good.inputs()[0].clone(), Input::Text("still".into())]);
-    let dropped = model.forward(&[&bad, &good, &strange], AUDIO, Precision::Fp32).unwrap();
+    let dropped = model.forward(&[&bad, &good, &strange], AUDIO, Precision::Fp32).unwrap().answers;
     assert!(dropped[0].is_ok());
     assert!(dropped[0] == dropped[1] && dropped[1] == dropped[2]);
 }
@@ -97,10 +97,12 @@ fn a_batch_answers_as_its_requests_alone_do() {
     let examples = examples(Part::Served);
     let requests: Vec<&Request> = examples.iter().take(9).map(|example| &example.request).collect();
     for selection in [AUDIO, ACCELEROMETER, BOTH] {
-        let together = model.forward(&requests, selection, Precision::Fp32).unwrap();
+        let together = model.forward(&requests, selection, Precision::Fp32).unwrap().answers;
         for (request, answer) in requests.iter().zip(together) {
-            let (alone, answer) =
-                (model.forward(&[request], selection, Precision::Fp32).unwrap().remove(0).unwrap(), answer.unwrap());
+            let (alone, answer) = (
+                model.forward(&[request], selection, Precision::Fp32).unwrap().answers.remove(0).unwrap(),
+                answer.unwrap(),
+            );
             assert_eq!(alone.label, answer.label);
             assert!((alone.probability - answer.probability).abs() < 1e-4);
         }

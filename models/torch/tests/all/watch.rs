@@ -46,13 +46,13 @@ fn a_bad_window_fails_its_own_request_and_only_where_it_is_selected() {
     let mut model = shipped();
     let good = Task::Watch.examples(&Assets::standard(), Part::Served).unwrap().remove(0).request;
     let bad = Request::new(vec![good.inputs()[0].clone(), Input::Samples(vec![f32::NAN; 600].into())]);
-    let answers = model.forward(&[&bad, &good, &bad], BOTH, Precision::Fp32).unwrap();
+    let answers = model.forward(&[&bad, &good, &bad], BOTH, Precision::Fp32).unwrap().answers;
     assert!(answers[1].is_ok());
     for answer in [&answers[0], &answers[2]] {
         let error = answer.as_ref().unwrap_err().to_string();
         assert_eq!(error, "modality gyroscope: expected finite numbers, number 0 is NaN");
     }
-    let dropped = model.forward(&[&bad, &good], ACCELEROMETER, Precision::Fp32).unwrap();
+    let dropped = model.forward(&[&bad, &good], ACCELEROMETER, Precision::Fp32).unwrap().answers;
     assert_eq!(dropped[0], dropped[1]);
     assert!(dropped[0].is_ok());
 }
@@ -62,14 +62,14 @@ fn a_batch_answers_as_its_requests_alone_do() {
     let mut model = shipped();
     let examples = Task::Watch.examples(&Assets::standard(), Part::Served).unwrap();
     let requests: Vec<&Request> = examples.iter().take(9).map(|example| &example.request).collect();
-    let together = model.forward(&requests, BOTH, Precision::Fp32).unwrap();
+    let together = model.forward(&requests, BOTH, Precision::Fp32).unwrap().answers;
     for (request, answer) in requests.into_iter().zip(together) {
         let (alone, answer) =
-            (model.forward(&[request], BOTH, Precision::Fp32).unwrap().remove(0).unwrap(), answer.unwrap());
+            (model.forward(&[request], BOTH, Precision::Fp32).unwrap().answers.remove(0).unwrap(), answer.unwrap());
         assert_eq!(alone.label, answer.label);
         assert!((alone.probability - answer.probability).abs() < 1e-4);
     }
-    assert_eq!(model.forward(&[], BOTH, Precision::Fp32), Ok(vec![]));
+    assert_eq!(model.forward(&[], BOTH, Precision::Fp32).unwrap().answers, []);
     assert!(matches!(model.forward(&[], ModalitySet::EMPTY, Precision::Fp32), Err(ModelError::Selection { .. })));
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mosel_core::{Accuracy, Latency, Measurement, ModalitySet, Mode, ModelId, Precision, Profile};
 use mosel_models::{
-    DeviceChoice, DeviceFacts, Input, InputError, InputFault, InputKind, Modality, Model, ModelError, Output, Request,
-    Spec, Timed,
+    BatchAnswers, DeviceChoice, DeviceFacts, Input, InputError, InputFault, InputKind, Modality, Model, ModelError,
+    Request, Spec, Timed, Unanswered,
 };
 use mosel_server::{Config, LaneDevices, ModelSource, ServedModel, Server};
 use serde_json::{Value, json};
@@ -187,7 +187,7 @@ fn pair(kinds: &[String]) -> ModelSource {
             return Err(ModelError::Backend("the weights are gone".into()).into());
         }
         let timed = Timed::new(model_spec.clone(), slow.clone(), 1.0 / f64::from(speedup(device.kind())))?;
-        Ok(Box::new(Moody(timed, past.clone())) as Box<dyn Model>)
+        Ok(Box::new(Moody(timed, past.clone(), false)) as Box<dyn Model>)
     };
     ModelSource { spec, profiles, build: Arc::new(build) }
 }
@@ -218,8 +218,9 @@ fn measurement(modalities: u32, batch_size: u32, millis: u64, correct: u32) -> M
     }
 }
 
-/// Takes its time, and fails at texts that name a way to fail. What it remembers is shared with those built after it.
-struct Moody(Timed, Arc<Past>);
+/// Takes its time, and fails at texts that name a way to fail. What it remembers is shared with those built after it, but
+/// for whether its device has gone away.
+struct Moody(Timed, Arc<Past>, bool);
 
 #[derive(Default)]
 struct Past {
@@ -241,7 +242,10 @@ impl Model for Moody {
         requests: &[&Request],
         modalities: ModalitySet,
         precision: Precision,
-    ) -> Result<Vec<Result<Output, InputError>>, ModelError> {
+    ) -> Result<BatchAnswers, ModelError> {
+        if self.2 {
+            return Err(ModelError::Backend("a device went away".into()));
+        }
         let says = |request: &Request, text: &str| request.inputs()[1] == Input::Text(text.to_owned().into());
         assert!(!requests.iter().any(|request| says(request, "panic")), "offended");
         if requests.iter().any(|request| says(request, "fail")) {
@@ -249,17 +253,24 @@ impl Model for Moody {
         }
         let says_once = requests.iter().any(|request| says(request, "fail once"));
         if says_once && self.1.failures.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.2 = true;
             return Err(ModelError::Backend("a device went away".into()));
         }
         for (text, builds) in [("fail, and so do two builds", 2), ("fail, and so do four builds", 4)] {
             if requests.iter().any(|request| says(request, text)) {
                 self.1.builds_to_fail.store(builds, Ordering::Relaxed);
+                self.2 = true;
                 return Err(ModelError::Backend("a device went away".into()));
             }
         }
         let fault = InputFault::BrokenPicture { reason: "torn".into() };
-        let broken = || Err(InputError { modality: "image".into(), fault: fault.clone() });
-        let answers = self.0.forward(requests, modalities, precision)?.into_iter().zip(requests);
-        Ok(answers.map(|(answer, request)| if says(request, "broken") { broken() } else { answer }).collect())
+        let broken = Unanswered::Input(InputError { modality: "image".into(), fault });
+        let BatchAnswers { answers, prepare } = self.0.forward(requests, modalities, precision)?;
+        let answers = answers.into_iter().zip(requests).map(|(answer, request)| match () {
+            () if says(request, "broken") => Err(broken.clone()),
+            () if says(request, "nan") => Ok(self.spec().output(0, f32::NAN)?),
+            () => answer,
+        });
+        Ok(BatchAnswers { answers: answers.collect(), prepare })
     }
 }
