@@ -11,11 +11,15 @@ use crate::served::ServedModel;
 pub(crate) struct Certificate {
     /// The floor the client asked for.
     pub(crate) floor: f64,
-    /// What was served is at or above the floor (or nothing was served).
-    pub(crate) floor_kept: bool,
-    /// Requests by what they were run on.
+    /// The mean of what was answered is at or above the floor; `None` when nothing was answered.
+    pub(crate) floor_kept: Option<bool>,
+    /// Requests of the job.
+    pub(crate) requests: u32,
+    /// Those that have an answer.
+    pub(crate) answered: u32,
+    /// Requests that have an answer by what they were run on.
     pub(crate) mix: Vec<Share>,
-    /// Request-weighted mean of the profiled accuracies; `None` when nothing was served.
+    /// Request-weighted mean of the profiled accuracies; `None` when nothing was answered.
     pub(crate) accuracy: Option<f64>,
     /// Request-weighted mean of the lower ends of their 95 % Wilson intervals.
     pub(crate) accuracy_lower_bound: Option<f64>,
@@ -27,7 +31,7 @@ pub(crate) struct Certificate {
     pub(crate) finish_ms: f64,
     /// How long after its deadline; 0 for a job in time.
     pub(crate) lateness_ms: f64,
-    /// Every request was served by the deadline.
+    /// Every request was answered by the deadline.
     pub(crate) in_time: bool,
     /// The policy in place when the job ended.
     pub(crate) policy: PolicyTag,
@@ -35,7 +39,7 @@ pub(crate) struct Certificate {
     pub(crate) decisions: Vec<Decision>,
 }
 
-/// Requests that were run in one mode.
+/// Requests that were answered in one mode.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Share {
     /// The selection, as `image+text`.
@@ -91,7 +95,9 @@ impl Certificate {
         let after = |time: mosel_core::Time| millis(time.since(completion.arrival));
         Certificate {
             floor: outcome.min_accuracy,
-            floor_kept: outcome.floor_kept(),
+            floor_kept: outcome.accuracy.map(|_| outcome.floor_kept()),
+            requests: outcome.requests,
+            answered: outcome.answered,
             accuracy: outcome.accuracy,
             accuracy_lower_bound: lower_bound(&shares),
             mix: shares.iter().map(|share| Share::new(*share, model)).collect(),

@@ -389,9 +389,10 @@ impl Running {
         self.report_outcome(&outcome);
         let (arrival, failure) = {
             let mut progress = record.progress();
-            (progress.arrival, progress.failure.take())
+            (progress.arrival, progress.failure.take().or_else(|| progress.unanswered()))
         };
-        let reason = reason.or(failure.filter(|_| outcome.end == End::Failed));
+        let told = matches!(outcome.end, End::Failed | End::Partial);
+        let reason = reason.or(failure.filter(|_| told));
         self.outbox
             .wakes
             .extend(self.parts.jobs.end(&record, Completion { arrival, outcome, policy, planned_by, reason }));

@@ -402,6 +402,15 @@ impl Progress {
         }
     }
 
+    /// How many requests of a job that has run have no answer, and why the first of them has none.
+    pub(crate) fn unanswered(&self) -> Option<String> {
+        let mut errors = self.outputs.iter().flatten().filter_map(|answer| answer.output.as_ref().err());
+        let first = errors.next()?;
+        let (requests, none) = (self.outputs.len(), errors.count() + 1);
+        let have = if none == 1 { "has" } else { "have" };
+        Some(format!("{none} of {requests} requests {have} no answer: {first}"))
+    }
+
     fn offered(requests: Arc<[Request]>, held: HeldBytes) -> Progress {
         Progress {
             arrival: Time::START,
@@ -547,6 +556,17 @@ mod tests {
         assert!(ready(&mut answered) && !ready(&mut ended));
         jobs.end(&record, completion(record.id, Time::START));
         assert!(ready(&mut ended));
+    }
+
+    #[test]
+    fn the_first_of_several_reasons_is_told() {
+        let record = new(&jobs(1));
+        let answer = |output| Answer { mode: Mode::full(ModalitySet::all(1)), output };
+        let failed = |why: &str| answer(Err(Unanswered::Failed(why.into())));
+        assert_eq!(record.progress().unanswered(), None);
+        record.answer(0, Duration::ZERO, std::iter::once(failed("torn")));
+        let expected = "1 of 1 requests has no answer: the model fails on this request: torn";
+        assert_eq!(record.progress().unanswered().as_deref(), Some(expected));
     }
 
     #[test]

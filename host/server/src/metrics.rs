@@ -119,6 +119,7 @@ struct JobMeters {
 struct RequestMeters {
     answered: Counter,
     unanswered: Family<Reason, Counter>,
+    lost: Family<HowEnded, Counter>,
     preparation: Counter<f64, AtomicU64>,
 }
 
@@ -147,6 +148,11 @@ struct Rollback {
 struct Ended {
     end: &'static str,
     in_time: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HowEnded {
+    end: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -213,6 +219,7 @@ impl Metrics {
         metrics.thread_restarted("THREAD");
         metrics.http.show_all();
         drop(metrics.jobs.finished.get_or_create(&Ended { end: "END", in_time: word(true) }));
+        drop(metrics.requests.lost.get_or_create(&HowEnded { end: "END" }));
         drop(metrics.requests.unanswered.get_or_create(&Reason { reason: "REASON" }));
         drop(metrics.jobs.refused.get_or_create(&Reason { reason: "REASON" }));
         families_of(&metrics.text())
@@ -305,11 +312,15 @@ impl Metrics {
     pub(crate) fn ended(&self, outcome: &Outcome) {
         let in_time = outcome.end == End::Served && outcome.finish <= outcome.deadline;
         self.jobs.finished.get_or_create(&Ended { end: end(outcome.end), in_time: word(in_time) }).inc();
+        if !matches!(outcome.end, End::Served | End::Partial) {
+            let never = outcome.requests.saturating_sub(outcome.answered);
+            self.requests.lost.get_or_create(&HowEnded { end: end(outcome.end) }).inc_by(never.into());
+        }
     }
 
     /// A batch has run with these answers, and so much time went into its inputs.
     pub(crate) fn answered(&self, answers: &[Result<Output, Unanswered>], prepare: Duration) {
-        let RequestMeters { answered, unanswered, preparation } = &self.requests;
+        let RequestMeters { answered, unanswered, preparation, .. } = &self.requests;
         answered.inc_by(answers.iter().filter(|answer| answer.is_ok()).count() as u64);
         for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
             unanswered.get_or_create(&Reason { reason: error.code() }).inc();
@@ -372,10 +383,12 @@ impl Metrics {
 
     fn register_requests(&mut self) {
         let Metrics { registry, requests, .. } = self;
-        let RequestMeters { answered, unanswered, preparation } = requests;
+        let RequestMeters { answered, unanswered, lost, preparation } = requests;
         registry.register("requests_answered", "Requests that a model has answered", answered.clone());
         let words = "Requests that a model was run on and has no answer to, by reason";
         registry.register("requests_unanswered", words, unanswered.clone());
+        let words = "Requests without an answer of jobs that were dropped, cancelled or failed, by how the job ended";
+        registry.register("requests_lost", words, lost.clone());
         let words = "Time that device threads spent on decoding and scaling inputs";
         registry.register_with_unit("preparation", words, Unit::Seconds, preparation.clone());
     }
@@ -529,7 +542,7 @@ mod tests {
     #[test]
     fn every_family_has_a_type_and_a_sentence() {
         let families = Metrics::families();
-        assert_eq!(families.len(), 38, "what is new is shown once in `families`");
+        assert_eq!(families.len(), 39, "what is new is shown once in `families`");
         for family in &families {
             assert!(family.name.starts_with("mosel_") && family.help.ends_with('.'), "{family:?}");
             assert!(["counter", "gauge", "histogram"].contains(&family.kind.as_str()), "{family:?}");

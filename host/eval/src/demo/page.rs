@@ -77,7 +77,11 @@ fn section(spec: &Spec, job: &Served<'_>) -> String {
         number(&certificate["finish_ms"]),
         number(&body["timings"]["device_ms"]),
         number(&certificate["accuracy"]),
-        if certificate["floor_kept"] == true { "kept" } else { "broken" },
+        match certificate["floor_kept"].as_bool() {
+            Some(true) => "kept",
+            Some(false) => "broken",
+            None => "neither kept nor broken",
+        },
     );
     let outputs = body["outputs"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (example, output) in job.examples.iter().zip(outputs) {

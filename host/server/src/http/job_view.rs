@@ -18,6 +18,12 @@ pub(crate) struct JobView<'a> {
     state: &'static str,
     model: &'a str,
     requests: u32,
+    /// Requests that have an answer, once the job has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered: Option<u32>,
+    /// Those that have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unanswered: Option<u32>,
     deadline_ms: f64,
     min_accuracy: f64,
     priority: f64,
@@ -102,12 +108,15 @@ impl<'a> JobView<'a> {
         let progress = record.progress();
         let JobRequest { requests, deadline, min_accuracy, weight, on_late, .. } = record.request;
         let completion = progress.completion();
+        let answered = completion.map(|completion| completion.outcome.answered);
         let outputs = if completion.is_some() { &progress.outputs[..] } else { &[] };
         JobView {
             id: wire_id(record.id),
             state: state(&progress),
             model: &model.spec.name,
             requests,
+            answered,
+            unanswered: answered.map(|answered| requests.saturating_sub(answered)),
             deadline_ms: millis(deadline),
             min_accuracy,
             priority: weight,

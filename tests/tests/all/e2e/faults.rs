@@ -10,7 +10,7 @@ fn an_input_that_turns_out_to_be_bad_fails_its_own_request() {
     let mut three = job(3);
     three["requests"][1]["text"] = "broken".into();
     let served = server.client.run(&three).expect(200).json;
-    assert_eq!(served["state"], "served");
+    assert_eq!(served["state"], "partial");
     assert_eq!(served["outputs"][1]["error"]["code"], "input_broken_picture");
     assert!(served["outputs"][0]["label"].is_string() && served["outputs"][2]["label"].is_string());
 }

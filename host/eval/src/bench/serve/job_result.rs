@@ -84,7 +84,10 @@ impl JobResult {
             ),
             Some("dropped") => JobResult::Dropped,
             Some("cancelled") => JobResult::Cancelled,
-            Some("failed") => JobResult::Failed(body["reason"].as_str().unwrap_or("no reason was told").into()),
+            // what is not answered whole is not good
+            Some("failed" | "partial") => {
+                JobResult::Failed(body["reason"].as_str().unwrap_or("no reason was told").into())
+            }
             _ => JobResult::Failed(format!("expected a job or an error, got status {}", status.as_u16())),
         }
     }
