@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, explain, libtorch, models, policy, profile, reference, serve, submit, train};
+use crate::{bench, explain, libtorch, models, policy, profile, reference, serve, submit, token, train};
 
 /// Serves multimodal models under deadlines, dropping modalities by policy.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Write, check, measure, push and use scheduling policies.
     Policy(policy::PolicyArgs),
+    /// Make tokens: who may do what on a server.
+    Token(token::TokenArgs),
     /// List the models of this machine, add and remove one's own.
     Models(models::ModelsArgs),
     /// Print a page of the documentation that is made from the code.
@@ -58,6 +60,7 @@ impl Cli {
             Command::Replay(replay) => mosel_eval::replay::run(&replay),
             Command::Explain(explain) => explain::run(&explain),
             Command::Policy(policy) => policy::run(policy),
+            Command::Token(token) => token::run(token),
             Command::Models(models) => models::run(&models),
             Command::Reference(reference) => {
                 reference::run(&reference, &<Cli as clap::CommandFactory>::command());

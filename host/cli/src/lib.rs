@@ -14,6 +14,7 @@ mod reference;
 mod serve;
 mod submit;
 mod table;
+mod token;
 mod train;
 
 use std::io::IsTerminal;

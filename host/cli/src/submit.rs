@@ -1,6 +1,6 @@
 //! `mosel submit`: one job from the command line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use mosel_client::connection::{Connection, Submission};
+use mosel_client::connection::Submission;
+use mosel_eval::connect::connection;
 
 /// Submits a job and prints what came of it, as JSON.
 #[derive(Debug, Args)]
@@ -16,6 +17,9 @@ pub(crate) struct SubmitArgs {
     /// The server
     #[arg(long, value_name = "URL", env = "MOSEL_SERVER", default_value = "http://127.0.0.1:7070")]
     server: String,
+    /// File with a token for the server; see MOSEL_TOKEN
+    #[arg(long, value_name = "FILE", env = "MOSEL_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
     /// The model
     #[arg(long, default_value = "emoji")]
     model: String,
@@ -44,7 +48,7 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<()> {
     let job = job(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
     let job = Submission::json(job.to_string());
-    let answer = runtime.block_on(Connection::new(&args.server)?.submit(job, !args.no_wait))?;
+    let answer = runtime.block_on(connection(&args.server, args.token_file.as_deref())?.submit(job, !args.no_wait))?;
     println!("{}", serde_json::to_string_pretty(&answer.success()?)?);
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod arguments;
 pub mod bench;
+pub mod connect;
 pub mod demo;
 pub mod figures;
 mod fitting;

@@ -2,8 +2,8 @@
 //!
 //! A journal is a text file of JSON lines. The first line, the [`Header`], has all that the rest depends on: the
 //! scheduler's configuration, the models' profiles, the policy in place, and the scheduler's state if the file does not
-//! begin with an empty server. Every other line is a step, an event with its time and the actions that followed, or a
-//! word about a policy that was put in place. Since the scheduler is a function of its events, a journal can be
+//! begin with an empty server. Every other line is a step, an event with its time and the actions that followed, a
+//! word about a policy that was put in place, or the name by which a job's client knows it. Since the scheduler is a function of its events, a journal can be
 //! replayed: [`replay()`] says where what it does differs from what is written.
 //!
 //! Times are microseconds since the server's start (`t`, or with the ending `_us`), durations nanoseconds (`_ns`),
@@ -37,7 +37,7 @@ pub use history::{
     Cause, Change, Choice, Counterfactual, DecidedBy, DecisionRecord, HistoryEvent, JobHistories, JobHistory, LateJob,
     Ran,
 };
-pub use line::{Line, policy_line, step_line};
+pub use line::{Line, name_line, policy_line, step_line};
 pub use reader::{JournalError, Reader};
 pub use recorder::Recorder;
 pub use replay::{Difference, ReplayEvent, ReplayResult, replay};

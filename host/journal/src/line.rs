@@ -1,6 +1,6 @@
 //! All lines of a journal but the first.
 
-use mosel_core::{Action, Event, Time};
+use mosel_core::{Action, Event, JobId, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -18,6 +18,15 @@ pub enum Line {
         event: Event,
         /// What was done about it, as it is written.
         actions: Box<RawValue>,
+    },
+    /// A job that is about to come has this name for its client.
+    Named {
+        /// When it came.
+        at: Time,
+        /// Its number, by which all else calls it.
+        job: JobId,
+        /// Its name.
+        id: String,
     },
     /// From here on another policy is in place; the event that says so to the scheduler follows.
     Policy {
@@ -41,12 +50,21 @@ struct PolicyLine<'a> {
     policy: &'a PolicyRecord,
 }
 
+#[derive(Serialize)]
+struct NameLine<'a> {
+    t: u64,
+    job: u64,
+    id: &'a str,
+}
+
 #[derive(Deserialize)]
 struct AnyLine {
     t: u64,
     event: Option<EventLine>,
     actions: Option<Box<RawValue>>,
     policy: Option<PolicyRecord>,
+    job: Option<u64>,
+    id: Option<String>,
 }
 
 /// A step as a line, with its end.
@@ -58,6 +76,11 @@ pub fn step_line(at: Time, event: &Event, actions: &[Action]) -> String {
 /// A word about the policy as a line, with its end.
 pub fn policy_line(at: Time, policy: &PolicyRecord) -> String {
     with_end(serde_json::to_string(&PolicyLine { t: at.micros(), policy }))
+}
+
+/// The name of a job that is about to come, with its end.
+pub fn name_line(at: Time, job: JobId, id: &str) -> String {
+    with_end(serde_json::to_string(&NameLine { t: at.micros(), job: job.0, id }))
 }
 
 /// Actions as a step's line has them.
@@ -77,17 +100,20 @@ impl Line {
     pub fn parse(text: &str) -> Result<Line, String> {
         let line: AnyLine = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let at = Time::from_micros(line.t);
+        if let (Some(job), Some(id), None) = (line.job, line.id, &line.event) {
+            return Ok(Line::Named { at, job: JobId(job), id });
+        }
         match (line.event, line.actions, line.policy) {
             (Some(event), Some(actions), None) => Ok(Line::Step { at, event: event.read()?, actions }),
             (None, None, Some(policy)) => Ok(Line::Policy { at, policy }),
-            _ => Err("expected an event with its actions, or a policy".into()),
+            _ => Err("expected an event with its actions, a policy, or the name of a job".into()),
         }
     }
 
     /// When it happened.
     pub fn at(&self) -> Time {
         match self {
-            Line::Step { at, .. } | Line::Policy { at, .. } => *at,
+            Line::Step { at, .. } | Line::Policy { at, .. } | Line::Named { at, .. } => *at,
         }
     }
 }

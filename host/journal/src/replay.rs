@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use mosel_core::{Action, Checkpoint, Event, Scheduler, Time};
+use mosel_core::{Action, Checkpoint, Event, JobId, Scheduler, Time};
 use serde_json::Value;
 
 use crate::line::actions_text;
@@ -59,6 +59,8 @@ pub enum ReplayEvent<'a> {
     },
     /// From here on this policy is in place.
     Policy(&'a PolicyRecord),
+    /// The job of this number, which comes next, is called so by its client.
+    Named(JobId, &'a str),
 }
 
 /// Takes every event of the journal in, and shows each step to `see` until one differs from what is written.
@@ -77,6 +79,10 @@ pub fn replay<R: BufRead>(
             Line::Step { at, event, actions } => (at, event, actions),
             Line::Policy { policy, .. } => {
                 see(ReplayEvent::Policy(&policy));
+                continue;
+            }
+            Line::Named { job, id, .. } => {
+                see(ReplayEvent::Named(job, &id));
                 continue;
             }
         };

@@ -25,6 +25,8 @@ pub struct Config {
     pub devices: Vec<String>,
     /// The HTTP interface: its address, its threads, and what bounds a request.
     pub http: Http,
+    /// Who may do what.
+    pub auth: Auth,
     /// Which models are served from the start.
     pub models: Models,
     /// The queues of the scheduler, and what bounds a job.
@@ -99,9 +101,31 @@ pub struct Http {
     /// Milliseconds that accepted jobs get to finish once the server was told to stop; what is left then is ended.
     #[schemars(range(min = 0, max = 86_400_000))]
     pub drain_timeout_ms: u64,
-    /// A file with the token, of at least 16 bytes, that whoever changes policies or models has to show. Empty for none:
-    /// then only programs on the server's machine may.
+    /// A file with a token, of at least 16 bytes, that may do everything. Empty for none: if no token of `auth.tokens_file`
+    /// may change policies and models either, the server makes one for programs of its own user on its machine.
     pub admin_token_file: PathBuf,
+}
+
+/// Who may do what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// A file of tokens, as `mosel token new --file FILE` writes it: then everything but health and readiness takes a token,
+    /// and a job is its tenant's. Empty for none: then whoever reaches the server may submit and read, which is allowed on a
+    /// loopback address only. Read again at SIGHUP.
+    pub tokens_file: PathBuf,
+    /// Lets everybody who reaches the server submit and read, though it listens on more than a loopback address and there is
+    /// no `auth.tokens_file`.
+    pub none: bool,
+    /// Names, without a port, that the server may be called by beside `localhost` and loopback addresses where there is no
+    /// `auth.tokens_file`.
+    pub hosts: Vec<String>,
+    /// Origins, such as `https://app.example`, of pages in browsers that may call the server. A page of the server's own may
+    /// anyway.
+    pub origins: Vec<String>,
+    /// Wrong tokens from one address that are answered within a minute; more are refused unseen.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_failures: u32,
 }
 
 /// Which models are served from the start.
@@ -165,18 +189,29 @@ pub struct Fairness {
     /// others.
     #[schemars(range(min = 0.1, max = 1_000_000.0))]
     pub queue_factor: f64,
-    /// What tenants count relative to one another, 0.01 to 100; 1 for those that are not named.
+    /// What tenants count relative to one another, 0.01 to 100; for those that are not named what their tokens say, else 1.
     pub weights: BTreeMap<String, f64>,
+    /// Submissions a second of one tenant, or of one address where there are no tokens; 0 for any number. A token may have a
+    /// rate of its own.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub rate: f64,
+    /// Submissions that may come at once before `fairness.rate` holds.
+    #[schemars(range(min = 1.0, max = 1_000_000.0))]
+    pub burst: f64,
 }
 
 /// What is kept of jobs that have ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Finished {
-    /// Jobs that have ended and are kept for `GET /v1/jobs/{id}`, the oldest go first.
+    /// Bytes, roughly, of all jobs that have ended and are kept for `GET /v1/jobs/{id}`. Beyond it whoever has most of them
+    /// loses its oldest.
+    #[schemars(range(min = 16_384, max = 1_099_511_627_776_u64))]
+    pub max_bytes: u64,
+    /// Jobs that have ended and are kept, whatever their size.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_jobs: usize,
-    /// Milliseconds that a job is kept after its end.
+    /// Milliseconds that a job is kept after its end, and its `Idempotency-Key` is known.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub keep_ms: u64,
 }
@@ -252,6 +287,12 @@ impl Default for Http {
     }
 }
 
+impl Default for Auth {
+    fn default() -> Auth {
+        Auth { tokens_file: PathBuf::new(), none: false, hosts: Vec::new(), origins: Vec::new(), max_failures: 10 }
+    }
+}
+
 impl Default for Models {
     fn default() -> Models {
         Models {
@@ -282,7 +323,14 @@ impl Default for Queue {
 impl Default for Fairness {
     fn default() -> Fairness {
         let mosel_core::Fairness { late_share, tenant_shares, place_factor, .. } = mosel_core::Fairness::default();
-        Fairness { late_share, tenant_shares, queue_factor: place_factor, weights: BTreeMap::new() }
+        Fairness {
+            late_share,
+            tenant_shares,
+            queue_factor: place_factor,
+            weights: BTreeMap::new(),
+            rate: 0.0,
+            burst: 10.0,
+        }
     }
 }
 
@@ -307,7 +355,7 @@ impl Fairness {
 
 impl Default for Finished {
     fn default() -> Finished {
-        Finished { max_jobs: 10_000, keep_ms: 600_000 }
+        Finished { max_bytes: 256 << 20, max_jobs: 1_000_000, keep_ms: 600_000 }
     }
 }
 

@@ -304,6 +304,7 @@ impl Running {
         }
         let job = record.arrive(now);
         self.live.insert(job.id, record.clone());
+        self.parts.recorder.named(job.id, record.wire_id);
         self.step(now, Event::Submit(job));
     }
 

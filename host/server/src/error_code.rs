@@ -123,10 +123,10 @@ error_codes! {
     UploadsFull "uploads_full" SERVICE_UNAVAILABLE "Other components are being received and fill the memory set aside for them."
 
     // who may change policies and models
-    AdminTokenMissing "admin_token_missing" UNAUTHORIZED "The server has an admin token, and the request shows none."
-    AdminTokenWrong "admin_token_wrong" UNAUTHORIZED "The request shows another token than the server's."
-    AdminLoopbackOnly "admin_loopback_only" FORBIDDEN "Without an admin token only programs on the server's machine may change policies and models."
-    AdminForeignHost "admin_foreign_host" FORBIDDEN "Without an admin token the server must be called by a loopback name."
+    AdminTokenMissing "admin_token_missing" UNAUTHORIZED "Changing policies and models takes an admin's token, and the request shows none."
+    AdminTokenWrong "admin_token_wrong" UNAUTHORIZED "The request that would change policies or models shows a token that the server does not know."
+    AdminLoopbackOnly "admin_loopback_only" FORBIDDEN "Not used any more: changing policies and models always takes a token."
+    AdminForeignHost "admin_foreign_host" FORBIDDEN "A request that would change policies or models calls the server by a name that is not its own."
     AdminForeignOrigin "admin_foreign_origin" FORBIDDEN "A page of another origin tried to change policies or models."
 
     // the server
@@ -147,6 +147,16 @@ error_codes! {
     HeadersTooLarge "headers_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The head of the request is larger than http.max_header_bytes, or has more than 100 headers."
     SlowHead "slow_head" REQUEST_TIMEOUT "The head of the request did not arrive within http.header_timeout_ms."
     ConnectionsFull "connections_full" SERVICE_UNAVAILABLE "As many connections as the server takes, from all or from one address, are in use."
+
+    // who may do what
+    TokenMissing "token_missing" UNAUTHORIZED "The server asks for a token, and the request shows none."
+    TokenWrong "token_wrong" UNAUTHORIZED "The request shows a token that the server does not know."
+    TokenThrottled "token_throttled" TOO_MANY_REQUESTS "Too many wrong tokens came from this address within a minute."
+    Forbidden "forbidden" FORBIDDEN "The token does not have the right that this needs, or is another tenant's."
+    ForeignHost "foreign_host" FORBIDDEN "Without tokens the server must be called by a loopback name or one of auth.hosts."
+    ForeignOrigin "foreign_origin" FORBIDDEN "The request is from a page of another origin, which auth.origins does not name."
+    RateLimited "rate_limited" TOO_MANY_REQUESTS "Submissions came faster than the tenant, or the address, may send them."
+    ResultEvicted "result_evicted" GONE "The job has ended, and what came out had to make room for others' results; it is not run again under its key."
 }
 
 impl From<&InputFault> for ErrorCode {
@@ -192,7 +202,8 @@ mod tests {
         policy_rehearsal_failed policy_changed_meanwhile nothing_to_roll_back_to no_shadow settings_too_large \
         shelf_full uploads_full admin_token_missing admin_token_wrong admin_loopback_only admin_foreign_host \
         admin_foreign_origin starting draining failed unknown_path method_not_allowed internal work_full bad_request \
-        bad_path uri_too_long headers_too_large slow_head connections_full";
+        bad_path uri_too_long headers_too_large slow_head connections_full token_missing token_wrong token_throttled \
+        forbidden foreign_host foreign_origin rate_limited result_evicted";
 
     #[test]
     fn words_on_the_wire_stay_what_they_are() {

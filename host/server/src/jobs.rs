@@ -1,9 +1,12 @@
 //! The job table: what clients sent, how far it is, what came out. The core knows none of it.
 //!
-//! Bounded in every direction: inputs by bytes, ended jobs by number and age; a live job is bounded by the
-//! scheduler's queue. Everyone shares the records; each lock is short.
+//! Bounded in every direction: inputs by bytes, ended jobs by bytes and age; a live job is bounded by the scheduler's
+//! queue. Everyone shares the records; each lock is short.
+//!
+//! The core knows a job by its number, clients by its [`WireId`]. An ended job that had to make room leaves its name and
+//! key behind for as long as it would have been kept: else the same submission would run once more.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,6 +18,9 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::byte_budget::{ByteBudget, HeldBytes};
+use crate::kept_jobs::KeptJobs;
+use crate::shares::ShareKey;
+use crate::wire_id::WireId;
 
 /// Every job the server can still tell something about.
 #[derive(Debug)]
@@ -22,27 +28,71 @@ pub(crate) struct Jobs {
     next: AtomicU64,
     table: Mutex<Table>,
     input_bytes: Arc<ByteBudget>,
-    max_ended: usize,
-    keep: Duration,
+    keep: Keep,
+}
+
+/// What is kept of ended jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// How long.
+    pub(crate) time: Duration,
+    /// Bytes of all of them.
+    pub(crate) bytes: u64,
+    /// How many.
+    pub(crate) jobs: usize,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     records: BTreeMap<JobId, Arc<JobRecord>>,
-    /// Ended jobs, oldest first.
-    ended: VecDeque<(Time, JobId)>,
-    keys: HashMap<String, JobId>,
+    /// Of all that there are records of, and of those that had to make room.
+    ids: HashMap<WireId, JobId>,
+    keys: HashMap<KeyName, JobId>,
+    kept: KeptJobs,
+    evicted: BTreeMap<JobId, EvictedJob>,
+    evicted_by_time: BTreeSet<(Time, JobId)>,
+    evicted_bytes: u64,
+}
+
+/// Keys of different tenants have nothing to do with each other.
+type KeyName = (Option<Arc<str>>, String);
+
+/// What is left of an ended job that had to make room.
+#[derive(Debug)]
+struct EvictedJob {
+    id: WireId,
+    tenant: Option<Arc<str>>,
+    key: Option<Key>,
+    ended: Time,
 }
 
 /// One job, from the moment its inputs are here.
 #[derive(Debug)]
 pub(crate) struct JobRecord {
-    /// Its name.
+    /// Its number, for the core.
     pub(crate) id: JobId,
+    /// Its name, for clients.
+    pub(crate) wire_id: WireId,
     /// What the client asked for.
     pub(crate) request: JobRequest,
     key: Option<Key>,
+    holder: ShareKey,
     progress: Mutex<Progress>,
+}
+
+/// What a client sent.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    /// What it asks for.
+    pub(crate) request: JobRequest,
+    /// The inputs.
+    pub(crate) requests: Arc<[Request]>,
+    /// The room that they take.
+    pub(crate) held: HeldBytes,
+    /// Its own name for it.
+    pub(crate) key: Option<Key>,
+    /// Whose room the job takes once it has ended.
+    pub(crate) holder: ShareKey,
 }
 
 /// What the client asked for.
@@ -60,7 +110,7 @@ pub(crate) struct JobRequest {
     pub(crate) weight: f64,
     /// The wish for the case that the deadline cannot be met.
     pub(crate) on_late: OnLate,
-    /// What the client calls the one it is for.
+    /// Whose it is: by the token, or as the client says where there is none.
     pub(crate) tenant: Option<Arc<str>>,
 }
 
@@ -69,7 +119,7 @@ pub(crate) struct JobRequest {
 pub(crate) struct Key {
     /// `Idempotency-Key`.
     pub(crate) name: String,
-    /// Hash of everything submitted under it.
+    /// Hash of everything submitted under it but the deadline, of which a retry may have less left.
     pub(crate) content: [u8; 32],
 }
 
@@ -180,13 +230,26 @@ pub(crate) enum SubmitResult {
     /// The same submission is here already.
     Same(Arc<JobRecord>),
     /// The key stands for another submission, which became this job.
-    Conflict(JobId),
+    Conflict(WireId),
+    /// The same submission was served under this name; what came out is not here any more.
+    Evicted(WireId),
+}
+
+/// What is known of a job's name.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The job.
+    Job(Arc<JobRecord>),
+    /// The job of this tenant has ended and had to make room.
+    Evicted(Option<Arc<str>>),
+    /// There is no such job.
+    Nothing,
 }
 
 impl Jobs {
-    /// An empty table that keeps this many ended jobs for so long.
-    pub(crate) fn new(max_ended: usize, keep: Duration, input_bytes: Arc<ByteBudget>) -> Jobs {
-        Jobs { next: AtomicU64::new(1), table: Mutex::default(), input_bytes, max_ended, keep }
+    /// An empty table that keeps so much.
+    pub(crate) fn new(keep: Keep, input_bytes: Arc<ByteBudget>) -> Jobs {
+        Jobs { next: AtomicU64::new(1), table: Mutex::default(), input_bytes, keep }
     }
 
     /// Room for inputs; shared with bodies that are still being received.
@@ -196,47 +259,61 @@ impl Jobs {
 
     /// How long ended jobs are kept.
     pub(crate) fn keep(&self) -> Duration {
-        self.keep
+        self.keep.time
     }
 
-    /// Makes a record, or finds the one the key stands for.
+    /// Makes a record of this name, or finds the one the key stands for.
     ///
     /// Makes room for it among the ended jobs: here, because this thread has time to free what they held.
-    pub(crate) fn open(
-        &self,
-        request: JobRequest,
-        requests: Arc<[Request]>,
-        held: HeldBytes,
-        key: Option<Key>,
-    ) -> SubmitResult {
+    pub(crate) fn open(&self, submitted: Submitted, wire_id: WireId) -> SubmitResult {
+        let Submitted { request, requests, held, key, holder } = submitted;
         let _freed_after_the_lock;
         let mut table = self.lock();
-        _freed_after_the_lock = table.forget_surplus(self.max_ended);
-        if let Some(key) = &key
-            && let Some(record) = table.keys.get(&key.name).and_then(|id| table.records.get(id))
-        {
-            let same = record.key.as_ref() == Some(key);
-            return if same { SubmitResult::Same(record.clone()) } else { SubmitResult::Conflict(record.id) };
+        _freed_after_the_lock = table.make_room(self.keep);
+        if let Some(known) = key.as_ref().and_then(|key| table.known(&request.tenant, key)) {
+            return known;
         }
         let id = JobId(self.next.fetch_add(1, Ordering::Relaxed));
         if let Some(key) = &key {
-            table.keys.insert(key.name.clone(), id);
+            table.keys.insert((request.tenant.clone(), key.name.clone()), id);
         }
-        let record = Arc::new(JobRecord { id, request, key, progress: Mutex::new(Progress::offered(requests, held)) });
+        table.ids.insert(wire_id, id);
+        let progress = Mutex::new(Progress::offered(requests, held));
+        let record = Arc::new(JobRecord { id, wire_id, request, key, holder, progress });
         table.records.insert(id, record.clone());
         SubmitResult::New(record)
     }
 
-    /// The job of this name, if it is still known.
-    pub(crate) fn find(&self, id: JobId) -> Option<Arc<JobRecord>> {
+    /// What the key of this tenant stands for, if it stands for something.
+    pub(crate) fn known(&self, tenant: &Option<Arc<str>>, key: &Key) -> Option<SubmitResult> {
+        self.lock().known(tenant, key)
+    }
+
+    /// What is known of the job of this name.
+    pub(crate) fn find(&self, wire_id: WireId) -> Found {
+        let table = self.lock();
+        let Some(id) = table.ids.get(&wire_id) else { return Found::Nothing };
+        let evicted = || table.evicted.get(id).map(|evicted| Found::Evicted(evicted.tenant.clone()));
+        table.records.get(id).cloned().map(Found::Job).or_else(evicted).unwrap_or(Found::Nothing)
+    }
+
+    /// The job of this number, if it is still known.
+    pub(crate) fn numbered(&self, id: JobId) -> Option<Arc<JobRecord>> {
         self.lock().records.get(&id).cloned()
     }
 
-    /// Up to `limit` jobs after `after`, oldest first, of those that `wanted` picks.
-    pub(crate) fn page(&self, after: JobId, limit: usize, wanted: impl Fn(&JobRecord) -> bool) -> Vec<Arc<JobRecord>> {
+    /// Up to `limit` jobs that came after the one of this name, oldest first, of those that `wanted` picks; `None` if
+    /// there is no such name.
+    pub(crate) fn page(
+        &self,
+        after: Option<WireId>,
+        limit: usize,
+        wanted: impl Fn(&JobRecord) -> bool,
+    ) -> Option<Vec<Arc<JobRecord>>> {
         let table = self.lock();
+        let after = after.map_or(Some(JobId(0)), |after| table.ids.get(&after).copied())?;
         let later = table.records.range((Bound::Excluded(after), Bound::Unbounded));
-        later.map(|(_, record)| record).filter(|record| wanted(record)).take(limit).cloned().collect()
+        Some(later.map(|(_, record)| record).filter(|record| wanted(record)).take(limit).cloned().collect())
     }
 
     /// A job was turned away: nothing of it is kept.
@@ -248,7 +325,8 @@ impl Jobs {
     /// A job has ended: its inputs are freed, its outputs kept for a while.
     pub(crate) fn end(&self, record: &JobRecord, completion: Completion) -> DeferredWakeups {
         let now = completion.outcome.finish;
-        self.lock().ended.push_back((now, record.id));
+        let bytes = record.kept_bytes(&completion);
+        self.lock().kept.add(record.holder.clone(), now, record.id, bytes);
         record.advance(Phase::Ended(Arc::new(completion)))
     }
 
@@ -256,8 +334,9 @@ impl Jobs {
     pub(crate) fn forget_old(&self, now: Time) -> Option<Time> {
         let _freed_after_the_lock;
         let mut table = self.lock();
-        _freed_after_the_lock = table.forget_while(|ended, _| ended + self.keep <= now);
-        table.ended.front().map(|(ended, _)| *ended + self.keep)
+        _freed_after_the_lock = table.forget_while(|ended| ended + self.keep.time <= now);
+        let evicted = table.evicted_by_time.first().map(|(ended, _)| *ended);
+        [table.kept.oldest(), evicted].into_iter().flatten().min().map(|ended| ended + self.keep.time)
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -265,33 +344,99 @@ impl Jobs {
     }
 }
 
+/// What a name and a key that were left behind take, beside the key's own bytes.
+const EVICTED_BYTES: u64 = 256;
+/// What is left behind may take so large a part of what ended jobs may.
+const EVICTED_PART: u64 = 4;
+
 impl Table {
-    fn forget_surplus(&mut self, most: usize) -> Vec<Arc<JobRecord>> {
-        self.forget_while(|_, count| count > most)
+    fn known(&self, tenant: &Option<Arc<str>>, key: &Key) -> Option<SubmitResult> {
+        let id = self.keys.get(&(tenant.clone(), key.name.clone()))?;
+        if let Some(record) = self.records.get(id) {
+            let same = record.key.as_ref() == Some(key);
+            return Some(if same {
+                SubmitResult::Same(record.clone())
+            } else {
+                SubmitResult::Conflict(record.wire_id)
+            });
+        }
+        let evicted = self.evicted.get(id)?;
+        let same = evicted.key.as_ref() == Some(key);
+        Some(if same { SubmitResult::Evicted(evicted.id) } else { SubmitResult::Conflict(evicted.id) })
     }
 
-    /// Forgets ended jobs, oldest first, while this holds of the time they ended and of how many there are.
-    fn forget_while(&mut self, mut old: impl FnMut(Time, usize) -> bool) -> Vec<Arc<JobRecord>> {
+    /// Lets ended jobs go that there is no room for; their names and keys stay.
+    fn make_room(&mut self, keep: Keep) -> Vec<Arc<JobRecord>> {
+        let mut freed = Vec::new();
+        while self.kept.len() > keep.jobs || self.kept.bytes() > keep.bytes {
+            let Some((ended, id)) = self.kept.take_of_the_largest() else { break };
+            if let Some(record) = self.records.remove(&id) {
+                self.leave_behind(&record, ended);
+                freed.push(record);
+            }
+        }
+        while self.evicted_bytes > keep.bytes / EVICTED_PART {
+            let Some((_, id)) = self.evicted_by_time.pop_first() else { break };
+            self.forget_evicted(id);
+        }
+        freed
+    }
+
+    fn leave_behind(&mut self, record: &JobRecord, ended: Time) {
+        let JobRecord { id, wire_id, ref request, ref key, .. } = *record;
+        let evicted = EvictedJob { id: wire_id, tenant: request.tenant.clone(), key: key.clone(), ended };
+        self.evicted_bytes += evicted.bytes();
+        self.evicted_by_time.insert((evicted.ended, id));
+        self.evicted.insert(id, evicted);
+    }
+
+    /// Forgets ended jobs, oldest first, while this holds of the time they ended.
+    fn forget_while(&mut self, old: impl Fn(Time) -> bool) -> Vec<Arc<JobRecord>> {
         let mut forgotten = Vec::new();
-        while let Some(&(ended, id)) = self.ended.front()
-            && old(ended, self.ended.len())
+        while self.kept.oldest().is_some_and(&old)
+            && let Some((_, id)) = self.kept.take_oldest()
         {
-            self.ended.pop_front();
             if let Some(record) = self.records.get(&id).cloned() {
                 self.forget(&record);
                 forgotten.push(record);
             }
+        }
+        while self.evicted_by_time.first().is_some_and(|(ended, _)| old(*ended))
+            && let Some((_, id)) = self.evicted_by_time.pop_first()
+        {
+            self.forget_evicted(id);
         }
         forgotten
     }
 
     fn forget(&mut self, record: &JobRecord) {
         self.records.remove(&record.id);
+        self.ids.remove(&record.wire_id);
         if let Some(key) = &record.key {
-            self.keys.remove(&key.name);
+            self.keys.remove(&(record.request.tenant.clone(), key.name.clone()));
+        }
+    }
+
+    fn forget_evicted(&mut self, id: JobId) {
+        let Some(evicted) = self.evicted.remove(&id) else { return };
+        self.evicted_bytes -= evicted.bytes();
+        self.ids.remove(&evicted.id);
+        if let Some(key) = evicted.key {
+            self.keys.remove(&(evicted.tenant, key.name));
         }
     }
 }
+
+impl EvictedJob {
+    fn bytes(&self) -> u64 {
+        EVICTED_BYTES + self.key.as_ref().map_or(0, |key| 2 * key.name.len() as u64)
+    }
+}
+
+/// Bytes of a job's records in all tables, beside what differs from job to job.
+const OF_A_JOB: usize = 1024;
+/// Bytes of the words about a broken input.
+const OF_AN_ERROR: usize = 256;
 
 impl JobRecord {
     /// The job as the core knows it, arriving now.
@@ -300,6 +445,22 @@ impl JobRecord {
         let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, ref tenant } = self.request;
         let tenant = tenant.as_deref().map(Tenant::named).unwrap_or_default();
         Job { id: self.id, model, requests, deadline: now + deadline, min_accuracy, weight, tenant, on_late }
+    }
+
+    /// Roughly what the job takes once it has ended so.
+    fn kept_bytes(&self, completion: &Completion) -> u64 {
+        let text = |answer: &Answer| match &answer.output {
+            Ok(output) => output.name.len(),
+            Err(_) => OF_AN_ERROR,
+        };
+        let progress = self.progress();
+        let answers = progress.outputs.len() * size_of::<Option<Answer>>();
+        let texts: usize = progress.outputs.iter().flatten().map(text).sum();
+        let Completion { outcome, planned_by, reason, .. } = completion;
+        let lists = size_of_val(&outcome.mix[..]) + size_of_val(&outcome.decisions[..]) + size_of_val(&planned_by[..]);
+        let key = self.key.as_ref().map_or(0, |key| 2 * key.name.len());
+        let reason = reason.as_ref().map_or(0, String::len);
+        (OF_A_JOB + answers + texts + lists + key + reason) as u64
     }
 
     /// How far the job is. Short looks only: the driver takes this lock too.
@@ -442,10 +603,15 @@ mod tests {
     use mosel_core::{End, ModalitySet};
 
     fn jobs(max_ended: usize) -> Jobs {
-        Jobs::new(max_ended, Duration::from_secs(60), ByteBudget::new(100, 100))
+        let keep = Keep { time: Duration::from_secs(60), bytes: 1 << 20, jobs: max_ended };
+        Jobs::new(keep, ByteBudget::new(100, 100))
     }
 
     fn open(jobs: &Jobs, key: Option<(&str, u8)>) -> SubmitResult {
+        open_for(jobs, "acme", key)
+    }
+
+    fn open_for(jobs: &Jobs, tenant: &str, key: Option<(&str, u8)>) -> SubmitResult {
         let request = JobRequest {
             model: ModelId(0),
             requests: 1,
@@ -453,12 +619,16 @@ mod tests {
             min_accuracy: 0.5,
             weight: 1.0,
             on_late: OnLate::Run,
-            tenant: Some("acme".into()),
+            tenant: Some(tenant.into()),
         };
         let mut held = jobs.input_bytes().hold(ShareKey::Anybody, 1.0);
         held.take(10).expect("there is room");
         let key = key.map(|(name, content)| Key { name: name.into(), content: [content; 32] });
-        jobs.open(request, [Request::new(vec![])].into(), held, key)
+        let requests = [Request::new(vec![])].into();
+        jobs.open(
+            Submitted { request, requests, held, key, holder: ShareKey::Tenant(tenant.into()) },
+            WireId::random().unwrap(),
+        )
     }
 
     fn new(jobs: &Jobs) -> Arc<JobRecord> {
@@ -493,11 +663,56 @@ mod tests {
         let jobs = jobs(1);
         let SubmitResult::New(first) = open(&jobs, Some(("k", 1))) else { panic!("expected a new job") };
         assert!(matches!(open(&jobs, Some(("k", 1))), SubmitResult::Same(record) if record.id == first.id));
-        assert!(matches!(open(&jobs, Some(("k", 2))), SubmitResult::Conflict(id) if id == first.id));
+        assert!(matches!(open(&jobs, Some(("k", 2))), SubmitResult::Conflict(id) if id == first.wire_id));
         jobs.end(&first, completion(first.id, Time::START));
         assert!(matches!(open(&jobs, Some(("k", 1))), SubmitResult::Same(_)));
         assert_eq!(jobs.forget_old(Time::START + Duration::from_secs(60)), None);
         assert!(matches!(open(&jobs, Some(("k", 2))), SubmitResult::New(_)));
+    }
+
+    #[test]
+    fn a_key_is_its_tenants_own() {
+        let jobs = jobs(9);
+        let SubmitResult::New(first) = open_for(&jobs, "alice", Some(("k", 1))) else { panic!("expected a new job") };
+        let SubmitResult::New(second) = open_for(&jobs, "bob", Some(("k", 2))) else { panic!("expected a new job") };
+        assert!(matches!(open_for(&jobs, "bob", Some(("k", 2))), SubmitResult::Same(job) if job.id == second.id));
+        assert!(matches!(open_for(&jobs, "alice", Some(("k", 1))), SubmitResult::Same(job) if job.id == first.id));
+    }
+
+    #[test]
+    fn the_key_of_a_job_that_made_room_runs_nothing_again_until_its_time_is_over() {
+        let jobs = jobs(1);
+        let SubmitResult::New(first) = open(&jobs, Some(("k", 1))) else { panic!("expected a new job") };
+        jobs.end(&first, completion(first.id, Time::START));
+        let second = new(&jobs);
+        jobs.end(&second, completion(second.id, Time::from_millis(1)));
+        assert!(matches!(open(&jobs, Some(("k", 1))), SubmitResult::Evicted(id) if id == first.wire_id));
+        assert!(matches!(open(&jobs, Some(("k", 2))), SubmitResult::Conflict(id) if id == first.wire_id));
+        assert!(matches!(jobs.find(first.wire_id), Found::Evicted(Some(tenant)) if &*tenant == "acme"));
+        assert!(matches!(jobs.find(second.wire_id), Found::Job(_)));
+        jobs.forget_old(Time::START + Duration::from_secs(60));
+        assert!(matches!(jobs.find(first.wire_id), Found::Nothing));
+        assert!(matches!(open(&jobs, Some(("k", 1))), SubmitResult::New(_)));
+        let table = jobs.lock();
+        assert_eq!((table.evicted.len(), table.evicted_by_time.len(), table.evicted_bytes), (0, 0, 0));
+    }
+
+    #[test]
+    fn bytes_bound_what_is_kept_and_a_flood_evicts_its_own() {
+        let keep = Keep { time: Duration::from_secs(60), bytes: 50_000, jobs: 1_000_000 };
+        let jobs = Jobs::new(keep, ByteBudget::new(1 << 20, 1 << 20));
+        let SubmitResult::New(alices) = open_for(&jobs, "alice", None) else { panic!("expected a new job") };
+        jobs.end(&alices, completion(alices.id, Time::START));
+        for millis in 1..1000 {
+            let SubmitResult::New(bobs) = open_for(&jobs, "bob", None) else { panic!("expected a new job") };
+            jobs.end(&bobs, completion(bobs.id, Time::from_millis(millis)));
+        }
+        new(&jobs);
+        assert!(matches!(jobs.find(alices.wire_id), Found::Job(_)));
+        let table = jobs.lock();
+        assert!(table.kept.bytes() <= 50_000 && table.kept.len() > 10, "{} bytes", table.kept.bytes());
+        assert!(table.evicted_bytes <= 50_000 / EVICTED_PART && !table.evicted.is_empty());
+        assert_eq!(table.ids.len(), table.records.len() + table.evicted.len());
     }
 
     #[test]
@@ -513,7 +728,7 @@ mod tests {
         let SubmitResult::New(record) = open(&jobs, Some(("k", 1))) else { panic!("expected a new job") };
         jobs.reject(&record, Rejection::Draining);
         assert_eq!(jobs.input_bytes().used(), 0);
-        assert!(jobs.find(record.id).is_none());
+        assert!(matches!(jobs.find(record.wire_id), Found::Nothing));
         assert!(matches!(open(&jobs, Some(("k", 2))), SubmitResult::New(_)));
     }
 
@@ -526,11 +741,15 @@ mod tests {
             jobs.end(record, completion(record.id, Time::from_millis(seconds as u64 * 1000)));
         }
         assert_eq!(jobs.input_bytes().used(), 0);
-        let known = |jobs: &Jobs| jobs.page(JobId(0), 9, |_| true).iter().map(|e| e.id.0).collect::<Vec<u64>>();
+        let page = |after| jobs.page(after, 9, |_| true);
+        let known = |after| page(after).unwrap().iter().map(|job| job.id.0).collect::<Vec<u64>>();
         new(&jobs);
-        assert_eq!(known(&jobs), [2, 3, 4]);
+        assert_eq!(known(None), [2, 3, 4]);
+        assert_eq!(known(Some(records[0].wire_id)), [2, 3, 4], "after one that made room");
+        assert_eq!(known(Some(records[1].wire_id)), [3, 4]);
         assert_eq!(jobs.forget_old(Time::from_millis(61_000)), Some(Time::from_millis(62_000)));
-        assert_eq!(known(&jobs), [3, 4]);
+        assert_eq!(known(None), [3, 4]);
+        assert!(page(Some(records[1].wire_id)).is_none(), "after one that is forgotten");
     }
 
     #[test]

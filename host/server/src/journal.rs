@@ -10,11 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use mosel_core::{Action, Checkpoint, Event, StrategyMatrix, Time};
-use mosel_journal::{Folder, Header, PolicyRecord, Written, policy_line, step_line};
+use mosel_core::{Action, Checkpoint, Event, JobId, StrategyMatrix, Time};
+use mosel_journal::{Folder, Header, PolicyRecord, Written, name_line, policy_line, step_line};
 
 use crate::metrics::Metrics;
 use crate::supervisor::Supervisor;
+use crate::wire_id::WireId;
 
 /// The way to the disk.
 pub(crate) struct Journal {
@@ -51,6 +52,8 @@ pub(crate) struct StepRecord {
     pub(crate) event: Event,
     /// What was done about it.
     pub(crate) actions: Vec<Action>,
+    /// What the job that it brings is called by its client.
+    pub(crate) name: Option<(JobId, WireId)>,
     /// Room that it takes, in rows of queues.
     pub(crate) rows: usize,
 }
@@ -303,7 +306,12 @@ impl Writer {
 
     fn write_down(&mut self, record: Record) {
         match record {
-            Record::Step(StepRecord { at, event, actions, .. }) => self.line(|| step_line(at, &event, &actions)),
+            Record::Step(StepRecord { at, event, actions, name, .. }) => {
+                if let Some((job, id)) = name {
+                    self.line(|| name_line(at, job, &id.to_string()));
+                }
+                self.line(|| step_line(at, &event, &actions));
+            }
             Record::Policy(at, policy) => self.line(|| policy_line(at, &policy)),
             Record::State(header) => self.begin(&header),
         }

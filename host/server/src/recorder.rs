@@ -16,6 +16,7 @@ use crate::jobs::PolicyTag;
 use crate::journal::{Journal, StepRecord};
 use crate::metrics::Metrics;
 use crate::supervisor::Supervisor;
+use crate::wire_id::WireId;
 
 /// Where the driver leaves what happened.
 pub(crate) struct EventRecorder {
@@ -31,6 +32,8 @@ pub(crate) struct EventRecorder {
 #[derive(Default)]
 struct RecordBuffer {
     records: Vec<Record>,
+    /// What the job that the next step brings is called by its client.
+    name: Option<(JobId, WireId)>,
     /// Room that the records take, in rows of queues.
     rows: usize,
     /// Something was lost since the last record.
@@ -118,6 +121,7 @@ impl EventRecorder {
     pub(crate) fn step(&self, scheduler: &Scheduler, now: Time, event: Event, actions: &[Action]) {
         let rows = 1 + answered(&event) + actions.iter().map(rows).sum::<usize>();
         let mut buffer = self.buffer();
+        let name = buffer.name.take().filter(|_| matches!(event, Event::Submit(_)));
         // an empty buffer takes whatever comes: else a queue that is large enough could never be recorded
         if buffer.rows > 0 && buffer.rows + rows > MOST_ROWS {
             if !std::mem::replace(&mut buffer.gap, true) {
@@ -131,12 +135,17 @@ impl EventRecorder {
         if std::mem::take(&mut buffer.gap) {
             buffer.records.push(Record::state(scheduler, Why::Gap));
         } else {
-            buffer.records.push(Record::Step(StepRecord { at: now, event, actions: actions.to_vec(), rows }));
+            buffer.records.push(Record::Step(StepRecord { at: now, event, actions: actions.to_vec(), name, rows }));
             if self.journal.as_ref().is_some_and(|journal| journal.wants_state()) {
                 buffer.records.push(Record::state(scheduler, Why::Journal));
             }
         }
         self.wake(buffer);
+    }
+
+    /// The next step brings the job of this number; its client calls it so.
+    pub(crate) fn named(&self, job: JobId, id: WireId) {
+        self.buffer().name = Some((job, id));
     }
 
     /// Another policy is about to be put in place.

@@ -47,6 +47,8 @@ impl Server {
             .context("starting the threads that speak HTTP")?;
         let edge = EdgeThread::start(&app.supervisor)?;
         let (socket, address) = edge.block_on(listen(&http.listen))?;
+        app.auth.listens(address)?;
+        edge.block_on(async { reload_at_hangup(&app) })?;
         let (stop, stopped) = watch::channel(false);
         let serving = http::serve(socket, app.clone(), runtime.handle().clone(), stopped.clone());
         let mut listening = vec![edge.spawn(serving)];
@@ -96,6 +98,7 @@ impl Server {
             }
             drained
         });
+        app.auth.stops();
         // a batch that still runs on a device, or a policy that is still being compiled, is not waited for
         runtime.shutdown_background();
         Ok(Stopped { given_up: drained?.given_up, failure: app.supervisor.failure() })
@@ -169,6 +172,21 @@ async fn listen(address: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let socket = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     let address = socket.local_addr()?;
     Ok((socket, address))
+}
+
+/// SIGHUP, which would end the process, has the files of tokens read again.
+fn reload_at_hangup(app: &Arc<App>) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangups = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    let app = Arc::downgrade(app);
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let Some(app) = app.upgrade() else { return };
+            // it reads files
+            tokio::task::spawn_blocking(move || app.auth.reload());
+        }
+    });
+    Ok(())
 }
 
 /// Without the task that accepts connections nothing can be served.

@@ -14,7 +14,7 @@ use crate::device::{self, DeviceParts};
 use crate::driver::{Driver, DriverParts};
 use crate::event_sink::EventSink;
 use crate::feedback::Feedback;
-use crate::jobs::{JobRecord, Jobs};
+use crate::jobs::{JobRecord, Jobs, Keep};
 use crate::lane::{LaneHandle, LaneState, Work};
 use crate::lane_devices::LaneDevices;
 use crate::metrics::Metrics;
@@ -79,7 +79,7 @@ impl Service {
         metrics.starts_with(FIRST_GENERATION);
         let policy = prepared.policy;
         scheduler.step(Time::START, Event::PolicyChanged { eager: policy.loaded().description().eager });
-        let most_ended = config.finished.max_jobs;
+        let most_ended = config.finished.max_jobs.min(MOST_HISTORIES);
         let (tag, journal) = (&installed.tag, &config.journal);
         let recorder = EventRecorder::start(&scheduler, tag, journal, most_ended, supervisor, metrics.clone())?;
 
@@ -151,6 +151,9 @@ impl Service {
     }
 }
 
+/// Ended jobs that can be explained.
+const MOST_HISTORIES: usize = 10_000;
+
 /// The generation of the policy that is in place from the start.
 const FIRST_GENERATION: u64 = 1;
 
@@ -173,9 +176,9 @@ fn engine(config: &config::Policy) -> anyhow::Result<Engine> {
 }
 
 fn job_table(config: &Config) -> Jobs {
-    let keep = Duration::from_millis(config.finished.keep_ms);
-    let input_bytes = ByteBudget::new(config.queue.max_input_bytes, config.http.max_body_bytes);
-    Jobs::new(config.finished.max_jobs, keep, input_bytes)
+    let config::Finished { max_bytes, max_jobs, keep_ms } = config.finished;
+    let keep = Keep { time: Duration::from_millis(keep_ms), bytes: max_bytes, jobs: max_jobs };
+    Jobs::new(keep, ByteBudget::new(config.queue.max_input_bytes, config.http.max_body_bytes))
 }
 
 fn limits(policy: &config::Policy) -> Limits {

@@ -12,6 +12,8 @@ use serde_json::Value;
 pub struct Client(
     /// Where it listens.
     pub SocketAddr,
+    /// The token of its operator, which is shown with everything that is not about jobs.
+    pub Option<&'static str>,
 );
 
 /// What a server answered.
@@ -27,6 +29,17 @@ pub struct Answer {
 }
 
 impl Client {
+    /// A way to the server at this address, as this operator.
+    pub fn operator(address: SocketAddr, token: Option<String>) -> Client {
+        // as long as the test: a client is copied everywhere
+        Client(address, token.map(|token| &*token.leak()))
+    }
+
+    /// GET, as the operator whatever it is about.
+    pub fn get_as_operator(self, path: &str) -> Answer {
+        self.send("GET", path, &[&format!("authorization: Bearer {}", self.1.expect("the server made a token"))], b"")
+    }
+
     /// GET.
     pub fn get(self, path: &str) -> Answer {
         self.send("GET", path, &[], b"")
@@ -88,6 +101,10 @@ impl Client {
     /// Sends this, with these headers, each `name: value`.
     pub fn send(self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        let shown = headers.iter().any(|header| header.to_ascii_lowercase().starts_with("authorization"));
+        if let Some(token) = self.1.filter(|_| !shown && !path.starts_with("/v1/jobs")) {
+            head += &format!("authorization: Bearer {token}\r\n");
+        }
         for header in headers {
             head += &format!("{header}\r\n");
         }
@@ -102,6 +119,17 @@ impl Client {
         // a server that refuses a body early may close before all of it was sent
         let _ = stream.write_all(bytes);
         stream
+    }
+
+    /// Asks until there is a job, of which this is the id.
+    pub fn first_job(self) -> String {
+        let mut id = String::new();
+        eventually(|| {
+            let listed = self.get_as_operator("/v1/jobs?limit=1").json;
+            id = listed["jobs"][0]["id"].as_str().unwrap_or_default().to_owned();
+            so(!id.is_empty())
+        });
+        id
     }
 
     /// Asks until the job is in this state; fails when it ended in another.

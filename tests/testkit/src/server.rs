@@ -1,7 +1,7 @@
 //! A server of a test's own: the program as a child process, on a free port, stopped when dropped.
 
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 
 use mosel_client::spawned::Spawned;
 
@@ -23,7 +23,8 @@ impl ServerProcess {
         let no_cache = [("MOSEL_POLICY__CACHE_DIR", String::new())];
         let spawned = Spawned::start_program(Path::new(program), &words, &no_cache).expect("the server starts");
         let address = spawned.url.strip_prefix("http://").and_then(|address| address.parse().ok());
-        let client = Client(address.unwrap_or_else(|| panic!("expected an address, got {}", spawned.url)));
+        let address = address.unwrap_or_else(|| panic!("expected an address, got {}", spawned.url));
+        let client = Client::operator(address, operator_token(program, &spawned.url));
         ServerProcess { spawned, client }
     }
 
@@ -60,4 +61,10 @@ impl ServerProcess {
     pub fn wait(&mut self) -> ExitStatus {
         self.spawned.wait().expect("a child can be waited for")
     }
+}
+
+/// What the server made for its operator, if it did.
+fn operator_token(program: &str, url: &str) -> Option<String> {
+    let printed = Command::new(program).args(["token", "local", "--server", url]).output().expect("the program starts");
+    printed.status.success().then(|| String::from_utf8_lossy(&printed.stdout).trim().to_owned())
 }

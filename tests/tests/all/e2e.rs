@@ -10,6 +10,7 @@ mod hostile_clients;
 mod http_errors;
 mod journal;
 mod models;
+mod owners;
 mod policies;
 mod policy_store;
 mod rollback;

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use comfy_table::Table;
+use mosel_eval::connect::connection;
 use mosel_eval::policy_file;
 use serde_json::{Value, json};
 
@@ -16,7 +17,8 @@ pub(super) struct ServerArgs {
     /// The server
     #[arg(long, value_name = "URL", env = "MOSEL_SERVER", default_value = "http://127.0.0.1:7070")]
     server: String,
-    /// File with the token that the server asks for
+    /// File with an admin's token. Without one: what MOSEL_TOKEN holds, else the token that a server of this user on this
+    /// machine made for itself
     #[arg(long, value_name = "FILE", env = "MOSEL_ADMIN_TOKEN_FILE")]
     token_file: Option<PathBuf>,
     /// What the server says, as it says it
@@ -64,8 +66,6 @@ pub(super) struct ShadowArgs {
 
 const POLICY: &str = "/v1/policy";
 const SHADOW: &str = "/v1/policy/shadow";
-/// No token is longer.
-const MAX_TOKEN_BYTES: u64 = 4096;
 
 /// What can be asked of a server.
 enum ServerCall {
@@ -157,14 +157,7 @@ impl ServerArgs {
     }
 
     fn connection(&self) -> Result<Connection> {
-        let connection = Connection::new(&self.server)?;
-        let Some(file) = &self.token_file else { return Ok(connection) };
-        let reading = || format!("reading the token in {}", file.display());
-        let length = std::fs::metadata(file).with_context(reading)?.len();
-        ensure!(length <= MAX_TOKEN_BYTES, "expected a token of at most {MAX_TOKEN_BYTES} bytes, got {length}");
-        let token = std::fs::read_to_string(file).with_context(reading)?;
-        ensure!(!token.trim().is_empty(), "expected a token in {}, it is empty", file.display());
-        Ok(connection.with_token(token.trim()))
+        connection(&self.server, self.token_file.as_deref())
     }
 
     fn print(&self, said: &Value, people: impl FnOnce(&Value)) {

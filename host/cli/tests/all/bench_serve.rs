@@ -131,7 +131,7 @@ fn a_server_that_dies_midway_is_named_with_how_it_ended() {
     stderr.read_line(&mut line).expect("it says which server it drives");
     let address = line.trim().strip_prefix("greedy decides at http://").expect(&line).to_owned();
     // more than it is warmed up with
-    let server = Client(address.parse().expect("an address"));
+    let server = Client(address.parse().expect("an address"), None);
     until("jobs are accepted", || server.metric("mosel_jobs_accepted_total") >= 5.0);
     let servers = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", client.id())).expect("it is Linux");
     Command::new("kill").arg("-9").args(servers.split_whitespace()).status().expect("kill runs");

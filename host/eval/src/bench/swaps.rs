@@ -16,6 +16,7 @@ use mosel_models::{InputKind, Modality, ProfileFile};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
+use crate::connect::connection;
 use mosel_client::connection::{Answer, Connection, Submission};
 use mosel_client::inputs::Pool;
 use mosel_client::spawned::Spawned;
@@ -157,7 +158,7 @@ async fn run_phases(
     let profile = profile.0.display().to_string();
     let words = ["serve", "--listen", "127.0.0.1:0", "--timed", &profile, "--policy", &policies[0]];
     let server = Spawned::start(&words.map(String::from))?;
-    let connection = Connection::new(&server.url)?;
+    let connection = connection(&server.url, None)?;
     connection.ready().await?;
     for _ in 0..3 {
         connection.submit(load.job.clone(), true).await?.success()?;

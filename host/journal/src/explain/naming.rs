@@ -5,9 +5,8 @@ use std::sync::Arc;
 use mosel_core::{JobId, Mode, ModelId, Profile, StrategyMatrix};
 
 /// What jobs, models and selections are called.
-#[derive(Clone, Debug)]
 pub struct Naming {
-    prefix: String,
+    names: Box<dyn Fn(JobId) -> String + Send + Sync>,
     profiles: Vec<Arc<Profile>>,
 }
 
@@ -15,12 +14,21 @@ impl Naming {
     /// Jobs are called by their numbers with this before it (`j-`), models and their modalities as their profiles say;
     /// `models[i]` is the matrix of `ModelId(i)`.
     pub fn new(prefix: &str, models: &[Arc<StrategyMatrix>]) -> Naming {
-        Naming { prefix: prefix.into(), profiles: models.iter().map(|matrix| matrix.profile().clone()).collect() }
+        let prefix = prefix.to_owned();
+        Naming {
+            names: Box::new(move |job| format!("{prefix}{job}")),
+            profiles: models.iter().map(|matrix| matrix.profile().clone()).collect(),
+        }
+    }
+
+    /// The same, with jobs called so.
+    pub fn with_names(self, names: impl Fn(JobId) -> String + Send + Sync + 'static) -> Naming {
+        Naming { names: Box::new(names), ..self }
     }
 
     /// The job's name.
     pub fn job(&self, job: JobId) -> String {
-        format!("{}{job}", self.prefix)
+        (self.names)(job)
     }
 
     /// The model's name; its number if there is no such model.

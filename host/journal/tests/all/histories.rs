@@ -551,6 +551,7 @@ fn resumed(case: &str, steps: usize) -> JobHistories {
     let replayed = replay(&header, &mut reader, |seen| match seen {
         ReplayEvent::Step { at, event, actions, .. } => histories.handle(at, event, actions),
         ReplayEvent::Policy(policy) => histories.policy_changed(&policy.name),
+        ReplayEvent::Named(..) => {}
     });
     assert_eq!(replayed.expect("it reads").difference, None);
     histories

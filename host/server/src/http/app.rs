@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 
-use super::admin::Admin;
 use super::api_error::ApiError;
+use crate::auth::Auth;
 use crate::config::{Config, Http};
 use crate::driver::BROKEN;
 use crate::error_code::ErrorCode;
@@ -19,8 +19,8 @@ use crate::work_pool::WorkPool;
 pub(crate) struct App {
     /// Bounds and time-outs.
     pub(crate) config: Config,
-    /// Who may change policies.
-    pub(crate) admin: Admin,
+    /// Who may do what.
+    pub(crate) auth: Auth,
     /// Reads what clients send.
     pub(crate) work: WorkPool,
     /// Knows whether anything can be served.
@@ -35,14 +35,17 @@ pub(crate) struct App {
 
 impl App {
     /// Not open yet.
-    pub(crate) fn new(config: Config, metrics: Arc<Metrics>) -> anyhow::Result<App> {
-        let admin = Admin::new(&config.http.admin_token_file)?;
+    pub(crate) fn new(mut config: Config, metrics: Arc<Metrics>) -> anyhow::Result<App> {
+        let auth = Auth::new(&config)?;
+        for (tenant, weight) in auth.weights() {
+            config.fairness.weights.entry(tenant.to_string()).or_insert(weight);
+        }
         let supervisor = Supervisor::new(metrics.clone());
         let Http { work_threads, work_queue, .. } = config.http;
         let work = WorkPool::start(work_threads, work_queue, &supervisor, &metrics);
         let work = work.context("starting the threads that read what clients send")?;
         let (service, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Ok(App { config, admin, work, supervisor, metrics, service, draining })
+        Ok(App { config, auth, work, supervisor, metrics, service, draining })
     }
 
     /// The service, once it is there; looking at jobs works until the very end.
@@ -53,10 +56,18 @@ impl App {
 
     /// The service, while it takes something new.
     pub(crate) fn open(&self) -> Result<&Service, ApiError> {
-        if self.supervisor.failure().is_some() {
-            return Err(self.failed());
-        }
-        if self.draining.load(Ordering::Relaxed) { Err(ApiError::draining()) } else { self.service() }
+        let service = self.alive()?;
+        if self.is_draining() { Err(ApiError::draining()) } else { Ok(service) }
+    }
+
+    /// The service, while what it has accepted can still be served.
+    pub(crate) fn alive(&self) -> Result<&Service, ApiError> {
+        if self.supervisor.failure().is_some() { Err(self.failed()) } else { self.service() }
+    }
+
+    /// Nothing new is taken.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     fn failed(&self) -> ApiError {

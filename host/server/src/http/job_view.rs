@@ -5,7 +5,6 @@ use std::time::Duration;
 use mosel_core::{End, JobId, LaneId, Scheduler, Step, Time, Trigger};
 use serde::Serialize;
 
-use super::job_id::wire_id;
 use super::submission::Wish;
 use crate::certificate::Certificate;
 use crate::jobs::{Answer, JobRecord, JobRequest, Phase, Progress};
@@ -111,7 +110,7 @@ impl<'a> JobView<'a> {
         let answered = completion.map(|completion| completion.outcome.answered);
         let outputs = if completion.is_some() { &progress.outputs[..] } else { &[] };
         JobView {
-            id: wire_id(record.id),
+            id: record.wire_id.to_string(),
             state: state(&progress),
             model: &model.spec.name,
             requests,

@@ -2,22 +2,20 @@
 //!
 //! Where to start reading: `connections` (from a socket to requests), [`router`], then `jobs.rs` (submission and look-up),
 //! `submission.rs` and `parsed_job.rs` (from bytes to a job), `job_view.rs` (from a job to JSON), `api_error.rs` (errors);
-//! `admin.rs` says who may change policies. HTTP types end here: the driver sees none.
+//! `caller.rs` says who may do what. HTTP types end here: the driver sees none.
 
-mod admin;
 mod api_error;
 pub(crate) mod app;
 mod body;
 pub(crate) mod caller;
 mod connections;
 mod explain;
-mod guard;
-mod job_id;
 mod job_view;
 mod jobs;
 mod metrics;
 mod model_view;
 mod models;
+mod origin;
 mod parsed_job;
 mod policies;
 mod policy;
@@ -57,16 +55,16 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/models", get(models::list))
         .route("/v1/models/{name}/profile", get(models::profile))
         .route("/v1/models/{name}/strategies", get(models::strategies))
-        .merge(admin_routes(app.clone()))
+        .merge(admin_routes())
         .merge(health_routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(axum::middleware::from_fn(caller::identify))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), caller::identify))
         .with_state(app)
 }
 
-/// What shows policies and models to everybody, and changes them for those who may.
-fn admin_routes(app: Arc<App>) -> Router<Arc<App>> {
+/// What shows policies and models, and changes them for those who may.
+fn admin_routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/{name}", put(policies::push).delete(policies::remove))
@@ -74,7 +72,6 @@ fn admin_routes(app: Arc<App>) -> Router<Arc<App>> {
         .route("/v1/policy/rollback", post(policy::roll_back))
         .route("/v1/policy/shadow", get(shadow::show).put(shadow::set).delete(shadow::clear))
         .route("/v1/models/{name}", get(models::show).put(models::load).delete(models::unload))
-        .route_layer(axum::middleware::from_fn_with_state(app, guard::guard))
 }
 
 /// What is asked by whoever watches the server.
@@ -88,7 +85,7 @@ fn health_routes() -> Router<Arc<App>> {
 /// The paths of health alone, for a listener of their own.
 fn health_router(app: Arc<App>) -> Router {
     let routes = health_routes().fallback(unknown_path).method_not_allowed_fallback(wrong_method);
-    routes.layer(axum::middleware::from_fn(caller::identify)).with_state(app)
+    routes.layer(axum::middleware::from_fn(caller::watcher)).with_state(app)
 }
 
 /// Serves connections until it is told to stop, then lets the requests in flight end. They are accepted on the runtime

@@ -16,18 +16,20 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::api_error::ApiError;
-use super::submission::{self, RawInput, Requests, Submission};
+use super::submission::{self, OnDisconnect, RawInput, Requests, Submission};
 use crate::config;
 use crate::error_code::ErrorCode;
 use crate::jobs::JobRequest;
 use crate::model_registry::ModelSet;
 use crate::served::ServedModel;
+use crate::tenant::check_tenant;
 
 /// A job that is sound as far as HTTP can tell.
 #[derive(Debug)]
 pub(crate) struct ParsedJob {
     pub(crate) request: JobRequest,
     pub(crate) requests: Arc<[Request]>,
+    pub(crate) on_disconnect: OnDisconnect,
 }
 
 /// How a body is written.
@@ -47,7 +49,8 @@ pub(crate) fn read(form: Form, body: Bytes, models: &ModelSet, limits: &config::
                 requests.ok_or_else(|| ApiError::new(ErrorCode::MissingField, "expected the field requests"))?;
             let model = find(models, &submission.model)?;
             let request = job_request(&submission, model, requests.came, limits)?;
-            Ok(ParsedJob { request, requests: from_json(&model.spec, requests)? })
+            let requests = from_json(&model.spec, requests)?;
+            Ok(ParsedJob { request, requests, on_disconnect: submission.on_disconnect })
         }
         Form::Multipart(content_type) => whole(from_multipart(content_type, body, models, limits)),
     }
@@ -86,11 +89,11 @@ pub(crate) fn unsupported(expected: &str, came: &str) -> ApiError {
 }
 
 impl ParsedJob {
-    /// Hash of everything that makes the job what it is, however it was written.
+    /// Hash of everything that makes the job what it is, however it was written, but the deadline: a retry has less left.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, tenant } = &self.request;
-        hash.update(format!("{model:?} {requests} {deadline:?} {min_accuracy} {weight} {on_late:?} {tenant:?}"));
+        let JobRequest { model, requests, deadline: _, min_accuracy, weight, on_late, tenant } = &self.request;
+        hash.update(format!("{model:?} {requests} {min_accuracy} {weight} {on_late:?} {tenant:?}"));
         for input in self.requests.iter().flat_map(Request::inputs) {
             hash.update((input.len_bytes() as u64).to_le_bytes());
             input.for_each_part(|part| hash.update(part));
@@ -132,18 +135,9 @@ fn job_request(
     })
 }
 
-/// Letters and digits of any script, and visible ASCII: two names that look alike to nobody are two names.
 fn tenant(name: &str) -> Result<Arc<str>, ApiError> {
-    let visible = |char: char| char.is_alphanumeric() || char.is_ascii_graphic();
-    if (1..=MAX_TENANT_BYTES).contains(&name.len()) && name.chars().all(visible) {
-        return Ok(name.into());
-    }
-    let message = format!("expected tenant to be 1 to {MAX_TENANT_BYTES} bytes of visible characters, got {name:?}");
-    Err(ApiError::new(ErrorCode::BadTenant, message))
+    check_tenant(name).map_err(|message| ApiError::new(ErrorCode::BadTenant, message))
 }
-
-/// Bytes of a tenant's name.
-const MAX_TENANT_BYTES: usize = 64;
 
 fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), ApiError> {
     if (least..=most).contains(&value) {
@@ -290,7 +284,8 @@ async fn from_multipart(
         columns.iter().map(|column| (column.name.as_str(), column.requests(&model.spec))).collect();
     let count = columns.iter().map(|(_, requests)| requests.len()).max().unwrap_or(0);
     let request = job_request(&submission, model, count, limits)?;
-    Ok(ParsedJob { request, requests: from_columns(&model.spec, count, &columns)? })
+    let requests = from_columns(&model.spec, count, &columns)?;
+    Ok(ParsedJob { request, requests, on_disconnect: submission.on_disconnect })
 }
 
 impl PartForm {

@@ -6,7 +6,6 @@ use mosel_core::{OverShare, Refusal, Time};
 use serde_json::json;
 
 use super::api_error::ApiError;
-use super::job_id::wire_id;
 use crate::error_code::ErrorCode;
 use crate::jobs::Rejection;
 
@@ -30,7 +29,7 @@ fn refused(refusal: &Refusal, arrival: Time, now: Time) -> ApiError {
             ApiError::new(ErrorCode::JobTooLarge, message).with(json!({ "max_requests": most }))
         }
         Refusal::InvalidJob(_) => ApiError::new(ErrorCode::OutOfRange, message),
-        Refusal::Duplicate(job) => ApiError::new(ErrorCode::DuplicateJob, message).with(json!({ "job": wire_id(job) })),
+        Refusal::Duplicate(_) => ApiError::new(ErrorCode::DuplicateJob, message),
         Refusal::FloorUnreachable { min_accuracy, best } => ApiError::new(ErrorCode::FloorUnreachable, message)
             .with(json!({ "min_accuracy": min_accuracy, "best_accuracy": best })),
         Refusal::DeadlineUnreachable { deadline, earliest, best_accuracy, never } => {

@@ -29,6 +29,9 @@ pub(crate) struct Submission<'a> {
     /// The wish for the case that the deadline cannot be met.
     #[serde(default)]
     pub(crate) on_late: Wish,
+    /// The wish for the case that the client goes away while it waits.
+    #[serde(default)]
+    pub(crate) on_disconnect: OnDisconnect,
     /// Who it is for.
     #[serde(borrow, default)]
     pub(crate) tenant: Option<Cow<'a, str>>,
@@ -44,6 +47,15 @@ pub(crate) enum Wish {
     #[default]
     Run,
     Drop,
+}
+
+/// `on_disconnect` on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnDisconnect {
+    #[default]
+    Keep,
+    Cancel,
 }
 
 /// The requests that were read, and how many came.

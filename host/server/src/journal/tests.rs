@@ -18,7 +18,7 @@ fn start(files: impl JournalFiles + 'static) -> (Arc<Journal>, Arc<Metrics>, Arc
 }
 
 fn step(journal: &Journal, at: u64) {
-    journal.step(StepRecord { at: Time::from_micros(at), event: Event::WakeUp, actions: vec![], rows: 1 });
+    journal.step(StepRecord { at: Time::from_micros(at), event: Event::WakeUp, actions: vec![], name: None, rows: 1 });
 }
 
 fn state(journal: &Journal) {

@@ -31,8 +31,10 @@ fn server_with(change: impl FnOnce(&mut Config)) -> Server {
 /// The status and the body; `None` if the connection was closed without an answer.
 fn ask(server: &Server, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    let token = crate::local_admin_token(&format!("http://{}", server.address())).expect("it made one");
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nPrefer: wait=30\r\n\
+         Authorization: Bearer {token}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -69,20 +69,19 @@ fn inputs_of_all_jobs_together_are_bounded_and_freed_with_their_job() {
 #[test]
 fn ended_jobs_are_forgotten_by_number() {
     let server = Fixture::with(|config| config.finished.max_jobs = 1);
-    for _ in 0..3 {
-        server.client.run(&job(1)).expect(200);
-    }
-    assert_eq!(server.client.get("/v1/jobs/j-1").refusal(), (404, "unknown_job"));
-    server.client.get("/v1/jobs/j-3").expect(200);
+    let jobs: Vec<_> = (0..3).map(|_| server.client.run(&job(1)).expect(200)).collect();
+    let look_up = |job: usize| server.client.get(&format!("/v1/jobs/{}", jobs[job].id()));
+    assert_eq!(look_up(0).refusal(), (410, "result_evicted"));
+    look_up(2).expect(200);
 }
 
 #[test]
 fn ended_jobs_are_forgotten_by_age_though_nothing_happens() {
     let server = Fixture::with(|config| config.finished.keep_ms = 150);
-    server.client.run(&job(1)).expect(200);
-    server.client.get("/v1/jobs/j-1").expect(200);
+    let path = format!("/v1/jobs/{}", server.client.run(&job(1)).expect(200).id());
+    server.client.get(&path).expect(200);
     std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(server.client.get("/v1/jobs/j-1").refusal(), (404, "unknown_job"));
+    assert_eq!(server.client.get(&path).refusal(), (404, "unknown_job"));
 }
 
 #[test]
@@ -99,7 +98,7 @@ fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
     assert_eq!(post(&padded(2049)).refusal(), (413, "body_too_large"));
     // without a length nothing can be said before it is read
     let chunked = format!(
-        "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+        "POST /v1/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
          transfer-encoding: chunked\r\n\r\n801\r\n{}\r\n0\r\n\r\n",
         padded(2049)
     );

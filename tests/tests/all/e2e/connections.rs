@@ -82,7 +82,8 @@ fn connections_on_which_nothing_comes_give_way() {
 #[test]
 fn a_slow_body_gives_way_and_its_client_is_told() {
     let server = Fixture::with(|config| config.http.max_connections = 1);
-    let head = "POST /v1/jobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 5000\r\n\r\n{";
+    let head =
+        "POST /v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 5000\r\n\r\n{";
     let slow = server.client.begin(head.as_bytes());
     std::thread::sleep(Duration::from_millis(1200));
     assert!(serves(&mut server.client.begin(b"")));
@@ -148,7 +149,8 @@ fn a_body_comes_at_a_rate() {
         config.http.body_timeout_ms = 1200;
         config.http.min_body_bytes_per_s = 1_000_000;
     });
-    let head = "POST /v1/jobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 5000\r\n\r\n{";
+    let head =
+        "POST /v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 5000\r\n\r\n{";
     let begin = Instant::now();
     let answer = read(server.client.begin(head.as_bytes())).expect("an answer");
     assert_eq!(answer.refusal(), (408, "slow_body"));
@@ -166,7 +168,7 @@ fn an_answer_that_nobody_reads_is_not_held_for_ever() {
     let server = Fixture::with(|config| config.http.write_timeout_ms = 300);
     let mut stream = server.client.begin(b"");
     stream.set_write_timeout(Some(Duration::from_millis(100))).expect("a socket takes a time-out");
-    let ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    let ask = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
     // until neither side takes more
     for _ in 0..100 {
         if stream.write_all(&ask).is_err() {
@@ -182,7 +184,7 @@ fn a_listener_for_health_answers_for_nothing_else() {
     let server = Fixture::with(|config| config.http.health_listen = "127.0.0.1:0".into());
     let client = server.client;
     let server = server.into_server();
-    let health = Client(server.health_address().expect("it was asked for"));
+    let health = Client(server.health_address().expect("it was asked for"), None);
     health.get("/healthz").expect(200);
     health.get("/metrics").expect(200);
     eventually(|| so(health.get("/readyz").status == 200));

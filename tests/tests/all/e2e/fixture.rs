@@ -10,7 +10,7 @@ use mosel_models::{
     BatchAnswers, DeviceChoice, DeviceFacts, Input, InputError, InputFault, InputKind, Modality, Model, ModelError,
     Request, Spec, Timed, Unanswered,
 };
-use mosel_server::{Config, LaneDevices, ModelSource, ServedModel, Server};
+use mosel_server::{Config, LaneDevices, ModelSource, ServedModel, Server, local_admin_token};
 use serde_json::{Value, json};
 
 use crate::guests::HOSTILE;
@@ -42,7 +42,8 @@ impl Fixture {
         let server = Server::bind(config).expect("port 0 is free");
         let models = models(max_requests, &devices.kinds);
         server.open(devices, models).expect("the models are sound");
-        let client = Client(server.address());
+        let address = server.address();
+        let client = Client::operator(address, local_admin_token(&format!("http://{address}")));
         Fixture { server: Some(server), client, _folder: None }
     }
 

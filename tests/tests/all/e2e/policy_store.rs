@@ -75,8 +75,11 @@ fn a_component_has_a_bound_of_its_own_and_a_time_limit() {
     });
     server.client.push("mine", HOSTILE).expect(201);
     let put = |length: u64| {
-        let head =
-            format!("PUT /v1/policies/big HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\nbeginning");
+        let token = server.client.1.expect("the server made a token");
+        let head = format!(
+            "PUT /v1/policies/big HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
+             content-length: {length}\r\n\r\nbeginning"
+        );
         read(server.client.begin(head.as_bytes())).expect("an answer")
     };
     assert_eq!(put((32 << 20) + 1).refusal(), (413, "body_too_large"));

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::load_results::LoadResults;
 use super::target_model::Model;
+use crate::connect::connection;
 use crate::policy_file;
 use mosel_client::connection::Connection;
 use mosel_client::spawned::Spawned;
@@ -57,7 +58,7 @@ impl Server {
 
     /// The server there.
     pub(super) fn connect(url: &str) -> Result<Server> {
-        Ok(Server { connection: Connection::new(url)?, url: url.into(), spawned: None })
+        Ok(Server { connection: connection(url, None)?, url: url.into(), spawned: None })
     }
 
     /// Where it is.
