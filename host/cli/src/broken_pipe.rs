@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_h
 use anyhow::Result;
 
 /// Does what is asked for; that nobody reads its output to the end is no failure.
-pub(crate) fn tolerate(command: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn tolerate<T: Default>(command: impl FnOnce() -> Result<T>) -> Result<T> {
     let show = take_hook();
     set_hook(Box::new(move |panic| {
         if !is_broken_pipe(panic.payload()) {
@@ -17,7 +17,7 @@ pub(crate) fn tolerate(command: impl FnOnce() -> Result<()>) -> Result<()> {
         }
     }));
     catch_unwind(AssertUnwindSafe(command))
-        .unwrap_or_else(|panic| if is_broken_pipe(panic.as_ref()) { Ok(()) } else { resume_unwind(panic) })
+        .unwrap_or_else(|panic| if is_broken_pipe(panic.as_ref()) { Ok(T::default()) } else { resume_unwind(panic) })
 }
 
 /// What `println!` panics with; the words of the system are those of every Unix.

@@ -1,5 +1,7 @@
 //! The command line: one subcommand a task.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 use crate::{bench, explain, libtorch, models, policy, profile, reference, serve, submit, token, train};
@@ -44,13 +46,13 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line says.
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    /// Does what the command line says; with what the process ends then.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         if self.command.computes() {
             libtorch::require()?;
         }
         match self.command {
-            Command::Serve(serve) => serve.run(),
+            Command::Serve(serve) => return serve.run(),
             Command::Submit(submit) => submit::run(&submit),
             Command::Demo(demo) => mosel_eval::demo::run(&demo),
             Command::Train(train) => train::run(&train),
@@ -66,7 +68,8 @@ impl Cli {
                 reference::run(&reference, &<Cli as clap::CommandFactory>::command());
                 Ok(())
             }
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -30,7 +30,7 @@ pub fn run() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colors).init();
     let cli = cli::Cli::parse();
     match broken_pipe::tolerate(|| cli.run()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("mosel: {error:#}");
             ExitCode::FAILURE

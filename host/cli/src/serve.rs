@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
-use mosel_server::{Config, LaneDevices, Overrides, Server, Stop, load_models};
+use mosel_server::{Config, GIVEN_UP, LaneDevices, Overrides, Server, Stop, load_models};
 use serde_json::{Value, json};
 
 use crate::libtorch;
@@ -58,14 +62,14 @@ pub(crate) struct Serve {
 
 impl Serve {
     /// Serves until it is told to stop.
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut config = Config::load(self.config.as_deref(), &self.overrides()?)?;
         if config.models.is_empty() {
             config.models.zoo.push("emoji".into());
         }
         if self.print_config {
             print!("{}", config.to_toml());
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         // a model may be loaded later, too
         if config.models.zoo.is_empty() {
@@ -84,14 +88,20 @@ impl Serve {
         server.open(devices, models)?;
         tracing::info!("ready");
         let stop = server.wait()?;
+        let code = stop_in_time(server.longest_stop());
+        if stop == Stop::Told {
+            tracing::info!("told to stop: not ready any more, and jobs are taken for a while yet");
+            server.announce();
+        }
         tracing::info!("draining");
-        let stopped = server.drain();
+        let stopped = server.drain()?;
+        code.store(stopped.exit_code(), Ordering::Relaxed);
         let failed_before = if let Stop::Failed(why) = stop { Some(why) } else { None };
-        if let Some(why) = failed_before.or_else(|| stopped.as_ref().ok()?.failure.clone()) {
+        if let Some(why) = failed_before.or(stopped.failure) {
             anyhow::bail!("the server could serve no more, and has to be started again: {why}");
         }
-        tracing::info!(given_up = stopped?.given_up, "stopped");
-        Ok(())
+        tracing::info!(given_up = stopped.given_up, "stopped");
+        Ok(if stopped.given_up > 0 { ExitCode::from(GIVEN_UP) } else { ExitCode::SUCCESS })
     }
 
     fn overrides(&self) -> anyhow::Result<Overrides> {
@@ -117,6 +127,20 @@ impl Serve {
         }
         Ok(Overrides { values })
     }
+}
+
+/// Ends the process once it had that long to stop, with the status that is in the answer then: something hangs.
+fn stop_in_time(longest: Duration) -> Arc<AtomicU8> {
+    let code = Arc::new(AtomicU8::new(GIVEN_UP));
+    let last = code.clone();
+    let wait = move || {
+        std::thread::sleep(longest);
+        mosel_server::exit_at_once(last.load(Ordering::Relaxed).into());
+    };
+    if let Err(error) = std::thread::Builder::new().name("stop".into()).spawn(wait) {
+        tracing::error!(%error, "nobody watches that the server stops in time");
+    }
+    code
 }
 
 fn name_and_file(text: &str) -> Result<(String, PathBuf), String> {

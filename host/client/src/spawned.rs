@@ -51,6 +51,8 @@ impl Spawned {
     fn launch(program: &Path, arguments: &[String], variables: &[(&str, String)], muted: bool) -> Result<Spawned> {
         let mut child = Command::new(program)
             .args(arguments)
+            // nobody else sends it jobs: nobody has to turn to others before it stops
+            .envs([("MOSEL_DRAIN__ANNOUNCE_MS", "0"), ("MOSEL_DRAIN__LINGER_MS", "0")])
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -39,6 +39,10 @@ pub struct Config {
     pub policy: Policy,
     /// The journal, in which everything that happens is written down.
     pub journal: Journal,
+    /// How the server stops.
+    pub drain: Drain,
+    /// How it is watched that everything lives.
+    pub watch: Watch,
 }
 
 /// The HTTP interface.
@@ -259,6 +263,41 @@ pub struct Journal {
     /// Journals that are kept, the one being written included; the oldest go first.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_files: usize,
+}
+
+/// How the server stops, once it was told to; `http.drain_timeout_ms` says how long accepted jobs get to finish.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Drain {
+    /// Milliseconds after SIGTERM for which the server says that it is not ready and still takes jobs, so that whoever
+    /// balances load turns to others before jobs are refused. 0 for none.
+    #[schemars(range(min = 0, max = 3_600_000))]
+    pub announce_ms: u64,
+    /// Milliseconds that results which nobody has fetched stay fetchable after the last job has ended. 0 for none.
+    #[schemars(range(min = 0, max = 3_600_000))]
+    pub linger_ms: u64,
+}
+
+/// How it is watched that everything lives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watch {
+    /// Device threads that hang in a batch and were given up, at a time: while there are so many, a lane whose batch does
+    /// not end is not started again. 0 to start none again.
+    #[schemars(range(min = 0, max = 64))]
+    pub lane_restarts: u32,
+}
+
+impl Default for Drain {
+    fn default() -> Drain {
+        Drain { announce_ms: 2000, linger_ms: 3000 }
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Watch {
+        Watch { lane_restarts: 3 }
+    }
 }
 
 impl Default for Http {

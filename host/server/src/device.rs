@@ -41,6 +41,8 @@ pub(crate) struct DeviceParts {
     pub(crate) metrics: Arc<Metrics>,
     /// Who has to know when it dies.
     pub(crate) supervisor: Arc<Supervisor>,
+    /// Held by the thread for as long as it lives.
+    pub(crate) alive: Arc<()>,
 }
 
 /// A model and the way back to it.
@@ -70,28 +72,54 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Starts the device thread of a lane; returns once its models are there and warm. The thread ends when nobody can send
 /// to it any more.
 pub(crate) fn start(parts: DeviceParts) -> anyhow::Result<()> {
+    spawn(parts, build_all).map(drop)
+}
+
+/// The same in the place of a thread that was given up. A model that cannot be built is lost, unless none can; says which
+/// are there.
+pub(crate) fn start_again(parts: DeviceParts) -> anyhow::Result<Vec<ModelId>> {
+    spawn(parts, build_any)
+}
+
+type Builds = Vec<(ModelId, Build, Vec<Mode>)>;
+type Slots = BTreeMap<ModelId, Slot>;
+
+fn spawn(
+    parts: DeviceParts,
+    build: impl FnOnce(Builds, DeviceChoice) -> anyhow::Result<Slots> + Send + 'static,
+) -> anyhow::Result<Vec<ModelId>> {
     let (ready, built) = sync_channel(1);
-    let DeviceParts { lane, device, builds, work, state, sink, metrics, supervisor } = parts;
+    let DeviceParts { lane, device, builds, work, state, sink, metrics, supervisor, alive } = parts;
     let died = {
         let (state, sink, metrics) = (state.clone(), sink.clone(), metrics.clone());
         move |why: &str| report_death(lane, &state, &*sink, &metrics, why)
     };
     let threads = supervisor.clone();
-    let run = move || match build_all(builds, device) {
-        Ok(slots) => {
-            state.models().extend(slots.keys());
-            let _ = ready.send(Ok(()));
-            let name = name(lane);
-            let usual = UsualPreparation::default();
-            Device { lane, name, device, slots, usual, state, sink, metrics, supervisor }.run(&work);
-        }
-        Err(error) => {
-            // the server does not start: that is told by whoever waits for this
-            supervisor.stop();
-            let _ = ready.send(Err(error));
+    let given_up = state.clone();
+    let run = move || {
+        let _alive = alive;
+        match build(builds, device) {
+            Ok(slots) => {
+                for (id, slot) in slots.iter().filter(|(_, slot)| slot.is_lost()) {
+                    slot.keep_trying(*id, lane, device, &state, &supervisor);
+                }
+                let there: Vec<ModelId> = slots.iter().filter(|(_, slot)| !slot.is_lost()).map(|(id, _)| *id).collect();
+                state.models().extend(&there);
+                let _ = ready.send(Ok(there));
+                let name = name(lane);
+                let usual = UsualPreparation::default();
+                Device { lane, name, device, slots, usual, state, sink, metrics, supervisor }.run(&work);
+            }
+            Err(error) => {
+                // a thread that never had the lane may end: whoever waits for this says what becomes of the server
+                drop(state.die("its models could not be built"));
+                let _ = ready.send(Err(error));
+            }
         }
     };
-    threads.spawn_vital(&name(lane), run, died).context("starting a device thread")?;
+    threads
+        .spawn_vital_until(&name(lane), move || given_up.is_dead(), run, died)
+        .context("starting a device thread")?;
     built.recv().map_err(|_| anyhow!("the thread of device {lane} died while it built its models"))?
 }
 
@@ -113,10 +141,26 @@ fn report_death(lane: LaneId, state: &LaneState, sink: &dyn EventSink, metrics: 
     }
 }
 
-fn build_all(
-    builds: Vec<(ModelId, Build, Vec<Mode>)>,
-    device: DeviceChoice,
-) -> anyhow::Result<BTreeMap<ModelId, Slot>> {
+/// Those that can be built; the error of the last one if none can.
+fn build_any(builds: Builds, device: DeviceChoice) -> anyhow::Result<Slots> {
+    let (mut slots, mut last) = (Slots::new(), None);
+    for (id, build, modes) in builds {
+        match self::build(&build, device, &modes) {
+            Ok(model) => drop(slots.insert(id, Slot::of(LoadedModel { model, build, modes }))),
+            Err(error) => {
+                let state = State::Lost { why: format!("{error:#}"), wanted: Arc::default() };
+                slots.insert(id, Slot { state, build, modes });
+                last = Some(error);
+            }
+        }
+    }
+    match last {
+        Some(error) if slots.values().all(Slot::is_lost) => Err(error),
+        _ => Ok(slots),
+    }
+}
+
+fn build_all(builds: Builds, device: DeviceChoice) -> anyhow::Result<Slots> {
     let slot = |(id, build, modes): (ModelId, Build, Vec<Mode>)| {
         let model = self::build(&build, device, &modes)?;
         Ok((id, Slot::of(LoadedModel { model, build, modes })))
@@ -148,6 +192,9 @@ impl Device {
         let mut wakes = DeferredWakeups::default();
         while let Some(work) = self.next(work, &mut wakes) {
             self.supervisor.checkpoint(&self.name);
+            if self.state.is_dead() {
+                return;
+            }
             if matches!(work, Work::ApplyChanges) {
                 self.state.pending.heard();
             }
@@ -158,13 +205,17 @@ impl Device {
             }
             let event = match self.serve(&batch, &record) {
                 Ok(report) => Event::BatchDone(batch.id, report),
+                Err(_) if self.state.is_dead() => return,
                 Err(reason) => {
                     tracing::warn!(job = %batch.job, batch = batch.id.0, %reason, "a batch failed");
                     record.progress().failure = Some(reason);
                     Event::BatchFailed(batch.id)
                 }
             };
-            self.state.reported();
+            // given up meanwhile: nobody wants to know, and another thread has the lane
+            if !self.state.reported() {
+                return;
+            }
             wakes.extend(self.sink.handle(event));
             if wakes.len() >= MOST_WAITING {
                 drop(std::mem::take(&mut wakes));
@@ -233,6 +284,9 @@ impl Device {
         let begin = Instant::now();
         let answered = catch_unwind(AssertUnwindSafe(|| isolate_failures(model.as_mut(), &chosen, batch.mode)));
         let measured = begin.elapsed();
+        if self.state.is_dead() {
+            return Err("the thread was given up meanwhile".into());
+        }
         let Answered { answers, batches, prepare } = match answered {
             Ok(Ok(answered)) => answered,
             Ok(Err(error @ ModelError::Backend(_))) => return Err(self.lost(batch, &error.to_string())),

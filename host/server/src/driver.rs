@@ -6,17 +6,16 @@
 //! which sleeps until something is due though nothing came.
 //!
 //! Nobody waits under the lock, and nobody is woken under it: they would only have to wait for it.
+//!
+//! A step that panics leaves the scheduler in an unknown state: all jobs that are there end as failed, with words, nothing is
+//! stepped any more, and the server stops. The lock itself is never poisoned, since no panic unwinds through whoever holds it.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
-
-use mosel_core::{
-    Action, Batch, Decider, DecisionId, End, Event, JobId, ModelId, Outcome, PolicyError, Scheduler, Snapshot,
-    StrategyMatrix, TableId, Time,
-};
-use tokio::sync::oneshot;
 
 use crate::event_sink::EventSink;
 use crate::feedback::Feedback;
@@ -25,9 +24,14 @@ use crate::lane::LaneHandle;
 use crate::metrics::Metrics;
 use crate::planner_handle::PlannerHandle;
 use crate::policies::installed::InstalledPolicy;
+use crate::pulse::{Pulse, Silence};
 use crate::recorder::EventRecorder;
 use crate::shared_catalog::SharedCatalog;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, words};
+use mosel_core::{
+    Action, Batch, Decider, DecisionId, End, Event, JobId, LaneId, ModelId, Outcome, PolicyError, Scheduler, Snapshot,
+    StrategyMatrix, TableId, Time,
+};
 
 /// The only stepper of the core and the only reader of its clock. Shared by everyone who has something to tell it.
 pub(crate) struct Driver {
@@ -35,12 +39,18 @@ pub(crate) struct Driver {
     alarm_moved: Condvar,
     clock: Instant,
     supervisor: Arc<Supervisor>,
+    /// The signs of life of the clock.
+    pulse: Arc<Pulse>,
+    /// A step has panicked.
+    broken: AtomicBool,
 }
 
 /// What a driver works with.
 pub(crate) struct DriverParts {
     /// The core.
     pub(crate) scheduler: Scheduler,
+    /// Who is told of lanes whose device threads hang; `None` once the driver has stopped.
+    pub(crate) lost_lanes: Option<Sender<LaneId>>,
     /// Where inputs and outputs are.
     pub(crate) jobs: Arc<Jobs>,
     /// One device thread a lane.
@@ -77,6 +87,8 @@ impl Driver {
             alarm_moved: Condvar::new(),
             clock: Instant::now(),
             supervisor: supervisor.clone(),
+            pulse: supervisor.pulse("clock", Silence::Vital(CLOCK_IS_LOST)),
+            broken: AtomicBool::new(false),
         });
         let clock = driver.clone();
         supervisor.spawn_vital("clock", move || clock.keep_time(), |_| {})?;
@@ -85,7 +97,16 @@ impl Driver {
 
     /// A client submitted this job.
     pub(crate) fn submit(&self, record: &Arc<JobRecord>) -> DeferredWakeups {
-        self.enter(|running, now| running.submit(record, now))
+        let mut wakes = self.enter(|running, now| running.submit(record, now));
+        if self.is_broken() && record.progress().completion().is_none() {
+            let mut running = self.lock();
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                running.end(record, given_up(record, self.now()), Some(BROKEN.into()));
+            }));
+            drop(ended);
+            wakes.extend(std::mem::take(&mut running.outbox).wakes);
+        }
+        wakes
     }
 
     /// A client gave this job up.
@@ -113,41 +134,40 @@ impl Driver {
         self.lock().live.values().any(|record| record.request.model == id)
     }
 
-    /// Takes nothing new from here on; the answer comes when all that was accepted has ended, or was ended because it
-    /// had not after this long. Then nothing moves any more.
-    pub(crate) fn drain(&self, within: Duration) -> oneshot::Receiver<Drained> {
-        let (done, drained) = oneshot::channel();
+    /// Takes nothing new from here on; `done` is told when all that was accepted has ended, or was ended because it had not
+    /// after this long. Then nothing moves any more.
+    pub(crate) fn drain(&self, within: Duration, done: SyncSender<Drained>) {
         drop(self.enter(|running, now| running.drain = Drain::Until(now + within, done)));
-        drained
     }
 
-    /// Does what is due. The clock does it by itself, as long as it lives.
-    pub(crate) fn do_what_is_due(&self) {
-        drop(self.enter(Running::keep_time));
+    /// Does what is due in the place of a clock that gives no sign of life; false if somebody holds the lock.
+    pub(crate) fn try_what_is_due(&self) -> bool {
+        let Some(running) = self.try_lock() else { return false };
+        drop(self.deliver(self.step_with(running, Running::keep_time)));
+        true
     }
 
     /// Nobody can step the core any more: a step has panicked.
     pub(crate) fn is_broken(&self) -> bool {
-        self.running.is_poisoned()
+        self.broken.load(Ordering::Acquire)
     }
 
     /// Asks the scheduler something. A question that panics takes only whoever asked with it: who looks changes nothing.
     pub(crate) fn query<T>(&self, question: impl FnOnce(&Scheduler, Time) -> T) -> T {
-        let running = self.lock();
+        self.look(self.lock(), question)
+    }
+
+    fn look<T>(&self, running: MutexGuard<'_, Running>, question: impl FnOnce(&Scheduler, Time) -> T) -> T {
         let now = self.now();
         let answer = catch_unwind(AssertUnwindSafe(|| question(&running.parts.scheduler, now)));
-        // not while the panic unwinds: that would poison the lock
         drop(running);
         answer.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// The same, if nobody steps just now.
+    /// The same, if nobody steps just now, and the question does not panic.
     pub(crate) fn try_query<T>(&self, question: impl FnOnce(&Scheduler, Time) -> T) -> Option<T> {
-        let running = self.running.try_lock().ok()?;
-        let now = self.now();
-        let answer = catch_unwind(AssertUnwindSafe(|| question(&running.parts.scheduler, now)));
-        drop(running);
-        answer.ok()
+        let running = self.try_lock()?;
+        catch_unwind(AssertUnwindSafe(|| self.look(running, question))).ok()
     }
 
     /// Steps, then hands batches to their devices; what a device does not take has failed. Not by a call in itself: a
@@ -158,18 +178,53 @@ impl Driver {
     }
 
     fn advance(&self, event: impl FnOnce(&mut Running, Time)) -> Outbox {
-        let _sound = self.supervisor.fail_on_panic(BROKEN);
-        let mut running = self.lock();
+        self.step_with(self.lock(), event)
+    }
+
+    fn step_with(&self, mut running: MutexGuard<'_, Running>, event: impl FnOnce(&mut Running, Time)) -> Outbox {
+        if self.is_broken() {
+            return Outbox::default();
+        }
         let now = self.now();
-        self.supervisor.checkpoint("step");
-        event(&mut running, now);
-        running.finish_drain(now);
+        let stepped = catch_unwind(AssertUnwindSafe(|| {
+            self.supervisor.checkpoint("step");
+            running.notice_pause(now);
+            event(&mut running, now);
+            running.finish_drain(now);
+        }));
+        if let Err(panic) = stepped {
+            tracing::error!("a step of the scheduler panicked: {}", words(&*panic));
+            return self.break_down(running, now);
+        }
         let outbox = std::mem::take(&mut running.outbox);
-        let alarm_is_late = running.alarm_is_late();
+        let alarm_is_late = running.alarm_is_late(now);
+        if alarm_is_late {
+            running.alarm = running.next_due(now);
+            self.expect_the_clock(running.alarm, now);
+        }
         drop(running);
         if alarm_is_late {
             self.alarm_moved.notify_one();
         }
+        outbox
+    }
+
+    /// Nothing is stepped any more, and whoever waits for a job is told so.
+    fn break_down(&self, mut running: MutexGuard<'_, Running>, now: Time) -> Outbox {
+        self.broken.store(true, Ordering::Release);
+        self.supervisor.fail(BROKEN);
+        running.outbox.batches.clear();
+        // one by one: what was broken may break this, too
+        let left: Vec<Arc<JobRecord>> = running.live.drain().map(|(_, record)| record).collect();
+        for record in &left {
+            drop(catch_unwind(AssertUnwindSafe(|| running.end(record, given_up(record, now), Some(BROKEN.into())))));
+        }
+        let outbox = std::mem::take(&mut running.outbox);
+        if let Drain::Until(_, done) = std::mem::replace(&mut running.drain, Drain::Done) {
+            let _ = done.try_send(Drained { given_up: left.len() });
+        }
+        drop(running);
+        self.alarm_moved.notify_one();
         outbox
     }
 
@@ -189,29 +244,37 @@ impl Driver {
 
     /// Does what is due though nothing came, until the driver has stopped.
     fn keep_time(&self) {
-        let mut running = self.lock();
-        while !running.stopped() {
-            if running.parts.supervisor.wants_panic("clock") {
+        loop {
+            if self.supervisor.wants_fault("clock") {
                 // not under the lock: that is another case
-                drop(running);
                 self.supervisor.checkpoint("clock");
+            }
+            self.pulse.within(CLOCK_IS_LATE, "does what is due");
+            drop(self.enter(Running::keep_time));
+            let mut running = self.lock();
+            if running.stopped() || self.is_broken() {
+                self.pulse.idle();
                 return;
             }
             let now = self.now();
-            running.keep_time(now);
-            running.finish_drain(now);
-            running.alarm = running.next_due();
-            let outbox = std::mem::take(&mut running.outbox);
-            if !outbox.is_empty() {
-                drop(running);
-                drop(self.deliver(outbox));
-                running = self.lock();
-                continue;
+            let due = running.next_due(now);
+            running.alarm = due;
+            self.expect_the_clock(due, now);
+            match due {
+                None => drop(self.alarm_moved.wait(running).unwrap_or_else(PoisonError::into_inner)),
+                Some(due) => {
+                    let left = due.since(now);
+                    drop(self.alarm_moved.wait_timeout(running, left).unwrap_or_else(PoisonError::into_inner));
+                }
             }
-            running = match running.alarm {
-                None => self.alarm_moved.wait(running).expect(SOUND),
-                Some(due) => self.alarm_moved.wait_timeout(running, due.since(self.now())).expect(SOUND).0,
-            };
+        }
+    }
+
+    /// The clock is to be heard of once this is due.
+    fn expect_the_clock(&self, due: Option<Time>, now: Time) {
+        match due {
+            None => self.pulse.idle(),
+            Some(due) => self.pulse.within(due.since(now) + CLOCK_IS_LATE, "sleeps until something is due"),
         }
     }
 
@@ -220,9 +283,22 @@ impl Driver {
     }
 
     fn lock(&self) -> MutexGuard<'_, Running> {
-        self.running.lock().expect(SOUND)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Running>> {
+        match self.running.try_lock() {
+            Ok(running) => Some(running),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
+
+/// The clock may be so much later than it wanted to be.
+const CLOCK_IS_LATE: Duration = Duration::from_secs(1);
+/// A clock that is silent for so long does not come back: the server stops.
+const CLOCK_IS_LOST: Duration = Duration::from_secs(10);
 
 impl EventSink for Driver {
     fn handle(&self, event: Event) -> DeferredWakeups {
@@ -238,9 +314,8 @@ impl EventSink for Driver {
     }
 }
 
+/// If a step panics nothing can be served with the scheduler any more.
 pub(crate) const BROKEN: &str = "a step of the scheduler panicked, and its state is unknown";
-/// If a step panics the scheduler's state is unknown, and nothing can be served with it.
-const SOUND: &str = "no step of the core has panicked";
 
 struct Running {
     parts: DriverParts,
@@ -252,6 +327,12 @@ struct Running {
     forget_at: Option<Time>,
     /// What the clock sleeps until.
     alarm: Option<Time>,
+    /// The clock looks in every [`TICK`] until then, so that it is noticed when nothing ran for a while.
+    ticks_until: Time,
+    /// When somebody was here last.
+    touched: Time,
+    /// Why a lane was lost in the step that is being carried out.
+    lane_lost: Option<String>,
     last_decision: DecisionId,
     /// Who was in place from which plan on; the latest last.
     policies: VecDeque<(DecisionId, Arc<PolicyTag>)>,
@@ -265,17 +346,18 @@ struct Outbox {
     wakes: DeferredWakeups,
 }
 
-impl Outbox {
-    fn is_empty(&self) -> bool {
-        self.batches.is_empty() && self.wakes.is_empty()
-    }
-}
-
 enum Drain {
     No,
-    Until(Time, oneshot::Sender<Drained>),
+    Until(Time, SyncSender<Drained>),
     Done,
 }
+
+/// How often the clock looks in while batches run, and for [`TICKS_FOR`] after the last was started.
+const TICK: Duration = Duration::from_millis(50);
+const TICKS_FOR: Duration = Duration::from_secs(1);
+/// A clock that wakes up so much later than it asked, while nobody else was here, slept with the whole process: it was stopped,
+/// or its machine was.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Policy changes a certificate can look back on.
 const POLICIES_REMEMBERED: usize = 64;
@@ -291,6 +373,9 @@ impl Running {
             wake_at: None,
             forget_at: None,
             alarm: None,
+            ticks_until: Time::START,
+            touched: Time::START,
+            lane_lost: None,
             last_decision: DecisionId(0),
             policies,
             drain: Drain::No,
@@ -320,6 +405,7 @@ impl Running {
             for action in actions {
                 self.carry_out(action, now);
             }
+            self.lane_lost = None;
         }
     }
 
@@ -337,27 +423,47 @@ impl Running {
                     self.outbox.wakes.extend(self.parts.jobs.reject(&record, Rejection::Core(refusal, now)));
                 }
             }
-            Action::Run(batch) => self.run_batch(batch),
+            Action::Run(batch) => self.run_batch(batch, now),
             Action::Decide(snapshot) => self.ask(snapshot),
             Action::Adopt(plan, jobs) => self.parts.policy.stats.adopted(plan, jobs.len()),
             Action::RefuseDecision(plan, error) => self.parts.policy.stats.refused(plan, &error),
             Action::Fallback(lane, moves) => self.parts.policy.stats.fell_back(lane, moves.len()),
-            Action::GiveUp(_)
-            | Action::KeepFloor(..)
-            | Action::Suspect(..)
-            | Action::Trust(_)
-            | Action::LoseLane(_)
-            | Action::Move(..) => {}
+            Action::GiveUp(_) | Action::KeepFloor(..) | Action::Move(..) => {}
+            Action::Suspect(lane, suspicion) => {
+                self.parts.metrics.lane_suspect(lane, true);
+                tracing::error!(lane = lane.0, %suspicion, "nothing new is promised on the lane");
+            }
+            Action::Trust(lane) => {
+                self.parts.metrics.lane_suspect(lane, false);
+                tracing::warn!(lane = lane.0, "jobs are promised on the lane again");
+            }
+            Action::LoseLane(lane) => self.lose_lane(lane),
             Action::Finish(outcome) => self.finish(outcome, None, now),
             Action::WakeAt(time) => self.wake_at = Some(time),
         }
     }
 
-    fn run_batch(&mut self, batch: Batch) {
+    /// The thread of the lane hangs: whatever it may report yet is of no interest, and somebody starts another one.
+    fn lose_lane(&mut self, lane: LaneId) {
+        let why = format!("a batch on lane {lane} did not end, and its device is given up");
+        tracing::error!(lane = lane.0, "{why}");
+        self.parts.metrics.lane_lost(lane);
+        self.parts.metrics.lane_suspect(lane, true);
+        if let Some(device) = self.parts.devices.get(lane.index()) {
+            device.abandon(&why);
+        }
+        self.lane_lost = Some(why);
+        let _ = self.parts.lost_lanes.as_ref().map(|lanes| lanes.send(lane));
+    }
+
+    fn run_batch(&mut self, batch: Batch, now: Time) {
         let record = self.live.get(&batch.job).cloned();
         let device = self.parts.devices.get(batch.lane.index()).cloned();
         match device.zip(record) {
-            Some((device, record)) => self.outbox.batches.push((device, batch, record)),
+            Some((device, record)) => {
+                self.ticks_until = now + TICKS_FOR;
+                self.outbox.batches.push((device, batch, record));
+            }
             None => self.due.push_back(Event::BatchFailed(batch.id)),
         }
     }
@@ -384,6 +490,11 @@ impl Running {
 
     fn finish(&mut self, outcome: Outcome, reason: Option<String>, now: Time) {
         let Some(record) = self.live.remove(&outcome.job) else { return };
+        self.end(&record, outcome, reason);
+        self.forget_at.get_or_insert(now + self.parts.jobs.keep());
+    }
+
+    fn end(&mut self, record: &JobRecord, outcome: Outcome, reason: Option<String>) {
         let planned_by = outcome.decisions.iter().filter_map(|decider| self.planned_by(*decider)).collect();
         let policy = self.parts.policy.tag.clone();
         self.parts.metrics.ended(&outcome);
@@ -392,12 +503,13 @@ impl Running {
             let mut progress = record.progress();
             (progress.arrival, progress.failure.take().or_else(|| progress.unanswered()))
         };
+        // who fails in the step in which a lane was lost had no other lane to go to
+        let failure = failure.or_else(|| self.lane_lost.clone());
         let told = matches!(outcome.end, End::Failed | End::Partial);
         let reason = reason.or(failure.filter(|_| told));
         self.outbox
             .wakes
-            .extend(self.parts.jobs.end(&record, Completion { arrival, outcome, policy, planned_by, reason }));
-        self.forget_at.get_or_insert(now + self.parts.jobs.keep());
+            .extend(self.parts.jobs.end(record, Completion { arrival, outcome, policy, planned_by, reason }));
     }
 
     /// Keeps the outcome for policies that want to know. The planner is woken if there is room for a word to it: never
@@ -429,19 +541,32 @@ impl Running {
         }
     }
 
+    /// If nobody was here though the clock wanted to be, the whole process did not run: it was stopped, or its machine was. The
+    /// core learns of it before anything else: a batch that seems overdue was not on the device for so long.
+    fn notice_pause(&mut self, now: Time) {
+        let before = std::mem::replace(&mut self.touched, now);
+        let Some(alarm) = self.alarm else { return };
+        let gap = now.since(alarm.max(before));
+        if gap > PAUSE {
+            tracing::warn!(ms = gap.as_millis() as u64, "the process did not run for a while");
+            self.step(now, Event::Paused(gap));
+        }
+    }
+
     /// When something will be due though nothing comes.
-    fn next_due(&self) -> Option<Time> {
+    fn next_due(&self, now: Time) -> Option<Time> {
         let drain = match self.drain {
             Drain::Until(time, _) => Some(time),
             _ => None,
         };
-        [self.wake_at, self.forget_at, drain].into_iter().flatten().min()
+        let tick = (self.ticks_until > now || !self.live.is_empty()).then_some(now + TICK);
+        [self.wake_at, self.forget_at, drain, tick].into_iter().flatten().min()
     }
 
     /// The clock sleeps past what is due next, or does not know that it may go.
-    fn alarm_is_late(&self) -> bool {
+    fn alarm_is_late(&self, now: Time) -> bool {
         let late = |due: Time| self.alarm.is_none_or(|alarm| due < alarm);
-        self.stopped() || self.next_due().is_some_and(late)
+        self.stopped() || self.next_due(now).is_some_and(late)
     }
 
     fn stopped(&self) -> bool {
@@ -463,7 +588,9 @@ impl Running {
         self.parts.supervisor.stop();
         self.parts.devices.clear();
         self.parts.planner = None;
-        let _ = done.send(Drained { given_up: left.len() });
+        self.parts.lost_lanes = None;
+        // there is room for the one answer
+        let _ = done.try_send(Drained { given_up: left.len() });
     }
 }
 

@@ -133,6 +133,7 @@ error_codes! {
     Starting "starting" SERVICE_UNAVAILABLE "The server is starting; its models are being loaded."
     Draining "draining" SERVICE_UNAVAILABLE "The server is stopping; it finishes what it has accepted and takes nothing new."
     Failed "failed" SERVICE_UNAVAILABLE "A thread that serving needs has died; the server stops and has to be started again."
+    NotReady "not_ready" SERVICE_UNAVAILABLE "A job that were sent now would not be served; GET /readyz says in reasons why."
     UnknownPath "unknown_path" NOT_FOUND "There is nothing at this path."
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The path does not take this method."
     Internal "internal" INTERNAL_SERVER_ERROR "The server failed; its log says how."

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -78,6 +78,8 @@ pub(crate) struct JobRecord {
     key: Option<Key>,
     holder: ShareKey,
     progress: Mutex<Progress>,
+    /// Somebody was told how it ended.
+    fetched: AtomicBool,
 }
 
 /// What a client sent.
@@ -279,7 +281,8 @@ impl Jobs {
         }
         table.ids.insert(wire_id, id);
         let progress = Mutex::new(Progress::offered(requests, held));
-        let record = Arc::new(JobRecord { id, wire_id, request, key, holder, progress });
+        let fetched = AtomicBool::new(false);
+        let record = Arc::new(JobRecord { id, wire_id, request, key, holder, progress, fetched });
         table.records.insert(id, record.clone());
         SubmitResult::New(record)
     }
@@ -314,6 +317,15 @@ impl Jobs {
         let after = after.map_or(Some(JobId(0)), |after| table.ids.get(&after).copied())?;
         let later = table.records.range((Bound::Excluded(after), Bound::Unbounded));
         Some(later.map(|(_, record)| record).filter(|record| wanted(record)).take(limit).cloned().collect())
+    }
+
+    /// Jobs that have ended, and of whose end nobody was told.
+    pub(crate) fn unfetched(&self) -> usize {
+        let table = self.lock();
+        let waits = |record: &&Arc<JobRecord>| {
+            !record.fetched.load(Ordering::Relaxed) && record.progress().completion().is_some()
+        };
+        table.records.values().filter(waits).count()
     }
 
     /// A job was turned away: nothing of it is kept.
@@ -468,6 +480,11 @@ impl JobRecord {
         self.progress.lock().expect("nobody panics while holding a job")
     }
 
+    /// Somebody was told how the job ended.
+    pub(crate) fn fetched(&self) {
+        self.fetched.store(true, Ordering::Relaxed);
+    }
+
     /// The scheduler took the job.
     pub(crate) fn accept(&self, accepted: Accepted) -> DeferredWakeups {
         self.advance(Phase::Queued(accepted))
@@ -537,11 +554,6 @@ impl DeferredWakeups {
     /// How many.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
-    }
-
-    /// None at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

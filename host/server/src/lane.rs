@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mosel_core::{Batch, Mode, ModelId};
 use mosel_models::Model;
@@ -11,12 +11,19 @@ use mosel_models::Model;
 use crate::jobs::JobRecord;
 use crate::model_build::Build;
 
-/// A device thread as others see it. Nobody who holds one ever waits for the device.
+/// A device thread as others see it. Nobody who holds one ever waits for the device. A thread that hangs is given up and
+/// another one takes its place: those who hold the handle need not know.
 #[derive(Clone)]
-pub(crate) struct LaneHandle {
+pub(crate) struct LaneHandle(Arc<Mutex<Seat>>);
+
+/// The way to the thread that has the lane now.
+struct Seat {
     work: SyncSender<Work>,
     state: Arc<LaneState>,
 }
+
+/// What the thread of a lane is given: where its batches come from, and what it shares with those who hold its handle.
+pub(crate) type LaneEnd = (Receiver<Work>, Arc<LaneState>);
 
 /// Something for a device thread.
 #[derive(Debug)]
@@ -63,20 +70,34 @@ pub(crate) struct LoadedModel {
 
 impl LaneHandle {
     /// A handle, and what its thread is to be given.
-    pub(crate) fn new() -> (LaneHandle, Receiver<Work>, Arc<LaneState>) {
-        // a lane is given its next batch when the last is done; beside it there is room for one word about models
-        let (work, taken) = sync_channel(2);
-        let state = Arc::new(LaneState::default());
-        (LaneHandle { work, state: state.clone() }, taken, state)
+    pub(crate) fn new() -> (LaneHandle, LaneEnd) {
+        let (seat, end) = Seat::new();
+        (LaneHandle(Arc::new(Mutex::new(seat))), end)
+    }
+
+    /// What another thread is to be given, which has the lane from here on.
+    pub(crate) fn renew(&self) -> LaneEnd {
+        let (seat, end) = Seat::new();
+        *self.seat() = seat;
+        end
+    }
+
+    /// Gives the thread up: it is given nothing more, and what it was given has failed, for this reason.
+    pub(crate) fn abandon(&self, why: &str) {
+        if let Some((_, record)) = self.seat().state.die(why) {
+            record.progress().failure = Some(why.to_owned());
+        }
     }
 
     /// Gives it a batch; false if it takes none.
     pub(crate) fn run(&self, batch: Batch, record: Arc<JobRecord>) -> bool {
-        *self.state.given() = Some((batch, record.clone()));
-        let taken = self.state.died.get().is_none() && self.work.try_send(Work::Run(batch, record.clone())).is_ok();
+        let seat = self.seat();
+        let Seat { work, state } = &*seat;
+        *state.given() = Some((batch, record.clone()));
+        let taken = state.died.get().is_none() && work.try_send(Work::Run(batch, record.clone())).is_ok();
         if !taken {
-            self.state.given().take();
-            if let Some(why) = self.state.died.get() {
+            state.given().take();
+            if let Some(why) = state.died.get() {
                 record.progress().failure = Some(why.clone());
             }
         }
@@ -94,23 +115,42 @@ impl LaneHandle {
     }
 
     fn change(&self, change: Change) {
-        self.state.pending.add(change);
+        let seat = self.seat();
+        seat.state.pending.add(change);
         // one word at a time is enough for any number of changes, and takes no batch's place
-        if !self.state.pending.told.swap(true, Ordering::AcqRel) {
-            let _ = self.work.try_send(Work::ApplyChanges);
+        if !seat.state.pending.told.swap(true, Ordering::AcqRel) {
+            let _ = seat.work.try_send(Work::ApplyChanges);
         }
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Seat> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    fn new() -> (Seat, LaneEnd) {
+        // a lane is given its next batch when the last is done; beside it there is room for one word about models
+        let (work, taken) = sync_channel(2);
+        let state = Arc::new(LaneState::default());
+        (Seat { work, state: state.clone() }, (taken, state))
     }
 }
 
 impl LaneState {
-    /// The batch that was given is about to be reported.
-    pub(crate) fn reported(&self) {
-        self.given().take();
+    /// The batch that was given is about to be reported; false if the thread was given up meanwhile, and nobody wants to know.
+    pub(crate) fn reported(&self) -> bool {
+        self.given().take().is_some()
+    }
+
+    /// The thread has died or was given up: nobody wants to hear of it.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.died.get().is_some()
     }
 
     /// The models that its thread has.
     pub(crate) fn models(&self) -> MutexGuard<'_, BTreeSet<ModelId>> {
-        self.models.lock().expect("nobody panics while naming models")
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its thread has died, for this reason: takes no batch any more. What it was given and has not reported.
@@ -120,7 +160,7 @@ impl LaneState {
     }
 
     fn given(&self) -> MutexGuard<'_, Option<(Batch, Arc<JobRecord>)>> {
-        self.given.lock().expect("nobody panics while handing a batch over")
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,6 +181,6 @@ impl PendingChanges {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Change>> {
-        self.changes.lock().expect("nobody panics while holding changes of models")
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

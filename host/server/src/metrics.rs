@@ -43,6 +43,9 @@ pub(crate) struct Metrics {
     models_unavailable: Family<OfLane, Gauge>,
     restarts: Family<OfThread, Counter>,
     work: WorkMeters,
+    stuck: Family<OfThread, Gauge>,
+    lanes_lost: Family<OfLane, Counter>,
+    lanes_suspect: Family<OfLane, Gauge>,
 }
 
 /// A family of numbers, as its reference has it.
@@ -193,6 +196,9 @@ impl Default for Metrics {
             models_unavailable: Family::default(),
             restarts: Family::default(),
             work: WorkMeters::default(),
+            stuck: Family::default(),
+            lanes_lost: Family::default(),
+            lanes_suspect: Family::default(),
         };
         metrics.register_policies();
         metrics.register_changes();
@@ -218,6 +224,9 @@ impl Metrics {
         metrics.waiting(LaneId(0), 0);
         metrics.thread_restarted("THREAD");
         metrics.http.show_all();
+        metrics.thread_stuck("THREAD", false);
+        metrics.lane_lost(LaneId(0));
+        metrics.lane_suspect(LaneId(0), false);
         drop(metrics.jobs.finished.get_or_create(&Ended { end: "END", in_time: word(true) }));
         drop(metrics.requests.lost.get_or_create(&HowEnded { end: "END" }));
         drop(metrics.requests.unanswered.get_or_create(&Reason { reason: "REASON" }));
@@ -281,6 +290,21 @@ impl Metrics {
     /// A thread panicked, and was started again.
     pub(crate) fn thread_restarted(&self, thread: &str) {
         self.restarts.get_or_create(&OfThread { thread: thread.into() }).inc();
+    }
+
+    /// A thread is not heard of in time, or is heard of again.
+    pub(crate) fn thread_stuck(&self, thread: &str, stuck: bool) {
+        self.stuck.get_or_create(&OfThread { thread: thread.into() }).set(stuck.into());
+    }
+
+    /// A batch never ended on this lane, and its device thread was given up.
+    pub(crate) fn lane_lost(&self, lane: LaneId) {
+        self.lanes_lost.get_or_create(&OfLane { lane: lane.0 }).inc();
+    }
+
+    /// Nothing new is promised on this lane, or is again.
+    pub(crate) fn lane_suspect(&self, lane: LaneId, suspect: bool) {
+        self.lanes_suspect.get_or_create(&OfLane { lane: lane.0 }).set(suspect.into());
     }
 
     /// The journal could not be written.
@@ -400,6 +424,12 @@ impl Metrics {
         self.registry.register("models_unavailable", words, self.models_unavailable.clone());
         let words = "Times that a thread panicked and was started again, by thread";
         self.registry.register("thread_restarts", words, self.restarts.clone());
+        let words = "1 while a thread gives no sign of life for longer than it may, by thread";
+        self.registry.register("thread_stuck", words, self.stuck.clone());
+        let words = "Times that a batch did not end on a lane, and its device thread was given up";
+        self.registry.register("lanes_lost", words, self.lanes_lost.clone());
+        let words = "1 while nothing new is promised on a lane: a batch is overdue there, or the lane is lost";
+        self.registry.register("lanes_suspect", words, self.lanes_suspect.clone());
     }
 
     fn register_work(&mut self) {

@@ -3,17 +3,18 @@
 //! A model is built on the thread of whoever asks, one lane after another, and handed to the device threads whole: no lane
 //! waits for it. Only then does the scheduler learn of it, and then clients.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use mosel_core::{LaneId, ModelId};
+use mosel_core::{LaneId, Mode, ModelId};
+use mosel_models::DeviceChoice;
 
 use crate::config::{self, Config};
 use crate::driver::Driver;
-use crate::lane::{LaneHandle, LoadedModel};
+use crate::lane::{LaneEnd, LaneHandle, LoadedModel};
 use crate::lane_devices::LaneDevices;
-use crate::model_build;
+use crate::model_build::{self, Build};
 use crate::model_registry::ModelRegistry;
 use crate::served::{self, ModelSource, ServedModel};
 use crate::supervisor::Supervisor;
@@ -102,7 +103,7 @@ impl ModelLoader {
 
     /// Serves this model. Returns when jobs for it are taken.
     pub(crate) fn take_in(&self, source: ModelSource) -> Result<Arc<ServedModel>, LoadError> {
-        let _busy = self.busy.lock().expect(SOUND);
+        let _busy = self.busy();
         let models = self.model_registry.now();
         if models.find(&source.spec.name).is_some() {
             return Err(LoadError::Served(source.spec.name));
@@ -122,7 +123,7 @@ impl ModelLoader {
 
     /// Takes no new jobs for this model. Those that are here are served; then the device threads let it go.
     pub(crate) fn retire(&self, name: &str) -> Result<Arc<ServedModel>, LoadError> {
-        let busy = self.busy.lock().expect(SOUND);
+        let busy = self.busy();
         let models = self.model_registry.now();
         let model = models.find(name).ok_or_else(|| LoadError::Unknown { known: models.names(), name: name.into() })?;
         if models.served.len() == 1 {
@@ -133,6 +134,33 @@ impl ModelLoader {
         drop(busy);
         self.let_go_when_idle(model);
         Ok(model.clone())
+    }
+
+    /// Gives the lane to another thread: its device, where its work comes from, and the models it is to build. Whatever is
+    /// taken in from here on comes to it, too.
+    pub(crate) fn take_over(&self, lane: LaneId) -> (DeviceChoice, LaneEnd, Vec<(ModelId, Build, Vec<Mode>)>) {
+        let _busy = self.busy();
+        let end = self.lanes[lane.index()].renew();
+        let kind = self.devices.kind(lane);
+        let build = |model: &Arc<ServedModel>| {
+            let variant = model.variants.iter().find(|variant| variant.kind() == kind)?;
+            Some((variant.variant(), model.build.clone(), variant.profile().modes()))
+        };
+        let builds = self.model_registry.now().served.iter().filter_map(build).collect();
+        (self.devices.by_lane[lane.index()], end, builds)
+    }
+
+    /// The models that this lane's device is to have, as batches name them.
+    pub(crate) fn models_on(&self, lane: LaneId) -> Vec<ModelId> {
+        let kind = self.devices.kind(lane);
+        let models = self.model_registry.now();
+        let variants = models.served.iter().flat_map(|model| &model.variants);
+        variants.filter(|variant| variant.kind() == kind).map(|variant| variant.variant()).collect()
+    }
+
+    fn busy(&self) -> MutexGuard<'_, ()> {
+        // it guards no state of its own
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn build(&self, model: &ServedModel) -> anyhow::Result<()> {
@@ -174,7 +202,6 @@ impl ModelLoader {
 
 /// How often it is looked whether the last job of a model has ended.
 const PACE: Duration = Duration::from_millis(50);
-const SOUND: &str = "nobody panics while a model comes or goes";
 
 fn unfit(error: anyhow::Error) -> LoadError {
     LoadError::Unfit(format!("{error:#}"))

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
 
 use anyhow::Context;
 use mosel_core::{Event, PolicyError, Snapshot};
@@ -16,6 +17,7 @@ use crate::planner_handle::{Install, Installation, Order, StateTransfer};
 use crate::policies::failures::{Alarms, FailureAlarm};
 use crate::policies::installed::InstalledPolicy;
 use crate::policies::shadow::{ShadowSample, ShadowTap};
+use crate::pulse::{Pulse, Silence};
 use crate::shared_catalog::SharedCatalog;
 use crate::supervisor::Supervisor;
 
@@ -42,7 +44,8 @@ pub(crate) struct PlannerParts {
 /// Starts the planner thread. It ends when nobody can send to it any more.
 pub(crate) fn start(parts: PlannerParts, orders: Receiver<Order>) -> anyhow::Result<()> {
     let supervisor = parts.supervisor.clone();
-    let mut planner = Planner { parts, told: 0, busy: false };
+    let pulse = supervisor.pulse("planner", Silence::NotReady);
+    let mut planner = Planner { parts, told: 0, busy: false, pulse };
     supervisor.spawn("planner", move || planner.run(&orders)).context("starting the planner")
 }
 
@@ -55,7 +58,11 @@ struct Planner {
     told: u64,
     /// It is doing something that may panic: if that is so at its start, it did.
     busy: bool,
+    pulse: Arc<Pulse>,
 }
+
+/// What a policy is asked or told is bounded by its budgets; a change of policy waits for its state to be saved and taken.
+const LONGEST_ORDER: Duration = Duration::from_secs(5);
 
 impl Planner {
     fn run(&mut self, orders: &Receiver<Order>) {
@@ -69,6 +76,7 @@ impl Planner {
         self.want_feedback();
         while let Some(order) = self.next(orders) {
             self.busy = true;
+            self.pulse.within(LONGEST_ORDER, order.name());
             self.parts.supervisor.checkpoint("planner");
             match order {
                 Order::Ask(snapshot) => self.ask(snapshot),
@@ -89,10 +97,12 @@ impl Planner {
                 Err(TryRecvError::Empty) => {}
             }
             self.busy = true;
+            self.pulse.within(LONGEST_ORDER, "tells the policy what became of jobs");
             self.sync_catalog();
             let told = self.tell_outcomes();
             self.busy = false;
             if !told {
+                self.pulse.idle();
                 return orders.recv().ok();
             }
         }

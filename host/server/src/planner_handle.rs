@@ -60,6 +60,17 @@ pub(crate) enum StateTransfer {
     Lost(String),
 }
 
+impl Order {
+    /// What the planner does about it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Order::Ask(_) => "asks the policy",
+            Order::Install(_) => "puts a policy in place",
+            Order::Outcomes => "looks for outcomes",
+        }
+    }
+}
+
 impl PlannerHandle {
     /// A handle for so many lanes, and where its thread finds what is put there.
     pub(crate) fn new(lanes: u32) -> (PlannerHandle, Receiver<Order>) {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -12,14 +13,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::driver::{BROKEN, Drained};
+use crate::driver::{BROKEN, Drained, Driver};
 use crate::edge_thread::EdgeThread;
 use crate::http;
 use crate::http::app::App;
 use crate::lane_devices::LaneDevices;
 use crate::metrics::Metrics;
+use crate::pulse::{Pulse, Silence};
 use crate::served::ServedModel;
 use crate::service::Service;
+use crate::signals::{self, Told};
 use crate::supervisor::Supervisor;
 
 /// A server that listens, and answers once its models are loaded.
@@ -31,6 +34,8 @@ pub struct Server {
     connections: Vec<JoinHandle<()>>,
     edge: EdgeThread,
     runtime: Runtime,
+    told: watch::Receiver<Option<Told>>,
+    deaf: watch::Sender<bool>,
 }
 
 impl Server {
@@ -38,6 +43,14 @@ impl Server {
     pub fn bind(config: Config) -> anyhow::Result<Server> {
         let metrics = Arc::new(Metrics::default());
         let app = Arc::new(App::new(config, metrics)?);
+        let (opened, auth) = (app.clone(), Arc::downgrade(&app));
+        app.reload.add(move || {
+            if let Some(app) = auth.upgrade() {
+                app.auth.reload();
+            }
+        });
+        let (told, deaf) =
+            signals::listen(&app.supervisor, app.reload.clone(), move || opened.service.get().is_some())?;
         let http = &app.config.http;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(http.threads)
@@ -48,7 +61,6 @@ impl Server {
         let edge = EdgeThread::start(&app.supervisor)?;
         let (socket, address) = edge.block_on(listen(&http.listen))?;
         app.auth.listens(address)?;
-        edge.block_on(async { reload_at_hangup(&app) })?;
         let (stop, stopped) = watch::channel(false);
         let serving = http::serve(socket, app.clone(), runtime.handle().clone(), stopped.clone());
         let mut listening = vec![edge.spawn(serving)];
@@ -60,7 +72,9 @@ impl Server {
         }
         let watched = |listening| edge.spawn(watch_listener(listening, app.supervisor.clone(), stopped.clone()));
         let connections = listening.into_iter().map(watched).collect();
-        Ok(Server { app, address, health_address, stop, connections, edge, runtime })
+        runtime.spawn(beat(app.supervisor.pulse("http", Silence::NotReady)));
+        edge.spawn(beat(app.supervisor.pulse("edge", Silence::NotReady)));
+        Ok(Server { app, address, health_address, stop, connections, edge, runtime, told, deaf })
     }
 
     /// Where it listens; the port is the real one.
@@ -81,49 +95,70 @@ impl Server {
         Ok(())
     }
 
-    /// Takes nothing new, lets what was accepted end within the drain time-out, answers, and stops. Fails if nothing is
-    /// left that could be drained, since a step of the scheduler has panicked.
-    pub fn drain(self) -> anyhow::Result<Stopped> {
-        let Server { app, stop, connections, edge, runtime, .. } = self;
-        app.draining.store(true, Ordering::Relaxed);
-        let drained = edge.block_on(async {
-            let drained = match app.service.get() {
-                Some(service) => drain(service, Duration::from_millis(app.config.http.drain_timeout_ms)).await,
-                None => Ok(Drained { given_up: 0 }),
-            };
-            app.supervisor.stop();
-            stop.send_replace(true);
-            for listener in connections {
-                listener.await.context("the listener died")?;
-            }
-            drained
-        });
-        app.auth.stops();
-        // a batch that still runs on a device, or a policy that is still being compiled, is not waited for
-        runtime.shutdown_background();
-        Ok(Stopped { given_up: drained?.given_up, failure: app.supervisor.failure() })
-    }
-
     /// Waits until the process is told to stop (SIGTERM, SIGINT), or until nothing can be served any more. A second
     /// signal ends the process at once.
     pub fn wait(&self) -> anyhow::Result<Stop> {
+        let mut told = self.told.clone();
         self.edge.block_on(async {
-            let mut signals = Signals::new()?;
-            let stop = tokio::select! {
-                () = signals.next() => Stop::Told,
-                why = self.app.supervisor.failed() => Stop::Failed(why),
-            };
-            let told = stop == Stop::Told;
-            tokio::spawn(async move {
-                if !told {
-                    // whoever sees that the server fails tells it to stop, which it does already
-                    signals.next().await;
-                }
-                signals.next().await;
-                std::process::exit(FORCED);
-            });
-            Ok(stop)
+            tokio::select! {
+                told = told.wait_for(Option::is_some) => match told.map(|told| *told) {
+                    Ok(Some(Told::Terminate)) => Ok(Stop::Told),
+                    Ok(_) => Ok(Stop::Interrupted),
+                    Err(_) => anyhow::bail!("nobody waits for signals any more"),
+                },
+                why = self.app.supervisor.failed() => Ok(Stop::Failed(why)),
+            }
         })
+    }
+
+    /// Says that it is not ready any more, and serves on as before for `drain.announce_ms`: whoever sends it jobs by what
+    /// `/readyz` says has turned to others when it takes none any more.
+    pub fn announce(&self) {
+        self.app.leaving.store(true, Ordering::Relaxed);
+        let end = Instant::now() + Duration::from_millis(self.app.config.drain.announce_ms);
+        while Instant::now() < end && self.app.supervisor.failure().is_none() {
+            std::thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    /// How long [`Server::announce`] and [`Server::drain`] take together at most, whatever hangs.
+    pub fn longest_stop(&self) -> Duration {
+        let config = &self.app.config;
+        let waits = config.drain.announce_ms + config.http.drain_timeout_ms + config.drain.linger_ms;
+        Duration::from_millis(waits) + CLOCK_IS_LATE + NO_ANSWER + CLOSE + LAST_WORDS + Duration::from_secs(1)
+    }
+
+    /// Takes nothing new, lets what was accepted end within the drain time-out, answers, and stops. What hangs is not waited
+    /// for.
+    pub fn drain(self) -> anyhow::Result<Stopped> {
+        let Server { app, stop, connections, edge, runtime, deaf, .. } = self;
+        app.draining.store(true, Ordering::Relaxed);
+        let drained = app.service.get().map_or(Ok(Drained { given_up: 0 }), |service| {
+            let drained = drain(&service.driver, Duration::from_millis(app.config.http.drain_timeout_ms));
+            linger(service, Duration::from_millis(app.config.drain.linger_ms));
+            drained
+        });
+        app.supervisor.stop();
+        app.auth.stops();
+        let recorder = app.service.get().map(|service| service.recorder.clone());
+        if let Some(recorder) = recorder
+            && !within(CLOSE, "close-journal", move || recorder.close())
+        {
+            tracing::error!("the journal could not be closed in time, and may lack its end");
+        }
+        stop.send_replace(true);
+        let end = Instant::now() + LAST_WORDS;
+        while !connections.iter().all(JoinHandle::is_finished) && Instant::now() < end {
+            std::thread::sleep(SOON);
+        }
+        // a batch that still runs on a device, or a policy that is still being compiled, is not waited for
+        runtime.shutdown_background();
+        drop(edge);
+        deaf.send_replace(true);
+        match drained {
+            Ok(Drained { given_up }) => Ok(Stopped { given_up, failure: app.supervisor.failure() }),
+            Err(why) => Ok(Stopped { given_up: 0, failure: Some(app.supervisor.failure().unwrap_or(why)) }),
+        }
     }
 }
 
@@ -136,36 +171,66 @@ pub struct Stopped {
     pub failure: Option<String>,
 }
 
+impl Stopped {
+    /// What a process ends with that stopped like this: 0 if every accepted job has ended by itself, 3 if some were given up,
+    /// 1 if a part died.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Stopped { failure: Some(_), .. } => 1,
+            Stopped { given_up: 0, .. } => 0,
+            _ => GIVEN_UP,
+        }
+    }
+}
+
+/// What a process ends with that gave up jobs which it had accepted.
+pub const GIVEN_UP: u8 = 3;
+
 /// Why a server has to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The process was told to.
+    /// The process was told to, by whoever runs it (SIGTERM).
     Told,
+    /// The process was told to by somebody who sits in front of it (SIGINT), and waits for nobody to turn to others.
+    Interrupted,
     /// A thread died without which nothing can be served: the process should be started again. Says which, and why.
     Failed(String),
 }
 
 /// The clock keeps the time-out of a drain; if it has died somebody else does, so much later.
 const CLOCK_IS_LATE: Duration = Duration::from_millis(500);
-
-/// How often a drain looks whether there is still something to drain.
+/// A drain that has no answer so long after that has none: somebody holds the scheduler for good.
+const NO_ANSWER: Duration = Duration::from_secs(1);
+/// How long the end of the journal may take to reach its disk.
+const CLOSE: Duration = Duration::from_secs(2);
+/// How long answers may take to reach their clients after the last job has ended.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How often it is looked whether there is still something to wait for.
 const LOOK: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_millis(2);
 
-async fn drain(service: &Service, within: Duration) -> anyhow::Result<Drained> {
-    let Service { driver, recorder, .. } = service;
+/// Lets what was accepted end; or says why that cannot be known.
+fn drain(driver: &Arc<Driver>, within: Duration) -> Result<Drained, String> {
+    let (done, drained) = sync_channel(1);
+    let asked = driver.clone();
+    // on a thread of its own: it may wait for the driver for ever
+    let ask = std::thread::Builder::new().name("drain".into()).spawn(move || asked.drain(within, done));
+    ask.map_err(|error| format!("nothing can be drained: {error}"))?;
     let end = Instant::now() + within + CLOCK_IS_LATE;
-    let mut drained = (!driver.is_broken()).then(|| driver.drain(within));
-    let drained = loop {
-        // a step that panics keeps the answer for ever
-        let Some(drained) = drained.as_mut().filter(|_| !driver.is_broken()) else { break None };
-        match tokio::time::timeout(LOOK, drained).await {
-            Ok(drained) => break drained.ok(),
-            Err(_) if Instant::now() >= end => driver.do_what_is_due(),
-            Err(_) => {}
+    loop {
+        match drained.recv_timeout(LOOK) {
+            Ok(drained) => return Ok(drained),
+            _ if driver.is_broken() => return Err(format!("there is nothing to drain: {BROKEN}")),
+            Err(RecvTimeoutError::Disconnected) => return Err("a drain ended without an answer".into()),
+            Err(RecvTimeoutError::Timeout) if Instant::now() >= end => {
+                driver.try_what_is_due();
+                if Instant::now() >= end + NO_ANSWER {
+                    return Err("the scheduler is held by a step that does not end".into());
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
         }
-    };
-    recorder.close();
-    drained.with_context(|| format!("there is nothing to drain: {BROKEN}"))
+    }
 }
 
 async fn listen(address: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
@@ -174,20 +239,34 @@ async fn listen(address: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
     Ok((socket, address))
 }
 
-/// SIGHUP, which would end the process, has the files of tokens read again.
-fn reload_at_hangup(app: &Arc<App>) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangups = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    let app = Arc::downgrade(app);
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            let Some(app) = app.upgrade() else { return };
-            // it reads files
-            tokio::task::spawn_blocking(move || app.auth.reload());
-        }
-    });
-    Ok(())
+/// Waits until every result was fetched, for so long at most.
+fn linger(service: &Service, most: Duration) {
+    let end = Instant::now() + most;
+    while Instant::now() < end && service.jobs.unfetched() > 0 {
+        std::thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
+    }
 }
+
+/// Does this on a thread of its own, which is abandoned when time is up; says whether it was done.
+fn within(time: Duration, thread: &str, work: impl FnOnce() + Send + 'static) -> bool {
+    let (done, told) = sync_channel(1);
+    let work = move || {
+        work();
+        let _ = done.send(());
+    };
+    std::thread::Builder::new().name(thread.into()).spawn(work).is_ok() && told.recv_timeout(time).is_ok()
+}
+
+/// The signs of life of a runtime: one of its threads is free now and then.
+async fn beat(pulse: Arc<Pulse>) {
+    loop {
+        pulse.within(HTTP_IS_STUCK, "serves requests");
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+const BEAT: Duration = Duration::from_millis(100);
+const HTTP_IS_STUCK: Duration = Duration::from_secs(2);
 
 /// Without the task that accepts connections nothing can be served.
 async fn watch_listener(listening: JoinHandle<()>, supervisor: Arc<Supervisor>, stopped: watch::Receiver<bool>) {
@@ -196,28 +275,6 @@ async fn watch_listener(listening: JoinHandle<()>, supervisor: Arc<Supervisor>, 
         supervisor.fail(&format!("the listener died: {error}"));
     } else if !*stopped.borrow() {
         supervisor.fail("the listener ended before the server was told to stop");
-    }
-}
-
-/// What a process ends with that was told to stop twice.
-const FORCED: i32 = 130;
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What serves jobs, without HTTP: the driver, the planner and device threads, the tables they share.
 
-use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -15,8 +15,9 @@ use crate::driver::{Driver, DriverParts};
 use crate::event_sink::EventSink;
 use crate::feedback::Feedback;
 use crate::jobs::{JobRecord, Jobs, Keep};
-use crate::lane::{LaneHandle, LaneState, Work};
+use crate::lane::{LaneEnd, LaneHandle};
 use crate::lane_devices::LaneDevices;
+use crate::lane_restart::{self, LaneRestart};
 use crate::metrics::Metrics;
 use crate::model_loader::ModelLoader;
 use crate::model_registry::ModelRegistry;
@@ -34,13 +35,14 @@ use crate::recorder::EventRecorder;
 use crate::served::ServedModel;
 use crate::shared_catalog::SharedCatalog;
 use crate::supervisor::Supervisor;
+use crate::watchdog;
 
 /// Everything between a submission and its answer.
 pub(crate) struct Service {
     /// What is served.
     pub(crate) models: Arc<ModelRegistry>,
     /// Takes models in and lets them go.
-    pub(crate) loader: ModelLoader,
+    pub(crate) loader: Arc<ModelLoader>,
     /// The job table.
     pub(crate) jobs: Arc<Jobs>,
     /// Steps the scheduler.
@@ -86,11 +88,12 @@ impl Service {
         let lanes = devices.lanes();
         let jobs = Arc::new(job_table(config));
         let feedback = Arc::new(Feedback::default());
-        let (handles, ends): (Vec<LaneHandle>, Vec<LaneEnd>) =
-            (0..lanes).map(|_| LaneHandle::new()).map(|(lane, work, state)| (lane, (work, state))).unzip();
+        let (handles, ends): (Vec<LaneHandle>, Vec<LaneEnd>) = (0..lanes).map(|_| LaneHandle::new()).unzip();
+        let (lost_lanes, lost) = channel();
         let (planner, orders) = PlannerHandle::new(lanes);
         let driver = Driver::start(DriverParts {
             scheduler,
+            lost_lanes: Some(lost_lanes),
             jobs: jobs.clone(),
             devices: handles.clone(),
             catalog: catalog.clone(),
@@ -102,6 +105,7 @@ impl Service {
             supervisor: supervisor.clone(),
         });
         let driver = driver.context("starting the clock")?;
+        watchdog::start(supervisor, &driver).context("starting the watch-dog")?;
         let sink: Arc<dyn EventSink> = driver.clone();
         let tap = Arc::new(ShadowTap::default());
         let (alarms, raised) = failures::alarms();
@@ -116,6 +120,7 @@ impl Service {
             supervisor: supervisor.clone(),
         };
         planner::start(parts, orders)?;
+        let mut threads = Vec::new();
         for ((lane, (work, state)), &device) in (0..).zip(ends).zip(&devices.by_lane) {
             let kind = devices.kind(LaneId(lane));
             let build = |model: &ServedModel| {
@@ -124,10 +129,23 @@ impl Service {
             };
             let builds = models.iter().filter_map(build).collect();
             let (sink, metrics, supervisor) = (sink.clone(), metrics.clone(), supervisor.clone());
-            device::start(DeviceParts { lane: LaneId(lane), device, builds, work, state, sink, metrics, supervisor })?;
+            let (lane, alive) = (LaneId(lane), Arc::new(()));
+            threads.push(Arc::downgrade(&alive));
+            device::start(DeviceParts { lane, device, builds, work, state, sink, metrics, supervisor, alive })?;
         }
         let models = Arc::new(ModelRegistry::new(models));
         let loader = ModelLoader::new(config, devices, handles, driver.clone(), models.clone(), supervisor.clone());
+        let loader = Arc::new(loader);
+        let restart = LaneRestart {
+            loader: loader.clone(),
+            driver: driver.clone(),
+            metrics: metrics.clone(),
+            supervisor: supervisor.clone(),
+            threads: Mutex::new(threads),
+            given_up: Mutex::default(),
+            most: config.watch.lane_restarts as usize,
+        };
+        lane_restart::start(lost, restart)?;
         let policies = Arc::new(Policies::new(PoliciesParts {
             loader: policy_loader,
             lanes,
@@ -156,9 +174,6 @@ const MOST_HISTORIES: usize = 10_000;
 
 /// The generation of the policy that is in place from the start.
 const FIRST_GENERATION: u64 = 1;
-
-/// What the thread of a lane is given.
-type LaneEnd = (Receiver<Work>, Arc<LaneState>);
 
 fn rule(policy: &config::Policy) -> RollbackRule {
     RollbackRule { failures: policy.rollback_failures, window: policy.rollback_window }

@@ -24,16 +24,29 @@
 //! is nothing to drain: open connections are closed after two seconds.
 //!
 //! A thread that returns before the server is told to stop is one that ended before it should, too.
+//!
+//! A thread may also live and do nothing. Each gives signs of life ([`crate::pulse`]), and a watch-dog looks a few times a
+//! second who is not heard of in time:
+//!
+//! | thread | silent for | means |
+//! |---|---|---|
+//! | `clock` | a second more than it sleeps | not ready; the watch-dog does what is due in its place; after ten seconds: vital |
+//! | `planner` | 5 s over one order | not ready, although the fallback serves |
+//! | `http` | 2 s | not ready |
+//! | `device-N` | as long as the core says a batch may take | the lane is suspect, then lost: [`crate::lane_restart`] |
+//! | all others | a minute | said in the log and by `mosel_thread_stuck` |
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
+use crate::pulse::{Pulse, Silence, Stuck};
 
 /// Starts threads by name and knows whether the server can still serve.
 pub(crate) struct Supervisor {
@@ -41,9 +54,13 @@ pub(crate) struct Supervisor {
     failure: watch::Sender<Option<String>>,
     /// Threads may end.
     stopping: AtomicBool,
+    /// Whoever is heard of, by name: the latest of a name.
+    pulses: Mutex<BTreeMap<String, Arc<Pulse>>>,
+    /// Whoever was silent when the watch-dog looked last.
+    stuck: Mutex<BTreeMap<String, Stuck>>,
     metrics: Arc<Metrics>,
     #[cfg(test)]
-    faults: std::sync::Mutex<std::collections::BTreeSet<String>>,
+    faults: faults::Faults,
 }
 
 /// After a second restart a thread pauses so long, after the next twice as long, and so on up to the longest pause.
@@ -58,9 +75,11 @@ impl Supervisor {
         Arc::new(Supervisor {
             failure: watch::Sender::new(None),
             stopping: AtomicBool::new(false),
+            pulses: Mutex::default(),
+            stuck: Mutex::default(),
             metrics,
             #[cfg(test)]
-            faults: std::sync::Mutex::default(),
+            faults: faults::Faults::default(),
         })
     }
 
@@ -82,7 +101,10 @@ impl Supervisor {
                 if begin.elapsed() >= SOUND_AFTER {
                     pause = Duration::ZERO;
                 }
+                let pulse = lock(&supervisor.pulses).get(&thread).cloned();
+                pulse.as_deref().inspect(|pulse| pulse.down());
                 std::thread::sleep(pause);
+                pulse.as_deref().inspect(|pulse| pulse.idle());
                 pause = (2 * pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             }
         };
@@ -97,10 +119,25 @@ impl Supervisor {
         work: impl FnOnce() + Send + 'static,
         died: impl FnOnce(&str) + Send + 'static,
     ) -> std::io::Result<()> {
+        self.spawn_vital_until(name, || false, work, died)
+    }
+
+    /// The same, for a thread that may end, and even panic, once this holds: it was given up, and another one is in its place.
+    pub(crate) fn spawn_vital_until(
+        self: &Arc<Self>,
+        name: &str,
+        given_up: impl FnOnce() -> bool + Send + 'static,
+        work: impl FnOnce() + Send + 'static,
+        died: impl FnOnce(&str) + Send + 'static,
+    ) -> std::io::Result<()> {
         let (supervisor, thread) = (self.clone(), name.to_owned());
         let run = move || {
             let ended = catch_unwind(AssertUnwindSafe(work));
             let why = match ended {
+                _ if given_up() => {
+                    tracing::warn!(thread, "a thread that was given up has ended");
+                    return;
+                }
                 Ok(()) if supervisor.is_stopping() => return,
                 Ok(()) => format!("the thread {thread} ended before the server was told to stop"),
                 Err(panic) => format!("the thread {thread} panicked: {}", words(&*panic)),
@@ -113,6 +150,34 @@ impl Supervisor {
         Ok(())
     }
 
+    /// The signs of life of the thread of this name, and what its silence means. The latest of a name is the one that counts.
+    pub(crate) fn pulse(&self, name: &str, silence: Silence) -> Arc<Pulse> {
+        let pulse = Pulse::new(name, silence);
+        lock(&self.pulses).insert(name.into(), pulse.clone());
+        pulse
+    }
+
+    /// Looks who is silent at this time. Said once when it begins, and when it is over.
+    pub(crate) fn look(&self, now: Instant) -> Vec<Stuck> {
+        let silent: Vec<Stuck> = lock(&self.pulses).values().filter_map(|pulse| pulse.stuck(now)).collect();
+        let by_name = silent.iter().map(|stuck| (stuck.thread.clone(), stuck.clone())).collect();
+        let before = std::mem::replace(&mut *lock(&self.stuck), by_name);
+        for stuck in silent.iter().filter(|stuck| !before.contains_key(&stuck.thread)) {
+            self.metrics.thread_stuck(&stuck.thread, true);
+            tracing::error!(thread = stuck.thread, "{stuck}");
+        }
+        for thread in before.keys().filter(|thread| silent.iter().all(|stuck| stuck.thread != **thread)) {
+            self.metrics.thread_stuck(thread, false);
+            tracing::warn!(thread, "the thread is heard of again");
+        }
+        silent
+    }
+
+    /// Whoever was silent when the watch-dog looked last.
+    pub(crate) fn stuck(&self) -> Vec<Stuck> {
+        lock(&self.stuck).values().cloned().collect()
+    }
+
     /// Nothing can be served from now on, for this reason; the first one stands.
     pub(crate) fn fail(&self, why: &str) {
         let first = self.failure.send_if_modified(|failure| {
@@ -123,11 +188,6 @@ impl Supervisor {
         if first {
             tracing::error!("the server stops: {why}");
         }
-    }
-
-    /// If this thread panics before the answer is dropped, nothing can be served any more, for this reason.
-    pub(crate) fn fail_on_panic(&self, why: &'static str) -> impl Drop {
-        FailOnPanic { supervisor: self, why }
     }
 
     /// Why nothing can be served.
@@ -152,21 +212,18 @@ impl Supervisor {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// A place at which a thread of this name panics, if a test wants it to.
+    /// A place at which a thread of this name panics or hangs, if a test wants it to.
     #[inline]
     pub(crate) fn checkpoint(&self, _thread: &str) {
         #[cfg(test)]
-        {
-            let fault = self.faults.lock().expect("it is not held here").remove(_thread);
-            assert!(!fault, "a test wanted it");
-        }
+        self.faults.checkpoint(_thread);
     }
 
-    /// A test wants the thread of this name to panic.
+    /// A test wants the thread of this name to panic or to hang.
     #[inline]
-    pub(crate) fn wants_panic(&self, _thread: &str) -> bool {
+    pub(crate) fn wants_fault(&self, _thread: &str) -> bool {
         #[cfg(test)]
-        return self.faults.lock().expect("it is not held here").contains(_thread);
+        return self.faults.wanted(_thread);
         #[cfg(not(test))]
         false
     }
@@ -174,27 +231,79 @@ impl Supervisor {
     /// Lets the thread of this name panic at its next checkpoint.
     #[cfg(test)]
     pub(crate) fn inject(&self, thread: &str) {
-        self.faults.lock().expect("nobody panics while holding it").insert(thread.into());
+        self.faults.inject(thread, faults::Fault::Panic);
+    }
+
+    /// Lets the thread of this name hang at its next checkpoint, until it is let go.
+    #[cfg(test)]
+    pub(crate) fn inject_hang(&self, thread: &str) {
+        self.faults.inject(thread, faults::Fault::Hang);
+    }
+
+    /// Lets the threads of this name go that hang.
+    #[cfg(test)]
+    pub(crate) fn release(&self, thread: &str) {
+        self.faults.release(thread);
     }
 }
 
-struct FailOnPanic<'s> {
-    supervisor: &'s Supervisor,
-    why: &'static str,
-}
-
-impl Drop for FailOnPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.supervisor.fail(self.why);
-        }
-    }
+/// What is held here is whole after any panic: maps of what was said.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a panic said.
 pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     words.unwrap_or("without a message")
+}
+
+/// What tests let threads suffer.
+#[cfg(test)]
+mod faults {
+    use super::*;
+    use std::sync::Condvar;
+
+    #[derive(Default)]
+    pub(super) struct Faults {
+        wanted: Mutex<BTreeMap<String, Fault>>,
+        /// Those that hang, by name; whoever is taken out goes on.
+        hanging: Mutex<Vec<String>>,
+        released: Condvar,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(super) enum Fault {
+        Panic,
+        Hang,
+    }
+
+    impl Faults {
+        pub(super) fn inject(&self, thread: &str, fault: Fault) {
+            lock(&self.wanted).insert(thread.into(), fault);
+        }
+
+        pub(super) fn wanted(&self, thread: &str) -> bool {
+            lock(&self.wanted).contains_key(thread)
+        }
+
+        pub(super) fn release(&self, thread: &str) {
+            lock(&self.hanging).retain(|name| name != thread);
+            self.released.notify_all();
+        }
+
+        pub(super) fn checkpoint(&self, thread: &str) {
+            let fault = lock(&self.wanted).remove(thread);
+            assert!(fault != Some(Fault::Panic), "a test wanted it");
+            if fault == Some(Fault::Hang) {
+                let mut hanging = lock(&self.hanging);
+                hanging.push(thread.into());
+                while hanging.iter().any(|name| name == thread) {
+                    hanging = self.released.wait(hanging).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -238,6 +347,21 @@ mod tests {
         assert_eq!(told.recv().as_deref(), Ok("the thread heart panicked: ouch"));
         supervisor.fail("something else");
         assert_eq!(supervisor.failure().as_deref(), Some("the thread heart panicked: ouch"), "the first one stands");
+    }
+
+    #[test]
+    fn who_is_silent_is_said_and_shown_until_it_is_heard_of() {
+        let (metrics, supervisor) = supervisor();
+        let pulse = supervisor.pulse("heart", Silence::NotReady);
+        pulse.within(Duration::from_secs(5), "beats");
+        assert!(supervisor.look(Instant::now()).is_empty());
+        let later = Instant::now() + Duration::from_secs(6);
+        assert_eq!(supervisor.look(later)[0].thread, "heart");
+        assert_eq!(supervisor.stuck()[0].silence, Silence::NotReady);
+        assert!(metrics.text().contains("mosel_thread_stuck{thread=\"heart\"} 1"));
+        pulse.idle();
+        assert!(supervisor.look(later).is_empty() && supervisor.stuck().is_empty());
+        assert!(metrics.text().contains("mosel_thread_stuck{thread=\"heart\"} 0"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::driver::BROKEN;
 use crate::error_code::ErrorCode;
 use crate::metrics::Metrics;
 use crate::service::Service;
+use crate::signals::Reload;
 use crate::supervisor::Supervisor;
 use crate::work_pool::WorkPool;
 
@@ -29,8 +30,12 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// There once the models are loaded.
     pub(crate) service: OnceLock<Service>,
-    /// The server was told to stop: nothing new is taken.
+    /// The server was told to stop and says so, and still takes jobs: whoever balances load turns to others first.
+    pub(crate) leaving: AtomicBool,
+    /// Nothing new is taken: what was accepted is served.
     pub(crate) draining: AtomicBool,
+    /// What is read again at SIGHUP.
+    pub(crate) reload: Reload,
 }
 
 impl App {
@@ -44,13 +49,19 @@ impl App {
         let Http { work_threads, work_queue, .. } = config.http;
         let work = WorkPool::start(work_threads, work_queue, &supervisor, &metrics);
         let work = work.context("starting the threads that read what clients send")?;
-        let (service, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Ok(App { config, auth, work, supervisor, metrics, service, draining })
+        let (service, leaving, draining) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
+        let reload = Reload::default();
+        Ok(App { config, auth, work, supervisor, metrics, service, leaving, draining, reload })
     }
 
-    /// The service, once it is there; looking at jobs works until the very end.
+    /// The service, once it is there, for whoever looks at jobs: that works until the very end.
+    pub(crate) fn known(&self) -> Result<&Service, ApiError> {
+        self.service.get().ok_or_else(ApiError::starting)
+    }
+
+    /// The service, once it is there, as long as its scheduler is sound.
     pub(crate) fn service(&self) -> Result<&Service, ApiError> {
-        let service = self.service.get().ok_or_else(ApiError::starting)?;
+        let service = self.known()?;
         if service.driver.is_broken() { Err(self.failed()) } else { Ok(service) }
     }
 

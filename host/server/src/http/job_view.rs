@@ -132,6 +132,11 @@ impl<'a> JobView<'a> {
             certificate: completion.map(|completion| Certificate::new(completion, model)),
         }
     }
+
+    /// It says how the job ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.certificate.is_some()
+    }
 }
 
 impl Timings {

@@ -165,7 +165,7 @@ pub(super) async fn show(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let service = app.service()?;
+    let service = app.known()?;
     let record = find(service, &caller, &id)?;
     let plan = plan(service, &record);
     Ok(respond(service, &record, plan, StatusCode::OK))
@@ -306,6 +306,9 @@ const TYPICAL_ANSWER_BYTES: usize = 128;
 fn respond(service: &Service, record: &JobRecord, plan: Option<PlanView>, status: StatusCode) -> Response {
     let model = service.model(record);
     let view = JobView::new(record, &model, plan);
+    if view.has_ended() {
+        record.fetched();
+    }
     // a vector of the right size from the start: axum's own way through a growing buffer takes three times as long
     let mut body = Vec::with_capacity(TYPICAL_BYTES + TYPICAL_ANSWER_BYTES * record.request.requests as usize);
     serde_json::to_writer(&mut body, &view).expect("a view has only text keys, and a vector takes every byte");

@@ -22,6 +22,7 @@ mod policy;
 mod policy_errors;
 mod policy_view;
 mod preference;
+pub(crate) mod ready;
 mod rejection;
 mod shadow;
 mod shadow_view;
@@ -79,7 +80,7 @@ fn health_routes() -> Router<Arc<App>> {
     Router::new()
         .route("/metrics", get(metrics::show))
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(ready::show))
 }
 
 /// The paths of health alone, for a listener of their own.
@@ -107,10 +108,6 @@ pub(crate) async fn serve_health(socket: TcpListener, app: Arc<App>, stop: watch
 
 /// Connections of the listener for health.
 const MOST_WATCHERS: usize = 64;
-
-async fn ready(axum::extract::State(app): axum::extract::State<Arc<App>>) -> Result<&'static str, ApiError> {
-    app.open().map(|_| "ready\n")
-}
 
 async fn unknown_path(uri: Uri) -> ApiError {
     ApiError::new(ErrorCode::UnknownPath, format!("there is nothing at {}", uri.path()))

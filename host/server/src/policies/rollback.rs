@@ -2,13 +2,18 @@
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use anyhow::Context;
 
 use super::control::Policies;
 use super::error::SwapError;
 use super::failures::FailureAlarm;
+use crate::pulse::Silence;
 use crate::supervisor::Supervisor;
+
+/// How long one alarm may take: a policy may have to be compiled.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Starts the thread that answers alarms. It ends when nobody can send to it any more.
 pub(crate) fn start(
@@ -17,9 +22,12 @@ pub(crate) fn start(
     supervisor: &Arc<Supervisor>,
 ) -> anyhow::Result<()> {
     let policies: Weak<Policies> = Arc::downgrade(policies);
+    let pulse = supervisor.pulse("rollback", Silence::Said);
     let answer_alarms = move || {
         while let (Ok(alarm), Some(policies)) = (alarms.recv(), policies.upgrade()) {
+            pulse.within(LONGEST, "goes back to the policy before");
             answer(&policies, &alarm);
+            pulse.idle();
         }
     };
     supervisor.spawn("rollback", answer_alarms).context("starting the thread for rollbacks")

@@ -14,6 +14,7 @@ use mosel_sandbox::{Description, LoadedPolicy, RunningPolicy};
 
 use super::prepared::PreparedPolicy;
 use crate::metrics::ShadowMeters;
+use crate::pulse::{Pulse, Silence};
 use crate::shared_catalog::SharedCatalog;
 use crate::supervisor::Supervisor;
 pub(crate) use tally::{Side, Tally};
@@ -117,6 +118,7 @@ impl Shadow {
             tally: tally.clone(),
             meters: meters.clone(),
             supervisor: supervisor.clone(),
+            pulse: supervisor.pulse("shadow", Silence::Said),
         };
         supervisor.spawn("shadow", move || watcher.run(&shown))?;
         Ok(Arc::new(Shadow { name, loaded, settings, seen, tally, meters }))
@@ -150,17 +152,23 @@ struct Watcher {
     tally: Arc<Mutex<Tally>>,
     meters: ShadowMeters,
     supervisor: Arc<Supervisor>,
+    pulse: Arc<Pulse>,
 }
+
+/// What a policy is asked or told is bounded by its budgets.
+const LONGEST: Duration = Duration::from_secs(60);
 
 impl Watcher {
     fn run(&mut self, shown: &Receiver<Seen>) {
         while let Ok(seen) = shown.recv() {
+            self.pulse.within(LONGEST, "asks the policy in the shadow");
             self.supervisor.checkpoint("shadow");
             match seen {
                 Seen::ShadowSample(sample) => self.watch(sample),
                 // one that fails at it starts anew with the next sample
                 Seen::Outcomes(outcomes) => drop(self.policy.observe(&outcomes)),
             }
+            self.pulse.idle();
         }
     }
 

@@ -15,6 +15,7 @@ use super::control::Policies;
 use super::error::SwapError;
 use super::prepared::PreparedPolicy;
 use super::store::{Component, Source, StoreError, policy_of};
+use crate::pulse::{Pulse, Silence};
 use crate::supervisor::Supervisor;
 
 /// The folder is watched until this is dropped.
@@ -24,6 +25,8 @@ pub(crate) struct Watch {
 
 /// A file is looked at once nothing has happened to it for so long: a copy comes in pieces.
 const QUIET: Duration = Duration::from_millis(200);
+/// How long one file may take: it is compiled.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Names that wait to be looked at.
 const MOST_NAMES: usize = 1024;
 
@@ -35,7 +38,10 @@ pub(crate) fn start(policies: &Arc<Policies>, supervisor: &Arc<Supervisor>) -> a
     let mut watcher = notify::recommended_watcher(move |event| changed.take(event))?;
     watcher.watch(dir, RecursiveMode::NonRecursive).with_context(|| format!("watching {}", dir.display()))?;
     let policies = Arc::downgrade(policies);
-    supervisor.spawn("watch", move || names.look_at(&policies)).context("starting the thread that watches policies")?;
+    let pulse = supervisor.pulse("watch", Silence::Said);
+    supervisor
+        .spawn("watch", move || names.look_at(&policies, &pulse))
+        .context("starting the thread that watches policies")?;
     Ok(Some(Watch { _watcher: watcher }))
 }
 
@@ -84,13 +90,15 @@ fn is_change(kind: EventKind) -> bool {
 }
 
 impl Names {
-    fn look_at(&self, policies: &Weak<Policies>) {
+    fn look_at(&self, policies: &Weak<Policies>, pulse: &Pulse) {
         while self.wait() {
             let names = std::mem::take(&mut *self.names.lock().unwrap_or_else(PoisonError::into_inner));
             for name in names {
                 let Some(policies) = policies.upgrade() else { return };
+                pulse.within(LONGEST, "looks at a policy's file");
                 look_at(&policies, &name);
             }
+            pulse.idle();
         }
     }
 

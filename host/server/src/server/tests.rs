@@ -18,6 +18,7 @@ fn server() -> Server {
 fn server_with(change: impl FnOnce(&mut Config)) -> Server {
     let mut config = Config::default();
     config.http.listen = "127.0.0.1:0".into();
+    config.drain.linger_ms = 0;
     config.policy.name = "highest-accuracy".into();
     config.policy.cache_dir = PathBuf::new();
     change(&mut config);
@@ -77,12 +78,12 @@ fn code(body: &str) -> Value {
 
 /// The server stops for a reason with this in it, and nothing new is taken.
 fn stops_because(server: &Server, why: &str) {
-    eventually("a server that is not ready", || get(server, "/readyz").0 == 503);
+    eventually("a server that fails", || code(&get(server, "/readyz").1) == "failed");
     let (_, body) = get(server, "/readyz");
-    assert!(code(&body) == "failed" && body.contains(why), "{body}");
+    assert!(body.contains(why), "{body}");
     match server.wait().expect("signals can be waited for") {
         Stop::Failed(reason) => assert!(reason.contains(why), "{reason}"),
-        Stop::Told => panic!("expected a failure, got a signal"),
+        stop => panic!("expected a failure, got {stop:?}"),
     }
 }
 
@@ -179,12 +180,104 @@ fn a_clock_that_dies_stops_the_server_and_a_drain_still_ends() {
 }
 
 #[test]
-fn a_step_that_panics_closes_connections_and_hangs_nobody() {
+fn a_step_that_panics_tells_whoever_waits_and_stops_the_server() {
     let server = server();
     server.app.supervisor.inject("step");
-    assert!(submit(&server).is_none(), "there is no answer to give");
+    let (status, job) = submit(&server).expect("an answer");
+    assert_eq!((status, &job["state"]), (200, &json!("failed")), "{job}");
+    assert!(job["reason"].as_str().expect("a reason").contains("a step of the scheduler panicked"), "{job}");
     stops_because(&server, "a step of the scheduler panicked");
     let (status, body) = get(&server, "/v1/models");
     assert!(status == 503 && code(&body) == "failed", "{body}");
-    assert!(server.drain().is_err(), "nothing is left to drain");
+    // looking at what is known works until the very end
+    assert_eq!(get(&server, &format!("/v1/jobs/{}", job["id"].as_str().expect("an id"))).0, 200);
+    let stopped = server.drain().expect("it stops");
+    assert!(stopped.failure.is_some() && stopped.exit_code() == 1, "{stopped:?}");
+}
+
+/// Ready, and why not.
+fn readiness(server: &Server) -> (u16, Value) {
+    let (status, body) = get(server, "/readyz");
+    (status, serde_json::from_str(&body).expect("JSON"))
+}
+
+fn is_stuck(server: &Server, thread: &str) -> bool {
+    let (status, body) = readiness(server);
+    let reasons = body["reasons"].as_array().expect("a list");
+    let is_it = |reason: &Value| reason["code"] == "thread_stuck" && reason["thread"] == thread;
+    status == 503 && body["error"]["code"] == "not_ready" && reasons.iter().any(is_it)
+}
+
+#[test]
+fn a_planner_that_hangs_costs_readiness_and_no_job() {
+    let server = server();
+    assert_eq!(readiness(&server).1["ready"], true);
+    server.app.supervisor.inject_hang("planner");
+    let install = std::thread::scope(|scope| {
+        let change = scope.spawn(|| ask(&server, "PUT", "/v1/policy", r#"{"name":"greedy"}"#));
+        eventually("a planner that is stuck", || is_stuck(&server, "planner"));
+        assert!(is_served(&server));
+        assert!(get(&server, "/metrics").1.contains("mosel_thread_stuck{thread=\"planner\"} 1"));
+        server.app.supervisor.release("planner");
+        change.join().expect("it answers").expect("an answer").0
+    });
+    assert_eq!(install, 200);
+    eventually("a server that is ready again", || readiness(&server).0 == 200);
+    server.drain().expect("it can be stopped");
+}
+
+#[test]
+fn a_clock_that_hangs_is_stood_in_for_and_then_stops_the_server() {
+    let server = server();
+    server.app.supervisor.inject_hang("clock");
+    assert!(is_served(&server));
+    eventually("a clock that is stuck", || is_stuck(&server, "clock"));
+    stops_because(&server, "the thread clock gives no sign of life");
+    let stopped = server.drain().expect("what is left can be drained");
+    assert_eq!(stopped.exit_code(), 1);
+}
+
+#[test]
+fn a_server_that_leaves_says_so_and_still_takes_jobs() {
+    let server = server_with(|config| {
+        config.models.null = true;
+        config.drain.announce_ms = 200;
+    });
+    std::thread::scope(|scope| {
+        let begin = std::time::Instant::now();
+        let leaves = scope.spawn(|| server.announce());
+        eventually("a server that says that it leaves", || code(&get(&server, "/readyz").1) == "draining");
+        assert!(is_served(&server));
+        leaves.join().expect("it ends");
+        assert!(begin.elapsed() >= Duration::from_millis(200));
+    });
+    assert_eq!(server.drain().expect("it can be stopped").exit_code(), 0);
+}
+
+#[test]
+fn results_stay_until_they_are_fetched() {
+    let server = server_with(|config| {
+        config.models.null = true;
+        config.drain.linger_ms = 60_000;
+    });
+    let job = json!({ "model": "null", "deadline_ms": 60_000, "requests": [{ "text": "hi" }] }).to_string();
+    let head = "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json";
+    let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{job}", job.len()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let job: Value = serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1).expect("JSON");
+    let (address, path) = (server.address(), format!("/v1/jobs/{}", job["id"].as_str().expect("an id")));
+    let drain = std::thread::spawn(move || server.drain().expect("it can be stopped"));
+    let fetch = |path: &str| {
+        let mut stream = TcpStream::connect(address).expect("it still listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer).expect("an answer")
+    };
+    eventually("a server that drains", || fetch("/readyz").contains("draining"));
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!drain.is_finished());
+    assert!(fetch(&path).contains("\"served\""));
+    assert_eq!(drain.join().expect("it ends").exit_code(), 0);
 }

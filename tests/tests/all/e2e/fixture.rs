@@ -33,6 +33,7 @@ impl Fixture {
         mosel_torch::install();
         let mut config = Config::default();
         config.http.listen = "127.0.0.1:0".into();
+        config.drain.linger_ms = 0;
         config.policy.name = "highest-accuracy".into();
         config.policy.cache_dir = PathBuf::new();
         change(&mut config);
