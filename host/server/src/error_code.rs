@@ -133,7 +133,6 @@ error_codes! {
     Starting "starting" SERVICE_UNAVAILABLE "The server is starting; its models are being loaded."
     Draining "draining" SERVICE_UNAVAILABLE "The server is stopping; it finishes what it has accepted and takes nothing new."
     Failed "failed" SERVICE_UNAVAILABLE "A thread that serving needs has died; the server stops and has to be started again."
-    NotReady "not_ready" SERVICE_UNAVAILABLE "A job that were sent now would not be served; GET /readyz says in reasons why."
     UnknownPath "unknown_path" NOT_FOUND "There is nothing at this path."
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The path does not take this method."
     Internal "internal" INTERNAL_SERVER_ERROR "The server failed; its log says how."
@@ -158,6 +157,7 @@ error_codes! {
     ForeignOrigin "foreign_origin" FORBIDDEN "The request is from a page of another origin, which auth.origins does not name."
     RateLimited "rate_limited" TOO_MANY_REQUESTS "Submissions came faster than the tenant, or the address, may send them."
     ResultEvicted "result_evicted" GONE "The job has ended, and what came out had to make room for others' results; it is not run again under its key."
+    NotReady "not_ready" SERVICE_UNAVAILABLE "A job that were sent now would not be served; GET /readyz says in reasons why."
 }
 
 impl From<&InputFault> for ErrorCode {
@@ -204,7 +204,7 @@ mod tests {
         shelf_full uploads_full admin_token_missing admin_token_wrong admin_loopback_only admin_foreign_host \
         admin_foreign_origin starting draining failed unknown_path method_not_allowed internal work_full bad_request \
         bad_path uri_too_long headers_too_large slow_head connections_full token_missing token_wrong token_throttled \
-        forbidden foreign_host foreign_origin rate_limited result_evicted";
+        forbidden foreign_host foreign_origin rate_limited result_evicted not_ready";
 
     #[test]
     fn words_on_the_wire_stay_what_they_are() {
