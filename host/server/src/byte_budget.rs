@@ -64,7 +64,6 @@ impl HeldBytes {
     }
 
     /// Gives so many bytes back: they are not in memory any more.
-    #[allow(dead_code, reason = "parsing gives the body back, next")]
     pub(crate) fn give(&mut self, bytes: u64) {
         let small = bytes.min(self.small.amount());
         self.small.give(small);

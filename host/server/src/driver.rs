@@ -278,7 +278,7 @@ impl Driver {
         }
     }
 
-    fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         Time::START + self.clock.elapsed()
     }
 

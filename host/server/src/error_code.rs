@@ -158,6 +158,10 @@ error_codes! {
     RateLimited "rate_limited" TOO_MANY_REQUESTS "Submissions came faster than the tenant, or the address, may send them."
     ResultEvicted "result_evicted" GONE "The job has ended, and what came out had to make room for others' results; it is not run again under its key."
     NotReady "not_ready" SERVICE_UNAVAILABLE "A job that were sent now would not be served; GET /readyz says in reasons why."
+
+    // compressed bodies
+    UnsupportedEncoding "unsupported_encoding" UNSUPPORTED_MEDIA_TYPE "The Content-Encoding is none that the server unpacks, or there is more than one; Accept-Encoding says which are taken."
+    BrokenEncoding "broken_encoding" BAD_REQUEST "The body is not what its Content-Encoding says."
 }
 
 impl From<&InputFault> for ErrorCode {
@@ -204,7 +208,8 @@ mod tests {
         shelf_full uploads_full admin_token_missing admin_token_wrong admin_loopback_only admin_foreign_host \
         admin_foreign_origin starting draining failed unknown_path method_not_allowed internal work_full bad_request \
         bad_path uri_too_long headers_too_large slow_head connections_full token_missing token_wrong token_throttled \
-        forbidden foreign_host foreign_origin rate_limited result_evicted not_ready";
+        forbidden foreign_host foreign_origin rate_limited result_evicted not_ready unsupported_encoding \
+        broken_encoding";
 
     #[test]
     fn words_on_the_wire_stay_what_they_are() {

@@ -128,7 +128,7 @@ pub(crate) struct Key {
 /// How far a job is.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// When the driver took it in; [`Time::START`] before that.
+    /// When the whole of it was here; [`Time::START`] where that is not known yet.
     pub(crate) arrival: Time,
     /// Where it stands.
     pub(crate) phase: Phase,
@@ -451,12 +451,24 @@ const OF_A_JOB: usize = 1024;
 const OF_AN_ERROR: usize = 256;
 
 impl JobRecord {
-    /// The job as the core knows it, arriving now.
+    /// The whole of it was here at this time, before it was read.
+    pub(crate) fn arrived(&self, at: Time) {
+        self.progress().arrival = at;
+    }
+
+    /// The job as the core knows it, which takes it in now. Its deadline counts from when it arrived, which is now if
+    /// nobody said otherwise.
     pub(crate) fn arrive(&self, now: Time) -> Job {
-        self.progress().arrival = now;
+        let arrival = {
+            let mut progress = self.progress();
+            if progress.arrival == Time::START {
+                progress.arrival = now;
+            }
+            progress.arrival
+        };
         let JobRequest { model, requests, deadline, min_accuracy, weight, on_late, ref tenant } = self.request;
         let tenant = tenant.as_deref().map(Tenant::named).unwrap_or_default();
-        Job { id: self.id, model, requests, deadline: now + deadline, min_accuracy, weight, tenant, on_late }
+        Job { id: self.id, model, requests, deadline: arrival + deadline, min_accuracy, weight, tenant, on_late }
     }
 
     /// Roughly what the job takes once it has ended so.

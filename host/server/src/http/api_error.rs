@@ -1,5 +1,7 @@
 //! What a client is told when its request fails: a stable code with its status, what was expected and what it got.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,14 +20,14 @@ pub(crate) struct ApiError {
     /// Numbers a program may want, or null.
     pub(crate) details: Value,
     /// When to try again, if that helps.
-    pub(crate) retry_after_s: Option<u64>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl ApiError {
     /// To be tried again after a second, if the code is one of those that go away.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> ApiError {
         let passes = matches!(code.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        ApiError { code, message: message.into(), details: Value::Null, retry_after_s: passes.then_some(1) }
+        ApiError { code, message: bounded(message.into()), details: Value::Null, retry_after: passes.then_some(SOON) }
     }
 
     /// With these details.
@@ -34,19 +36,29 @@ impl ApiError {
         self
     }
 
-    /// To be tried again after so many seconds, one at least.
-    pub(crate) fn retry_after(mut self, seconds: u64) -> ApiError {
-        self.retry_after_s = Some(seconds.max(1));
+    /// To be tried again after so long.
+    pub(crate) fn retry_after(mut self, wait: Duration) -> ApiError {
+        self.retry_after = Some(wait);
         self
     }
 
     /// What its body says.
     pub(super) fn json(&self) -> Value {
         let mut error = json!({ "code": self.code.word(), "message": self.message });
-        if !self.details.is_null() {
-            error["details"] = self.details.clone();
+        let mut details = self.details.clone();
+        if let Some(wait) = self.retry_after {
+            // Retry-After is in whole seconds, and most waits are shorter
+            details["retry_after_ms"] = json!(wait.as_micros().div_ceil(1000) as u64);
+        }
+        if !details.is_null() {
+            error["details"] = details;
         }
         json!({ "error": error })
+    }
+
+    /// The value of `Retry-After`: whole seconds, as RFC 9110 wants them, one at least.
+    pub(super) fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after.map(|wait| wait.as_millis().div_ceil(1000).max(1) as u64)
     }
 
     /// The server is being stopped.
@@ -61,13 +73,28 @@ impl ApiError {
     }
 }
 
+/// What a body may be packed in.
+pub(crate) const CODINGS: &str = "gzip, deflate, zstd, identity";
+
+/// How soon whatever goes away by itself is worth another try.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Bytes of a message; longer ones repeat what the client sent.
+const MAX_MESSAGE_BYTES: usize = 2048;
+
+fn bounded(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE_BYTES {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        message.push_str("...");
+    }
+    message
+}
+
 impl From<WorkError> for ApiError {
     fn from(error: WorkError) -> ApiError {
         let message = error.to_string();
         match error {
-            WorkError::Full { retry_after } => {
-                ApiError::new(ErrorCode::WorkFull, message).retry_after(retry_after.as_secs())
-            }
+            WorkError::Full { retry_after } => ApiError::new(ErrorCode::WorkFull, message).retry_after(retry_after),
             WorkError::Panicked(_) => {
                 tracing::error!("{message}");
                 ApiError::new(ErrorCode::Internal, message)
@@ -86,7 +113,11 @@ impl IntoResponse for ApiError {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"mosel\""));
         }
-        if let Some(seconds) = self.retry_after_s {
+        if self.code == ErrorCode::UnsupportedEncoding {
+            let taken = HeaderValue::from_static(CODINGS);
+            response.headers_mut().insert(header::ACCEPT_ENCODING, taken);
+        }
+        if let Some(seconds) = self.retry_after_s() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

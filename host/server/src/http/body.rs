@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::json;
 
@@ -15,11 +15,18 @@ use crate::config::Http;
 use crate::error_code::ErrorCode;
 use crate::shares::Full;
 
-/// A whole body, and the bytes held for it.
+/// A whole body, and the memory held for it.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) bytes: Bytes,
-    pub(crate) held: HeldBytes,
+    pub(crate) memory: Memory,
+}
+
+/// Memory taken for a body and for what is made of it, within a body's bounds; given back on drop.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    held: HeldBytes,
+    bounds: Bounds,
 }
 
 /// What a body may take.
@@ -51,6 +58,44 @@ impl Bounds {
     }
 }
 
+impl Memory {
+    /// With what is held already.
+    pub(crate) fn new(held: HeldBytes, bounds: Bounds) -> Memory {
+        Memory { held, bounds }
+    }
+
+    /// Takes so many bytes more, or says why not.
+    pub(crate) fn take(&mut self, bytes: usize) -> Result<(), ApiError> {
+        self.held.take(bytes as u64).map_err(|full| self.bounds.full(full))
+    }
+
+    /// So many bytes are not in memory any more.
+    pub(crate) fn give(&mut self, bytes: usize) {
+        self.held.give(bytes as u64);
+    }
+
+    /// How many are taken.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> u64 {
+        self.held.bytes()
+    }
+
+    /// The most bytes of a body, unpacked.
+    pub(crate) fn most_bytes(&self) -> usize {
+        usize::try_from(self.bounds.most_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// The body is larger than that.
+    pub(crate) fn too_large(&self) -> ApiError {
+        too_large(self.bounds, None)
+    }
+
+    /// To be kept as long as what it is held for.
+    pub(crate) fn into_held(self) -> HeldBytes {
+        self.held
+    }
+}
+
 /// Receives the body, or says which bound it broke.
 pub(crate) async fn receive(request: Request<Body>, bounds: Bounds, budget: &ByteBudget) -> Result<Received, ApiError> {
     let held = budget.hold(Caller::share_key_of(&request), 1.0);
@@ -58,7 +103,8 @@ pub(crate) async fn receive(request: Request<Body>, bounds: Bounds, budget: &Byt
     if announced.is_some_and(|length| length > bounds.most_bytes) {
         return Err(too_large(bounds, announced));
     }
-    let collected = tokio::time::timeout(bounds.timeout, collect(request.into_body(), bounds, held));
+    let collected = collect(request.into_body(), announced, bounds, Memory::new(held, bounds));
+    let collected = tokio::time::timeout(bounds.timeout, collected);
     collected.await.unwrap_or_else(|_| Err(slow(bounds)))
 }
 
@@ -67,24 +113,35 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect(mut body: Body, bounds: Bounds, mut held: HeldBytes) -> Result<Received, ApiError> {
-    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+/// A body in one piece stays where it is; several are put together in memory that grows with them.
+async fn collect(mut body: Body, announced: Option<u64>, bounds: Bounds, memory: Memory) -> Result<Received, ApiError> {
+    let most = announced.unwrap_or(bounds.most_bytes).min(bounds.most_bytes) as usize;
+    let (mut first, mut rest, mut memory) = (Bytes::new(), Vec::new(), memory);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
-        if held.bytes() + data.len() as u64 > bounds.most_bytes {
+        let length = first.len() + rest.len() + data.len();
+        if length as u64 > bounds.most_bytes {
             return Err(too_large(bounds, None));
         }
-        held.take(data.len() as u64).map_err(|full| bounds.full(full))?;
-        if first.is_empty() {
+        if first.is_empty() && rest.is_empty() {
+            memory.take(data.len())?;
             first = data;
             continue;
         }
-        if rest.is_empty() {
+        if length > rest.capacity() {
+            let capacity = (2 * length).min(most).max(length);
+            memory.take(capacity - rest.capacity())?;
+            rest.reserve_exact(capacity - rest.len());
+        }
+        if !first.is_empty() {
             rest.extend_from_slice(&first);
+            memory.give(first.len());
+            first = Bytes::new();
         }
         rest.extend_from_slice(&data);
     }
-    Ok(Received { bytes: if rest.is_empty() { first } else { rest.freeze() }, held })
+    memory.give(rest.capacity() - rest.len());
+    Ok(Received { bytes: if rest.is_empty() { first } else { rest.into() }, memory })
 }
 
 fn too_large(bounds: Bounds, came: Option<u64>) -> ApiError {

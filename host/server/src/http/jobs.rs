@@ -13,10 +13,11 @@ use serde_json::json;
 
 use super::api_error::ApiError;
 use super::app::App;
-use super::body::{self, Bounds, Received};
+use super::body::{self, Bounds};
 use super::caller::Caller;
+use super::compression::{self, Coding};
 use super::job_view::{self, JobView, PlanView};
-use super::parsed_job::{self, ParsedJob};
+use super::parsed_job::{self, Form, ParsedJob};
 use super::preference::{self, Wait};
 use super::submission::OnDisconnect;
 use crate::auth::Token;
@@ -39,20 +40,22 @@ pub(super) async fn submit(
     check_rate(&app, &caller)?;
     let form = parsed_job::form(request.headers())?;
     let wait = preference::wait(request.headers(), app.config.http.max_wait())?;
+    let coding = compression::coding(request.headers())?;
     let share_key = caller.share_key();
     let received = body::receive(request, Bounds::of_jobs(&app.config.http), service.jobs.input_bytes()).await?;
-    let Received { bytes, held } = received;
+    // the deadline's clock starts when the whole body is here: what reading it takes counts against it
+    let arrived = service.driver.now();
+    let inline = form == Form::Json && coding == Coding::Identity && received.bytes.len() <= INLINE_BYTES;
+    // how much comes of a packed body is not known yet
+    let bytes = if coding == Coding::Identity { received.bytes.len() } else { 8 * received.bytes.len() };
     let (models, limits, from) = (service.models.now(), app.config.queue.clone(), caller.clone());
     let read = move || {
-        let mut parsed_job = parsed_job::read(form, bytes, &models, &limits)?;
+        let (mut parsed_job, memory) = parsed_job::read(&form, coding, received, &models, &limits)?;
         parsed_job.request.tenant = tenant_of(&from, parsed_job.request.tenant.take())?;
         let key = key.map(|name| Key { content: parsed_job.digest(), name });
-        Ok::<_, ApiError>((parsed_job, key))
+        Ok::<_, ApiError>((parsed_job, key, memory.into_held()))
     };
-    let (parsed_job, key) = match held.bytes() {
-        ..=INLINE_BYTES => read()?,
-        bytes => app.work.run(share_key, bytes as usize, read).await?,
-    };
+    let (parsed_job, key, held) = if inline { read()? } else { app.work.run(share_key, bytes, read).await? };
     let ParsedJob { request, requests, on_disconnect } = parsed_job;
     let opened = if app.is_draining() {
         let known = key.as_ref().and_then(|key| service.jobs.known(&request.tenant, key));
@@ -65,6 +68,7 @@ pub(super) async fn submit(
         SubmitResult::New(record) => {
             let gone = CancelIfDropped::new(service, &record, on_disconnect);
             let turn = record.wait(wait.until());
+            record.arrived(arrived);
             drop(service.driver.submit(&record));
             let answer = answer(service, &record, wait, turn).await;
             gone.stays();
@@ -107,7 +111,7 @@ impl Drop for CancelIfDropped {
 }
 
 /// A body of so many bytes takes less to read than to hand over to another thread.
-const INLINE_BYTES: u64 = 4 << 10;
+const INLINE_BYTES: usize = 4 << 10;
 
 fn new_id() -> Result<WireId, ApiError> {
     WireId::random().map_err(|error| {
@@ -138,7 +142,7 @@ fn check_rate(app: &App, caller: &Caller) -> Result<(), ApiError> {
         let message = format!("expected at most {} submissions a second of one tenant or address", rate.per_second);
         let details =
             json!({ "rate": rate.per_second, "burst": rate.burst, "retry_after_ms": wait.as_millis() as u64 + 1 });
-        ApiError::new(ErrorCode::RateLimited, message).with(details).retry_after(wait.as_secs_f64().ceil() as u64)
+        ApiError::new(ErrorCode::RateLimited, message).with(details).retry_after(wait)
     })
 }
 

@@ -6,8 +6,10 @@
 
 mod api_error;
 pub(crate) mod app;
+mod base64;
 mod body;
 pub(crate) mod caller;
+mod compression;
 mod connections;
 mod explain;
 mod job_view;
@@ -15,6 +17,7 @@ mod jobs;
 mod metrics;
 mod model_view;
 mod models;
+mod multipart;
 mod origin;
 mod parsed_job;
 mod policies;

@@ -1,22 +1,20 @@
-//! From what a client wrote to a job and its inputs: ranges, names, shapes. Nothing is decoded but base64.
+//! From a body to a job and its inputs: ranges, names, shapes. Of the inputs nothing is decoded but base64.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
-use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, header};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
-use mosel_models::{Input, InputError, InputKind, Request, Spec};
-use serde_json::json;
+use mosel_models::{Input, InputError, InputKind, Modality, Request, Spec};
 use sha2::{Digest, Sha256};
 
 use super::api_error::ApiError;
-use super::submission::{self, OnDisconnect, RawInput, Requests, Submission};
+use super::body::{Memory, Received};
+use super::compression::{self, Coding};
+use super::multipart::Parts;
+use super::submission::{self, Head, Limits, OnDisconnect};
+use crate::byte_budget::SMALL_BYTES;
 use crate::config;
 use crate::error_code::ErrorCode;
 use crate::jobs::JobRequest;
@@ -39,32 +37,26 @@ pub(crate) enum Form {
     Multipart(HeaderValue),
 }
 
-/// Reads a body of this form.
-pub(crate) fn read(form: Form, body: Bytes, models: &ModelSet, limits: &config::Queue) -> Result<ParsedJob, ApiError> {
-    match form {
+/// Reads a body of this form. What is held in the end is what the inputs take.
+pub(crate) fn read(
+    form: &Form,
+    coding: Coding,
+    received: Received,
+    models: &ModelSet,
+    limits: &config::Queue,
+) -> Result<(ParsedJob, Memory), ApiError> {
+    let Received { bytes, mut memory } = received;
+    let bytes = compression::unpacked(coding, bytes, &mut memory)?;
+    let memory = RefCell::new(memory);
+    let parsed_job = match form {
         Form::Json => {
-            let mut submission = Submission::parse(&body)?;
-            let requests = submission.requests.take();
-            let requests =
-                requests.ok_or_else(|| ApiError::new(ErrorCode::MissingField, "expected the field requests"))?;
-            let model = find(models, &submission.model)?;
-            let request = job_request(&submission, model, requests.came, limits)?;
-            let requests = from_json(&model.spec, requests)?;
-            Ok(ParsedJob { request, requests, on_disconnect: submission.on_disconnect })
+            let parsed_job = from_json(&bytes, models, limits, &memory)?;
+            memory.borrow_mut().give(bytes.len());
+            parsed_job
         }
-        Form::Multipart(content_type) => whole(from_multipart(content_type, body, models, limits)),
-    }
-}
-
-/// What this comes to, which waits for nothing: the body is here.
-fn whole<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    loop {
-        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-    }
+        Form::Multipart(content_type) => from_multipart(content_type, bytes, models, limits, &memory)?,
+    };
+    Ok((parsed_job, memory.into_inner()))
 }
 
 /// What the body is written in, by its `Content-Type`.
@@ -107,31 +99,26 @@ fn find<'m>(models: &'m ModelSet, name: &str) -> Result<&'m ServedModel, ApiErro
 }
 
 fn job_request(
-    submission: &Submission,
+    head: &Head,
     model: &ServedModel,
     requests: usize,
     limits: &config::Queue,
 ) -> Result<JobRequest, ApiError> {
     let least = limits.min_deadline_ms as f64;
-    within("deadline_ms", submission.deadline_ms, least, limits.max_deadline_ms as f64)?;
-    within("min_accuracy", submission.min_accuracy, 0.0, 1.0)?;
-    within("priority", submission.priority, 0.001, 1000.0)?;
+    within("deadline_ms", head.deadline_ms, least, limits.max_deadline_ms as f64)?;
+    within("min_accuracy", head.min_accuracy, 0.0, 1.0)?;
+    within("priority", head.priority, 0.001, 1000.0)?;
     if requests == 0 {
         return Err(ApiError::new(ErrorCode::NoRequests, "expected at least 1 request, got none"));
-    }
-    if requests > limits.max_requests as usize {
-        let message = format!("expected at most {} requests in a job, got {requests}", limits.max_requests);
-        let details = json!({ "max_requests": limits.max_requests });
-        return Err(ApiError::new(ErrorCode::JobTooLarge, message).with(details));
     }
     Ok(JobRequest {
         model: model.id,
         requests: requests as u32,
-        deadline: Duration::from_secs_f64(submission.deadline_ms / 1000.0),
-        min_accuracy: submission.min_accuracy,
-        weight: submission.priority,
-        on_late: submission.on_late.into(),
-        tenant: submission.tenant.as_deref().map(tenant).transpose()?,
+        deadline: Duration::from_secs_f64(head.deadline_ms / 1000.0),
+        min_accuracy: head.min_accuracy,
+        weight: head.priority,
+        on_late: head.on_late.into(),
+        tenant: head.tenant.as_deref().map(tenant).transpose()?,
     })
 }
 
@@ -146,97 +133,20 @@ fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), ApiError
     Err(ApiError::new(ErrorCode::OutOfRange, format!("expected {field} from {least} to {most}, got {value}")))
 }
 
-fn from_json(spec: &Spec, requests: Requests) -> Result<Arc<[Request]>, ApiError> {
-    let request = |(index, named): (usize, Vec<(Cow<'_, str>, RawInput<'_>)>)| {
-        let named = named.into_iter().map(|(name, raw)| {
-            let input = input(spec, index, &name, raw)?;
-            Ok((name, input))
-        });
-        one_request(spec, index, named.collect::<Result<_, ApiError>>()?)
-    };
-    requests.read.into_iter().enumerate().map(request).collect()
-}
-
-fn one_request<'n>(spec: &Spec, index: usize, named: Vec<(Cow<'n, str>, Input)>) -> Result<Request, ApiError> {
-    spec.request(named).map_err(|InputError { modality, fault }| {
-        let details = json!({ "request": index, "modality": modality });
-        ApiError::new(ErrorCode::from(&fault), format!("requests[{index}].{modality}: {fault}")).with(details)
-    })
-}
-
-/// What the modality's kind makes of the JSON; a wrong kind is left to the model's own check.
-fn input(spec: &Spec, index: usize, name: &str, raw: RawInput) -> Result<Input, ApiError> {
-    let kind = kind_of(spec, name);
-    match raw {
-        RawInput::Text(text) => Ok(Input::Text(text.into_owned().into())),
-        RawInput::Base64(text) => {
-            let bytes = decoded(&text, format_args!("requests[{index}].{name}"))?;
-            Ok(file(kind, bytes))
-        }
-        RawInput::Files(texts) => {
-            let frame = |(frame, text): (usize, &Cow<'_, str>)| {
-                decoded(text, format_args!("requests[{index}].{name}[{frame}]"))
-            };
-            Ok(Input::Frames(texts.iter().enumerate().map(frame).collect::<Result<_, ApiError>>()?))
-        }
-        RawInput::Numbers { shape, values } => {
-            if let Some(expected) = kind.and_then(numbers_of) {
-                check_shape(index, name, &expected, &shape)?;
-            }
-            Ok(Input::Samples(values.into()))
-        }
-    }
-}
-
-fn decoded(text: &str, place: fmt::Arguments<'_>) -> Result<Bytes, ApiError> {
-    let bytes = STANDARD.decode(text);
-    bytes
-        .map(Bytes::from)
-        .map_err(|error| ApiError::new(ErrorCode::BadBase64, format!("{place}: expected base64: {error}")))
-}
-
-/// What one file is for this kind; a wrong one is left to the model's own check.
-fn file(kind: Option<&InputKind>, bytes: Bytes) -> Input {
-    match kind {
-        Some(InputKind::Text { .. }) => Input::Text(bytes),
-        Some(InputKind::Sound { .. }) => Input::Sound(bytes),
-        Some(InputKind::Video { .. }) => Input::Frames(vec![bytes].into()),
-        _ => Input::Picture(bytes),
-    }
-}
-
-/// The shape of the numbers that this kind takes, if it takes any.
-fn numbers_of(kind: &InputKind) -> Option<Vec<usize>> {
-    match kind {
-        InputKind::Samples { shape } => Some(shape.clone()),
-        InputKind::Sound { samples, .. } => Some(vec![*samples]),
-        InputKind::Picture { raw, .. } | InputKind::Video { raw, .. } if !raw.is_empty() => Some(raw.clone()),
-        _ => None,
-    }
-}
-
-/// A flat list of the right length is welcome too; its length is checked by the model.
-fn check_shape(index: usize, name: &str, expected: &[usize], came: &[usize]) -> Result<(), ApiError> {
-    if came.len() == 1 || came == expected {
-        return Ok(());
-    }
-    let message = format!("requests[{index}].{name}: expected numbers of the shape {expected:?}, got {came:?}");
-    let details = json!({ "request": index, "modality": name });
-    Err(ApiError::new(ErrorCode::InputShape, message).with(details))
-}
-
-/// The parts of one name, in their order.
-#[derive(Debug)]
-struct Column {
-    name: String,
-    parts: Vec<Part>,
-}
-
-/// What one part holds.
-#[derive(Debug)]
-struct Part {
-    form: PartForm,
-    content: Bytes,
+fn from_json(
+    body: &[u8],
+    models: &ModelSet,
+    limits: &config::Queue,
+    memory: &RefCell<Memory>,
+) -> Result<ParsedJob, ApiError> {
+    let text = submission::utf8(body)?;
+    let spec = |name: &str| find(models, name).map(|model| &*model.spec);
+    let reading = Limits { spec: &spec, max_requests: limits.max_requests as usize };
+    let submission = submission::job(text, &reading, memory)?;
+    let model = find(models, &submission.head.model)?;
+    let request = job_request(&submission.head, model, submission.requests.len(), limits)?;
+    let on_disconnect = submission.head.on_disconnect;
+    Ok(ParsedJob { request, requests: submission.requests.into(), on_disconnect })
 }
 
 /// How a part is written, by its `Content-Type`.
@@ -250,42 +160,139 @@ enum PartForm {
     File,
 }
 
+/// What one part holds.
+#[derive(Debug)]
+struct Part {
+    form: PartForm,
+    content: Bytes,
+}
+
+/// The parts of a body by the model's modalities, in their order.
+struct Columns<'s> {
+    spec: &'s Spec,
+    max_requests: usize,
+    parts: Vec<Vec<Part>>,
+}
+
+/// Bytes of the part `job`.
+const MAX_JOB_PART_BYTES: usize = 64 << 10;
+
 /// The part `job` is the JSON without requests; the n-th part of a modality's name is of the n-th request. Of a video, as
 /// many parts as it has frames make one request.
-async fn from_multipart(
-    content_type: HeaderValue,
+///
+/// Parts may come before `job`: so many as any model could take.
+fn from_multipart(
+    content_type: &HeaderValue,
     body: Bytes,
     models: &ModelSet,
     limits: &config::Queue,
+    memory: &RefCell<Memory>,
 ) -> Result<ParsedJob, ApiError> {
-    let mut fields = multipart(content_type, body).await?;
-    let mut job = None;
-    let mut columns: Vec<Column> = Vec::new();
-    while let Some(field) = fields.next_field().await.map_err(|error| bad_multipart(&error.body_text()))? {
-        let name = field.name().ok_or_else(|| bad_multipart("a part without a name"))?.to_owned();
-        let form = PartForm::of(field.content_type());
-        let content = field.bytes().await.map_err(|error| bad_multipart(&error.body_text()))?;
-        let part = Part { form, content };
-        match columns.iter_mut().find(|column| column.name == name) {
-            _ if name == "job" && job.is_none() => job = Some(part.content),
-            _ if name == "job" => return Err(bad_multipart("a second part named job")),
-            Some(column) => column.parts.push(part),
-            None => columns.push(Column { name, parts: vec![part] }),
+    // a slice of a small body would keep the buffer alive that it was received in
+    let body = if body.len() as u64 <= SMALL_BYTES { Bytes::copy_from_slice(&body) } else { body };
+    let max_requests = limits.max_requests as usize;
+    let most_parts = models.served.iter().map(|model| parts_of_request(&model.spec)).max().unwrap_or(0) * max_requests;
+    let mut parts = Parts::new(content_type, body).map_err(|fault| bad_multipart(&fault))?;
+    let (mut early, mut job) = (Vec::new(), None);
+    while let Some(part) = parts.next().map_err(|fault| bad_multipart(&fault))? {
+        let name = part.name;
+        if name == "job" {
+            if job.is_some() {
+                return Err(bad_multipart("a second part named job"));
+            }
+            job = Some(begin(part.content, &mut early, models, max_requests, memory)?);
+            continue;
+        }
+        memory.borrow_mut().take(PART_BYTES)?;
+        let part = Part { form: PartForm::of(part.content_type.as_deref()), content: part.content };
+        match &mut job {
+            Some(job) => job.columns.push(&name, part)?,
+            None if early.len() == most_parts => return Err(submission::too_many(max_requests)),
+            None => early.push((name, part)),
         }
     }
     let job = job.ok_or_else(|| bad_multipart("no part named job"))?;
-    let submission = Submission::parse(&job)?;
-    if submission.requests.is_some() {
-        let message = "expected no requests in the part job: each modality has its own parts";
-        return Err(ApiError::new(ErrorCode::UnknownField, message));
+    let text = submission::utf8(&job.content)?;
+    let head = submission::head(text, memory)?;
+    let columns: Vec<Vec<&[Part]>> = job.columns.requests();
+    let count = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let request = job_request(&head, job.model, count, limits)?;
+    let requests = from_columns(&job.model.spec, count, &columns, memory)?;
+    Ok(ParsedJob { request, requests, on_disconnect: head.on_disconnect })
+}
+
+/// What is kept of a part beside its content.
+const PART_BYTES: usize = size_of::<(String, Part)>() + 64;
+
+/// A job whose part `job` has been read.
+struct BegunJob<'m> {
+    content: Bytes,
+    model: &'m ServedModel,
+    columns: Columns<'m>,
+}
+
+/// The part `job` is here: finds the model, and puts the parts that came before it in their places.
+fn begin<'m>(
+    content: Bytes,
+    early: &mut Vec<(String, Part)>,
+    models: &'m ModelSet,
+    max_requests: usize,
+    memory: &RefCell<Memory>,
+) -> Result<BegunJob<'m>, ApiError> {
+    if content.len() > MAX_JOB_PART_BYTES {
+        return Err(bad_multipart(&format!("a part job of more than {MAX_JOB_PART_BYTES} bytes")));
     }
-    let model = find(models, &submission.model)?;
-    let columns: Vec<(&str, Vec<&[Part]>)> =
-        columns.iter().map(|column| (column.name.as_str(), column.requests(&model.spec))).collect();
-    let count = columns.iter().map(|(_, requests)| requests.len()).max().unwrap_or(0);
-    let request = job_request(&submission, model, count, limits)?;
-    let requests = from_columns(&model.spec, count, &columns)?;
-    Ok(ParsedJob { request, requests, on_disconnect: submission.on_disconnect })
+    let model = find(models, &submission::head(submission::utf8(&content)?, memory)?.model)?;
+    let mut columns = Columns::new(&model.spec, max_requests);
+    for (name, part) in early.drain(..) {
+        columns.push(&name, part)?;
+    }
+    Ok(BegunJob { content, model, columns })
+}
+
+/// The parts that one request of this model may have.
+fn parts_of_request(spec: &Spec) -> usize {
+    spec.modalities.iter().map(frames_of).sum()
+}
+
+fn frames_of(modality: &Modality) -> usize {
+    match modality.kind {
+        InputKind::Video { frames, .. } => frames.max(1),
+        _ => 1,
+    }
+}
+
+impl<'s> Columns<'s> {
+    fn new(spec: &'s Spec, max_requests: usize) -> Columns<'s> {
+        Columns { spec, max_requests, parts: spec.modalities.iter().map(|_| Vec::new()).collect() }
+    }
+
+    fn push(&mut self, name: &str, part: Part) -> Result<(), ApiError> {
+        let place = self.spec.modalities.iter().position(|modality| modality.name == name);
+        let place = place.ok_or_else(|| submission::unknown_modality(self.spec, 0, name))?;
+        if self.parts[place].len() == self.max_requests * frames_of(&self.spec.modalities[place]) {
+            return Err(submission::too_many(self.max_requests));
+        }
+        self.parts[place].push(part);
+        Ok(())
+    }
+
+    /// By modality, the parts of each request: one, or of a video as many files as it has frames. The last may have too few.
+    fn requests(&self) -> Vec<Vec<&[Part]>> {
+        self.spec.modalities.iter().zip(&self.parts).map(|(modality, parts)| requests_of(modality, parts)).collect()
+    }
+}
+
+fn requests_of<'p>(modality: &Modality, parts: &'p [Part]) -> Vec<&'p [Part]> {
+    let frames = frames_of(modality);
+    let (mut requests, mut rest) = (Vec::new(), parts);
+    while !rest.is_empty() {
+        let files = rest.iter().take(frames).take_while(|part| part.form == PartForm::File).count();
+        let (request, others) = rest.split_at(files.max(1));
+        requests.push(request);
+        rest = others;
+    }
+    requests
 }
 
 impl PartForm {
@@ -299,70 +306,48 @@ impl PartForm {
     }
 }
 
-impl Column {
-    /// The parts of each request: one, or of a video as many files as it has frames. The last may have too few.
-    fn requests(&self, spec: &Spec) -> Vec<&[Part]> {
-        let frames = match kind_of(spec, &self.name) {
-            Some(InputKind::Video { frames, .. }) => (*frames).max(1),
-            _ => 1,
-        };
-        let (mut requests, mut rest) = (Vec::new(), &self.parts[..]);
-        while !rest.is_empty() {
-            let files = rest.iter().take(frames).take_while(|part| part.form == PartForm::File).count();
-            let (request, others) = rest.split_at(files.max(1));
-            requests.push(request);
-            rest = others;
-        }
-        requests
-    }
-}
-
-async fn multipart(content_type: HeaderValue, body: Bytes) -> Result<Multipart, ApiError> {
-    let request = HttpRequest::builder().header(header::CONTENT_TYPE, content_type);
-    let mut request = request.body(Body::from(body)).map_err(|error| bad_multipart(&error.to_string()))?;
-    // the body was bounded when it was received
-    DefaultBodyLimit::disable().apply(&mut request);
-    Multipart::from_request(request, &()).await.map_err(|error| bad_multipart(&error.body_text()))
-}
-
-fn from_columns(spec: &Spec, count: usize, columns: &[(&str, Vec<&[Part]>)]) -> Result<Arc<[Request]>, ApiError> {
+fn from_columns(
+    spec: &Spec,
+    count: usize,
+    columns: &[Vec<&[Part]>],
+    memory: &RefCell<Memory>,
+) -> Result<Arc<[Request]>, ApiError> {
     let request = |index: usize| {
         let mut named = Vec::with_capacity(columns.len());
-        for (name, requests) in columns {
+        for (modality, requests) in spec.modalities.iter().zip(columns) {
             if let Some(parts) = requests.get(index) {
-                named.push((Cow::Borrowed(*name), parts_input(spec, index, name, parts)?));
+                named.push((modality.name.as_str(), parts_input(modality, index, parts, memory)?));
             }
         }
-        one_request(spec, index, named)
+        spec.request(named).map_err(|InputError { modality, fault }| submission::at_fault(index, &modality, &fault))
     };
+    // one that has too many requests is refused before any of them is read
     (0..count).map(request).collect()
 }
 
 /// Numbers come as JSON, or as little-endian 32-bit floats; all else as it is. `parts` is not empty.
-fn parts_input(spec: &Spec, index: usize, name: &str, parts: &[Part]) -> Result<Input, ApiError> {
-    let kind = kind_of(spec, name);
+fn parts_input(modality: &Modality, index: usize, parts: &[Part], memory: &RefCell<Memory>) -> Result<Input, ApiError> {
     let Part { form, content } = &parts[0];
-    match (kind, form) {
-        (Some(InputKind::Text { .. }), _) => Ok(Input::Text(content.clone())),
-        (Some(_), PartForm::Json) => {
-            let raw = submission::numbers(submission::utf8(content)?).map_err(|error| {
-                let message = format!("requests[{index}].{name}: expected nested arrays of numbers: {error}");
-                ApiError::new(ErrorCode::WrongType, message)
-            })?;
-            input(spec, index, name, raw)
-        }
-        (Some(_), PartForm::Floats) | (Some(InputKind::Samples { .. }), PartForm::File) => {
+    match (&modality.kind, form) {
+        (InputKind::Text { .. }, _) => Ok(Input::Text(content.clone())),
+        (_, PartForm::Json) => submission::input(submission::utf8(content)?, index, modality, memory),
+        (_, PartForm::Floats) | (InputKind::Samples { .. }, PartForm::File) => {
+            let most = submission::numbers_of(&modality.kind).map_or(0, |shape| shape.iter().product());
+            if content.len() / size_of::<f32>() > most {
+                let words = format!("expected {most} numbers, got {} bytes of them", content.len());
+                return Err(submission::input_error(index, &modality.name, ErrorCode::InputSampleCount, &words));
+            }
+            memory.borrow_mut().take(content.len())?;
             floats(content).map_err(|came| {
-                let message = format!(
-                    "requests[{index}].{name}: expected little-endian 32-bit floats (or JSON, declared as such), got {came} bytes"
-                );
-                ApiError::new(ErrorCode::WrongType, message)
+                let words =
+                    format!("expected little-endian 32-bit floats (or JSON, declared as such), got {came} bytes");
+                submission::input_error(index, &modality.name, ErrorCode::WrongType, &words)
             })
         }
-        (Some(InputKind::Video { .. }), PartForm::File) => {
+        (InputKind::Video { .. }, PartForm::File) => {
             Ok(Input::Frames(parts.iter().map(|part| part.content.clone()).collect()))
         }
-        (kind, _) => Ok(file(kind, content.clone())),
+        (kind, _) => Ok(submission::file(kind, content.clone())),
     }
 }
 
@@ -374,10 +359,7 @@ fn floats(content: &[u8]) -> Result<Input, usize> {
     }
 }
 
-fn kind_of<'s>(spec: &'s Spec, name: &str) -> Option<&'s InputKind> {
-    spec.modalities.iter().find(|modality| modality.name == name).map(|modality| &modality.kind)
-}
-
+/// Not built as documented.
 fn bad_multipart(came: &str) -> ApiError {
     ApiError::new(ErrorCode::BadMultipart, format!("expected multipart/form-data as documented: {came}"))
 }

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use super::api_error::ApiError;
 use super::app::{App, blocking};
-use super::body::{self, Bounds};
+use super::body::{self, Bounds, Received};
+use super::caller::Caller;
+use super::compression::{self, Coding};
 use super::parsed_job;
 use crate::config::Http;
 use crate::error_code::ErrorCode;
@@ -54,10 +56,21 @@ pub(super) async fn push(
     let announced = body::announced(request.headers()).unwrap_or(0).min(policies.most_component_bytes());
     policies.check_room(&name, announced)?;
     let bounds = bounds(&app.config.http, policies);
+    let coding = compression::coding(request.headers())?;
+    let share_key = Caller::share_key_of(&request);
     let received = body::receive(request, bounds, policies.receiving()).await?;
+    let unpack = move || {
+        let Received { bytes, mut memory } = received;
+        Ok::<_, ApiError>((compression::unpacked(coding, bytes, &mut memory)?, memory))
+    };
+    let (component, memory) = match coding {
+        Coding::Identity => unpack()?,
+        _ => app.work.run(share_key, announced as usize, unpack).await?,
+    };
     blocking(app, move |service| {
-        let bytes = received.bytes.len();
-        let pushed = service.policies.push(&name, received.bytes)?;
+        let bytes = component.len();
+        let pushed = service.policies.push(&name, component)?;
+        drop(memory);
         tracing::info!(policy = name, hash = pushed.loaded.hash(), bytes, "a policy was pushed");
         let status = if pushed.replaced { StatusCode::OK } else { StatusCode::CREATED };
         Ok((status, Json(describe(&name, bytes, &pushed))).into_response())

@@ -24,7 +24,9 @@ fn refused(refusal: &Refusal, arrival: Time, now: Time) -> ApiError {
     match *refusal {
         Refusal::UnknownModel(_) => ApiError::new(ErrorCode::UnknownModel, message),
         Refusal::ModelLost(_) => ApiError::new(ErrorCode::ModelLost, message),
-        Refusal::DeviceSuspect(_) => ApiError::new(ErrorCode::DeviceSuspect, message).retry_after(1),
+        Refusal::DeviceSuspect(_) => {
+            ApiError::new(ErrorCode::DeviceSuspect, message).retry_after(Duration::from_secs(1))
+        }
         Refusal::TooManyRequests { most, .. } => {
             ApiError::new(ErrorCode::JobTooLarge, message).with(json!({ "max_requests": most }))
         }
@@ -38,20 +40,22 @@ fn refused(refusal: &Refusal, arrival: Time, now: Time) -> ApiError {
                 "best_accuracy": best_accuracy,
             });
             let details = json!({ "deadline_ms": millis_ceil(deadline.since(arrival)), "counter_offer": offer });
-            if never {
+            // where the deadline was long enough when the job arrived, it is the server that took too long since
+            let possible = never && earliest.since(now) <= deadline.since(arrival);
+            if never && !possible {
                 ApiError::new(ErrorCode::DeadlineImpossible, message).with(details)
             } else {
-                let wait = earliest.since(deadline).as_secs_f64().ceil() as u64;
+                let wait = earliest.since(deadline);
                 ApiError::new(ErrorCode::Overloaded, message).with(details).retry_after(wait)
             }
         }
         Refusal::OverShare { of, retry_at } => {
             let wait = retry_at.since(now);
             let details = share_details(of, wait);
-            ApiError::new(ErrorCode::OverShare, message).with(details).retry_after(wait.as_secs_f64().ceil() as u64)
+            ApiError::new(ErrorCode::OverShare, message).with(details).retry_after(wait)
         }
         Refusal::QueueFull { most, retry_at } => {
-            let wait = retry_at.since(now).as_secs_f64().ceil() as u64;
+            let wait = retry_at.since(now);
             ApiError::new(ErrorCode::QueueFull, message).with(json!({ "max_jobs": most })).retry_after(wait)
         }
     }
@@ -91,7 +95,7 @@ mod tests {
         assert_eq!((error.code.status(), error.code), (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded));
         let offer = json!({ "earliest_deadline_ms": 2200, "best_accuracy": 0.8 });
         assert_eq!(error.details, json!({ "deadline_ms": 100, "counter_offer": offer }));
-        assert_eq!(error.retry_after_s, Some(3));
+        assert_eq!(error.retry_after, Some(Duration::from_millis(2100)));
     }
 
     #[test]
@@ -103,7 +107,7 @@ mod tests {
         let places = refused(OverShare::Places { held: 922, most: 918 });
         assert_eq!((places.code.status(), places.code), (StatusCode::TOO_MANY_REQUESTS, ErrorCode::OverShare));
         assert_eq!(places.details, json!({ "of": "places", "held": 922, "most": 918, "retry_after_ms": 250 }));
-        assert_eq!(places.retry_after_s, Some(1));
+        assert_eq!(places.retry_after, Some(Duration::from_millis(250)));
         let [promised, most] = [120, 100].map(Duration::from_millis);
         let time = refused(OverShare::DeviceTime { promised, most, share: 0.5 });
         let details = json!({
@@ -117,6 +121,6 @@ mod tests {
         let error = unreachable_deadline(true);
         let expected = (StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::DeadlineImpossible);
         assert_eq!((error.code.status(), error.code), expected);
-        assert_eq!(error.retry_after_s, None);
+        assert_eq!(error.retry_after, None);
     }
 }

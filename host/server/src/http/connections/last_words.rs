@@ -15,7 +15,7 @@ pub(super) fn last_words(error: &ApiError) -> Vec<u8> {
     let status = error.code.status();
     let body = error.json().to_string();
     let mut words = format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or("Error"));
-    if let Some(seconds) = error.retry_after_s {
+    if let Some(seconds) = error.retry_after_s() {
         words += &format!("retry-after: {seconds}\r\n");
     }
     words +=
