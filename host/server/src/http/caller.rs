@@ -172,7 +172,7 @@ fn wrong_token(error: TokenError, admin: bool) -> ApiError {
         TokenError::Throttled(left) => {
             let message = "too many wrong tokens came from this address: no other wrong one is looked at for a while";
             let details = json!({ "retry_after_ms": left.as_millis() as u64 });
-            ApiError::new(ErrorCode::TokenThrottled, message).with(details).retry_after(left.as_secs() + 1)
+            ApiError::new(ErrorCode::TokenThrottled, message).with(details).retry_after(left)
         }
     }
 }
