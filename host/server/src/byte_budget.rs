@@ -43,6 +43,11 @@ impl ByteBudget {
         HeldBytes { all: self.all.hold(key.clone(), weight), small: self.small.hold(key, weight) }
     }
 
+    /// There is no room for anybody's inputs, small ones included.
+    pub(crate) fn is_full(&self) -> bool {
+        self.all.is_full() && self.small.is_full()
+    }
+
     /// What is taken now.
     #[cfg(test)]
     pub(crate) fn used(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mosel_core::{End, Outcome};
 
@@ -81,7 +81,7 @@ impl Feedback {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Outcome>> {
-        self.outcomes.lock().expect("nobody panics while holding outcomes")
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

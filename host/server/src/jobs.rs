@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mosel_core::{Accepted, DecisionId, Job, JobId, Mode, ModelId, OnLate, Outcome, Refusal, Tenant, Time};
@@ -352,7 +352,7 @@ impl Jobs {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().expect("nobody panics while holding the table")
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -489,7 +489,7 @@ impl JobRecord {
 
     /// How far the job is. Short looks only: the driver takes this lock too.
     pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().expect("nobody panics while holding a job")
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody was told how the job ended.

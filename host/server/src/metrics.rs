@@ -3,8 +3,8 @@
 //! The number of series is bounded: labels are lanes, kinds of failure, and at most [`MOST_POLICIES`] names of policies.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mosel_core::{End, LaneId, Outcome, Refusal};
@@ -358,7 +358,7 @@ impl Metrics {
     }
 
     fn label(&self, name: &str) -> String {
-        let mut names = self.names.lock().expect("nobody panics while naming a policy");
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if names.len() < MOST_POLICIES {
             names.insert(name.to_owned());
         }

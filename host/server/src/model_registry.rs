@@ -1,6 +1,6 @@
 //! The models that are served now, and those that were: models come and go while the server runs.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use mosel_core::ModelId;
 
@@ -28,7 +28,7 @@ impl ModelRegistry {
 
     /// The models as they are now.
     pub(crate) fn now(&self) -> Arc<ModelSet> {
-        self.0.read().expect(SOUND).clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Another model is served.
@@ -51,12 +51,10 @@ impl ModelRegistry {
     }
 
     fn change(&self, change: impl FnOnce(&mut ModelSet)) {
-        let mut current = self.0.write().expect(SOUND);
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut current));
     }
 }
-
-const SOUND: &str = "nobody panics while holding the models";
 
 impl ModelSet {
     /// The model of this name, if it takes jobs.

@@ -4,7 +4,7 @@
 //! the journal are told so by the scheduler's state as it is after the gap. A thread of its own, which wakes up a few times
 //! a second, keeps the histories, and hands on what is to be written ([`crate::journal`]): no disk is ever waited for here.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -180,7 +180,8 @@ impl EventRecorder {
         while buffer.records.is_empty() && !buffer.closed {
             buffer.asleep = true;
             // whoever drops the last strong reference notifies nobody
-            let (woken, timeout) = self.came.wait_timeout(buffer, Duration::from_secs(1)).expect(SOUND);
+            let (woken, timeout) =
+                self.came.wait_timeout(buffer, Duration::from_secs(1)).unwrap_or_else(PoisonError::into_inner);
             buffer = woken;
             buffer.asleep = false;
             if timeout.timed_out() {
@@ -253,7 +254,7 @@ impl EventRecorder {
     }
 
     fn buffer(&self) -> MutexGuard<'_, RecordBuffer> {
-        self.buffer.lock().expect(SOUND)
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whoever panicked with it has lost what he had in hand: it goes on with the next step, as after any gap.
@@ -270,8 +271,6 @@ impl EventRecorder {
         })
     }
 }
-
-const SOUND: &str = "nobody panics while putting down what happened";
 
 fn in_place(tag: &PolicyTag) -> PolicyRecord {
     PolicyRecord { name: tag.name.clone(), hash: tag.hash.clone(), settings: tag.settings.clone() }

@@ -1,6 +1,6 @@
 //! What policies are told of models: kept apart from the scheduler, so that nobody who tells them waits for it.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use mosel_core::{Catalog, StrategyMatrix};
 
@@ -16,13 +16,11 @@ impl SharedCatalog {
 
     /// As it is now.
     pub(crate) fn now(&self) -> Arc<Catalog> {
-        self.0.read().expect(SOUND).clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// More models are there; a copy is made, and readers of the old one keep it.
     pub(crate) fn add(&self, models: &[Arc<StrategyMatrix>]) {
-        Arc::make_mut(&mut *self.0.write().expect(SOUND)).add(models);
+        Arc::make_mut(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner)).add(models);
     }
 }
-
-const SOUND: &str = "nobody panics while holding the catalog";

@@ -83,6 +83,11 @@ impl Shares {
         self.lock().all
     }
 
+    /// There is room for nobody.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().all >= self.capacity
+    }
+
     /// Counts only: whatever happened while they were changed, they are sound.
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)

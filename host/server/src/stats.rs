@@ -1,7 +1,7 @@
 //! How one policy in place does: what became of its answers, and what they cost.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mosel_core::{Decision, DecisionError, DecisionId, LaneId, PolicyError, Quality};
@@ -151,7 +151,7 @@ impl PolicyStats {
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().expect("nobody panics while counting")
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

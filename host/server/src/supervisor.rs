@@ -25,6 +25,9 @@
 //!
 //! A thread that returns before the server is told to stop is one that ended before it should, too.
 //!
+//! Locks outlive panics: what they hold is whole after one (a list, a map, counts), and whoever comes next takes it as it is. The
+//! scheduler's state is not, and nobody steps it again ([`crate::driver`]).
+//!
 //! A thread may also live and do nothing. Each gives signs of life ([`crate::pulse`]), and a watch-dog looks a few times a
 //! second who is not heard of in time:
 //!

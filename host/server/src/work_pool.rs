@@ -142,6 +142,11 @@ impl WorkPool {
         result.await.unwrap_or_else(|_| Err(WorkError::Closed.into()))
     }
 
+    /// There is no place to wait in, for anybody.
+    pub(crate) fn is_full(&self) -> bool {
+        self.shared.places.is_full()
+    }
+
     /// How many tasks wait.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {

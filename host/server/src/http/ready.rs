@@ -88,6 +88,12 @@ pub(crate) async fn readiness(app: &App) -> Readiness {
         let message = "the server is stopping; it finishes what it has accepted and takes nothing new";
         readiness.reasons.insert(0, Reason::new("draining", message));
     }
+    if app.work.is_full() {
+        readiness.reason("work_full", "as many bodies wait to be read as may");
+    }
+    if app.service.get().is_some_and(|service| service.jobs.input_bytes().is_full()) {
+        readiness.reason("inputs_full", "inputs fill queue.max_input_bytes");
+    }
     for stuck in app.supervisor.stuck() {
         readiness.silent(&stuck);
     }

@@ -326,6 +326,6 @@ impl Policies {
     }
 
     fn lock(&self) -> MutexGuard<'_, PolicyHistory> {
-        self.history.lock().expect("nobody panics while looking at what is in place")
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

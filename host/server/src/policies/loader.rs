@@ -82,6 +82,6 @@ impl PolicyLoader {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<LoadedPolicy>> {
-        self.compiled.lock().expect("nobody panics while holding what was compiled")
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -95,7 +95,7 @@ impl ShadowTap {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Shadow>>> {
-        self.shadow.lock().expect("nobody panics while setting a shadow")
+        self.shadow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

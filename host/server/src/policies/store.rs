@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use mosel_models::files;
@@ -251,7 +251,7 @@ impl PolicyStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().expect("nobody panics while holding the store")
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
