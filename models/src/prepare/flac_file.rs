@@ -10,6 +10,9 @@ pub(super) fn read(file: &[u8], longest: Longest) -> Result<Recording, Unread> {
     let mut reader = FlacReader::new_ext(file, options)?;
     let info = reader.streaminfo();
     let most = longest.samples_at(info.sample_rate)?;
+    if info.samples.is_some_and(|samples| samples > most as u64) {
+        return Err(Unread::TooLong);
+    }
     let mut samples = Vec::new();
     let mut blocks = reader.blocks();
     let mut buffer = Vec::new();

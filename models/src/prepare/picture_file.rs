@@ -117,6 +117,58 @@ mod tests {
         }
     }
 
+    /// A PNG file's chunk, its checksum wrong.
+    fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        [&(content.len() as u32).to_be_bytes(), &kind[..], content, &[0; 4]].concat()
+    }
+
+    fn reason(file: &[u8], max_side: u32) -> String {
+        decode_picture(file, max_side).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_no_pixel_is_made_of_is_not_even_looked_at() {
+        let plain = png(png::ColorType::Rgb, 16, 12, &[9; 16 * 12 * 3]);
+        let picture = decode_picture(&plain, 16).unwrap();
+        // behind the signature and the header
+        let head = 8 + 25;
+        for kind in [b"iCCP", b"zTXt", b"iTXt", b"tEXt", b"eXIf", b"acTL", b"fcTL", b"fdAT", b"quRk"] {
+            let mut file = plain.clone();
+            file.splice(head..head, chunk(kind, &[0x78; 5000]));
+            assert_eq!(decode_picture(&file, 16).unwrap(), picture, "{kind:?}");
+            let behind = [&plain[..plain.len() - 12], &chunk(kind, &[1; 500])].concat();
+            assert_eq!(decode_picture(&behind, 16).unwrap(), picture, "{kind:?} behind the pixels");
+        }
+    }
+
+    #[test]
+    fn data_that_are_too_few_or_too_many_for_the_pixels_are_refused_before_memory_is_taken() {
+        let tiny = png(png::ColorType::Rgb, 1, 1, &[9; 3]);
+        let mut claims = tiny.clone();
+        claims[16..24].copy_from_slice(&[0, 0, 8, 0, 0, 0, 8, 0]);
+        let said = reason(&claims, 2048);
+        assert!(said.contains("expected data for 12584960 bytes of pixels"), "{said}");
+        let mut stuffed = tiny.clone();
+        let end = stuffed.len() - 12;
+        stuffed.splice(end..end, chunk(b"IDAT", &[0; 70_000]));
+        let said = reason(&stuffed, 64);
+        assert!(said.contains("expected at most 65544 bytes of data for 4 bytes of pixels"), "{said}");
+    }
+
+    #[test]
+    fn a_jpeg_of_many_scans_or_tables_is_refused_before_they_are_decoded() {
+        let file = JPEGS[1].1;
+        let scan = file.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        let next = scan + 2 + file[scan + 2..].windows(2).position(|pair| pair[0] == 0xff && pair[1] == 0xc4).unwrap();
+        let repeated = |times: usize| [&file[..scan], &file[scan..next].repeat(times), &file[next..]].concat();
+        let said = reason(&repeated(40), 16);
+        assert!(said.contains("expected at most 1024 tables and scans over 24 pictures"), "{said}");
+        let table: &[u8] = b"\xff\xdd\x00\x04\x00\x00";
+        let tables = |count| [&file[..2], &table.repeat(count), &file[2..]].concat();
+        assert!(decode_picture(&tables(900), 16).is_ok());
+        assert!(reason(&tables(1100), 16).contains("expected at most 1024 tables"));
+    }
+
     #[test]
     fn no_change_of_a_byte_brings_the_decoder_down() {
         for (_, file) in JPEGS {

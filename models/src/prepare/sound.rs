@@ -84,6 +84,8 @@ mod tests {
         }
         let three = heard(&wav(8000, 3, 16, &[1 << 14, 0, -1 << 14, 3 << 12, 0, 0])).unwrap();
         assert_eq!(three[..3], [0.0, 0.125, 0.0]);
+        assert!(heard(&wav(8000, 32, 16, &[5; 64])).is_ok());
+        assert_eq!(heard(&wav(8000, 33, 16, &[5; 66])).unwrap_err().code(), "input_broken_sound");
         assert_eq!(heard(&floats(&[0.25, -3.0])).unwrap()[..3], [0.25, -1.0, 0.0]);
         assert_eq!(heard(&floats(&[f32::NAN])).unwrap_err().code(), "input_broken_sound");
     }

@@ -42,6 +42,11 @@ impl Tokenizer {
         Ok(Tokenizer { tokenizer })
     }
 
+    /// The largest number that any text can be given: a network needs a place for it.
+    pub fn largest(&self) -> i64 {
+        self.tokenizer.get_vocab(true).into_values().max().map_or(0, i64::from)
+    }
+
     /// The token numbers of a text, those that mark its ends included.
     pub fn tokenize(&self, text: &str) -> Result<Vec<i64>, InputFault> {
         let encode = || self.tokenizer.encode_fast(text, true).map_err(|error| error.to_string());
@@ -60,6 +65,7 @@ mod tests {
         let path = Assets::standard().path("towers/minilm-tokenizer.json").expect("run `make setup` first");
         let of = |max_tokens, text| Tokenizer::read(&path, max_tokens).unwrap().tokenize(text).unwrap();
         assert_eq!(of(12, "Hello WORLD"), [101, 7592, 2088, 102]);
+        assert_eq!(Tokenizer::read(&path, 4).unwrap().largest(), 30_521);
         assert_eq!(of(4, "hello world and all who live there"), [101, 7592, 2088, 102]);
         assert_eq!(of(3, "hello world"), [101, 7592, 102]);
         for too_few in [0, 2] {

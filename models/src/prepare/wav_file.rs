@@ -4,6 +4,9 @@ use hound::{SampleFormat, WavReader};
 
 use super::recording::{Longest, Recording, Unread};
 
+/// Channels that a file may have.
+const MOST_CHANNELS: u16 = 32;
+
 /// Whether the file says that it is one.
 pub(super) fn is_wav(file: &[u8]) -> bool {
     file.starts_with(b"RIFF")
@@ -14,13 +17,16 @@ pub(super) fn read(file: &[u8], longest: Longest) -> Result<Recording, Unread> {
     let reader = WavReader::new(file)?;
     let spec = reader.spec();
     let most = longest.samples_at(spec.sample_rate)?;
+    if spec.channels > MOST_CHANNELS {
+        return Err(Unread::Broken(format!("expected at most {MOST_CHANNELS} channels, got {}", spec.channels)));
+    }
     if reader.duration() as usize > most {
         return Err(Unread::TooLong);
     }
     let samples = match spec.sample_format {
         SampleFormat::Float => mixed(reader.into_samples::<f32>(), spec.channels)?,
         SampleFormat::Int => {
-            let unit = 1.0 / (1u64 << (spec.bits_per_sample - 1)) as f32;
+            let unit = 1.0 / (1u64 << (spec.bits_per_sample.max(1) - 1)) as f32;
             let samples = reader.into_samples::<i32>().map(|sample| sample.map(|sample| sample as f32 * unit));
             mixed(samples, spec.channels)?
         }

@@ -133,7 +133,37 @@ impl Scripts {
                 let label = selection.label(&spec.modality_names());
                 let checked = self.of(selection).check(&inputs, &names, expected);
                 checked.with_context(|| format!("selection {label}, computed in {kind:?}"))?;
+                if device == Device::Cpu {
+                    self.check_tokens(preparers, selection, &inputs, expected)?;
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Runs the selection on the largest token number of each text: a network that has no place for it would fail whoever
+    /// sends such a text. On a GPU that would cost the device, so there it is not tried.
+    fn check_tokens(
+        &self,
+        preparers: &[Preparer],
+        selection: ModalitySet,
+        zeros: &[Tensor],
+        expected: [i64; 2],
+    ) -> Result<()> {
+        let masked = matches!(self, Scripts::Masked(_));
+        let mut place = 0;
+        for (index, preparer) in preparers.iter().enumerate() {
+            let selected = selection.contains(index);
+            if let Some(largest) = preparer.largest_token().filter(|_| selected) {
+                let mut inputs: Vec<Tensor> = zeros.iter().map(Tensor::shallow_clone).collect();
+                inputs[place] = zeros[place].f_full_like(largest)?;
+                let checked = self.of(selection).check(&inputs, &self.input_names(preparers, selection), expected);
+                checked.with_context(|| {
+                    let name = preparer.name();
+                    format!("modality {name}: the tokenizer and the padding have token numbers up to {largest}")
+                })?;
+            }
+            place += if selected || masked { preparer.count() } else { 0 };
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tch::{Device, TchError, Tensor};
 
 use super::batch::Tokens;
@@ -123,7 +123,12 @@ impl Layer {
 pub(super) fn tokenizer(path: &Path) -> Result<Arc<Tokenizer>> {
     static TOKENIZERS: Shared<Tokenizer> = Shared::new();
     // its file asks for 128 tokens, padded
-    TOKENIZERS.get(path, Device::Cpu, || Tokenizer::read(path, MAX_TOKENS))
+    TOKENIZERS.get(path, Device::Cpu, || {
+        let tokenizer = Tokenizer::read(path, MAX_TOKENS)?;
+        let largest = tokenizer.largest();
+        ensure!(largest < WORDS, "expected a tokenizer of at most {WORDS} tokens, got one with number {largest}");
+        Ok(tokenizer)
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use anyhow::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
 use mosel_models::custom::{Fit, Layout, Number, Pixels, Preparation, SoundTensor};
-use mosel_models::prepare::{LogMel, MOST_PIXELS, Picture, Tokenizer, frames_of, picture_of, sound_of, text_of};
+use mosel_models::prepare::{
+    Axis, Kernel, LogMel, Picture, Tokenizer, frames_of, picture_of, resize, sound_of, text_of,
+};
 use mosel_models::{Input, InputFault, InputKind, Modality, check_range};
 
 use super::model::Undecoded;
@@ -79,9 +81,7 @@ impl Preparer {
             None => picture_of(input, kind).map(|picture| vec![picture]),
         }
         .map_err(fault)?;
-        check_padded(&pictures, pixels).map_err(fault)?;
-        let (height, width) = (pixels.height as i64, pixels.width as i64);
-        let scaled = pictures.into_iter().map(|picture| scale(&fitted(picture, pixels), height, width));
+        let scaled = pictures.into_iter().map(|picture| scaled(picture, pixels));
         Ok(Ready::Pictures(scaled.collect::<Result<_, _>>()?))
     }
 
@@ -151,6 +151,14 @@ impl Preparer {
         }
     }
 
+    /// The largest token number that an input or its padding can become; `None` if it is no text.
+    pub(super) fn largest_token(&self) -> Option<i64> {
+        match &self.how {
+            How::Words { tokenizer, padding, .. } => Some(tokenizer.largest().max(*padding)),
+            _ => None,
+        }
+    }
+
     /// What a network gets in place of the tensors of `count` inputs that were dropped: zeros, of text no token is there.
     pub(super) fn dropped(&self, count: i64, device: Device, kind: Kind) -> Result<Vec<Tensor>, TchError> {
         self.zeros(count, device, kind)?.iter().map(Tensor::f_zeros_like).collect()
@@ -174,27 +182,29 @@ impl Preparer {
     }
 }
 
-/// Refuses pictures that are too many pixels with the white around them, before there is any.
-fn check_padded(pictures: &[Picture], pixels: &Pixels) -> Result<(), InputFault> {
-    if pixels.fit != Fit::Pad {
-        return Ok(());
-    }
-    let sizes = pictures.iter().map(|picture| picture.padded_size(pixels.width, pixels.height));
-    let padded: usize = sizes.map(|(width, height)| width * height).sum();
-    if padded <= MOST_PIXELS {
-        return Ok(());
-    }
-    let reason = format!("with the white around it, expected at most {MOST_PIXELS} pixels, got {padded}");
-    Err(InputFault::BrokenPicture { reason })
-}
+/// How many times more pixels than it has, or than are wanted, may be made of a picture on the way.
+const MOST_BETWEEN: usize = 4;
 
-/// The picture in the proportions that the model wants, of its own size.
-fn fitted(picture: Picture, pixels: &Pixels) -> Picture {
-    match pixels.fit {
-        Fit::Stretch => picture,
-        Fit::Crop => picture.cropped_to(pixels.width, pixels.height),
-        Fit::Pad => picture.padded_to(pixels.width, pixels.height),
+/// The picture as the model wants it, `[1, 3, height, width]` from 0 to 255. What would be much larger on the way, white around a
+/// line or a line made broad, is computed without it.
+fn scaled(picture: Picture, pixels: &Pixels) -> Result<Tensor, TchError> {
+    let (height, width) = (pixels.height, pixels.width);
+    let picture = if pixels.fit == Fit::Crop { picture.cropped_to(width, height) } else { picture };
+    let canvas =
+        if pixels.fit == Fit::Pad { picture.padded_size(width, height) } else { (picture.width, picture.height) };
+    let most = MOST_BETWEEN * (picture.width * picture.height).max(height * width);
+    if canvas.0 * canvas.1 <= most && canvas.1 * width <= most {
+        let fitted = if pixels.fit == Fit::Pad { picture.padded_to(width, height) } else { picture };
+        return scale(&fitted, height as i64, width as i64);
     }
+    let axis = |own: usize, canvas: usize, scaled: usize| Axis {
+        canvas,
+        before: (canvas - own) / 2,
+        ..Axis { own, ..Axis::whole(canvas, scaled) }
+    };
+    let (down, across) = (axis(picture.height, canvas.1, height), axis(picture.width, canvas.0, width));
+    let numbers = resize(&picture, down, across, Kernel::Bilinear);
+    Tensor::f_from_slice(&numbers)?.f_view([1, 3, height as i64, width as i64])
 }
 
 fn whole(samples: &[f32]) -> Result<Vec<i64>, InputFault> {
@@ -361,12 +371,27 @@ mod tests {
     }
 
     #[test]
-    fn white_is_not_added_without_end() {
-        let keys = "kind = \"picture\"\nheight = 1\nwidth = 1024\nmax_side = 8192\nfit = \"pad\"";
-        let preparer = preparer(keys, Path::new("/nowhere"));
-        let How::Pixels(pixels) = &preparer.how else { panic!("a picture") };
-        let picture = |height| Picture { width: 1, height, pixels: vec![0; 3 * height] };
-        assert!(check_padded(&[picture(256)], pixels).is_ok());
-        assert!(check_padded(&[picture(257)], pixels).is_err());
+    fn a_line_becomes_what_the_long_way_makes_of_it_without_going_it() {
+        let line = |width: usize, height: usize| {
+            let pixels = (0..width * height * 3).map(|at| (at * 37 % 251) as u8).collect();
+            Picture { width, height, pixels }
+        };
+        for fit in ["pad", "stretch", "crop"] {
+            let keys = format!("kind = \"picture\"\nheight = 8\nwidth = 8\nmax_side = 8192\nfit = \"{fit}\"");
+            let preparer = preparer(&keys, Path::new("/nowhere"));
+            let How::Pixels(pixels) = &preparer.how else { panic!("a picture") };
+            for (width, height) in [(2, 200), (300, 1), (1, 64)] {
+                let fitted = match fit {
+                    "pad" => line(width, height).padded_to(8, 8),
+                    "crop" => line(width, height).cropped_to(8, 8),
+                    _ => line(width, height),
+                };
+                let (long, short) = (scale(&fitted, 8, 8).unwrap(), scaled(line(width, height), pixels).unwrap());
+                let off = (long - short).abs().max().double_value(&[]);
+                assert!(off < 1e-2, "{fit} {width}x{height}: {off}");
+            }
+            // 67 million white pixels, if all of it was filled up
+            assert_eq!(scaled(line(8192, 1), pixels).unwrap().size(), [1, 3, 8, 8]);
+        }
     }
 }

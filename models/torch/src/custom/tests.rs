@@ -167,6 +167,34 @@ fn a_missing_tokenizer_is_said_to_be_missing() {
     refused(&folder, &["modality words: reading", "tokenizer.json"]);
 }
 
+#[test]
+fn a_tokenizer_with_numbers_that_the_network_has_no_place_for_is_refused() {
+    let folder = folder(write);
+    let words = "[[modalities]]\nname = \"words\"\nkind = \"text\"\ntokenizer = \"tokenizer.json\"\nmax_tokens = 4\n";
+    let head = "format = \"mosel-model/1\"\nname = \"words\"\nlabels = [\"red\", \"blue\"]\n";
+    let network = "[[networks]]\nmodalities = [\"words\"]\nfile = \"words.pt\"\n";
+    fs::write(folder.path().join("model.toml"), format!("{head}{words}{network}")).unwrap();
+    let vocabulary = serde_json::json!({ "[UNK]": 0, "sun": 1, "moon": 2, "star": 6 });
+    let model = serde_json::json!({ "type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]" });
+    let tokenizer = serde_json::json!({ "version": "1.0", "added_tokens": [], "model": model });
+    fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let places = |count: i64| {
+        let tokens = || Tensor::zeros([2, 4], (Kind::Int64, Device::Cpu));
+        let weight = Tensor::ones([count, 2], (Kind::Float, Device::Cpu));
+        trace(&folder.path().join("words.pt"), &[tokens(), tokens()], |inputs| {
+            let states = Tensor::embedding(&weight, &inputs[0], -1, false, false);
+            states.mean_dim([1i64].as_slice(), false, None::<Kind>)
+        });
+    };
+    places(6);
+    refused(
+        &folder,
+        &["modality words: the tokenizer and the padding have token numbers up to 6", "words.pt: forward fails"],
+    );
+    places(7);
+    opened(&folder).unwrap();
+}
+
 /// A video of two frames and a sound; each says how bright or how loud it is.
 fn write_clip(folder: &Path) {
     let document = r#"

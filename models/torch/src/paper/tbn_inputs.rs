@@ -6,7 +6,7 @@ use anyhow::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::config::TbnConfig;
-use super::pixels::{Filter, Normal, middle, scaled, with_shorter_side};
+use super::pixels::{Normal, scaled_middle};
 use super::tbn::Tbn;
 use crate::model::{Inputs, Selected, Undecoded};
 use mosel_models::prepare::{self, Bands, Edges, Hann, Level, LogMel, LogMelSettings, Picture};
@@ -83,8 +83,7 @@ impl TbnInputs {
     fn picture(&self, picture: &Picture) -> Result<Tensor, TchError> {
         let exact = [picture.height, picture.width] == [self.side as usize; 2];
         let side = if exact { self.side } else { self.side * 256 / 224 };
-        let pixels = scaled(picture, with_shorter_side(picture, side), Filter::Bilinear)?;
-        NORMAL.of(&middle(&pixels, self.side)?.f_flip([0])?)
+        NORMAL.of(&scaled_middle(picture, side, self.side)?.f_flip([0])?)
     }
 
     /// `[pairs, side, side]`.

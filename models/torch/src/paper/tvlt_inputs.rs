@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tch::{Device, TchError, Tensor};
 
 use super::config::TvltConfig;
-use super::pixels::{Filter, Normal, middle, scaled, with_shorter_side};
+use super::pixels::{Normal, scaled_middle};
 use super::tvlt::Tvlt;
 use crate::model::{Inputs, Selected, Undecoded};
 use mosel_models::prepare::{self, Bands, Edges, Hann, Level, LogMel, LogMelSettings, MelNorm, MelScale, Picture};
@@ -76,10 +76,7 @@ impl TvltInputs {
 
     /// `[frames, 3, side, side]`.
     fn video(&self, frames: &[Picture]) -> Result<Tensor, TchError> {
-        let frame = |frame: &Picture| {
-            let pixels = scaled(frame, with_shorter_side(frame, self.side), Filter::Bilinear)?;
-            self.normal.of(&middle(&pixels, self.side)?)
-        };
+        let frame = |frame: &Picture| self.normal.of(&scaled_middle(frame, self.side, self.side)?);
         Tensor::f_stack(&frames.iter().map(frame).collect::<Result<Vec<_>, _>>()?, 0)
     }
 
