@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, explain, libtorch, models, policy, profile, reference, serve, submit, token, train};
+use crate::{bench, explain, libtorch, log, models, policy, profile, reference, serve, submit, token, train};
 
 /// Serves multimodal models under deadlines, dropping modalities by policy.
 #[derive(Debug, Parser)]
@@ -46,6 +46,16 @@ enum Command {
 }
 
 impl Cli {
+    /// Starts the log, which a server never waits for.
+    pub(crate) fn start_log(&self) -> anyhow::Result<()> {
+        if !matches!(self.command, Command::Serve(_)) {
+            log::start();
+            return Ok(());
+        }
+        log::ignore_signals_of_outputs();
+        Ok(log::start_queue()?)
+    }
+
     /// Does what the command line says; with what the process ends then.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         if self.command.computes() {

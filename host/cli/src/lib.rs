@@ -7,6 +7,7 @@ mod broken_pipe;
 mod cli;
 mod explain;
 mod libtorch;
+mod log;
 mod models;
 mod policy;
 mod profile;
@@ -17,23 +18,24 @@ mod table;
 mod token;
 mod train;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
-    let filter = EnvFilter::try_from_env("MOSEL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let colors = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colors).init();
     let cli = cli::Cli::parse();
-    match broken_pipe::tolerate(|| cli.run()) {
+    if let Err(error) = cli.start_log() {
+        log::end(&error);
+        return ExitCode::FAILURE;
+    }
+    let ended = match broken_pipe::tolerate(|| cli.run()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("mosel: {error:#}");
+            log::end(&error);
             ExitCode::FAILURE
         }
-    }
+    };
+    log::flush();
+    ended
 }

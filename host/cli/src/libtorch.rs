@@ -34,6 +34,7 @@ fn beside_this_one() -> Result<PathBuf> {
 /// The error, if it comes back at all.
 fn replace_by(program: &Path) -> anyhow::Error {
     let mut arguments = env::args_os();
+    crate::log::flush();
     let name = arguments.next().unwrap_or_else(|| program.into());
     let error = Command::new(program).arg0(name).args(arguments).exec();
     anyhow::Error::new(error).context(format!("starting {}", program.display()))

@@ -1,7 +1,6 @@
 //! `mosel serve`: a server in the foreground; its flags are short names for configuration keys.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use mosel_server::{Config, GIVEN_UP, LaneDevices, Overrides, Server, Stop, load_models};
 use serde_json::{Value, json};
 
-use crate::libtorch;
+use crate::{libtorch, log};
 
 /// Flags of `mosel serve`. Every value can also be set in the file and by MOSEL_SECTION__KEY.
 #[derive(Debug, clap::Args)]
@@ -78,11 +77,11 @@ impl Serve {
             libtorch::require()?;
         }
         let server = Server::bind(config.clone())?;
-        println!("listening on http://{}", server.address());
+        let output = log::standard_output()?;
+        log::print(&output, &format!("listening on http://{}", server.address()));
         if let Some(address) = server.health_address() {
-            println!("health on http://{address}");
+            log::print(&output, &format!("health on http://{address}"));
         }
-        std::io::stdout().flush()?;
         let devices = LaneDevices::of(&config)?;
         let models = load_models(&config.models, &devices.kinds, config.queue.max_requests)?;
         server.open(devices, models)?;

@@ -46,7 +46,7 @@ impl DiskCache {
     /// The cache in this directory, which is made if need be. Where it cannot be made there is nothing to find, and
     /// storing fails; one that others can write to is refused.
     pub(crate) fn open(dir: &Path) -> anyhow::Result<DiskCache> {
-        let _ = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        make(dir);
         let cache = DiskCache { dir: dir.into(), most: MOST };
         match fs::metadata(dir) {
             Ok(metadata) => check_dir(&metadata).with_context(|| format!("the cache {}", dir.display()))?,
@@ -65,6 +65,8 @@ impl DiskCache {
     pub(crate) fn store(&self, name: &str, code: &[u8]) -> anyhow::Result<()> {
         let bytes = (code.len() + CHECKSUM_BYTES) as u64;
         ensure!(bytes <= self.most.bytes, "{bytes} bytes of compiled code, expected at most {}", self.most.bytes);
+        // it may have been removed
+        make(&self.dir);
         self.check_dir()?;
         let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(&self.dir)?;
         file.write_all(&checksum(name, code))?;
@@ -124,6 +126,11 @@ impl DiskCache {
         }
         Ok(entries)
     }
+}
+
+/// Where it cannot be made it is not found.
+fn make(dir: &Path) {
+    let _ = DirBuilder::new().recursive(true).mode(0o700).create(dir);
 }
 
 fn read_whole(mut file: &File, name: &str, most: u64) -> anyhow::Result<Vec<u8>> {
@@ -300,6 +307,15 @@ mod tests {
     fn a_directory_is_made_for_its_owner_alone() {
         let (cache, _home) = cache(MOST);
         assert_eq!(fs::metadata(&cache.dir).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_directory_that_was_removed_is_made_again() {
+        let (cache, _home) = cache(MOST);
+        fs::remove_dir_all(&cache.dir).unwrap();
+        assert_eq!(cache.fetch("a"), None);
+        cache.store("a", b"code").unwrap();
+        assert!(cache.fetch("a").is_some());
     }
 
     #[test]

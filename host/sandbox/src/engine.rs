@@ -2,7 +2,10 @@
 
 use std::hash::{Hash, Hasher};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use mosel_core::PolicyError;
 use sha2::{Digest, Sha256};
@@ -28,7 +31,9 @@ struct Inner {
     runtime: Runtime,
     linker: Linker<Host>,
     memory_cache: MemoryCache,
-    disk_cache: Option<DiskCache>,
+    disk_cache: Option<Arc<DiskCache>>,
+    /// The cache did not answer in time once, and is asked no more.
+    cache_frozen: AtomicBool,
     /// Why the last component that was compiled is not in the cache directory.
     cache_trouble: Mutex<Option<String>>,
 }
@@ -47,14 +52,18 @@ impl Engine {
     /// holds 64 components and 256 MiB at most. That it cannot be written, or holds damaged files, costs time only:
     /// [`Engine::cache_trouble`].
     pub fn with_cache(limits: Limits, dir: &Path) -> anyhow::Result<Engine> {
-        Engine::build(limits, Some(DiskCache::open(dir)?))
+        let owned = dir.to_owned();
+        let opened = beside(CACHE_ANSWERS_WITHIN, move || DiskCache::open(&owned));
+        let cache = opened.ok_or_else(|| anyhow::anyhow!("the cache {}: {FROZEN}", dir.display()))??;
+        Engine::build(limits, Some(cache))
     }
 
     fn build(limits: Limits, disk_cache: Option<DiskCache>) -> anyhow::Result<Engine> {
         let runtime = Runtime::new(limits)?;
         let linker = linker(&runtime)?;
-        let (memory_cache, cache_trouble) = (MemoryCache::default(), Mutex::default());
-        Ok(Engine { inner: Arc::new(Inner { runtime, linker, memory_cache, disk_cache, cache_trouble }) })
+        let (memory_cache, disk_cache) = (MemoryCache::default(), disk_cache.map(Arc::new));
+        let (cache_frozen, cache_trouble) = (AtomicBool::new(false), Mutex::default());
+        Ok(Engine { inner: Arc::new(Inner { runtime, linker, memory_cache, disk_cache, cache_frozen, cache_trouble }) })
     }
 
     /// Compiles a component and asks it who it is. Takes a tenth of a second and more, on the calling thread alone
@@ -120,17 +129,36 @@ impl Engine {
 
     /// The component from the cache; `None` sends it to the compiler, whose code then replaces what is there.
     fn fetch(&self, hash: &str) -> Option<Component> {
-        let code = self.inner.disk_cache.as_ref()?.fetch(&self.cached_name(hash))?;
+        let name = self.cached_name(hash);
+        let code = self.ask_cache(move |cache| cache.fetch(&name))?.ok()??;
         // SAFETY: the bytes must be what wasmtime serialized. They lay in a file that only this user can write,
         // under this name and with a checksum of both, and `store` puts nothing else there.
         unsafe { Component::deserialize(self.wasmtime(), code) }.ok()
     }
 
     fn store(&self, hash: &str, component: &Component) {
-        let Some(cache) = &self.inner.disk_cache else { return };
-        let store = || cache.store(&self.cached_name(hash), &component.serialize()?);
-        let trouble = store().err().map(|error: anyhow::Error| format!("{error:#}"));
+        let name = self.cached_name(hash);
+        let stored = component
+            .serialize()
+            .map_err(anyhow::Error::from)
+            .and_then(|code| self.ask_cache(move |cache| cache.store(&name, &code)).unwrap_or_else(|| Ok(Ok(())))?);
+        let trouble = stored.err().map(|error| format!("{error:#}"));
         *self.inner.cache_trouble.lock().expect("nobody panics while writing it down") = trouble;
+    }
+
+    /// Asks the directory of compiled code, if there is one: a disk that is frozen holds up nobody more than once.
+    fn ask_cache<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&DiskCache) -> T + Send + 'static,
+    ) -> Option<anyhow::Result<T>> {
+        let Inner { disk_cache, cache_frozen, .. } = &*self.inner;
+        let cache = disk_cache.clone()?;
+        if cache_frozen.load(Ordering::Relaxed) {
+            return Some(Err(anyhow::anyhow!(FROZEN)));
+        }
+        let answer = beside(CACHE_ANSWERS_WITHIN, move || question(&cache));
+        cache_frozen.store(answer.is_none(), Ordering::Relaxed);
+        Some(answer.ok_or_else(|| anyhow::anyhow!(FROZEN)))
     }
 
     /// The component, and what else decides over its code: wasmtime's version, its settings, the processor.
@@ -139,6 +167,18 @@ impl Engine {
         self.wasmtime().precompile_compatibility_hash().hash(&mut hasher);
         format!("{hash}-{:016x}", hasher.finish())
     }
+}
+
+/// How long the directory of compiled code may take over an answer.
+const CACHE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+const FROZEN: &str = "its disk did not answer within 2 s, and it is not used any more";
+
+/// Does this on a thread of its own, which is left behind if it takes longer.
+fn beside<T: Send + 'static>(within: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, answer) = sync_channel(1);
+    let work = move || drop(done.send(work()));
+    std::thread::Builder::new().name("cache".into()).spawn(work).ok()?;
+    answer.recv_timeout(within).ok()
 }
 
 impl std::fmt::Debug for Engine {
@@ -206,6 +246,13 @@ mod tests {
             engine.fetch("hash").is_some()
         };
         assert_eq!([&own[..], b"", b"no code at all", &foreign, &own].map(found), [true, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_cache_that_does_not_answer_is_left_behind() {
+        assert_eq!(beside(Duration::from_secs(20), || 7), Some(7));
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
+        assert_eq!(beside(Duration::from_millis(10), move || never.recv().is_ok()), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::http_meters::HttpMeters;
+use crate::output_queue::LINES_LOST;
 
 /// Names of policies that get series of their own; the rest is `other`.
 pub(crate) const MOST_POLICIES: usize = 128;
@@ -451,6 +452,8 @@ impl Metrics {
         );
         let words = "Steps that are not in the journal, for lack of room or since it could not be written";
         registry.register("journal_lines_lost", words, journal_lines_lost.clone());
+        let words = "Lines of the log and of standard output that nobody took, or that could not be written";
+        registry.register("log_lines_lost", words, LINES_LOST.clone());
     }
 }
 

@@ -159,7 +159,10 @@ impl Service {
             active: installed,
         }));
         rollback::start(raised, &policies, supervisor)?;
-        let watch = watch::start(&policies, supervisor)?;
+        let watch = watch::start(&policies, supervisor).unwrap_or_else(|error| {
+            tracing::error!("policies that are put into their folder by hand are not noticed: {error:#}");
+            None
+        });
         Ok(Service { models, loader, jobs, driver, policies, metrics, recorder, _watch: watch })
     }
 

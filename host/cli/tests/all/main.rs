@@ -5,6 +5,7 @@ mod broken_pipe;
 mod docs;
 mod e2e;
 mod libtorch;
+mod outputs;
 mod policy_cli;
 mod reference;
 mod simulate;

@@ -1,6 +1,7 @@
 //! From a component to a policy that can be asked.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mosel_sandbox::{Engine, LoadedPolicy, RunningPolicy};
@@ -23,6 +24,8 @@ pub(crate) struct PolicyLoader {
     compiled: Mutex<VecDeque<LoadedPolicy>>,
     /// Held while compiling: one core at a time is enough to take from jobs.
     compiling: Mutex<()>,
+    /// It was said that the cache of compiled code does not work.
+    cache_trouble: AtomicBool,
 }
 
 /// Compiled components that are kept. The engine keeps code too; but to come back to one of these waits for nobody
@@ -32,7 +35,8 @@ const MOST_COMPILED: usize = 16;
 impl PolicyLoader {
     /// Nothing is compiled yet.
     pub(crate) fn new(store: PolicyStore, engine: Engine, catalog: Arc<SharedCatalog>, seed: u64) -> PolicyLoader {
-        PolicyLoader { store, engine, catalog, seed, compiled: Mutex::default(), compiling: Mutex::default() }
+        let (compiled, compiling, cache_trouble) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        PolicyLoader { store, engine, catalog, seed, compiled, compiling, cache_trouble }
     }
 
     /// Compiles and configures a policy of the store. A few hundred milliseconds the first time, none of them the
@@ -68,8 +72,18 @@ impl PolicyLoader {
         }
         let loaded = self.engine.load(name, &component.bytes);
         let loaded = loaded.map_err(|error| SwapError::Load(name.into(), error.to_string()))?;
+        self.say_cache_trouble();
         crate::stats::keep(&mut self.lock(), loaded.clone(), MOST_COMPILED);
         Ok(loaded)
+    }
+
+    /// Once, until it works again.
+    fn say_cache_trouble(&self) {
+        let trouble = self.engine.cache_trouble();
+        let said = self.cache_trouble.swap(trouble.is_some(), Ordering::Relaxed);
+        if let Some(trouble) = trouble.filter(|_| !said) {
+            tracing::warn!("compiled code is not kept, and policies are compiled anew at every start: {trouble}");
+        }
     }
 
     /// A component of this content, if it was compiled lately.
