@@ -337,6 +337,7 @@ impl Writer {
 
     fn begin(&mut self, header: &Header) {
         self.asked = None;
+        self.look_for_file();
         if self.trouble.as_ref().is_some_and(|trouble| Instant::now() < trouble.retry) {
             return;
         }
@@ -386,15 +387,20 @@ impl Writer {
         }
     }
 
+    /// What was written to a file that nobody finds is lost.
+    fn look_for_file(&mut self) {
+        if self.files.is_lost() {
+            self.files.close();
+            self.failed(&std::io::Error::other("its file was removed, or its folder"), Duration::ZERO);
+        }
+    }
+
     /// Another file has to be begun, can be as far as is known, and no state for it is on its way.
     fn needs_state(&mut self, on_its_way: bool) -> bool {
         let now = Instant::now();
         if now - self.looked >= LOOK {
             self.looked = now;
-            if self.files.is_lost() {
-                self.files.close();
-                self.failed(&std::io::Error::other("its file was removed, or its folder"), Duration::ZERO);
-            }
+            self.look_for_file();
         }
         let due = self.trouble.as_ref().is_none_or(|trouble| now >= trouble.retry);
         if self.files.is_open() && !self.full || !due {

@@ -19,12 +19,13 @@ impl Server {
         let program = format!("{before} exec \"$0\" serve --null --listen 127.0.0.1:0 \"$@\"");
         let mut command = Command::new("sh");
         command.args(["-c", &program, env!("CARGO_BIN_EXE_mosel")]).args(arguments);
-        command.env("MOSEL_POLICY__CACHE_DIR", "").env("MOSEL_LOG", "trace").stdout(Stdio::piped()).stderr(log);
+        command.env("MOSEL_POLICY__CACHE_DIR", "").env("MOSEL_LOG", "trace").env("MOSEL_DRAIN__ANNOUNCE_MS", "0");
+        command.env("MOSEL_DRAIN__LINGER_MS", "0").stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("mosel starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("it says where it is");
         let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
-        let client = Client(address.unwrap_or_else(|| panic!("expected an address, got {line:?}")));
+        let client = Client(address.unwrap_or_else(|| panic!("expected an address, got {line:?}")), None);
         until("the server is ready", || client.get("/readyz").status == 200);
         Server { child, client }
     }
@@ -63,7 +64,7 @@ fn a_log_whose_reader_is_gone_costs_lines_and_no_job() {
     let server = Server::start("", &[], writer.into());
     drop(reader);
     server.serves(20);
-    assert_eq!(server.client.get("/v1/policy").status, 200);
+    assert_eq!(server.client.get("/healthz").status, 200);
     server.stops();
 }
 
