@@ -36,8 +36,14 @@ pub struct Checkpoint {
 /// The state of a lane.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaneState {
-    /// Measured time over profiled time, as learned so far.
+    /// Measured time over profiled time, as learned when the device was busy last.
     pub correction: f64,
+    /// The last such ratios, the oldest first, five at most; missing ones are as the correction.
+    pub recent: Vec<f64>,
+    /// Since when nothing is on the device: it is forgotten what was learned.
+    pub idle_since: Option<Time>,
+    /// When a job was taken in last to find out whether the device is as fast again as its profile.
+    pub last_probe: Option<Time>,
     /// What is thought of its device.
     pub condition: LaneCondition,
     /// The batch on the device.
@@ -57,6 +63,9 @@ impl Default for LaneState {
     fn default() -> LaneState {
         LaneState {
             correction: 1.0,
+            recent: Vec::new(),
+            idle_since: None,
+            last_probe: None,
             condition: LaneCondition::Sound,
             running: None,
             question: None,
@@ -78,6 +87,8 @@ pub struct RunningState {
     pub profiled: Duration,
     /// On whose account it runs.
     pub turn: Turn,
+    /// How long the whole process stood still meanwhile.
+    pub paused: Duration,
 }
 
 /// The state of a job in a queue.
@@ -93,6 +104,8 @@ pub struct QueuedJobState {
     pub given_up: bool,
     /// A batch of it has failed.
     pub failed_once: bool,
+    /// It was taken in to find out whether the device is as fast again as its profile.
+    pub probe: bool,
     /// Time its batches took so far.
     pub device_time: Duration,
     /// Time they should have taken.

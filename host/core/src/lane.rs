@@ -9,22 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::checkpoint::is_measured;
+use crate::estimate::{Estimate, RECENT};
 use crate::fallback::{FallbackJob, speed_up};
 use crate::late_share::{LateCredit, Turn};
 use crate::queued_job::QueuedJob;
 use crate::{
     Action, Batch, BatchId, CheckpointError, Decider, DecisionError, DecisionId, End, Job, JobId, JobRow,
-    LaneCondition, LaneId, LaneState, Plan, RunningState, Snapshot, StrategyMatrix, TableId, Tenant, Time, Trigger,
-    scale,
+    LaneCondition, LaneId, LaneState, Plan, Profile, RunningState, Snapshot, StrategyMatrix, Suspicion, TableId,
+    Tenant, Time, Trigger, scale,
 };
 
-/// How much one full batch moves the running correction of the profile.
-const CORRECTION_WEIGHT: f64 = 0.1;
 /// Who is taken in ahead of others is promised with so many times the margin, and they are promised again with it: a queue
 /// in which every job is done just in time has more late ones than one that turned a job away.
 const AHEAD_MARGIN: f64 = 2.0;
-/// The correction stays within these bounds, whatever is measured.
-const CORRECTION_RANGE: (f64, f64) = (0.05, 20.0);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
@@ -32,8 +29,12 @@ pub(crate) struct Lane {
     /// In execution order; the first `on_time` can still meet their deadlines.
     pub(crate) entries: Vec<QueuedJob>,
     pub(crate) running: Option<Running>,
-    /// Measured time over profiled time, a running mean.
+    /// What is learned of the device.
+    pub(crate) estimate: Estimate,
+    /// Measured time over profiled time by that, as of the last step.
     pub(crate) correction: f64,
+    /// When a job was taken in last to find out whether the device is as fast again as its profile.
+    pub(crate) last_probe: Option<Time>,
     pub(crate) condition: LaneCondition,
     /// Added to every promise, as a share.
     margin: f64,
@@ -64,13 +65,32 @@ pub(crate) struct Running {
     pub(crate) profiled: Duration,
     /// On whose account it runs.
     pub(crate) turn: Turn,
-    /// As many requests as the profiled batch size.
-    full: bool,
+    /// How long the whole process stood still meanwhile.
+    pub(crate) paused: Duration,
+    /// What the profile says of so many requests as it has, least and most.
+    own: (Duration, Duration),
+    /// 99 % of such batches took less when they were measured.
+    pub(crate) p99: Duration,
 }
 
 impl Running {
-    pub(crate) fn new(batch: Batch, started: Time, profiled: Duration, turn: Turn) -> Running {
-        Running { batch, started, profiled, turn, full: batch.requests == batch.batch_size }
+    /// A batch whose profiled time, at its planned size, is this.
+    pub(crate) fn new(batch: Batch, started: Time, profiled: Duration, turn: Turn, profile: &Profile) -> Running {
+        let Batch { mode, requests, batch_size, .. } = batch;
+        let own = profile.times_of(mode, requests).unwrap_or((profiled, profiled));
+        let p99 = profile.p99(mode, batch_size).unwrap_or(profiled);
+        Running { batch, started, profiled, turn, paused: Duration::ZERO, own, p99 }
+    }
+
+    /// When it has been on the device for so long, not counting what the process stood still.
+    pub(crate) fn expected_by(&self, time: Duration) -> Time {
+        self.started + self.paused + time
+    }
+
+    /// Measured over profiled time; 1 where it is as the profile may have it.
+    fn ratio(&self, measured: Duration) -> f64 {
+        let (least, most) = self.own;
+        measured.as_secs_f64() / measured.clamp(least, most).as_secs_f64()
     }
 }
 
@@ -80,7 +100,9 @@ impl Lane {
             id,
             entries: Vec::new(),
             running: None,
+            estimate: Estimate::default(),
             correction: 1.0,
+            last_probe: None,
             condition: LaneCondition::Sound,
             margin,
             late_share,
@@ -88,6 +110,24 @@ impl Lane {
             question: None,
             changed: None,
         }
+    }
+
+    /// Time has passed: some of what was learned of an idle device is forgotten.
+    pub(crate) fn refresh(&mut self, now: Time) {
+        self.correction = self.estimate.at(now);
+    }
+
+    /// A job of which the profile says that it takes this long may be taken in to find out whether the device is as fast again,
+    /// though what was learned of it says otherwise: one at a time, on a device with nothing to do for anybody.
+    pub(crate) fn may_probe(&self, now: Time, interval: Duration) -> bool {
+        let known = matches!(self.condition, LaneCondition::Sound | LaneCondition::Suspect(Suspicion::Slow));
+        let idle = self.running.is_none() && self.on_time() == 0;
+        known && idle && self.correction > 1.0 && self.last_probe.is_none_or(|last| now.since(last) >= interval)
+    }
+
+    /// When work that takes so long by the profile is done on an idle device that is as fast as that.
+    pub(crate) fn by_profile(&self, now: Time, work: Duration) -> Time {
+        now.after(work, 1.0 + self.margin)
     }
 
     /// What to multiply profiled times by before promising anything.
@@ -102,7 +142,7 @@ impl Lane {
 
     /// When the device is expected to be free.
     pub(crate) fn free_at(&self, now: Time) -> Time {
-        self.running.as_ref().map_or(now, |running| now.max(running.started + running.batch.expected))
+        self.running.as_ref().map_or(now, |running| now.max(running.expected_by(running.batch.expected)))
     }
 
     /// How many entries can still meet their deadlines; they come first.
@@ -230,7 +270,8 @@ impl Lane {
         let correction = self.correction;
         for entry in self.entries.iter().take_while(|entry| !entry.given_up) {
             let with_it = work + entry.fastest();
-            if entry.left() > 0 && start.after(with_it, correction) > entry.job.deadline {
+            let factor = if entry.probe { correction.min(1.0) } else { correction };
+            if entry.left() > 0 && start.after(with_it, factor) > entry.job.deadline {
                 hopeless.push(entry.job.id);
             } else {
                 work = with_it;
@@ -333,7 +374,7 @@ impl Lane {
 
     /// Starts the next batch, if the device is free and a job waits.
     pub(crate) fn start_next(&mut self, now: Time, id: BatchId) -> Option<Batch> {
-        if self.running.is_some() {
+        if self.running.is_some() || self.condition == LaneCondition::Lost {
             return None;
         }
         let first = self.next()?;
@@ -343,6 +384,7 @@ impl Lane {
             (true, true) => Turn::Spare,
             (true, false) => Turn::OnTime,
         };
+        self.estimate.begin(now);
         let correction = self.correction;
         let entry = &mut self.entries[next];
         let start = entry.take_batch().expect("an entry with requests left has a batch");
@@ -359,7 +401,7 @@ impl Lane {
             expected: scale(start.profiled, correction),
         };
         entry.expected_time += batch.expected;
-        self.running = Some(Running::new(batch, now, start.profiled, turn));
+        self.running = Some(Running::new(batch, now, start.profiled, turn, entry.profile()));
         if turn == Turn::LateShare {
             self.late.spend(batch.expected);
             // those it was put before may need faster strategies now
@@ -369,19 +411,18 @@ impl Lane {
     }
 
     /// Takes the running batch off the device if it is this one.
-    pub(crate) fn take_running(&mut self, id: BatchId) -> Option<Running> {
-        self.running.take_if(|running| running.batch.id == id)
+    pub(crate) fn take_running(&mut self, now: Time, id: BatchId) -> Option<Running> {
+        let running = self.running.take_if(|running| running.batch.id == id)?;
+        self.estimate.rest(now);
+        Some(running)
     }
 
-    /// Learns from a measured batch. A partial batch may well be faster than a full one, so it proves
-    /// slowness only.
-    pub(crate) fn correct(&mut self, running: &Running, measured: Duration) {
-        let ratio = measured.as_secs_f64() / running.profiled.as_secs_f64();
-        if !ratio.is_finite() || !running.full && ratio <= self.correction {
-            return;
+    /// Learns from a batch whose every request was computed, unless the process stood still meanwhile.
+    pub(crate) fn learn(&mut self, running: &Running, measured: Duration) {
+        if running.paused.is_zero() {
+            self.estimate.learn(running.ratio(measured));
+            self.correction = self.estimate.correction;
         }
-        let ratio = ratio.clamp(CORRECTION_RANGE.0, CORRECTION_RANGE.1);
-        self.correction += CORRECTION_WEIGHT * (ratio - self.correction);
     }
 
     /// Takes a checked plan over, whole, or leaves everything as it is.
@@ -476,11 +517,14 @@ impl Lane {
     /// The state as plain facts.
     pub(crate) fn state(&self) -> LaneState {
         let running = |running: &Running| {
-            let Running { batch, started, profiled, turn, .. } = *running;
-            RunningState { batch, started, profiled, turn }
+            let Running { batch, started, profiled, turn, paused, .. } = *running;
+            RunningState { batch, started, profiled, turn, paused }
         };
         LaneState {
-            correction: self.correction,
+            correction: self.estimate.correction,
+            recent: self.estimate.recent.to_vec(),
+            idle_since: self.estimate.idle_since,
+            last_probe: self.last_probe,
             condition: self.condition,
             running: self.running.as_ref().map(running),
             question: self.question.as_ref().map(|question| (question.snapshot.clone(), question.due)),
@@ -492,42 +536,50 @@ impl Lane {
 
     /// Takes this state up, if it fits the models.
     pub(crate) fn resume(&mut self, state: &LaneState, models: &[Arc<StrategyMatrix>]) -> Result<(), CheckpointError> {
-        if !(state.correction.is_finite() && state.correction > 0.0) {
+        let sound = |number: &f64| number.is_finite() && *number > 0.0;
+        if !sound(&state.correction) || !state.recent.iter().all(sound) || state.recent.len() > RECENT {
             return Err(CheckpointError::Correction(self.id));
         }
+        self.estimate =
+            Estimate { correction: state.correction, recent: [state.correction; RECENT], idle_since: state.idle_since };
+        self.estimate.recent[RECENT - state.recent.len()..].copy_from_slice(&state.recent);
         self.correction = state.correction;
+        self.last_probe = state.last_probe;
         self.condition = state.condition;
         self.changed = state.changed;
         self.late = state.late;
         self.question = state.question.clone().map(|(snapshot, due)| PendingDecision { snapshot, due });
         self.entries = state.entries.iter().map(|entry| QueuedJob::resume(entry, models)).collect::<Result<_, _>>()?;
-        if let Some(RunningState { batch, started, profiled, turn }) = state.running {
-            self.check_running(&batch, models)?;
-            self.running = Some(Running::new(batch, started, profiled, turn));
+        if let Some(RunningState { batch, started, profiled, turn, paused }) = state.running {
+            let matrix = self.check_running(&batch, models)?;
+            self.running = Some(Running { paused, ..Running::new(batch, started, profiled, turn, matrix.profile()) });
         }
         Ok(())
     }
 
     /// A failed batch is put back to its job, which must have taken it for that.
-    fn check_running(&self, batch: &Batch, models: &[Arc<StrategyMatrix>]) -> Result<(), CheckpointError> {
+    fn check_running<'m>(
+        &self,
+        batch: &Batch,
+        models: &'m [Arc<StrategyMatrix>],
+    ) -> Result<&'m StrategyMatrix, CheckpointError> {
         let wrong = |what| Err(CheckpointError::Running(self.id, what));
         let matrix = models.get(batch.model.0 as usize);
-        if !matrix.is_some_and(|matrix| is_measured(matrix.profile(), batch.mode, batch.batch_size)) {
-            return wrong("its model was never measured like that");
-        }
+        let measured = |matrix: &&Arc<StrategyMatrix>| is_measured(matrix.profile(), batch.mode, batch.batch_size);
+        let Some(matrix) = matrix.filter(measured) else { return wrong("its model was never measured like that") };
         if batch.lane != self.id {
             return wrong("it is of another lane");
         }
         if batch.requests == 0 || batch.requests > batch.batch_size {
             return wrong("a batch has 1 to batch_size requests");
         }
-        let Some(position) = self.position(batch.job) else { return Ok(()) };
+        let Some(position) = self.position(batch.job) else { return Ok(matrix) };
         let started = self.entries[position].started_on(batch.mode);
         let end = u64::from(batch.first) + u64::from(batch.requests);
         if started < batch.requests || end > self.entries[position].job.requests.into() {
             return wrong("its job has not started so many requests in this mode");
         }
-        Ok(())
+        Ok(matrix)
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod checkpoint;
 mod condition;
+mod estimate;
 mod event;
 mod fairness;
 mod fallback;
@@ -31,6 +32,7 @@ mod strategy;
 mod tenant_share;
 mod tenants;
 mod time;
+mod watch;
 
 pub use checkpoint::{Checkpoint, CheckpointError, LaneState, QueuedJobState, RunningState};
 pub use condition::{LaneCondition, Suspicion};
@@ -50,6 +52,7 @@ pub use snapshot::{Catalog, Decision, JobRow, PolicyError, Quality, Snapshot, Tr
 pub use strategy::{MAX_REQUESTS, MAX_STRATEGIES, Step, Strategy, StrategyMatrix, StrategyTable, front};
 pub use tenants::TenantDemand;
 pub use time::{Time, scale};
+pub use watch::OverdueLimits;
 
 /// How far below a floor a mean may lie and still count as at it: sums of floats have rounding.
 /// Policies are told to keep within half of it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::{ModalitySet, Mode, Precision};
+use crate::{ModalitySet, Mode, Precision, scale};
 
 /// Everything measured about one model on one kind of device.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,6 +159,30 @@ impl Profile {
     /// The accuracy of a mode, if it was measured.
     pub fn accuracy(&self, mode: Mode) -> Option<Accuracy> {
         self.measurements.iter().find(|measurement| measurement.mode == mode).map(|m| m.accuracy)
+    }
+
+    /// The times that a batch of so many requests in this mode may take, least and most: one where that size was measured.
+    /// Else it is not below the line between the sizes around it, and not above the larger one; of fewer requests than were
+    /// ever measured only the most is known.
+    pub(crate) fn times_of(&self, mode: Mode, requests: u32) -> Option<(Duration, Duration)> {
+        let of_mode = || self.measurements.iter().filter(|m| m.mode == mode);
+        let below = of_mode().filter(|m| m.batch_size <= requests).max_by_key(|m| m.batch_size);
+        let above = of_mode().filter(|m| m.batch_size >= requests).min_by_key(|m| m.batch_size);
+        let Some(above) = above else { return below.map(|below| (below.latency.mean, below.latency.mean)) };
+        let most = above.latency.mean;
+        let Some(below) = below else { return Some((Duration::ZERO, most)) };
+        let from = below.latency.mean.min(most);
+        let steps = f64::from((above.batch_size - below.batch_size).max(1));
+        let share = f64::from(requests - below.batch_size) / steps;
+        let least = if above.batch_size == requests { most } else { from + scale(most - from, share) };
+        Some((least.min(most), most))
+    }
+
+    /// 99 % of the batches of this size in this mode took less, if it was measured.
+    pub(crate) fn p99(&self, mode: Mode, batch_size: u32) -> Option<Duration> {
+        let measured = self.measurements.iter().find(|m| m.mode == mode && m.batch_size == batch_size)?;
+        // what is hardly measured may say less than its mean
+        Some(measured.latency.p99.max(measured.latency.mean))
     }
 
     /// The measured modes, each once: in the order of the selections' bits, the most precise first.

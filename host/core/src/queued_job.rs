@@ -23,6 +23,8 @@ pub(crate) struct QueuedJob {
     pub(crate) given_up: bool,
     /// A batch of it failed once; a second failure ends it.
     pub(crate) failed_once: bool,
+    /// Taken in to find out whether the device is as fast again as the profile says: judged by the profile alone.
+    pub(crate) probe: bool,
     pub(crate) device_time: Duration,
     /// What `device_time` should have been, by the estimates at each batch's start.
     pub(crate) expected_time: Duration,
@@ -64,6 +66,7 @@ impl QueuedJob {
             started: None,
             given_up: false,
             failed_once: false,
+            probe: false,
             device_time: Duration::ZERO,
             expected_time: Duration::ZERO,
             decisions: VecDeque::new(),
@@ -90,6 +93,7 @@ impl QueuedJob {
             started: self.started,
             given_up: self.given_up,
             failed_once: self.failed_once,
+            probe: self.probe,
             device_time: self.device_time,
             expected_time: self.expected_time,
             decisions: self.decisions.iter().copied().collect(),
@@ -119,6 +123,7 @@ impl QueuedJob {
             started: state.started,
             given_up: state.given_up,
             failed_once: state.failed_once,
+            probe: state.probe,
             device_time: state.device_time,
             expected_time: state.expected_time,
             decisions: state.decisions.iter().rev().take(DECISIONS_KEPT).rev().copied().collect(),
@@ -134,6 +139,36 @@ impl QueuedJob {
         };
         entry.estimate();
         entry
+    }
+
+    /// The same job on another lane, whose device has this matrix: nothing changes on one of the same kind; on another one a
+    /// job of which nothing was started begins anew on its most accurate strategy there.
+    pub(crate) fn on(self, matrix: Arc<StrategyMatrix>) -> QueuedJob {
+        if matrix.variant() == self.matrix.variant() {
+            return QueuedJob { probe: false, ..self };
+        }
+        let job = Job { model: matrix.variant(), ..self.job };
+        QueuedJob {
+            given_up: self.given_up,
+            failed_once: self.failed_once,
+            decisions: self.decisions,
+            ..QueuedJob::new(job, self.arrival, matrix)
+        }
+    }
+
+    /// The model as jobs name it.
+    pub(crate) fn model(&self) -> crate::ModelId {
+        self.matrix.model()
+    }
+
+    /// No batch of it was ever started.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.started.is_none()
+    }
+
+    /// What the profile says of a batch of it, for the request count that it really has.
+    pub(crate) fn profile(&self) -> &Profile {
+        self.matrix.profile()
     }
 
     /// Requests that were started in this mode.

@@ -12,8 +12,8 @@ use crate::tenant_share::TenantShare;
 use crate::tenants::Tenants;
 use crate::{
     Accepted, Action, BatchId, BatchReport, Catalog, Checkpoint, CheckpointError, Decision, DecisionError, DecisionId,
-    DeviceKind, End, Event, Fairness, Job, JobId, LaneCondition, LaneId, ModelId, OnLate, OverShare, Plan, PolicyError,
-    Refusal, Snapshot, StrategyMatrix, StrategyTable, Tenant, Time, Trigger, scale,
+    DeviceKind, End, Event, Fairness, Job, JobId, LaneCondition, LaneId, ModelId, OnLate, OverShare, OverdueLimits,
+    Plan, PolicyError, Refusal, Snapshot, StrategyMatrix, StrategyTable, Tenant, Time, Trigger, scale,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -31,6 +31,12 @@ pub struct Config {
     pub margin: f64,
     /// What late jobs and tenants get.
     pub fairness: Fairness,
+    /// When a batch is overdue.
+    pub overdue: OverdueLimits,
+    /// A lane whose batches take more than so many times what the profile says is suspect; above 1.
+    pub slow: f64,
+    /// A lane that what was learned of it keeps from taking a job in is tried again so often.
+    pub probe_interval: Duration,
 }
 
 impl Default for Config {
@@ -42,6 +48,9 @@ impl Default for Config {
             policy_budget: Duration::from_millis(5),
             margin: 0.05,
             fairness: Fairness::default(),
+            overdue: OverdueLimits::default(),
+            slow: 20.0,
+            probe_interval: Duration::from_secs(1),
         }
     }
 }
@@ -116,6 +125,7 @@ impl Scheduler {
     /// `now` never goes back.
     pub fn step(&mut self, now: Time, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.refresh(now, &mut actions);
         let answered = matches!(event, Event::Decided(..));
         let touched = match event {
             Event::Submit(job) => self.submit(now, job, &mut actions),
@@ -128,16 +138,27 @@ impl Scheduler {
             Event::ModelRetired(model) => self.retire(model),
             Event::ModelLost(lane, model) => self.lose(lane, model),
             Event::ModelRestored(lane, model) => self.restore(lane, model),
-            Event::Paused(_) => Vec::new(),
-            Event::LaneRestored(lane) => self.lane_restored(lane),
+            Event::Paused(time) => self.paused(time),
+            Event::LaneRestored(lane) => self.lane_restored(lane, &mut actions),
             Event::SharesChanged(weights) => self.change_shares(weights),
-            Event::WakeUp => self.woken(),
+            Event::WakeUp => self.woken(now, &mut actions),
         };
         for lane in touched {
             self.settle(lane, now, answered, &mut actions);
         }
-        self.ask_to_be_woken(&mut actions);
+        self.ask_to_be_woken(now, &mut actions);
         actions
+    }
+
+    /// Some of what was learned of idle devices is forgotten, and one that was too slow may be trusted again.
+    fn refresh(&mut self, now: Time, actions: &mut Vec<Action>) {
+        for at in 0..self.lanes.len() {
+            let lane = &mut self.lanes[at];
+            lane.refresh(now);
+            if lane.running.is_none() {
+                self.judge(at, actions);
+            }
+        }
     }
 
     /// What bounds it and how careful it is.
@@ -202,9 +223,9 @@ impl Scheduler {
         self.lanes.iter().all(|lane| lane.entries.is_empty() && lane.running.is_none())
     }
 
-    /// Measured time over profiled time on a lane, as learned so far; 1 at the start.
-    pub fn correction(&self, lane: LaneId) -> Option<f64> {
-        Some(self.lanes.get(lane.index())?.correction)
+    /// Measured time over profiled time on a lane, as learned so far; 1 at the start, and nearer to it the longer it is idle.
+    pub fn correction(&self, lane: LaneId, now: Time) -> Option<f64> {
+        Some(self.lanes.get(lane.index())?.estimate.at(now))
     }
 
     /// What is thought of a lane's device. `lane` is below [`Config::lanes`].
@@ -225,14 +246,21 @@ impl Scheduler {
                 actions.push(Action::Refuse(job.id, refusal));
                 Vec::new()
             }
-            Ok((at, position)) => {
+            Ok(Place { lane: at, position, probe }) => {
                 let matrix =
                     self.model_on(LaneId::at(at), job.model).expect("admitted to a lane that serves it").clone();
                 let job = Job { model: matrix.variant(), ..job };
                 let lane = &mut self.lanes[at];
-                lane.insert(position, QueuedJob::new(job, now, matrix));
+                let mut entry = QueuedJob::new(job, now, matrix);
+                entry.probe = probe;
+                let by_profile = lane.by_profile(now, entry.fastest());
+                lane.insert(position, entry);
                 lane.changed = Some(Trigger::Arrival);
-                let predicted_finish = lane.finishes(now, lane.promise_factor())[position];
+                if probe {
+                    lane.last_probe = Some(now);
+                }
+                let predicted_finish =
+                    if probe { by_profile } else { lane.finishes(now, lane.promise_factor())[position] };
                 actions.push(Action::Accept(Accepted { job: job.id, lane: lane.id, predicted_finish }));
                 vec![at]
             }
@@ -243,7 +271,7 @@ impl Scheduler {
     ///
     /// Behind all jobs that can be on time if it is on time there, on the lane that has done it first. Else further ahead,
     /// where no job behind it becomes late: who has time waits for who has not.
-    fn admit(&self, now: Time, job: &Job) -> Result<(usize, usize), Refusal> {
+    fn admit(&self, now: Time, job: &Job) -> Result<Place, Refusal> {
         let known = |lane: &Lane| self.model_on(lane.id, job.model).is_some();
         if self.retired.contains(&job.model) || !self.lanes.iter().any(known) {
             return Err(Refusal::UnknownModel(job.model));
@@ -257,38 +285,51 @@ impl Scheduler {
         if serving().next().is_none() {
             return Err(Refusal::ModelLost(job.model));
         }
-        let open: Vec<&Offer> = serving().filter(|offer| self.has_place(offer.lane, job.tenant)).collect();
+        let room = |offer: &&Offer| self.has_place(offer.lane, job.tenant);
+        let interval = self.config.probe_interval;
+        let idle: Vec<&Offer> = serving().filter(room).filter(|offer| offer.lane.may_probe(now, interval)).collect();
+        let try_out = |offer: &&&Offer| offer.lane.by_profile(now, offer.fastest) <= job.deadline;
+        let probe =
+            idle.iter().find(try_out).map(|offer| Place { lane: offer.lane.id.index(), position: 0, probe: true });
+        let trusted = || serving().filter(|offer| offer.lane.condition == LaneCondition::Sound);
+        if trusted().next().is_none() {
+            return probe.ok_or(Refusal::DeviceSuspect(job.model));
+        }
+        let open: Vec<&Offer> = trusted().filter(room).collect();
         if open.is_empty() {
-            let lanes: Vec<&Lane> = serving().map(|offer| offer.lane).collect();
-            return Err(self.no_place(now, &lanes, job.tenant));
+            let lanes: Vec<&Lane> = trusted().map(|offer| offer.lane).collect();
+            return probe.ok_or_else(|| self.no_place(now, &lanes, job.tenant));
         }
         let open: Vec<(&Offer, TenantShare<'_>)> =
             open.into_iter().map(|offer| (offer, self.tenant_share(now, offer.lane, job.tenant))).collect();
-        let alone = |offer: &Offer| now.after(offer.fastest, offer.lane.promise_factor());
+        // what was learned passes: only what the profile excludes is never possible
+        let alone = |offer: &Offer| offer.lane.by_profile(now, offer.fastest);
         let never = offers.iter().all(|offer| alone(offer) > job.deadline);
         let allowed = || open.iter().filter(|(offer, share)| share.allows(offer.fastest, job.deadline));
         if !never && allowed().next().is_none() {
-            return Err(over_share(&open, job.deadline));
+            return probe.ok_or_else(|| over_share(&open, job.deadline));
         }
         let behind_all = allowed().filter_map(|(offer, _)| {
             let (position, done) = offer.lane.openings(now, offer.fastest).next()?;
             Some((done, offer.lane.id.index(), position))
         });
         if let Some((_, lane, position)) = behind_all.min().filter(|&(done, ..)| done <= job.deadline) {
-            return Ok((lane, position));
+            return Ok(Place { lane, position, probe: false });
         }
         let further_ahead = |(offer, _): &(&Offer, TenantShare<'_>)| {
-            Some((offer.lane.id.index(), offer.lane.opening(now, offer.fastest, job.deadline)?))
+            let position = offer.lane.opening(now, offer.fastest, job.deadline)?;
+            Some(Place { lane: offer.lane.id.index(), position, probe: false })
         };
-        if let Some(place) = allowed().find_map(further_ahead) {
+        if let Some(place) = allowed().find_map(further_ahead).or(probe) {
             return Ok(place);
         }
         let first = |offer: &Offer| offer.lane.openings(now, offer.fastest).map(|(_, done)| done).min();
-        let earliest = open.iter().filter_map(|(offer, _)| first(offer)).min().unwrap_or(Time::NEVER);
+        let tried = idle.iter().map(|offer| alone(offer)).min().unwrap_or(Time::NEVER);
+        let earliest = open.iter().filter_map(|(offer, _)| first(offer)).min().unwrap_or(Time::NEVER).min(tried);
         let is_offered = |(offer, share): &(&Offer, TenantShare<'_>)| {
             first(offer) == Some(earliest) && share.allows(offer.fastest, earliest)
         };
-        if !never && !open.iter().any(is_offered) {
+        if !never && earliest != tried && !open.iter().any(is_offered) {
             // what would be offered would be refused for that
             return Err(over_share(&open, earliest));
         }
@@ -299,7 +340,11 @@ impl Scheduler {
             };
             Some(offer.table.strategy(offer.table.slowest_that(fits)?).accuracy)
         });
-        let best_accuracy = within.max_by(f64::total_cmp);
+        let tried = idle.iter().filter_map(|offer| {
+            let fits = |latency| offer.lane.by_profile(now, latency) <= job.deadline;
+            Some(offer.table.strategy(offer.table.slowest_that(fits)?).accuracy)
+        });
+        let best_accuracy = within.chain(tried).max_by(f64::total_cmp);
         Err(Refusal::DeadlineUnreachable { deadline: job.deadline, earliest, best_accuracy, never })
     }
 
@@ -414,8 +459,10 @@ impl Scheduler {
         let job = running.batch.job;
         let unanswered = running.batch.requests.saturating_sub(report.answered);
         if unanswered == 0 {
-            lane.correct(&running, report.compute);
+            lane.learn(&running, report.compute);
         }
+        self.judge(at, actions);
+        let lane = &mut self.lanes[at];
         lane.changed = Some(Trigger::Completion);
         let Some(position) = lane.position(job) else { return vec![at] };
         let entry = &mut lane.entries[position];
@@ -431,6 +478,7 @@ impl Scheduler {
 
     fn batch_failed(&mut self, now: Time, id: BatchId, actions: &mut Vec<Action>) -> Vec<usize> {
         let Some((at, running)) = self.take_running(now, id) else { return Vec::new() };
+        self.judge(at, actions);
         let lane = &mut self.lanes[at];
         lane.changed = Some(Trigger::Completion);
         let Some(position) = lane.position(running.batch.job) else { return vec![at] };
@@ -447,7 +495,7 @@ impl Scheduler {
 
     fn take_running(&mut self, now: Time, id: BatchId) -> Option<(usize, crate::lane::Running)> {
         let (at, running) =
-            self.lanes.iter_mut().enumerate().find_map(|(at, lane)| Some((at, lane.take_running(id)?)))?;
+            self.lanes.iter_mut().enumerate().find_map(|(at, lane)| Some((at, lane.take_running(now, id)?)))?;
         self.lanes[at].account_late(now, &running);
         Some((at, running))
     }
@@ -494,15 +542,29 @@ impl Scheduler {
         Vec::new()
     }
 
-    fn lane_restored(&mut self, lane: LaneId) -> Vec<usize> {
+    fn lane_restored(&mut self, lane: LaneId, actions: &mut Vec<Action>) -> Vec<usize> {
         let lost = self.lanes.get_mut(lane.index()).filter(|lane| lane.condition == LaneCondition::Lost);
         let Some(lost) = lost else { return Vec::new() };
         lost.condition = LaneCondition::Sound;
+        self.judge(lane.index(), actions);
         vec![lane.index()]
     }
 
-    fn woken(&mut self) -> Vec<usize> {
+    fn paused(&mut self, time: Duration) -> Vec<usize> {
+        let mut touched = Vec::new();
+        for lane in &mut self.lanes {
+            let Some(running) = &mut lane.running else { continue };
+            running.paused = running.paused.saturating_add(time);
+            touched.push(lane.id.index());
+        }
+        touched
+    }
+
+    fn woken(&mut self, now: Time, actions: &mut Vec<Action>) -> Vec<usize> {
         self.wake_at = None;
+        for at in 0..self.lanes.len() {
+            self.check_overdue(at, now, actions);
+        }
         (0..self.lanes.len()).collect()
     }
 
@@ -558,14 +620,15 @@ impl Scheduler {
         actions.push(Action::Decide(snapshot));
     }
 
-    /// The next time at which something is due though nothing happens: an answer, or a deadline.
-    fn ask_to_be_woken(&mut self, actions: &mut Vec<Action>) {
+    /// The next time at which something is due though nothing happens: an answer, a deadline, the end of a batch, or trust.
+    fn ask_to_be_woken(&mut self, now: Time, actions: &mut Vec<Action>) {
         let due = |lane: &Lane| lane.question.as_ref().map(|question| question.due);
         let deadline = |lane: &Lane| {
             let waiting = lane.entries.iter().filter(|entry| !entry.given_up && entry.left() > 0);
             waiting.map(|entry| entry.job.deadline).min()
         };
-        let next = self.lanes.iter().flat_map(|lane| [due(lane), deadline(lane)]).flatten().min();
+        let dues = |lane: &Lane| [due(lane), deadline(lane), self.overdue_at(lane), self.trusted_at(lane, now)];
+        let next = self.lanes.iter().flat_map(dues).flatten().min();
         if next.is_some() && next != self.wake_at {
             self.wake_at = next;
             actions.extend(next.map(Action::WakeAt));
@@ -624,6 +687,14 @@ impl Scheduler {
         }
         Ok(scheduler)
     }
+}
+
+/// Where a job is taken in.
+struct Place {
+    lane: usize,
+    position: usize,
+    /// To find out whether the device is as fast again as its profile.
+    probe: bool,
 }
 
 /// A lane that could serve a job at its floor.

@@ -36,6 +36,7 @@ impl SimSetup {
             margin: queue.margin,
             policy_budget: Duration::from_millis(20),
             fairness: Fairness::default(),
+            ..Config::default()
         };
         Ok(SimSetup { matrix: matrix.into(), config, factor: 1.0, failures: 0.0, dispatch: Duration::ZERO })
     }

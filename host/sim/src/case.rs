@@ -42,6 +42,8 @@ pub struct SimCase {
     pub spread: f64,
     /// Share of batches that fail.
     pub failures: f64,
+    /// Share of requests that have no answer though their batch ran.
+    pub unanswered: f64,
     /// What times, failures and modes are drawn with.
     pub seed: u64,
     /// The modes of the policy, with their weights.
@@ -106,6 +108,7 @@ impl SimCase {
         }
         let mut devices = Devices::new([&profile], self.seed);
         (devices.factor, devices.failures, devices.spread) = (self.factor, self.failures, self.spread > 0.0);
+        devices.unanswered = self.unanswered;
         devices
     }
 }

@@ -24,6 +24,8 @@ pub struct Devices {
     pub spread: bool,
     /// Share of batches that fail once they have run, in 0..=1.
     pub failures: f64,
+    /// Share of requests that have no answer though their batch ran, in 0..=1; they take their time.
+    pub unanswered: f64,
     /// What every batch takes beside: getting it to the device and its answers back.
     pub dispatch: Duration,
     slowdowns: BTreeMap<LaneId, Vec<Slowdown>>,
@@ -32,6 +34,8 @@ pub struct Devices {
     recorded: BTreeMap<(ModelId, Mode), Vec<Recorded>>,
     latencies: BTreeMap<ModelId, Vec<Measurement>>,
     random: ChaCha8Rng,
+    /// Apart, so that requests without an answer change no time and no failure.
+    answers: ChaCha8Rng,
 }
 
 /// How long a batch really took.
@@ -59,6 +63,8 @@ pub struct Slowdown {
 pub(crate) struct BatchResult {
     pub(crate) takes: Duration,
     pub(crate) fails: bool,
+    /// Requests that have an answer.
+    pub(crate) answered: u32,
 }
 
 impl Devices {
@@ -69,12 +75,14 @@ impl Devices {
             factor: 1.0,
             spread: true,
             failures: 0.0,
+            unanswered: 0.0,
             dispatch: Duration::ZERO,
             slowdowns: BTreeMap::new(),
             lost: BTreeSet::new(),
             recorded: BTreeMap::new(),
             latencies: profiles.into_iter().enumerate().map(measured).collect(),
             random: stream(seed, "devices"),
+            answers: stream(seed, "answers"),
         }
     }
 
@@ -107,7 +115,7 @@ impl Devices {
         let (luck, at) = (self.random.random::<f64>(), self.random.random::<f64>());
         let slowdown = self.slowdown(batch.lane, now);
         if slowdown.is_infinite() || self.lost.contains(&batch.lane) {
-            return BatchResult { takes: Duration::from_micros(1), fails: true };
+            return BatchResult { takes: Duration::from_micros(1), fails: true, answered: 0 };
         }
         let latency = self.latency(batch);
         let profiled = if self.spread { quantile(latency, at) } else { latency.mean };
@@ -115,7 +123,14 @@ impl Devices {
         let takes = scale(profiled, self.factor * slowdown * repeated) + self.dispatch;
         // Virtual time has no fractions of a microsecond.
         let takes = Duration::from_micros(u64::try_from(takes.as_micros()).unwrap_or(u64::MAX).max(1));
-        BatchResult { takes, fails: luck < self.failures }
+        BatchResult { takes, fails: luck < self.failures, answered: self.answered(batch.requests) }
+    }
+
+    fn answered(&mut self, requests: u32) -> u32 {
+        if self.unanswered == 0.0 {
+            return requests;
+        }
+        (0..requests).filter(|_| self.answers.random::<f64>() >= self.unanswered).count() as u32
     }
 
     fn repeated(&self, batch: &Batch, now: Time) -> f64 {

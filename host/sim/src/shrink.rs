@@ -201,6 +201,7 @@ fn to_lanes(case: &mut SimCase, lanes: u32) {
         if let ExternalEvent::Fail(lane)
         | ExternalEvent::Slowdown(lane, _)
         | ExternalEvent::Lose(lane)
+        | ExternalEvent::Hang(lane)
         | ExternalEvent::Restore(lane) = external
         {
             *lane = (*lane).min(LaneId(lanes - 1));

@@ -30,8 +30,10 @@ pub enum ExternalEvent {
     Lose(LaneId),
     /// This lane's device has the model 0 again.
     Restore(LaneId),
-    /// The clock jumps: what was due within this time happens at its end.
+    /// The whole process stands still: what was due within this time happens at its end.
     Jump(Duration),
+    /// The batch that runs on this lane never ends; once the lane is lost its device is made anew.
+    Hang(LaneId),
     /// The policy is put in place once more: what it was asked is void.
     Install,
 }
@@ -106,8 +108,12 @@ pub struct Simulation<'a, M> {
     not_before: Time,
 }
 
+/// How long it takes to make the device of a lost lane anew.
+const RESTART: Duration = Duration::from_millis(50);
+
 enum Due {
     Done(Batch, BatchResult),
+    Restored(LaneId),
     Answer(DecisionId, Result<Decision, PolicyError>),
 }
 
@@ -194,11 +200,13 @@ impl<'a, M: PolicyDriver> Simulation<'a, M> {
         let internal = self.agenda.keys().next().map(|key| key.0);
         let external = self.external.peek().map(|(at, _)| *at);
         let due = [internal, external, self.wake_at].into_iter().flatten().min()?;
-        let now = due.max(self.not_before);
+        let mut now = due.max(self.not_before);
         let event = if internal == Some(due) {
             self.agenda.pop_first().and_then(|(_, due)| self.complete(due))
         } else if external == Some(due) {
-            self.external.next().and_then(|(_, external)| self.apply(now, external))
+            let event = self.external.next().and_then(|(_, external)| self.apply(now, external));
+            now = now.max(self.not_before);
+            event
         } else {
             self.wake_at = None;
             Some(Event::WakeUp)
@@ -213,9 +221,10 @@ impl<'a, M: PolicyDriver> Simulation<'a, M> {
                 self.running.remove(&batch.lane);
                 match result.fails {
                     true => Event::BatchFailed(batch.id),
-                    false => Event::BatchDone(batch.id, BatchReport::all(batch.requests, result.takes)),
+                    false => Event::BatchDone(batch.id, BatchReport::all(result.answered, result.takes)),
                 }
             }
+            Due::Restored(lane) => Event::LaneRestored(lane),
             Due::Answer(plan, answer) => {
                 self.deciding = false;
                 Event::Decided(plan, answer)
@@ -247,6 +256,11 @@ impl<'a, M: PolicyDriver> Simulation<'a, M> {
             }
             ExternalEvent::Jump(by) => {
                 self.not_before = now + by;
+                Some(Event::Paused(by))
+            }
+            ExternalEvent::Hang(lane) => {
+                let (_, key) = self.running.get(&lane)?;
+                self.agenda.remove(key);
                 None
             }
         }
@@ -257,6 +271,12 @@ impl<'a, M: PolicyDriver> Simulation<'a, M> {
             Action::Run(batch) => self.start(now, batch),
             Action::Decide(snapshot) => self.questions.push_back(snapshot),
             Action::WakeAt(at) => self.wake_at = Some(at),
+            Action::LoseLane(lane) => {
+                if let Some((_, key)) = self.running.remove(&lane) {
+                    self.agenda.remove(&key);
+                }
+                self.enter(now + RESTART, Due::Restored(lane));
+            }
             Action::Finish(outcome) if outcome.end == End::Served && self.policy.wants_outcomes() => {
                 self.outcomes.push(outcome);
             }

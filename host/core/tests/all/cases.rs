@@ -19,8 +19,8 @@ fn read(case: &str) -> SimCase {
 const UNEQUAL_LANES: &str = "
     lanes 2
     device 2
-    at 0ms submit 1 requests 1 deadline 500ms min_accuracy 0.785
-    at 20ms submit 2 requests 1 deadline 500ms min_accuracy 0.785
+    at 0ms submit 1 requests 3 deadline 500ms min_accuracy 0.785
+    at 60ms submit 2 requests 1 deadline 500ms min_accuracy 0.785
 ";
 
 /// The best accuracy that is offered for the deadline of the last job, and whether it could never be met.
@@ -35,14 +35,15 @@ fn counter_offer(job: &str) -> (Option<f64>, bool) {
 
 #[test]
 fn the_best_accuracy_at_a_deadline_is_the_best_of_all_lanes() {
-    // On all modalities lane 1 would be first, at 40 ms; on audio lane 0 is, at 33.9 ms.
-    assert_eq!(counter_offer("at 29.5ms submit 3 deadline 33.95ms min_accuracy 0.785"), (Some(0.685), true));
+    // On all modalities lane 1 would be first, at 80 ms; on audio lane 0 is, at 73.8 ms.
+    assert_eq!(counter_offer("at 69ms submit 3 deadline 73.95ms min_accuracy 0.785"), (Some(0.685), true));
 }
 
 #[test]
 fn a_deadline_that_some_idle_lane_could_meet_is_not_called_hopeless() {
-    // Lane 0 is free and needs 22 ms; lane 1 would need 20 ms if it were free.
-    let (_, never) = counter_offer("at 20ms submit 3 requests 2 deadline 41ms min_accuracy 0.785");
+    // Job 3 finds out whether lane 0 is as fast again. Job 4 would need 20 ms of either if it were free, and has 21 ms.
+    let jobs = ["at 60ms submit 3 requests 2 deadline 81ms", "at 61ms submit 4 requests 2 deadline 82ms"];
+    let (_, never) = counter_offer(&jobs.map(|job| format!("{job} min_accuracy 0.785\n")).concat());
     assert!(!never);
 }
 

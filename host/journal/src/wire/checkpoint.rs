@@ -35,6 +35,12 @@ pub(crate) struct CheckpointLine {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct LaneLine {
     correction: Number,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    recent: Vec<Number>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idle_since_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_probe_us: Option<u64>,
     /// Absent in version 1, and where it is sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     condition: Option<String>,
@@ -54,6 +60,8 @@ struct RunningLine {
     profiled_ns: u64,
     #[serde(default, skip_serializing_if = "is_default")]
     turn: TurnLine,
+    #[serde(default, skip_serializing_if = "is_default")]
+    paused_ns: u64,
 }
 
 /// What a tenant has offered a lane of late, in seconds.
@@ -121,6 +129,8 @@ struct EntryLine {
     started_us: Option<u64>,
     late: bool,
     failed_once: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    probe: bool,
     device_ns: u64,
     expected_ns: u64,
     decisions: Vec<u64>,
@@ -244,9 +254,13 @@ impl From<&LaneState> for LaneLine {
             started_us: running.started.micros(),
             profiled_ns: nanos(running.profiled),
             turn: running.turn.into(),
+            paused_ns: nanos(running.paused),
         };
         LaneLine {
             correction: Number(lane.correction),
+            recent: lane.recent.iter().map(|&ratio| Number(ratio)).collect(),
+            idle_since_us: lane.idle_since.map(Time::micros),
+            last_probe_us: lane.last_probe.map(Time::micros),
             condition: Some(lane.condition).filter(|it| *it != LaneCondition::Sound).map(|it| it.to_string()),
             running: lane.running.as_ref().map(running),
             question: lane.question.as_ref().map(SnapshotLine::from),
@@ -264,9 +278,13 @@ impl LaneLine {
             started: Time::from_micros(running.started_us),
             profiled: Duration::from_nanos(running.profiled_ns),
             turn: running.turn.into(),
+            paused: Duration::from_nanos(running.paused_ns),
         };
         Ok(LaneState {
             correction: self.correction.0,
+            recent: self.recent.into_iter().map(|ratio| ratio.0).collect(),
+            idle_since: self.idle_since_us.map(Time::from_micros),
+            last_probe: self.last_probe_us.map(Time::from_micros),
             condition: self.condition.as_deref().map_or(Ok(LaneCondition::Sound), read_condition)?,
             running: self.running.map(running),
             question: self.question.map(SnapshotLine::read).transpose()?,
@@ -366,6 +384,7 @@ impl From<&QueuedJobState> for EntryLine {
             started_us: entry.started.map(Time::micros),
             late: entry.given_up,
             failed_once: entry.failed_once,
+            probe: entry.probe,
             device_ns: nanos(entry.device_time),
             expected_ns: nanos(entry.expected_time),
             decisions: entry.decisions.iter().map(|&decider| decided_by(decider)).collect(),
@@ -388,6 +407,7 @@ impl From<EntryLine> for QueuedJobState {
             started: line.started_us.map(Time::from_micros),
             given_up: line.late,
             failed_once: line.failed_once,
+            probe: line.probe,
             device_time: Duration::from_nanos(line.device_ns),
             expected_time: Duration::from_nanos(line.expected_ns),
             decisions: line.decisions.into_iter().map(decider).collect(),

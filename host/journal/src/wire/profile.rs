@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mosel_core::{
-    Accuracy, Config, DeviceKind, Fairness, Latency, Measurement, ModelId, Profile, StrategyMatrix, Tenant,
+    Accuracy, Config, DeviceKind, Fairness, Latency, Measurement, ModelId, OverdueLimits, Profile, StrategyMatrix,
+    Tenant,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,21 @@ pub(crate) struct ConfigLine {
     /// Absent in journals of programs that had no shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fairness: Option<FairnessLine>,
+    /// What follows is absent in version 1.
+    #[serde(default)]
+    overdue: Option<OverdueLine>,
+    #[serde(default)]
+    slow: Option<Number>,
+    #[serde(default)]
+    probe_interval_ns: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct OverdueLine {
+    suspect_factor: Number,
+    suspect_grace_ns: u64,
+    lost_factor: Number,
+    lost_grace_ns: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +62,14 @@ impl From<&Config> for ConfigLine {
             policy_budget_ns: nanos(config.policy_budget),
             margin: Number(config.margin),
             fairness: (config.fairness != Fairness::off()).then(|| (&config.fairness).into()),
+            overdue: Some(OverdueLine {
+                suspect_factor: Number(config.overdue.suspect_factor),
+                suspect_grace_ns: nanos(config.overdue.suspect_grace),
+                lost_factor: Number(config.overdue.lost_factor),
+                lost_grace_ns: nanos(config.overdue.lost_grace),
+            }),
+            slow: Some(Number(config.slow)),
+            probe_interval_ns: Some(nanos(config.probe_interval)),
         }
     }
 }
@@ -53,15 +77,35 @@ impl From<&Config> for ConfigLine {
 impl ConfigLine {
     /// The configuration, if every value is one that a server could have.
     pub(crate) fn read(self) -> Result<Config, String> {
-        let ConfigLine { lanes, kinds, max_jobs, policy_budget_ns, margin: Number(margin), fairness } = self;
+        let ConfigLine { lanes, kinds, max_jobs, policy_budget_ns, margin: Number(margin), .. } = self;
+        let usual = Config::default();
+        let overdue = self.overdue.map_or(usual.overdue, OverdueLimits::from);
+        let slow = self.slow.map_or(usual.slow, |slow| slow.0);
+        let probe_interval = self.probe_interval_ns.map_or(usual.probe_interval, Duration::from_nanos);
+        let factors = [overdue.suspect_factor, overdue.lost_factor, slow];
+        if !factors.iter().all(|factor| (0.0..=1e6).contains(factor)) || slow <= 1.0 {
+            return Err(format!("expected factors of 0 to 1000000, of a slow device above 1, got {factors:?}"));
+        }
         if !(1..=1024).contains(&lanes) || kinds.len() > 1024 || max_jobs == 0 || !(0.0..=100.0).contains(&margin) {
             return Err(format!(
                 "expected 1 to 1024 lanes, at least 1 job a lane and a margin of 0 to 100, got {lanes}, {max_jobs} and {margin}"
             ));
         }
         let kinds = kinds.into_iter().map(DeviceKind).collect();
-        let fairness = fairness.map_or(Ok(Fairness::off()), FairnessLine::read)?;
-        Ok(Config { lanes, kinds, max_jobs, policy_budget: Duration::from_nanos(policy_budget_ns), margin, fairness })
+        let fairness = self.fairness.map_or(Ok(Fairness::off()), FairnessLine::read)?;
+        let policy_budget = Duration::from_nanos(policy_budget_ns);
+        Ok(Config { lanes, kinds, max_jobs, policy_budget, margin, fairness, overdue, slow, probe_interval })
+    }
+}
+
+impl From<OverdueLine> for OverdueLimits {
+    fn from(line: OverdueLine) -> OverdueLimits {
+        OverdueLimits {
+            suspect_factor: line.suspect_factor.0,
+            suspect_grace: Duration::from_nanos(line.suspect_grace_ns),
+            lost_factor: line.lost_factor.0,
+            lost_grace: Duration::from_nanos(line.lost_grace_ns),
+        }
     }
 }
 

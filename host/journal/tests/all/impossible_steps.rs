@@ -259,6 +259,7 @@ fn entry() -> impl Strategy<Value = QueuedJobState> {
             started: None,
             given_up: late,
             failed_once: false,
+            probe: false,
             device_time: Duration::ZERO,
             expected_time: Duration::ZERO,
             decisions: vec![Decider::Fallback],
@@ -274,8 +275,13 @@ fn entry() -> impl Strategy<Value = QueuedJobState> {
 
 fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     let running = (batch(), time(), duration());
-    let running =
-        running.prop_map(|(batch, started, profiled)| RunningState { batch, started, profiled, turn: Turn::default() });
+    let running = running.prop_map(|(batch, started, profiled)| RunningState {
+        batch,
+        started,
+        profiled,
+        turn: Turn::default(),
+        paused: Duration::ZERO,
+    });
     let lane =
         (prop::collection::vec(entry(), 0..4), prop::option::of(running), prop::option::of((snapshot(), time())));
     let lane =

@@ -206,8 +206,8 @@ fn nonsense_is_refused_with_its_line() {
     let refusal = |text: &str| replayed(text.as_bytes()).expect_err("it is nonsense").to_string();
     assert_eq!(refusal(""), "line 1: expected a journal, the file is empty");
     assert!(refusal("{}\n").starts_with("line 1: expected a journal's header: "), "{}", refusal("{}\n"));
-    let other = journal.replacen("\"version\":1", "\"version\":9", 1);
-    assert_eq!(refusal(&other), "line 1: the journal is of version 9, this program reads 1");
+    let other = journal.replacen("\"version\":2", "\"version\":9", 1);
+    assert_eq!(refusal(&other), "line 1: the journal is of version 9, this program reads 1 to 2");
     let header = journal.lines().next().expect("there is a header");
     assert!(refusal(&format!("{header}\nnonsense\n")).starts_with("line 2: expected"));
     assert_eq!(refusal(&format!("{header}\n{{\"t\":3}}\n")), "line 2: expected an event with its actions, or a policy");

@@ -87,11 +87,19 @@ impl SimCase {
     /// Nothing is in the way of keeping every promise: estimates are exact, nothing is in reserve that could be used
     /// up, devices do not fail, and the policy leaves everything to the fallback and takes no time.
     pub fn nobody_may_be_late(&self) -> bool {
-        let exact = self.factor == 1.0 && self.spread == 0.0 && self.failures == 0.0 && self.config.margin == 0.0;
+        let exact = self.factor == 1.0
+            && self.spread == 0.0
+            && self.failures == 0.0
+            && self.unanswered == 0.0
+            && self.config.margin == 0.0;
         let fault = |external: &ExternalEvent| {
             matches!(
                 external,
-                ExternalEvent::Fail(_) | ExternalEvent::Slowdown(..) | ExternalEvent::Lose(_) | ExternalEvent::Jump(_)
+                ExternalEvent::Fail(_)
+                    | ExternalEvent::Slowdown(..)
+                    | ExternalEvent::Lose(_)
+                    | ExternalEvent::Jump(_)
+                    | ExternalEvent::Hang(_)
             )
         };
         exact

@@ -28,6 +28,7 @@ impl SimCase {
             ("wrong profile", self.factor != 1.0),
             ("times that vary", self.spread > 0.0),
             ("failing device", self.failures > 0.0),
+            ("requests without an answer", self.unanswered > 0.0),
             ("eager policy", self.eager),
             ("no time for policies", self.config.policy_budget.is_zero()),
             ("nobody may be late", self.nobody_may_be_late()),
@@ -60,6 +61,7 @@ fn external_name(external: &ExternalEvent) -> &'static str {
         ExternalEvent::Lose(_) => "lost model",
         ExternalEvent::Restore(_) => "restored model",
         ExternalEvent::Jump(_) => "clock jump",
+        ExternalEvent::Hang(_) => "hung batch",
         ExternalEvent::Install => "policy change",
     }
 }

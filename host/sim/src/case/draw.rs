@@ -55,6 +55,11 @@ impl SimCase {
         generator.lanes = case.config.lanes;
         case.events = generator.events(&case);
         case.share(stream(seed, "fairness"));
+        // what came later is drawn apart: cases of before stay what they were
+        if !case.nobody_may_be_late() {
+            generator.random = stream(seed, "hangs and answers");
+            generator.later_faults(&mut case);
+        }
         case
     }
 }
@@ -106,6 +111,7 @@ impl Generator {
             margin: if calm || self.chance(0.5) { 0.0 } else { self.share(0.0, 0.2) },
             fairness: Fairness::off(),
             policy_budget: if calm || self.chance(0.2) { Duration::ZERO } else { self.units(0.05, 3.0) },
+            ..Config::default()
         };
         let modes = if calm { vec![(FaultMode::Traps, 1), (FaultMode::Silent, 1)] } else { self.modes() };
         SimCase {
@@ -115,6 +121,7 @@ impl Generator {
             factor: if calm || self.chance(0.5) { 1.0 } else { self.share(0.4, 3.0) },
             spread: if calm || self.chance(0.6) { 0.0 } else { self.share(0.05, 0.5) },
             failures: if calm || self.chance(0.7) { 0.0 } else { self.share(0.01, 0.3) },
+            unanswered: 0.0,
             seed,
             modes,
             eager: self.chance(0.4),
@@ -189,6 +196,17 @@ impl Generator {
         for _ in 0..self.times(0.12) {
             events.push((self.transition(end), ExternalEvent::Jump(self.units(0.5, 12.0))));
         }
+    }
+
+    fn later_faults(&mut self, case: &mut SimCase) {
+        if self.chance(0.2) {
+            case.unanswered = self.share(0.02, 0.6);
+        }
+        let end = case.jobs().last().map_or(Time::START, |(at, _)| at);
+        for _ in 0..self.times(0.15) {
+            case.events.push((self.transition(end), ExternalEvent::Hang(self.lane())));
+        }
+        case.events.sort_by_key(|(at, _)| *at);
     }
 
     fn slowdown(&mut self, end: Time, factor: f64) -> (Time, ExternalEvent) {

@@ -36,6 +36,7 @@ impl SimCase {
             factor: 1.0,
             spread: 0.0,
             failures: 0.0,
+            unanswered: 0.0,
             seed: 0,
             modes: vec![(FaultMode::Unmoved, 1)],
             eager: false,
@@ -68,6 +69,7 @@ impl SimCase {
             ["budget", time] => self.config.policy_budget = span(time)?,
             ["spread", share] => self.spread = within(share, 0.0..=10.0)?,
             ["failures", share] => self.failures = within(share, 0.0..=1.0)?,
+            ["unanswered", share] => self.unanswered = within(share, 0.0..=1.0)?,
             ["seed", seed] => self.seed = number(seed)?,
             ["answer", took, ref what @ ..] => self.answers.push(read_answer(took, what)?),
             ["always", took, ref what @ ..] => self.always = Some(read_answer(took, what)?),
@@ -97,7 +99,7 @@ impl SimCase {
 /// What a line may begin with.
 const LINES: &str = "modalities, measure, policy, eager, margin, device, late_share, \
                      tenant_shares, place_factor, tenant_weight, lanes, max_jobs, max_requests, budget, \
-                     spread, failures, seed, answer, always or at";
+                     spread, failures, unanswered, seed, answer, always or at";
 
 fn read_external(at: Time, words: &[&str]) -> Result<ExternalEvent, String> {
     Ok(match *words {
@@ -111,8 +113,9 @@ fn read_external(at: Time, words: &[&str]) -> Result<ExternalEvent, String> {
         ["lose", lane] => ExternalEvent::Lose(LaneId(number(lane)?)),
         ["restore", lane] => ExternalEvent::Restore(LaneId(number(lane)?)),
         ["jump", by] => ExternalEvent::Jump(span(by)?),
+        ["hang", lane] => ExternalEvent::Hang(LaneId(number(lane)?)),
         ["install"] => ExternalEvent::Install,
-        _ => return Err("expected submit, cancel, fail, slowdown, lose, restore, jump or install".into()),
+        _ => return Err("expected submit, cancel, fail, slowdown, lose, restore, jump, hang or install".into()),
     })
 }
 
@@ -215,7 +218,7 @@ mod tests {
              answer 3ms 1@2 7@0 order 7 1 objective 2 bound NaN\nanswer 0ms\nanswer 1ms fails\nanswer never\n\
              always 2ms fails unreachable\n\
              at 1ms submit 1\nat 1ms slowdown 1 until 9ms 5\nat 1ms cancel 1\nat 4ms jump 12ms\nat 5ms install\n\
-             at 5ms lose 1\nat 6ms restore 1\n",
+             at 5ms lose 1\nat 6ms restore 1\nat 7ms hang 1\nunanswered 0.3\n",
         );
         assert_eq!((case.spread, case.failures, case.seed, case.max_requests), (0.2, 0.1, 7, 32));
         assert_eq!(case.modes, [(FaultMode::Sensible, 3), (FaultMode::Lies, 1)]);
@@ -239,6 +242,8 @@ mod tests {
         assert_eq!(case.events[4], (Time::from_millis(5), ExternalEvent::Install));
         assert_eq!(case.events[5], (Time::from_millis(5), ExternalEvent::Lose(LaneId(1))));
         assert_eq!(case.events[6], (Time::from_millis(6), ExternalEvent::Restore(LaneId(1))));
+        assert_eq!(case.events[7], (Time::from_millis(7), ExternalEvent::Hang(LaneId(1))));
+        assert_eq!(case.unanswered, 0.3);
     }
 
     #[test]
@@ -285,7 +290,7 @@ mod tests {
             ),
             ("at 0ms slowdown 0 until 9ms -1", "expected a slowdown above 0, at most 1000, or inf, got -1"),
             ("at 0ms jump far", "expected a time such as 12ms or 300us, got \"far\""),
-            ("at 0ms dance", "expected submit, cancel, fail, slowdown, lose, restore, jump or install"),
+            ("at 0ms dance", "expected submit, cancel, fail, slowdown, lose, restore, jump, hang or install"),
             ("lanes 0", "expected a number from 1 to 64, got 0"),
             ("device 0", "expected a number from 0.001 to 1000, got 0"),
             ("margin inf", "expected a number from 0 to 10, got inf"),

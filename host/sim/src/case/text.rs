@@ -16,6 +16,7 @@
 //! device 1.5                 true time of a batch over its profiled time; default 1
 //! spread 0.2                 p95 and p99 of a batch's time are so much and twice so much above its mean; default 0
 //! failures 0.1               the share of batches that fail; default 0
+//! unanswered 0.1             the share of requests that have no answer though they ran; default 0
 //! seed 7                     what times, failures and modes are drawn with; default 0
 //! policy sensible 3 lies 1   modes of the policy, with weights; default unmoved
 //! eager                      the policy is asked after every change, not only about violators
@@ -27,7 +28,8 @@
 //! at 3ms slowdown 1 until 9ms 5  lane 1 takes five times as long until then; inf: every batch fails
 //! at 4ms lose 1              the device of lane 1 cannot run the model
 //! at 4ms restore 1           it can again
-//! at 4ms jump 12ms           the clock jumps
+//! at 4ms jump 12ms           the whole process stands still for so long
+//! at 4ms hang 1              the batch on lane 1 never ends; once the lane is lost its device is made anew
 //! at 5ms install             the policy is put in place once more
 //! ---                        what follows is not part of the case: in a file of cases, the log that is expected
 //! ```
@@ -68,6 +70,9 @@ impl SimCase {
         write_fairness(text, &config.fairness)?;
         writeln!(text, "budget {}\ndevice {}", time_of(config.policy_budget), self.factor)?;
         writeln!(text, "spread {}\nfailures {}\nseed {}", self.spread, self.failures, self.seed)?;
+        if self.unanswered != 0.0 {
+            writeln!(text, "unanswered {}", self.unanswered)?;
+        }
         let modes: Vec<String> = self.modes.iter().map(|(mode, weight)| format!(" {mode} {weight}")).collect();
         writeln!(text, "policy{}", modes.concat())?;
         if self.eager {
@@ -108,6 +113,7 @@ fn write_external(text: &mut String, external: &ExternalEvent) -> std::fmt::Resu
         ExternalEvent::Lose(lane) => write!(text, "lose {lane}"),
         ExternalEvent::Restore(lane) => write!(text, "restore {lane}"),
         ExternalEvent::Jump(by) => write!(text, "jump {}", time_of(*by)),
+        ExternalEvent::Hang(lane) => write!(text, "hang {lane}"),
         ExternalEvent::Install => write!(text, "install"),
     }
 }

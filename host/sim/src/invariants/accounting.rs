@@ -33,6 +33,10 @@ struct Account {
     mix: BTreeMap<Mode, u32>,
     started: Option<Time>,
     failures: u32,
+    /// Requests that ran and have no answer.
+    unanswered: u32,
+    /// Its lane was lost while it was there.
+    lost: bool,
     given_up: bool,
     device_time: Duration,
     expected_time: Duration,
@@ -58,6 +62,8 @@ impl Accounting {
             match action {
                 Action::Accept(accepted) => self.accept(transition, accepted)?,
                 Action::Run(batch) => self.run(transition.now, batch)?,
+                Action::Move(job, lane) => self.move_job(*job, *lane)?,
+                Action::LoseLane(lane) => self.lose_lane(*lane),
                 Action::GiveUp(job) => self.give_up(*job)?,
                 Action::Finish(outcome) => self.finish(transition, outcome)?,
                 _ => {}
@@ -82,7 +88,11 @@ impl Accounting {
         let Some(account) = self.open.get_mut(&batch.job) else { return };
         account.requests[range(&batch)].fill(if well { Ran::Well } else { Ran::NotYet });
         if let Event::BatchDone(_, report) = event {
-            *account.mix.entry(batch.mode).or_insert(0) += batch.requests;
+            let answered = report.answered.min(batch.requests);
+            if answered > 0 {
+                *account.mix.entry(batch.mode).or_insert(0) += answered;
+            }
+            account.unanswered += batch.requests - answered;
             account.device_time += report.compute;
         } else {
             account.failures += 1;
@@ -99,6 +109,8 @@ impl Accounting {
             mix: BTreeMap::new(),
             started: None,
             failures: 0,
+            unanswered: 0,
+            lost: false,
             given_up: false,
             device_time: Duration::ZERO,
             expected_time: Duration::ZERO,
@@ -126,6 +138,28 @@ impl Accounting {
         account.started.get_or_insert(now);
         account.expected_time += batch.expected;
         Ok(())
+    }
+
+    fn move_job(&mut self, job: JobId, lane: LaneId) -> Result<(), Breach> {
+        let busy = self.running.values().any(|batch| batch.job == job);
+        let Some(account) = self.open.get_mut(&job).filter(|account| account.lane != lane && !busy) else {
+            return Invariant::Requests.broken(format!("job {job} is moved to lane {lane}, and cannot be"));
+        };
+        (account.lane, account.lost) = (lane, false);
+        Ok(())
+    }
+
+    /// What runs there never ends; who is there still has to end in this step.
+    fn lose_lane(&mut self, lane: LaneId) {
+        let batch = self.running.remove(&lane);
+        for account in self.open.values_mut().filter(|account| account.lane == lane) {
+            account.lost = true;
+        }
+        if let Some(batch) = batch
+            && let Some(account) = self.open.get_mut(&batch.job)
+        {
+            account.requests[range(&batch)].fill(Ran::NotYet);
+        }
     }
 
     fn give_up(&mut self, job: JobId) -> Result<(), Breach> {
@@ -156,7 +190,8 @@ impl Accounting {
                 .demand(!self.open.contains_key(job), || format!("job {job} was cancelled and goes on"))?;
         }
         let over = |account: &&Account| {
-            account.failures > 1
+            account.lost
+                || account.failures > 1
                 || account.requests.iter().all(|&ran| ran == Ran::Well)
                 || account.given_up && account.job.on_late == OnLate::Drop
         };
@@ -170,11 +205,14 @@ impl Account {
     fn check_reason(&self, transition: &Transition<'_>, outcome: &Outcome) -> Result<(), Breach> {
         let all = self.requests.iter().all(|&ran| ran == Ran::Well);
         let (reason, invariant) = match outcome.end {
-            End::Served => (all, Invariant::Requests),
-            End::Partial => (all, Invariant::Requests),
+            End::Served => (all && self.unanswered == 0, Invariant::Requests),
+            End::Partial => (all && self.unanswered > 0 && !self.mix.is_empty(), Invariant::Requests),
             End::Dropped => (self.given_up && self.job.on_late == OnLate::Drop, Invariant::Answered),
             End::Cancelled => (*transition.event == Event::Cancel(outcome.job), Invariant::Answered),
-            End::Failed => (self.failures == 2, Invariant::Answered),
+            End::Failed => {
+                let nothing = all && self.mix.is_empty();
+                (self.failures == 2 || self.lost || nothing, Invariant::Answered)
+            }
         };
         invariant.demand(reason, || format!("job {} ended {:?}, but its account is {self:?}", outcome.job, outcome.end))
     }
@@ -186,6 +224,8 @@ impl Account {
             && outcome.deadline == self.job.deadline
             && outcome.min_accuracy.to_bits() == self.job.min_accuracy.to_bits()
             && outcome.started == self.started
+            && outcome.requests == self.job.requests
+            && outcome.answered == self.mix.values().sum::<u32>()
             && outcome.device_time == self.device_time
             && outcome.expected_time == self.expected_time;
         Invariant::Outcome.demand(facts, || format!("the outcome is {outcome:?}, the account {self:?}"))?;

@@ -29,7 +29,8 @@ fn check_occasion(change: &LaneChange<'_>) -> Result<(), Breach> {
 /// A moved job is faster than before, and on what was said.
 fn check_move(change: &LaneChange<'_>, job: JobId, choice: u32) -> Result<(), Breach> {
     // a newcomer, or what has more left since a batch failed, had another strategy table before
-    let Some(before) = change.before.find(job).filter(|_| !change.is_put_back(job)) else { return Ok(()) };
+    let upset = change.is_put_back(job) || change.transition.has_kept_floor();
+    let Some(before) = change.before.find(job).filter(|_| !upset) else { return Ok(()) };
     let Some(table) = before.table() else {
         return Invariant::Fallback.broken(format!("job {job} was moved, and has nothing left"));
     };

@@ -39,6 +39,9 @@ fn check_accepted(transition: &Transition<'_>, job: &Job, accepted: &Accepted) -
         return Invariant::Admission.broken(format!("job {} was accepted, but its floor is never reached", job.id));
     };
     let latency = table.strategy(fastest).latency;
+    if is_probe(transition, accepted) {
+        return check_probe(transition, job, accepted, latency);
+    }
     let queues = queues(transition);
     let config = transition.scheduler.config();
     let claim = Claim { job, latency, deadline: job.deadline };
@@ -48,8 +51,11 @@ fn check_accepted(transition: &Transition<'_>, job: &Job, accepted: &Accepted) -
     };
     let end = |queue: &Queue<'_>| queue.earliest_end(transition.now, latency);
     let chosen = &queues[accepted.lane.index()];
-    Invariant::Admission.demand(serving(transition, job).any(|lane| lane == accepted.lane.index()), || {
-        format!("job {} was sent to lane {}, whose device has lost the model", job.id, accepted.lane)
+    Invariant::Admission.demand(sound(transition, job).any(|lane| lane == accepted.lane.index()), || {
+        format!(
+            "job {} was sent to lane {}, whose device has lost the model, or cannot be trusted",
+            job.id, accepted.lane
+        )
     })?;
     let (first, room) = (end(chosen), may(accepted.lane.index(), Slack::More));
     let place = chosen.place(transition.now, latency, job.deadline).filter(|_| room);
@@ -62,7 +68,7 @@ fn check_accepted(transition: &Transition<'_>, job: &Job, accepted: &Accepted) -
             accepted.lane
         ));
     };
-    let others = serving(transition, job).filter(|&lane| may(lane, Slack::Less)).map(|lane| &queues[lane]);
+    let others = sound(transition, job).filter(|&lane| may(lane, Slack::Less)).map(|lane| &queues[lane]);
     let better = others.map(end).min();
     let better = better.filter(|&better| better <= job.deadline);
     Invariant::Admission.demand(better.is_none_or(|better| first <= better), || {
@@ -85,8 +91,7 @@ fn check_refused(transition: &Transition<'_>, job: &Job, refusal: &Refusal) -> R
             model == job.model && matrix.is_some() && serving(transition, job).next().is_none()
         }
         Refusal::DeviceSuspect(model) => {
-            let sound = |lane: usize| transition.before.lanes[lane].condition == LaneCondition::Sound;
-            model == job.model && !serving(transition, job).any(sound)
+            model == job.model && matrix.is_some() && sound(transition, job).next().is_none()
         }
         Refusal::TooManyRequests { requests, most } => {
             requests == job.requests && requests > most && matrix.is_some_and(|matrix| matrix.max_requests() == most)
@@ -103,7 +108,7 @@ fn check_refused(transition: &Transition<'_>, job: &Job, refusal: &Refusal) -> R
             retry_at >= transition.now && shares::is_sound(transition, job, of) && !could_be_accepted(transition, job)
         }
         Refusal::QueueFull { most, retry_at } => {
-            let full = serving(transition, job).all(|lane| transition.before.lanes[lane].entries.len() >= most);
+            let full = sound(transition, job).all(|lane| transition.before.lanes[lane].entries.len() >= most);
             full && most == transition.scheduler.config().max_jobs && retry_at == first_to_leave(transition)
         }
     };
@@ -117,7 +122,7 @@ fn could_be_accepted(transition: &Transition<'_>, job: &Job) -> bool {
     let fastest = table.and_then(|table| Some(table.strategy(table.fastest_legal(job.min_accuracy)?).latency));
     let Some(latency) = fastest else { return false };
     let claim = Claim { job, latency, deadline: job.deadline };
-    serving(transition, job).any(|lane| {
+    sound(transition, job).any(|lane| {
         let queue = &queues[lane];
         shares::has_place(transition.scheduler.config(), queue, job.tenant)
             && shares::allows(transition, lane, queue, &claim, Slack::Less)
@@ -134,7 +139,7 @@ struct Offer<'a> {
 impl Offer<'_> {
     fn check(&self, earliest: Time, best_accuracy: Option<f64>, never: bool) -> Result<(), Breach> {
         let job = self.job;
-        if !never {
+        if !never || !self.transition.scheduler.config().fairness.tenant_shares {
             // what never could be done may also be more than the tenant's share
             self.demand(true, Job { deadline: earliest, ..*job }, "the earliest deadline")?;
         }
@@ -172,23 +177,49 @@ impl Offer<'_> {
         let table = self.transition.scheduler.models().get(self.job.model.0 as usize);
         let table = table.and_then(|matrix| matrix.table(self.job.requests));
         let fastest = table.and_then(|table| Some(table.strategy(table.fastest_legal(self.job.min_accuracy)?).latency));
-        let ends = queues(self.transition)
-            .into_iter()
-            .filter_map(|queue| Some(self.transition.now.after(fastest?, queue.factor)));
+        let margin = 1.0 + self.transition.scheduler.config().margin;
+        let ends =
+            queues(self.transition).into_iter().filter_map(|_| Some(self.transition.now.after(fastest?, margin)));
         ends.min().unwrap_or(Time::NEVER)
     }
+}
+
+/// The job was taken in to find out whether the device is as fast again as its profile.
+fn is_probe(transition: &Transition<'_>, accepted: &Accepted) -> bool {
+    let entries = &transition.after.lanes[accepted.lane.index()].entries;
+    entries.iter().any(|entry| entry.job.id == accepted.job && entry.probe)
+}
+
+/// It is alone among those that can be on time, and on time if the profile is right; there is one an interval.
+fn check_probe(transition: &Transition<'_>, job: &Job, accepted: &Accepted, latency: Duration) -> Result<(), Breach> {
+    let lane = &transition.before.lanes[accepted.lane.index()];
+    let (now, config) = (transition.now, transition.scheduler.config());
+    let due = lane.last_probe.is_none_or(|last| now.since(last) >= config.probe_interval);
+    let idle = lane.running.is_none() && lane.entries.iter().all(|entry| entry.given_up);
+    let finish = now.after(latency, 1.0 + config.margin);
+    let has_model = !transition.before.lost.contains(&(accepted.lane, job.model));
+    let fit = finish <= job.deadline && lane.correction > 1.0 && lane.condition != LaneCondition::Lost;
+    Invariant::Admission.demand(due && idle && fit && has_model && accepted.predicted_finish == finish, || {
+        format!("job {} is no probe: it would end at {finish} by the profile, its lane is {lane:?}", job.id)
+    })
 }
 
 /// All queues as they were before the step.
 fn queues<'a>(transition: &Transition<'a>) -> Vec<Queue<'a>> {
     let (models, config) = (transition.scheduler.models(), transition.scheduler.config());
-    transition.before.lanes.iter().map(|lane| Queue::read(lane, models, config)).collect()
+    transition.before.lanes.iter().map(|lane| Queue::read(lane, models, config, transition.now)).collect()
 }
 
 /// The lanes whose devices have the job's model.
 fn serving(transition: &Transition<'_>, job: &Job) -> impl Iterator<Item = usize> {
     let lost = |lane: usize| transition.before.lost.contains(&(LaneId(lane as u32), job.model));
     (0..transition.before.lanes.len()).filter(move |&lane| !lost(lane))
+}
+
+/// Those of them whose devices can be trusted. As they are after the step, which for a device that has been idle may be since
+/// just now.
+fn sound(transition: &Transition<'_>, job: &Job) -> impl Iterator<Item = usize> {
+    serving(transition, job).filter(|&lane| transition.after.lanes[lane].condition == LaneCondition::Sound)
 }
 
 /// When the first job of any lane will have left, on the strategies as they are.

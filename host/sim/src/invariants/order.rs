@@ -13,6 +13,9 @@ use super::transition::LaneChange;
 const MICROS: Duration = Duration::from_micros(3);
 
 pub(super) fn check(change: &LaneChange<'_>) -> Result<(), Breach> {
+    if change.transition.has_moves() {
+        return check_late_last(change);
+    }
     check_order(change)?;
     check_late(change)?;
     check_given_up(change)?;
@@ -38,6 +41,10 @@ fn check_late(change: &LaneChange<'_>) -> Result<(), Breach> {
         Invariant::Order
             .demand(waiting.late == is, || format!("job {} is late: {}, expected {is}", waiting.id(), waiting.late))?;
     }
+    check_late_last(change)
+}
+
+fn check_late_last(change: &LaneChange<'_>) -> Result<(), Breach> {
     let late: Vec<(bool, JobId)> = change.after.jobs.iter().map(|waiting| (waiting.late, waiting.id())).collect();
     Invariant::Order.demand(late.is_sorted_by_key(|(late, _)| *late), || {
         format!("a late job is in front of one that is not: {late:?}")
@@ -65,7 +72,7 @@ fn given_up_at_last(change: &LaneChange<'_>) -> Vec<JobId> {
 fn check_given_up(change: &LaneChange<'_>) -> Result<(), Breach> {
     let (now, queue) = (change.transition.now, &change.before);
     let before_answer = change.given_up_before_answer();
-    check_hopeless(queue.free_at(now), queue.state.correction, queue.on_time(), &before_answer)?;
+    check_hopeless(queue.free_at(now), queue.correction, queue.on_time(), &before_answer)?;
     let order = order_now(change);
     let given_up = given_up_at_last(change);
     // who was dropped in this step is seen as it was before; who was served or cancelled takes no time any more
@@ -75,7 +82,7 @@ fn check_given_up(change: &LaneChange<'_>) -> Result<(), Breach> {
         counts.then_some(waiting)
     });
     let sure: Vec<JobId> = given_up.iter().copied().filter(|&job| !change.is_put_back(job)).collect();
-    check_hopeless(change.start + MICROS, change.after.state.correction, jobs, &sure)
+    check_hopeless(change.start + MICROS, change.after.correction, jobs, &sure)
 }
 
 /// Nobody of these could be on time behind those that are not given up, everybody on the fastest strategy.
@@ -91,6 +98,7 @@ fn check_hopeless<'a, 'b: 'a>(
             work += waiting.fastest;
             continue;
         }
+        let correction = if waiting.entry.probe { correction.min(1.0) } else { correction };
         let (end, deadline) = (start.after(work + waiting.fastest, correction), waiting.entry.job.deadline);
         Invariant::Order.demand(end > deadline, || {
             format!("job {} is given up, and may be done at {end}, due {deadline}", waiting.id())

@@ -67,8 +67,10 @@ pub(super) fn order_under(queue: &Queue<'_>, order: &[JobId]) -> Vec<JobId> {
 
 /// Nothing but time and devices makes a job late that was on time.
 fn check_promises(change: &LaneChange<'_>) -> Result<(), Breach> {
-    let slower = change.after.state.correction > change.before.state.correction;
-    if slower || matches!(change.transition.event, Event::BatchFailed(_)) {
+    let slower = change.after.correction > change.before.correction;
+    let Transition { event, .. } = change.transition;
+    let upset = change.transition.has_moves() || change.transition.has_kept_floor();
+    if slower || upset || matches!(event, Event::BatchFailed(_) | Event::Paused(_)) {
         return Ok(());
     }
     check_savable(change)?;
@@ -249,7 +251,8 @@ fn newly(queue: &Queue<'_>, row: &JobRow, choice: u32) -> Option<Duration> {
     let table = waiting.table()?;
     let same: TableId = row.table;
     let strategy = table.strategies.get(choice as usize)?;
-    let new = table.id == same && waiting.keeps_floor(strategy.accuracy) && waiting.current()? != choice;
+    let legal = choice == table.most_accurate() || waiting.keeps_floor(strategy.accuracy);
+    let new = table.id == same && legal && waiting.current()? != choice;
     new.then_some(strategy.latency)
 }
 

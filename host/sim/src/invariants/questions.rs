@@ -1,6 +1,6 @@
 //! Questions: when a policy is asked, what it is shown, and how long a device waits for it.
 
-use mosel_core::{DecisionId, Event, JobRow, Snapshot, Time, Trigger, Turn};
+use mosel_core::{Action, DecisionId, Event, JobRow, Snapshot, Time, Trigger, Turn, at_least};
 
 use super::invariant::{Breach, Invariant};
 use super::queue::{Queue, Waiting};
@@ -77,7 +77,7 @@ impl Questions {
         if !self.lanes[lane].changed {
             return Ok(());
         }
-        let queue = Queue::read(state, transition.scheduler.models(), transition.scheduler.config());
+        let queue = Queue::read(state, transition.scheduler.models(), transition.scheduler.config(), transition.now);
         let violator = queue.violator(transition.now);
         Invariant::Monitor
             .demand(violator.is_none(), || format!("job {violator:?} would be late, and nobody is asked"))?;
@@ -125,6 +125,8 @@ fn changed(change: &LaneChange<'_>) -> bool {
 /// The question that was out was answered, timed out or void.
 fn is_over(change: &LaneChange<'_>, decision: DecisionId) -> bool {
     let void = matches!(change.transition.event, Event::PolicyChanged { .. });
+    let lost = |action: &Action| *action == Action::LoseLane(change.lane);
+    let void = void || change.transition.actions.iter().any(lost);
     void || change.adopted().is_some() || change.refused(decision)
 }
 
@@ -147,6 +149,13 @@ fn check_shown(change: &LaneChange<'_>, snapshot: &Snapshot, eager: bool) -> Res
     Invariant::Question.demand(shown, || format!("shown is {snapshot:?}, the queue is {jobs:?}"))
 }
 
+/// What is left must keep it; or as much as it can.
+fn floor_to_tell(waiting: &Waiting<'_>) -> Option<f64> {
+    let (table, floor) = (waiting.table()?, waiting.floor_left());
+    let best = table.strategy(table.most_accurate()).accuracy;
+    Some(if at_least(best, floor) { floor } else { best })
+}
+
 /// A job that can be on time has a more accurate strategy than its own.
 fn could_rise(queue: &Queue<'_>) -> bool {
     let best = |waiting: &Waiting<'_>| waiting.table().map(|table| table.most_accurate());
@@ -161,7 +170,7 @@ fn row(waiting: &Waiting<'_>) -> Option<JobRow> {
         requests: waiting.left,
         arrival: entry.arrival,
         deadline: entry.job.deadline,
-        min_accuracy: waiting.floor_left().clamp(0.0, 1.0),
+        min_accuracy: floor_to_tell(waiting)?.clamp(0.0, 1.0),
         weight: entry.job.weight,
         tenant: entry.job.tenant,
         current: waiting.current()?,

@@ -18,6 +18,8 @@ pub(super) struct Queue<'a> {
     /// The same where somebody is taken in ahead of others.
     pub(super) cautious: f64,
     late_share: f64,
+    /// Measured over profiled time, what was forgotten since then taken off.
+    pub(super) correction: f64,
 }
 
 /// A job in it.
@@ -35,12 +37,18 @@ pub(super) struct Waiting<'a> {
 }
 
 impl<'a> Queue<'a> {
-    pub(super) fn read(state: &'a LaneState, models: &'a [Arc<StrategyMatrix>], config: &Config) -> Queue<'a> {
+    pub(super) fn read(
+        state: &'a LaneState,
+        models: &'a [Arc<StrategyMatrix>],
+        config: &Config,
+        now: Time,
+    ) -> Queue<'a> {
         let (margin, late_share) = (config.margin, config.fairness.late_share);
         let read = |entry: &'a QueuedJobState| Waiting::read(entry, &models[entry.job.model.0 as usize]);
         let jobs = state.entries.iter().map(read).collect();
-        let (factor, cautious) = (state.correction * (1.0 + margin), state.correction * (1.0 + 2.0 * margin));
-        Queue { state, jobs, factor, cautious, late_share }
+        let correction = forgotten(state, now);
+        let (factor, cautious) = (correction * (1.0 + margin), correction * (1.0 + 2.0 * margin));
+        Queue { state, jobs, factor, cautious, late_share, correction }
     }
 
     pub(super) fn find(&self, job: JobId) -> Option<&Waiting<'a>> {
@@ -59,7 +67,7 @@ impl<'a> Queue<'a> {
 
     /// When the device is expected to be free.
     pub(super) fn free_at(&self, now: Time) -> Time {
-        let end = |running: RunningState| now.max(running.started + running.batch.expected);
+        let end = |running: RunningState| now.max(running.started + running.paused + running.batch.expected);
         self.state.running.map_or(now, end)
     }
 
@@ -180,7 +188,7 @@ impl<'a> Waiting<'a> {
         let latency = entry.steps.iter().map(Step::latency).sum();
         let mut waiting = Waiting { entry, matrix, left, latency, fastest: latency, late: entry.given_up };
         if let Some(table) = waiting.table()
-            && let Some(index) = table.fastest_legal(waiting.floor_left())
+            && let index = table.fastest_legal(waiting.floor_left()).unwrap_or(table.most_accurate())
         {
             waiting.fastest = latency.min(table.strategy(index).latency);
         }
@@ -198,19 +206,30 @@ impl<'a> Waiting<'a> {
 
     /// What the requests that are left must average.
     pub(super) fn floor_left(&self) -> f64 {
-        let asked = self.entry.job.min_accuracy * f64::from(self.entry.job.requests);
+        let asked = self.entry.job.min_accuracy * f64::from(self.answerable());
         (asked - self.correct_started()) / f64::from(self.left.max(1))
     }
 
     /// The whole job keeps its floor if what is left runs at this accuracy.
     pub(super) fn keeps_floor(&self, accuracy: f64) -> bool {
         let correct = self.correct_started() + accuracy * f64::from(self.left);
-        at_least(correct / f64::from(self.entry.job.requests), self.entry.job.min_accuracy)
+        at_least(correct / f64::from(self.answerable().max(1)), self.entry.job.min_accuracy)
+    }
+
+    /// What is left is on the most accurate strategy there is.
+    pub(super) fn is_at_best(&self) -> bool {
+        let best = self.table().map_or(0.0, |table| table.strategy(table.most_accurate()).accuracy);
+        self.correct_planned() >= best * f64::from(self.left) - 1e-9
+    }
+
+    /// Requests that have an answer, or may have one yet.
+    fn answerable(&self) -> u32 {
+        self.entry.job.requests - self.entry.unanswered
     }
 
     /// The mean accuracy of the whole job, as started and as planned.
     pub(super) fn accuracy(&self) -> f64 {
-        (self.correct_started() + self.correct_planned()) / f64::from(self.entry.job.requests)
+        (self.correct_started() + self.correct_planned()) / f64::from(self.answerable().max(1))
     }
 
     /// Right answers expected of the requests that are left.
@@ -246,6 +265,19 @@ impl<'a> Waiting<'a> {
     fn correct_started(&self) -> f64 {
         correct(self.matrix.profile(), self.entry.mix.iter().copied())
     }
+}
+
+/// What is left of the correction of a device that is idle: half as far from 1 after every 30 s, and linear between.
+fn forgotten(state: &LaneState, now: Time) -> f64 {
+    const HALF: f64 = 30e6;
+    let Some(since) = state.idle_since else { return state.correction };
+    let idle = now.since(since).as_micros() as f64;
+    if idle == 0.0 {
+        return state.correction;
+    }
+    let halvings = (idle / HALF).floor();
+    let left = 0.5_f64.powi(halvings.min(2000.0) as i32) * (1.0 - (idle - halvings * HALF) / (2.0 * HALF));
+    if halvings >= 64.0 { 1.0 } else { 1.0 + (state.correction - 1.0) * left }
 }
 
 /// Right answers expected of these requests.

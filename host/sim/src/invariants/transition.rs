@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mosel_core::{Action, Batch, Checkpoint, DecisionId, Event, JobId, LaneId, Scheduler, Snapshot, Time};
+use mosel_core::{
+    Action, Batch, Checkpoint, DecisionId, Event, JobId, LaneCondition, LaneId, Scheduler, Snapshot, Suspicion, Time,
+};
 
 use super::invariant::{Breach, Invariant};
 use super::queue::Queue;
@@ -36,6 +38,10 @@ impl<'a> Transition<'a> {
     /// The lanes that the event is about.
     pub(super) fn touched(&self, lane: usize) -> bool {
         let state = &self.before.lanes[lane];
+        // time alone may make it trusted again
+        if state.condition == LaneCondition::Suspect(Suspicion::Slow) && state.running.is_none() {
+            return true;
+        }
         let accepted = |action: &Action| matches!(action, Action::Accept(accepted) if accepted.lane.index() == lane);
         match self.event {
             Event::Submit(_) => self.actions.iter().any(accepted),
@@ -50,6 +56,16 @@ impl<'a> Transition<'a> {
             Event::LaneRestored(restored) => restored.index() == lane,
             Event::PolicyChanged { .. } | Event::ModelsLoaded(_) | Event::ModelRetired(_) | Event::WakeUp => true,
         }
+    }
+
+    /// Jobs went from one lane to another.
+    pub(super) fn has_moves(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Move(..) | Action::LoseLane(_)))
+    }
+
+    /// Requests of a job had no answer, and it was put on another strategy for that.
+    pub(super) fn has_kept_floor(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::KeepFloor(..)))
     }
 
     /// Every lane that changed.
@@ -71,11 +87,11 @@ impl<'a> Transition<'a> {
 
 impl<'a> LaneChange<'a> {
     fn new(transition: &'a Transition<'a>, lane: usize) -> LaneChange<'a> {
-        let (models, config) = (transition.scheduler.models(), transition.scheduler.config());
-        let before = Queue::read(&transition.before.lanes[lane], models, config);
-        let after = Queue::read(&transition.after.lanes[lane], models, config);
-        let settled = Queue::read(&transition.after.lanes[lane], models, config);
-        let judged = Queue::read(&transition.before.lanes[lane], models, config);
+        let (models, config, now) = (transition.scheduler.models(), transition.scheduler.config(), transition.now);
+        let before = Queue::read(&transition.before.lanes[lane], models, config, now);
+        let after = Queue::read(&transition.after.lanes[lane], models, config, now);
+        let settled = Queue::read(&transition.after.lanes[lane], models, config, now);
+        let judged = Queue::read(&transition.before.lanes[lane], models, config, now);
         let start = after.free_at(transition.now);
         let mut change = LaneChange { transition, lane: LaneId::at(lane), before, judged, settled, start, after };
         change.undo_start();
@@ -131,7 +147,8 @@ impl<'a> LaneChange<'a> {
     /// Somebody said that this job's strategy changed.
     pub(super) fn is_named(&self, job: JobId) -> bool {
         let adopted = self.adopted().is_some_and(|jobs| jobs.contains(&job));
-        adopted || self.fallback().iter().any(|(moved, _)| *moved == job)
+        let kept = |action: &Action| matches!(action, Action::KeepFloor(kept, _) if *kept == job);
+        adopted || self.transition.actions.iter().any(kept) || self.fallback().iter().any(|(moved, _)| *moved == job)
     }
 
     /// The jobs of this lane that were given up in this step, in that order.
@@ -156,10 +173,14 @@ impl<'a> LaneChange<'a> {
         before.filter_map(|action| if let Action::GiveUp(job) = action { Some(*job) } else { None }).collect()
     }
 
-    /// A batch of the job failed in this step: it has more left than before.
+    /// A batch of the job failed in this step, or some of it had no answer: what is left has to do more than before.
     pub(super) fn is_put_back(&self, job: JobId) -> bool {
         let running = self.before.state.running.filter(|running| running.batch.job == job);
-        running.is_some_and(|running| *self.transition.event == Event::BatchFailed(running.batch.id))
+        running.is_some_and(|running| match *self.transition.event {
+            Event::BatchFailed(id) => id == running.batch.id,
+            Event::BatchDone(id, report) => id == running.batch.id && report.answered < running.batch.requests,
+            _ => false,
+        })
     }
 
     /// Where the newcomer of this step belongs in the queue, if one was accepted on this lane.

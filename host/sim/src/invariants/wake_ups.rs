@@ -33,6 +33,9 @@ impl WakeUps {
         Invariant::WakeUp.demand(after.wake_at == self.at, || {
             format!("it waits for a wake-up at {:?}, asked for was {:?}", after.wake_at, self.at)
         })?;
+        let runs = after.lanes.iter().any(|lane| lane.running.is_some());
+        Invariant::WakeUp
+            .demand(!runs || self.at.is_some(), || "a batch runs, and nobody will look whether it ever ends".into())?;
         let Some(due) = after.lanes.iter().filter_map(due).min() else { return Ok(()) };
         Invariant::WakeUp.demand(self.at.is_some_and(|at| at <= due), || {
             format!("something is due at {due}, the wake-up is at {:?}", self.at)
