@@ -5,7 +5,7 @@ use mosel_journal::{PolicyRecord, Reader, Recorder, replay};
 use proptest::prelude::*;
 
 fn samples() -> Vec<Vec<u8>> {
-    let old = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/old")).unwrap();
+    let old = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/old/1")).unwrap();
     let mut paths: Vec<_> = old.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let mut samples: Vec<Vec<u8>> = paths.into_iter().map(|path| head(&std::fs::read(path).unwrap())).collect();
