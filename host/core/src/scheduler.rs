@@ -223,8 +223,13 @@ impl Scheduler {
         self.lanes.iter().all(|lane| lane.entries.is_empty() && lane.running.is_none())
     }
 
-    /// Measured time over profiled time on a lane, as learned so far; 1 at the start, and nearer to it the longer it is idle.
-    pub fn correction(&self, lane: LaneId, now: Time) -> Option<f64> {
+    /// Measured time over profiled time on a lane, as learned by the last step; 1 at the start.
+    pub fn correction(&self, lane: LaneId) -> Option<f64> {
+        Some(self.lanes.get(lane.index())?.correction)
+    }
+
+    /// The same at this time: nearer to 1 the longer the lane is idle.
+    pub fn correction_at(&self, lane: LaneId, now: Time) -> Option<f64> {
         Some(self.lanes.get(lane.index())?.estimate.at(now))
     }
 
