@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mosel_core::{ModalitySet, Precision};
 
-use crate::{DeviceFacts, Input, InputError, InputFault, InputKind, Output, Unanswered};
+use crate::{DeviceFacts, Input, InputError, InputFault, InputKind, Output, OutputFault, Unanswered};
 
 /// A model that answers requests on any non-empty subset of their modalities.
 ///
@@ -147,6 +147,11 @@ impl Spec {
             None => Ok(()),
             Some(request) => Err(ModelError::Inputs { expected, got: request.inputs.len() }),
         }
+    }
+
+    /// The answer with this label. Fails if it is none: every backend's answers are made here.
+    pub fn output(&self, label: usize, probability: f32) -> Result<Output, OutputFault> {
+        Output::of(&self.labels, label, probability)
     }
 
     fn unknown(&self) -> InputFault {

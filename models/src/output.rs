@@ -1,12 +1,12 @@
 //! What a model answers, checked where it is made: no answer is better than one that says nothing.
 
-use crate::{InputError, Spec};
+use crate::InputError;
 
-/// The answer to one request. Made by [`Spec::output`] alone, which checks it.
+/// The answer to one request. Made by [`Output::of`] alone, which checks it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Output {
-    /// Position in [`Spec::labels`].
+    /// Position among the model's labels.
     pub label: usize,
     /// The label itself.
     pub name: String,
@@ -56,16 +56,16 @@ pub enum Unanswered {
 /// How far above 1 the sum of a rounded softmax may lie.
 const ROUNDING: f32 = 1e-3;
 
-impl Spec {
-    /// The answer with this label. Fails if it is none: every backend's answers are made here.
-    pub fn output(&self, label: usize, probability: f32) -> Result<Output, OutputFault> {
+impl Output {
+    /// The answer with this of a model's labels. Fails if it is none: every backend's answers are made here.
+    pub(crate) fn of(labels: &[String], label: usize, probability: f32) -> Result<Output, OutputFault> {
         if !probability.is_finite() {
             return Err(OutputFault::NotFinite { probability });
         }
         if !(0.0..=1.0 + ROUNDING).contains(&probability) {
             return Err(OutputFault::OutOfRange { probability });
         }
-        let name = self.labels.get(label).ok_or(OutputFault::Label { expected: self.labels.len(), got: label })?;
+        let name = labels.get(label).ok_or(OutputFault::Label { expected: labels.len(), got: label })?;
         Ok(Output { label, name: name.clone(), probability: probability.min(1.0) })
     }
 }
@@ -99,12 +99,11 @@ mod tests {
     #[test]
     fn an_answer_has_a_label_and_a_probability_or_is_none() {
         let labels: Vec<String> = vec!["a".into(), "b".into()];
-        let spec =
-            Spec { name: "toy".into(), modalities: Vec::new(), labels: labels.into(), weights_sha256: "".into() };
-        let output = spec.output(1, 1.000_01).unwrap();
-        assert_eq!((output.label, output.name.as_str(), output.probability), (1, "b", 1.0));
-        assert_eq!(spec.output(0, 0.0).unwrap().name, "a");
-        let code = |label, probability| spec.output(label, probability).unwrap_err().code();
+        let output = |label, probability| Output::of(&labels, label, probability);
+        let sound = output(1, 1.000_01).unwrap();
+        assert_eq!((sound.label, sound.name.as_str(), sound.probability), (1, "b", 1.0));
+        assert_eq!(output(0, 0.0).unwrap().name, "a");
+        let code = |label, probability| output(label, probability).unwrap_err().code();
         assert_eq!(code(0, f32::NAN), "output_not_finite");
         assert_eq!(code(0, f32::INFINITY), "output_not_finite");
         assert_eq!(code(0, -0.1), "output_out_of_range");

@@ -4,7 +4,8 @@ use std::io::Cursor;
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 
-use super::{decode_picture, sound_of};
+use super::picture_file::decode_picture;
+use super::sound::sound_of;
 use crate::{Input, InputFault, InputKind};
 
 const MAX_SIDE: u32 = 64;
