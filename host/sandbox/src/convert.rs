@@ -8,6 +8,7 @@ use mosel_core::{
 };
 
 use crate::bindings::types;
+use crate::log::words;
 
 pub(crate) fn model(id: ModelId, profile: &Profile) -> types::Model {
     let mut measurements: Vec<&Measurement> = profile.measurements.iter().collect();
@@ -153,12 +154,13 @@ impl From<types::Quality> for Quality {
 impl From<types::PolicyError> for String {
     /// The policy's words, and what kind of refusal they are.
     fn from(error: types::PolicyError) -> String {
-        match error {
-            types::PolicyError::BadConfig(reason) => format!("bad settings: {reason}"),
-            types::PolicyError::Unsupported(reason) => format!("unsupported: {reason}"),
-            types::PolicyError::GaveUp(reason) => format!("gave up: {reason}"),
-            types::PolicyError::Internal(reason) => format!("internal error: {reason}"),
-        }
+        let (kind, reason) = match error {
+            types::PolicyError::BadConfig(reason) => ("bad settings", reason),
+            types::PolicyError::Unsupported(reason) => ("unsupported", reason),
+            types::PolicyError::GaveUp(reason) => ("gave up", reason),
+            types::PolicyError::Internal(reason) => ("internal error", reason),
+        };
+        format!("{kind}: {}", words(&reason))
     }
 }
 

@@ -7,7 +7,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::bindings::{Exports, Scheduler, SchedulerPre, types};
 use crate::host::Host;
-use crate::log::LogLine;
+use crate::log::{LogLine, words};
 use crate::meter::Meter;
 use crate::runtime::Runtime;
 use crate::stream::Stream;
@@ -171,8 +171,8 @@ fn explain(error: &wasmtime::Error, terms: &Terms, host: &Host) -> PolicyError {
         return PolicyError::OutOfMemory(most);
     }
     match (trap, host.last_words()) {
-        (None, _) => PolicyError::Malformed(error.root_cause().to_string()),
-        (Some(_), Some(words)) => PolicyError::Trapped(words.into()),
+        (None, _) => PolicyError::Malformed(words(&error.root_cause().to_string())),
+        (Some(_), Some(said)) => PolicyError::Trapped(words(said)),
         (Some(trap), None) => PolicyError::Trapped(trap.to_string()),
     }
 }

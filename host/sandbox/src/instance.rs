@@ -10,6 +10,7 @@ use mosel_core::{
 
 use crate::bindings::types;
 use crate::guest::{Guest, Terms};
+use crate::log::words;
 use crate::{ConfigureError, LoadedPolicy, LogLine, SavedState, convert};
 
 /// Outcomes that a guest is told at once; more are told in several calls.
@@ -61,7 +62,7 @@ impl Instance {
             let answer = exports.call_configure(store, settings, &news)?;
             // Wrong settings are the operator's to mend and so no failure of the policy.
             Ok(match answer {
-                Err(types::PolicyError::BadConfig(reason)) => Ok(Err(ConfigureError::BadSettings(reason))),
+                Err(types::PolicyError::BadConfig(reason)) => Ok(Err(ConfigureError::BadSettings(words(&reason)))),
                 other => other.map(Ok),
             })
         });

@@ -60,3 +60,10 @@ pub use output_queue::OutputQueue;
 pub use served::{ModelSource, ServedModel, load_models};
 pub use server::{GIVEN_UP, Server, Stop, Stopped};
 pub use signals::exit_at_once;
+
+/// What reads strangers' bytes, for targets of cargo-fuzz: see `fuzz/`.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use crate::error_code::ErrorCode;
+    pub use crate::http::fuzzing::{BOUNDARY, read_json, read_multipart};
+}

@@ -50,7 +50,7 @@ pub(super) async fn submit(
     let bytes = if coding == Coding::Identity { received.bytes.len() } else { 8 * received.bytes.len() };
     let (models, limits, from) = (service.models.now(), app.config.queue.clone(), caller.clone());
     let read = move || {
-        let (mut parsed_job, memory) = parsed_job::read(&form, coding, received, &models, &limits)?;
+        let (mut parsed_job, memory) = parsed_job::read(&form, coding, received, &*models, &limits)?;
         parsed_job.request.tenant = tenant_of(&from, parsed_job.request.tenant.take())?;
         let key = key.map(|name| Key { content: parsed_job.digest(), name });
         Ok::<_, ApiError>((parsed_job, key, memory.into_held()))

@@ -12,6 +12,8 @@ pub(crate) mod caller;
 mod compression;
 mod connections;
 mod explain;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod job_view;
 mod jobs;
 mod metrics;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
+use mosel_core::ModelId;
 use mosel_models::{Input, InputError, InputKind, Modality, Request, Spec};
 use sha2::{Digest, Sha256};
 
@@ -19,7 +20,6 @@ use crate::config;
 use crate::error_code::ErrorCode;
 use crate::jobs::JobRequest;
 use crate::model_registry::ModelSet;
-use crate::served::ServedModel;
 use crate::tenant::check_tenant;
 
 /// A job that is sound as far as HTTP can tell.
@@ -42,7 +42,7 @@ pub(crate) fn read(
     form: &Form,
     coding: Coding,
     received: Received,
-    models: &ModelSet,
+    models: &dyn KnownModels,
     limits: &config::Queue,
 ) -> Result<(ParsedJob, Memory), ApiError> {
     let Received { bytes, mut memory } = received;
@@ -94,16 +94,27 @@ impl ParsedJob {
     }
 }
 
-fn find<'m>(models: &'m ModelSet, name: &str) -> Result<&'m ServedModel, ApiError> {
-    models.find(name).map(AsRef::as_ref).ok_or_else(|| super::model_view::unknown(models, name))
+/// The models that a job may name.
+pub(crate) trait KnownModels {
+    /// Its number, and what it takes.
+    fn find_model(&self, name: &str) -> Result<(ModelId, &Spec), ApiError>;
+
+    /// The most parts of a multipart body that one request of any model may have.
+    fn most_parts(&self) -> usize;
 }
 
-fn job_request(
-    head: &Head,
-    model: &ServedModel,
-    requests: usize,
-    limits: &config::Queue,
-) -> Result<JobRequest, ApiError> {
+impl KnownModels for ModelSet {
+    fn find_model(&self, name: &str) -> Result<(ModelId, &Spec), ApiError> {
+        let model = self.find(name).ok_or_else(|| super::model_view::unknown(self, name))?;
+        Ok((model.id, &model.spec))
+    }
+
+    fn most_parts(&self) -> usize {
+        self.served.iter().map(|model| parts_of_request(&model.spec)).max().unwrap_or(0)
+    }
+}
+
+fn job_request(head: &Head, model: ModelId, requests: usize, limits: &config::Queue) -> Result<JobRequest, ApiError> {
     let least = limits.min_deadline_ms as f64;
     within("deadline_ms", head.deadline_ms, least, limits.max_deadline_ms as f64)?;
     within("min_accuracy", head.min_accuracy, 0.0, 1.0)?;
@@ -112,7 +123,7 @@ fn job_request(
         return Err(ApiError::new(ErrorCode::NoRequests, "expected at least 1 request, got none"));
     }
     Ok(JobRequest {
-        model: model.id,
+        model,
         requests: requests as u32,
         deadline: Duration::from_secs_f64(head.deadline_ms / 1000.0),
         min_accuracy: head.min_accuracy,
@@ -135,15 +146,15 @@ fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), ApiError
 
 fn from_json(
     body: &[u8],
-    models: &ModelSet,
+    models: &dyn KnownModels,
     limits: &config::Queue,
     memory: &RefCell<Memory>,
 ) -> Result<ParsedJob, ApiError> {
     let text = submission::utf8(body)?;
-    let spec = |name: &str| find(models, name).map(|model| &*model.spec);
+    let spec = |name: &str| models.find_model(name).map(|(_, spec)| spec);
     let reading = Limits { spec: &spec, max_requests: limits.max_requests as usize };
     let submission = submission::job(text, &reading, memory)?;
-    let model = find(models, &submission.head.model)?;
+    let (model, _) = models.find_model(&submission.head.model)?;
     let request = job_request(&submission.head, model, submission.requests.len(), limits)?;
     let on_disconnect = submission.head.on_disconnect;
     Ok(ParsedJob { request, requests: submission.requests.into(), on_disconnect })
@@ -184,14 +195,14 @@ const MAX_JOB_PART_BYTES: usize = 64 << 10;
 fn from_multipart(
     content_type: &HeaderValue,
     body: Bytes,
-    models: &ModelSet,
+    models: &dyn KnownModels,
     limits: &config::Queue,
     memory: &RefCell<Memory>,
 ) -> Result<ParsedJob, ApiError> {
     // a slice of a small body would keep the buffer alive that it was received in
     let body = if body.len() as u64 <= SMALL_BYTES { Bytes::copy_from_slice(&body) } else { body };
     let max_requests = limits.max_requests as usize;
-    let most_parts = models.served.iter().map(|model| parts_of_request(&model.spec)).max().unwrap_or(0) * max_requests;
+    let most_parts = models.most_parts() * max_requests;
     let mut parts = Parts::new(content_type, body).map_err(|fault| bad_multipart(&fault))?;
     let (mut early, mut job) = (Vec::new(), None);
     while let Some(part) = parts.next().map_err(|fault| bad_multipart(&fault))? {
@@ -217,7 +228,7 @@ fn from_multipart(
     let columns: Vec<Vec<&[Part]>> = job.columns.requests();
     let count = columns.iter().map(Vec::len).max().unwrap_or(0);
     let request = job_request(&head, job.model, count, limits)?;
-    let requests = from_columns(&job.model.spec, count, &columns, memory)?;
+    let requests = from_columns(job.columns.spec, count, &columns, memory)?;
     Ok(ParsedJob { request, requests, on_disconnect: head.on_disconnect })
 }
 
@@ -227,7 +238,7 @@ const PART_BYTES: usize = size_of::<(String, Part)>() + 64;
 /// A job whose part `job` has been read.
 struct BegunJob<'m> {
     content: Bytes,
-    model: &'m ServedModel,
+    model: ModelId,
     columns: Columns<'m>,
 }
 
@@ -235,15 +246,15 @@ struct BegunJob<'m> {
 fn begin<'m>(
     content: Bytes,
     early: &mut Vec<(String, Part)>,
-    models: &'m ModelSet,
+    models: &'m dyn KnownModels,
     max_requests: usize,
     memory: &RefCell<Memory>,
 ) -> Result<BegunJob<'m>, ApiError> {
     if content.len() > MAX_JOB_PART_BYTES {
         return Err(bad_multipart(&format!("a part job of more than {MAX_JOB_PART_BYTES} bytes")));
     }
-    let model = find(models, &submission::head(submission::utf8(&content)?, memory)?.model)?;
-    let mut columns = Columns::new(&model.spec, max_requests);
+    let (model, spec) = models.find_model(&submission::head(submission::utf8(&content)?, memory)?.model)?;
+    let mut columns = Columns::new(spec, max_requests);
     for (name, part) in early.drain(..) {
         columns.push(&name, part)?;
     }
@@ -251,7 +262,7 @@ fn begin<'m>(
 }
 
 /// The parts that one request of this model may have.
-fn parts_of_request(spec: &Spec) -> usize {
+pub(super) fn parts_of_request(spec: &Spec) -> usize {
     spec.modalities.iter().map(frames_of).sum()
 }
 
