@@ -838,7 +838,8 @@ impl<'de> Visitor<'de> for InputSeed<'_, '_> {
             return Err(self.wrong_kind("a list of numbers"));
         }
         if nested && length != numbers.shape[0] {
-            let words = format!("expected numbers of the shape {:?}, got {length} rows", numbers.shape);
+            let came: Vec<usize> = [length].iter().chain(&numbers.shape[1..]).copied().collect();
+            let words = format!("expected numbers of the shape {:?}, got {came:?}", numbers.shape);
             return Err(self.error(ErrorCode::InputShape, words));
         }
         let (length, capacity) = (numbers.values.len(), numbers.values.capacity());
