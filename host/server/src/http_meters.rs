@@ -1,5 +1,8 @@
 //! What is counted of HTTP: connections, requests, errors, bytes. Labels are few: states, reasons, classes, error codes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,6 +20,7 @@ pub(crate) struct HttpMeters {
     accept_failures: Counter,
     requests: Family<OfClass, Counter>,
     errors: Family<WithCode, Counter>,
+    full: Arc<AtomicBool>,
     /// Bytes that came, heads included.
     pub(crate) received_bytes: Counter,
     /// Bytes that were sent, heads included.
@@ -85,6 +89,16 @@ impl HttpMeters {
     /// The server ended or refused a connection.
     pub(crate) fn closed(&self, reason: &'static str) {
         self.closed.get_or_create(&Because { reason }).inc();
+    }
+
+    /// Whether a newcomer would find no place, as of the last look.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    /// A newcomer would find no place: all connections are in use.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// A request was answered with this status.

@@ -94,6 +94,9 @@ pub(crate) async fn readiness(app: &App) -> Readiness {
     if app.service.get().is_some_and(|service| service.jobs.input_bytes().is_full()) {
         readiness.reason("inputs_full", "inputs fill queue.max_input_bytes");
     }
+    if app.metrics.http.is_full() {
+        readiness.reason("connections_full", "as many connections as the server takes are in use");
+    }
     for stuck in app.supervisor.stuck() {
         readiness.silent(&stuck);
     }

@@ -43,9 +43,9 @@ fn closed(client: Client, reason: &str) -> f64 {
     client.metric(&format!("mosel_http_connections_closed_total{{reason=\"{reason}\"}}"))
 }
 
-/// A client whose job runs, for a second or so.
+/// A client whose job runs for three seconds.
 fn waiting(client: Client) -> TcpStream {
-    let body = job(60).to_string();
+    let body = job(200).to_string();
     let head = "POST /v1/jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nprefer: wait\r\n\
                 content-type: application/json\r\ncontent-length: ";
     let stream = client.begin(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes());
@@ -97,11 +97,13 @@ fn a_connection_in_use_keeps_its_place_and_health_is_answered_beside_it() {
     let refused = server.client.get("/v1/models");
     assert_eq!(refused.refusal(), (503, "connections_full"));
     assert!(refused.header("retry-after").is_some());
-    for path in ["/healthz", "/readyz", "/metrics"] {
+    for path in ["/healthz", "/metrics"] {
         server.client.get(path).expect(200);
     }
+    eventually(|| so(server.client.get("/readyz").text.contains("connections_full")));
     assert_eq!(read(in_use).expect("an answer").json["state"], "served");
     eventually(|| so(server.client.get("/v1/models").status == 200));
+    eventually(|| so(server.client.get("/readyz").status == 200));
 }
 
 #[test]

@@ -192,6 +192,8 @@ impl Connections {
         for (state, reason) in overdue {
             self.end(&mut open, &state, reason);
         }
+        let gives_way = |state: &ConnectionState| !state.is_over && state.reason().is_none() && state.rank().is_some();
+        self.meters.set_full(open.placed >= self.most && !open.all.values().any(|state| gives_way(state)));
         drop(open);
         for (word, count) in Activity::WORDS.into_iter().zip(counts) {
             self.meters.in_state(word, count);

@@ -191,7 +191,8 @@ async fn answer(answers: Arc<Answers>, request: Request<Incoming>) -> Result<Res
     if let Some(code) = response.extensions().get::<ErrorCode>() {
         meters.failed(*code);
     }
-    let mut is_last = state.is_over || routes.app.draining.load(Ordering::Relaxed);
+    let App { leaving, draining, .. } = &*routes.app;
+    let mut is_last = state.is_over || leaving.load(Ordering::Relaxed) || draining.load(Ordering::Relaxed);
     if let Some(rest) = unread.take() {
         let is_short = rest.size_hint().upper().is_some_and(|bytes| bytes <= SHORT);
         is_last |= awaits_continue || !is_short;
