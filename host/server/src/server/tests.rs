@@ -281,3 +281,51 @@ fn results_stay_until_they_are_fetched() {
     assert!(fetch(&path).contains("\"served\""));
     assert_eq!(drain.join().expect("it ends").exit_code(), 0);
 }
+
+#[test]
+fn a_batch_that_hangs_fails_its_job_with_words_and_the_lane_is_started_again() {
+    let server = server();
+    server.app.supervisor.inject_hang("device-0");
+    let (status, job) = submit(&server).expect("an answer");
+    assert_eq!((status, &job["state"]), (200, &json!("failed")), "{job}");
+    assert_eq!(job["reason"], "a batch on lane 0 did not end, and its device is given up", "{job}");
+    eventually("a lane that is there again", || readiness(&server).0 == 200);
+    assert!(is_served(&server));
+    assert!(get(&server, "/metrics").1.contains("mosel_lanes_lost_total{lane=\"0\"} 1"));
+    // what the thread that was given up reports is of no interest, and that it ends harms nobody
+    server.app.supervisor.release("device-0");
+    assert!(is_served(&server));
+    assert_eq!(readiness(&server).0, 200);
+    assert_eq!(server.drain().expect("it can be stopped").exit_code(), 0);
+}
+
+#[test]
+fn a_lane_that_hangs_harms_no_job_of_another() {
+    let server = server_with(|config| {
+        config.models.null = true;
+        config.queue.lanes = 2;
+        config.watch.lane_restarts = 0;
+    });
+    server.app.supervisor.inject_hang("device-0");
+    let (_, job) = submit(&server).expect("an answer");
+    assert_eq!(job["state"], "failed", "{job}");
+    assert!((0..10).all(|_| is_served(&server)));
+    let (status, body) = readiness(&server);
+    assert_eq!((status, &body["warnings"][0]["code"]), (200, &json!("lane_lost")), "{body}");
+    server.app.supervisor.release("device-0");
+    eventually("a lane that is started again once there is room", || readiness(&server).1["warnings"] == json!([]));
+    server.drain().expect("it can be stopped");
+}
+
+#[test]
+fn a_server_whose_only_lane_hangs_for_good_stops() {
+    let server = server_with(|config| {
+        config.models.null = true;
+        config.watch.lane_restarts = 0;
+    });
+    server.app.supervisor.inject_hang("device-0");
+    let (_, job) = submit(&server).expect("an answer");
+    assert_eq!(job["state"], "failed", "{job}");
+    stops_because(&server, "lane 0 hangs, and is not started again");
+    assert_eq!(server.drain().expect("what is left can be drained").exit_code(), 1);
+}
