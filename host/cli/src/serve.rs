@@ -87,7 +87,8 @@ impl Serve {
         server.open(devices, models)?;
         tracing::info!("ready");
         let stop = server.wait()?;
-        let code = stop_in_time(server.longest_stop());
+        let code = if matches!(stop, Stop::Failed(_)) { FAILED } else { GIVEN_UP };
+        let code = stop_in_time(server.longest_stop(), code);
         if stop == Stop::Told {
             tracing::info!("told to stop: not ready any more, and jobs are taken for a while yet");
             server.announce();
@@ -128,9 +129,12 @@ impl Serve {
     }
 }
 
-/// Ends the process once it had that long to stop, with the status that is in the answer then: something hangs.
-fn stop_in_time(longest: Duration) -> Arc<AtomicU8> {
-    let code = Arc::new(AtomicU8::new(GIVEN_UP));
+/// What a process ends with whose command has failed.
+const FAILED: u8 = 1;
+
+/// Ends the process once it had that long to stop, with this status, or what is in the answer then: something hangs.
+fn stop_in_time(longest: Duration, code: u8) -> Arc<AtomicU8> {
+    let code = Arc::new(AtomicU8::new(code));
     let last = code.clone();
     let wait = move || {
         std::thread::sleep(longest);

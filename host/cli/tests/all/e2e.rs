@@ -177,6 +177,14 @@ fn a_second_signal_ends_a_server_at_once() {
 }
 
 #[test]
+fn a_server_that_gives_jobs_up_says_so_with_its_status() {
+    let mut server = Server::start(&["--drain-timeout", "0.05"]);
+    (0..4).for_each(|_| assert_eq!(server.submit(&job(128), "").0, 202));
+    server.0.terminate();
+    assert_eq!(server.0.wait().code(), Some(3));
+}
+
+#[test]
 fn the_printed_configuration_starts_the_same_server() {
     let print = |arguments: &[&str]| {
         let printed = Command::new(env!("CARGO_BIN_EXE_mosel"))
