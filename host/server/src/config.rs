@@ -282,6 +282,19 @@ pub struct Drain {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Watch {
+    /// A batch that takes so many times its p99 by the profile (corrected where the device is known to be slow), and
+    /// `watch.suspect_grace_ms` more, makes its lane suspect: nothing new is promised there.
+    #[schemars(range(min = 1.0, max = 1000.0))]
+    pub suspect_factor: f64,
+    /// Milliseconds beyond `watch.suspect_factor`.
+    #[schemars(range(min = 0, max = 3_600_000))]
+    pub suspect_grace_ms: u64,
+    /// A batch that takes so many times its p99, and `watch.lost_grace_ms` more, is given up, and its lane with it.
+    #[schemars(range(min = 1.0, max = 1000.0))]
+    pub lost_factor: f64,
+    /// Milliseconds beyond `watch.lost_factor`.
+    #[schemars(range(min = 0, max = 3_600_000))]
+    pub lost_grace_ms: u64,
     /// Device threads that hang in a batch and were given up, at a time: while there are so many, a lane whose batch does
     /// not end is not started again. 0 to start none again.
     #[schemars(range(min = 0, max = 64))]
@@ -296,7 +309,13 @@ impl Default for Drain {
 
 impl Default for Watch {
     fn default() -> Watch {
-        Watch { lane_restarts: 3 }
+        Watch {
+            suspect_factor: 2.0,
+            suspect_grace_ms: 250,
+            lost_factor: 3.0,
+            lost_grace_ms: 900,
+            lane_restarts: 3,
+        }
     }
 }
 
