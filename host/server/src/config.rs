@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use mosel_core::{Precision, Tenant};
+use mosel_core::{OverdueLimits, Precision, Tenant};
 use mosel_models::{DeviceChoice, Devices};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
@@ -307,15 +307,19 @@ impl Default for Drain {
     }
 }
 
+impl Watch {
+    /// When a batch is overdue, as the core is told.
+    pub(crate) fn overdue(&self) -> OverdueLimits {
+        let Watch { suspect_factor, suspect_grace_ms, lost_factor, lost_grace_ms, .. } = *self;
+        let (suspect_grace, lost_grace) =
+            (Duration::from_millis(suspect_grace_ms), Duration::from_millis(lost_grace_ms));
+        OverdueLimits { suspect_factor, suspect_grace, lost_factor, lost_grace }
+    }
+}
+
 impl Default for Watch {
     fn default() -> Watch {
-        Watch {
-            suspect_factor: 2.0,
-            suspect_grace_ms: 250,
-            lost_factor: 3.0,
-            lost_grace_ms: 900,
-            lane_restarts: 3,
-        }
+        Watch { suspect_factor: 2.0, suspect_grace_ms: 250, lost_factor: 3.0, lost_grace_ms: 900, lane_restarts: 3 }
     }
 }
 

@@ -55,6 +55,7 @@ impl LaneDevices {
             policy_budget: Duration::from_millis(config.policy.budget_ms),
             margin: config.queue.margin,
             fairness: config.fairness.to_core(),
+            overdue: config.watch.overdue(),
             ..mosel_core::Config::default()
         }
     }

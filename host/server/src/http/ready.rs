@@ -13,7 +13,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use mosel_core::{LaneCondition, LaneId, ModelId, Scheduler, StrategyMatrix};
+use mosel_core::{LaneCondition, LaneId, ModelId, Scheduler, StrategyMatrix, Time};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -118,13 +118,13 @@ impl Readiness {
             let is_it = |variant: &Arc<StrategyMatrix>| variant.variant() == id;
             models.served.iter().find(|model| model.variants.iter().any(is_it)).map(|model| model.spec.name.clone())
         };
-        let look = |scheduler: &Scheduler| {
+        let look = |scheduler: &Scheduler, now: Time| {
             let lanes = (0..scheduler.config().lanes).map(LaneId);
-            lanes.map(|lane| LaneView::new(scheduler, lane, &name)).collect::<Vec<_>>()
+            lanes.map(|lane| LaneView::new(scheduler, lane, now, &name)).collect::<Vec<_>>()
         };
         let begin = Instant::now();
         let lanes = loop {
-            if let Some(lanes) = service.driver.try_query(|scheduler, _| look(scheduler)) {
+            if let Some(lanes) = service.driver.try_query(|scheduler, now| look(scheduler, now)) {
                 break lanes;
             }
             if begin.elapsed() >= PATIENCE {
@@ -188,7 +188,7 @@ impl Reason {
 }
 
 impl LaneView {
-    fn new(scheduler: &Scheduler, lane: LaneId, name: &impl Fn(ModelId) -> Option<String>) -> LaneView {
+    fn new(scheduler: &Scheduler, lane: LaneId, now: Time, name: &impl Fn(ModelId) -> Option<String>) -> LaneView {
         let models_lost: Vec<String> =
             scheduler.lost().iter().filter(|(of, _)| *of == lane).filter_map(|(_, id)| name(*id)).collect();
         let kind = scheduler.config().kind(lane);
@@ -202,7 +202,7 @@ impl LaneView {
             lane: lane.0,
             condition: condition.to_string(),
             models_lost,
-            correction: scheduler.correction(lane).unwrap_or(1.0),
+            correction: scheduler.correction_at(lane, now).unwrap_or(1.0),
             serves: condition == LaneCondition::Sound && scheduler.models().iter().any(|model| taken(&model)),
         }
     }
