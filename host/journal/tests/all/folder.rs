@@ -60,6 +60,32 @@ fn breaks(folder: &Path) -> Vec<String> {
     found
 }
 
+/// Written by a server that was stopped and one that was killed while it wrote; its rules may be older than today's.
+#[test]
+fn the_chain_of_an_earlier_build_is_whole_and_what_is_taken_from_it_is_missed() {
+    let text = |file: u32| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chained");
+        fs::read_to_string(format!("{folder}/journal-{file:06}.jsonl")).unwrap()
+    };
+    let read = |text: &str| {
+        let (_, mut reader) = Reader::new(text.as_bytes()).unwrap();
+        reader.follow_chain();
+        let breaks: Vec<String> = reader.breaks().0.iter().map(ToString::to_string).collect();
+        (breaks, reader.torn(), reader.last_link().cloned(), reader.after().cloned())
+    };
+    let (first, second) = (text(1), text(2));
+    let (breaks, torn, last, _) = read(&first);
+    assert_eq!((breaks.len(), torn), (0, false));
+    let (breaks, torn, _, after) = read(&second);
+    assert_eq!((breaks.len(), torn), (0, true), "a torn line is no break");
+    assert_eq!(file_follows(("journal-000001.jsonl", &last.unwrap()), after.as_ref()), Ok(()));
+    let lines: Vec<&str> = first.split_inclusive('\n').collect();
+    let without = [&lines[..3], &lines[5..]].concat().concat();
+    assert_eq!(read(&without).0, ["lines 4 to 5 are missing"]);
+    let changed = first.replacen("\"t\":", "\"t\": ", 1);
+    assert_eq!(read(&changed).0, ["line 2 is not as it was written"]);
+}
+
 /// Three files of a few lines each.
 fn three_files() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
