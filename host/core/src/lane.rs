@@ -164,25 +164,19 @@ impl Lane {
         self.entries.iter().filter(|entry| entry.job.tenant == tenant).count()
     }
 
-    /// What the tenant is promised of the device until a deadline: its jobs due by then that can be on time, on their fastest
-    /// legal strategies, and what is left of the batch that runs.
-    pub(crate) fn promised(&self, now: Time, tenant: Tenant, deadline: Time) -> Duration {
-        let of_tenant = |entry: &&QueuedJob| entry.job.tenant == tenant && entry.job.deadline <= deadline;
-        let on_time = self.entries[..self.on_time()].iter().filter(of_tenant);
-        let work: Duration = on_time.map(QueuedJob::fastest).sum();
-        let is_running = |running: &Running| {
-            let entry = self.position(running.batch.job).map(|position| &self.entries[position]);
-            entry.filter(of_tenant).is_some()
-        };
-        let running = self.running.as_ref().is_some_and(is_running);
-        let left = if running { self.free_at(now).since(now) } else { Duration::ZERO };
-        scale(work, self.promise_factor()) + left
-    }
-
-    /// The latest deadline of the tenant's jobs that can be on time.
-    pub(crate) fn last_deadline(&self, tenant: Tenant) -> Option<Time> {
-        let of_tenant = |entry: &&QueuedJob| entry.job.tenant == tenant;
-        self.entries[..self.on_time()].iter().filter(of_tenant).map(|entry| entry.job.deadline).max()
+    /// What the tenant is promised: the deadlines of its jobs that can be on time, with their times on their fastest legal
+    /// strategies and what is left of the batch that runs. `None` if it has no job here that can be on time.
+    pub(crate) fn promises_to(&self, now: Time, tenant: Tenant) -> Option<Vec<(Time, Duration)>> {
+        let factor = self.promise_factor();
+        let running = self.running.as_ref().map(|running| running.batch.job);
+        let of_tenant = self.entries[..self.on_time()].iter().filter(|entry| entry.job.tenant == tenant);
+        let promises: Vec<(Time, Duration)> = of_tenant
+            .map(|entry| {
+                let left = if running == Some(entry.job.id) { self.free_at(now).since(now) } else { Duration::ZERO };
+                (entry.job.deadline, scale(entry.fastest(), factor) + left)
+            })
+            .collect();
+        (!promises.is_empty()).then_some(promises)
     }
 
     /// Puts a new job where [`Lane::openings`] found room for it.
@@ -220,6 +214,14 @@ impl Lane {
     /// Where a job that takes this long is done by its deadline; as far behind as that is so.
     pub(crate) fn opening(&self, now: Time, work: Duration, deadline: Time) -> Option<usize> {
         self.openings(now, work).find(|&(_, done)| done <= deadline).map(|(position, _)| position)
+    }
+
+    /// The same, and from there on ahead of everybody who is due later, so that who is next to be in a hurry finds room too.
+    pub(crate) fn opening_by_deadline(&self, now: Time, work: Duration, deadline: Time) -> Option<usize> {
+        let mut openings = self.openings(now, work).skip_while(|&(_, done)| done > deadline);
+        let (behind, _) = openings.next()?;
+        let ahead = openings.take_while(|&(position, _)| self.entries[position].job.deadline > deadline);
+        Some(ahead.last().map_or(behind, |(position, _)| position))
     }
 
     /// The finish of every entry, in queue order, on its current strategy; `factor` scales profiled times.

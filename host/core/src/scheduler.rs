@@ -275,7 +275,8 @@ impl Scheduler {
     /// The lane that takes the job, and its place there; or why none takes it.
     ///
     /// Behind all jobs that can be on time if it is on time there, on the lane that has done it first. Else further ahead,
-    /// where no job behind it becomes late: who has time waits for who has not.
+    /// where no job behind it becomes late: who has time waits for who has not. Where tenants have shares it is put ahead of
+    /// all that are due later: else who was put just in time is in the way of all that come after it.
     fn admit(&self, now: Time, job: &Job) -> Result<Place, Refusal> {
         let known = |lane: &Lane| self.model_on(lane.id, job.model).is_some();
         if self.retired.contains(&job.model) || !self.lanes.iter().any(known) {
@@ -322,8 +323,12 @@ impl Scheduler {
             return Ok(Place { lane, position, probe: false });
         }
         let further_ahead = |(offer, _): &(&Offer, TenantShare<'_>)| {
-            let position = offer.lane.opening(now, offer.fastest, job.deadline)?;
-            Some(Place { lane: offer.lane.id.index(), position, probe: false })
+            let lane = offer.lane;
+            let place = match self.config.fairness.tenant_shares {
+                true => lane.opening_by_deadline(now, offer.fastest, job.deadline),
+                false => lane.opening(now, offer.fastest, job.deadline),
+            };
+            Some(Place { lane: lane.id.index(), position: place?, probe: false })
         };
         if let Some(place) = allowed().find_map(further_ahead).or(probe) {
             return Ok(place);

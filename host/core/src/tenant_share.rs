@@ -23,16 +23,19 @@ impl TenantShare<'_> {
 
     /// Why a job of this profiled time is more than the share, if it is.
     ///
-    /// What counts is due by the job's deadline, and by the tenant's last one: else a few deadlines, one behind another,
-    /// would be a share each. Who has nothing here may always offer one job.
+    /// What counts is what the tenant is promised by the job's deadline, and by every later deadline of its own: what it was
+    /// promised before, its new jobs are not to push to where it is in the way of others. Who has nothing here may always
+    /// offer one job.
     pub(crate) fn refusal(&self, work: Duration, deadline: Time) -> Option<Refusal> {
         let room = self.room.as_ref()?;
-        let last = self.lane.last_deadline(self.tenant)?.max(deadline);
-        let work = scale(work, self.lane.promise_factor());
-        [deadline, last].into_iter().find_map(|until| {
-            let promised = work.saturating_add(self.lane.promised(self.now, self.tenant, until));
-            let most = room.until(until.since(self.now));
-            let excess = promised.checked_sub(most).filter(|excess| !excess.is_zero())?;
+        let mut promises = self.lane.promises_to(self.now, self.tenant)?;
+        promises.push((deadline, scale(work, self.lane.promise_factor())));
+        promises.sort_by_key(|(due, _)| *due);
+        let mut promised = Duration::ZERO;
+        promises.into_iter().find_map(|(due, work)| {
+            promised = promised.saturating_add(work);
+            let most = room.until(due.since(self.now));
+            let excess = promised.checked_sub(most).filter(|excess| due >= deadline && !excess.is_zero())?;
             Some(Refusal::OverShare {
                 of: OverShare::DeviceTime { promised, most, share: room.share },
                 retry_at: self.now.after(excess, 1.0 / room.share),

@@ -78,12 +78,17 @@ impl Tenants {
         is_sound.then(|| Tenants { demands: state.iter().copied().collect() })
     }
 
-    /// What is left to a tenant while others are active; `None` if it is alone.
+    /// What is left to a tenant that asks for more than its share while others are active; `None` if it is alone, or asks
+    /// for no more: whatever comes at once then, over a longer time nobody loses by it.
     pub(crate) fn room(&self, now: Time, tenant: Tenant, fairness: &Fairness) -> Option<Room> {
         let others = || self.demands.iter().filter(|&(&other, demand)| other != tenant && is_active(demand, now));
         others().next()?;
         let weights = fairness.weight(tenant) + others().map(|(&other, _)| fairness.weight(other)).sum::<f64>();
-        let mut room = Room { share: fairness.weight(tenant) / weights, rate: 0.0, variance: 0.0, largest: 0.0 };
+        let share = fairness.weight(tenant) / weights;
+        if self.demands.get(&tenant).is_some_and(|own| own.aged(now).rate() <= share) {
+            return None;
+        }
+        let mut room = Room { share, rate: 0.0, variance: 0.0, largest: 0.0 };
         for (&other, demand) in others() {
             let rate = demand.aged(now).rate().min(fairness.weight(other) / weights);
             room.rate += rate;
@@ -164,6 +169,12 @@ mod tests {
         assert_eq!(left(&offering(&[(ALICE, 5), (BOB, 10), (CAROL, 10)]), &fairness), Some(0.33));
         let weighted = Fairness { weights: [(ALICE, 3.0)].into(), ..fairness };
         assert_eq!(left(&offering(&[(ALICE, 5), (BOB, 10)]), &weighted), Some(0.75));
+    }
+
+    #[test]
+    fn who_asks_for_no_more_than_its_share_has_no_bound() {
+        assert_eq!(left(&offering(&[(ALICE, 45), (BOB, 5)]), &Fairness::default()), None);
+        assert_eq!(left(&offering(&[(ALICE, 38), (BOB, 5)]), &Fairness::default()), Some(0.5));
     }
 
     #[test]

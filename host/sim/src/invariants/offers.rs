@@ -102,7 +102,11 @@ fn check_refused(transition: &Transition<'_>, job: &Job, refusal: &Refusal) -> R
             min_accuracy > best && matrix.is_some_and(|matrix| reaches(matrix, job, best))
         }
         Refusal::DeadlineUnreachable { earliest, best_accuracy, never, .. } => {
-            return Offer { transition, job }.check(earliest, best_accuracy, never);
+            return Offer { transition, job, scheduler: scheduler_before(transition)? }.check(
+                earliest,
+                best_accuracy,
+                never,
+            );
         }
         Refusal::OverShare { of, retry_at } => {
             retry_at >= transition.now && shares::is_sound(transition, job, of) && !could_be_accepted(transition, job)
@@ -134,6 +138,15 @@ fn could_be_accepted(transition: &Transition<'_>, job: &Job) -> bool {
 struct Offer<'a> {
     transition: &'a Transition<'a>,
     job: &'a Job,
+    /// As the job found it: that it was offered counts for its tenant's share.
+    scheduler: Scheduler,
+}
+
+/// The scheduler as it was before the step.
+fn scheduler_before(transition: &Transition<'_>) -> Result<Scheduler, Breach> {
+    let Transition { scheduler, before, .. } = *transition;
+    Scheduler::resume(scheduler.config().clone(), scheduler.models().to_vec(), before)
+        .or_else(|error| Invariant::Checkpoint.broken(format!("its own checkpoint is not taken up: {error}")))
 }
 
 impl Offer<'_> {
@@ -160,7 +173,7 @@ impl Offer<'_> {
 
     /// Tries an offer on a scheduler like the one that made it.
     fn demand(&self, accepted: bool, job: Job, what: &str) -> Result<(), Breach> {
-        let mut scheduler: Scheduler = self.transition.scheduler.clone();
+        let mut scheduler = self.scheduler.clone();
         let actions = scheduler.step(self.transition.now, Event::Submit(job));
         let right = match actions.first() {
             Some(Action::Accept(_)) => accepted,

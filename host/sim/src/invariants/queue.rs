@@ -20,6 +20,8 @@ pub(super) struct Queue<'a> {
     late_share: f64,
     /// Measured over profiled time, what was forgotten since then taken off.
     pub(super) correction: f64,
+    /// Who is taken in ahead of others is put ahead of all that are due later.
+    by_deadline: bool,
 }
 
 /// A job in it.
@@ -49,6 +51,8 @@ impl<'a> Queue<'a> {
         let correction = forgotten(state, now);
         let (factor, cautious) = (correction * (1.0 + margin), correction * (1.0 + 2.0 * margin));
         Queue { state, jobs, factor, cautious, late_share, correction }
+        let (factor, cautious) = (state.correction * (1.0 + margin), state.correction * (1.0 + 2.0 * margin));
+        Queue { state, jobs, factor, cautious, late_share, by_deadline: config.fairness.tenant_shares }
     }
 
     pub(super) fn find(&self, job: JobId) -> Option<&Waiting<'a>> {
@@ -135,7 +139,10 @@ impl<'a> Queue<'a> {
         let may_stand = |place: usize| (place..jobs.len()).all(|at| jobs[at].left > 0 && stays_on_time(at));
         let before = |place: usize| self.reserve_before(now, work(place)) + work(place);
         let on_time = |place: usize| start.after(before(place) + latency, self.cautious) <= deadline;
-        (0..jobs.len()).rev().find(|&place| may_stand(place) && on_time(place))
+        let last = (0..jobs.len()).rev().find(|&place| may_stand(place) && on_time(place))?;
+        let passes = |place: &usize| may_stand(*place) && jobs[*place].entry.job.deadline > deadline;
+        let ahead = (0..last).rev().take_while(passes).last().filter(|_| self.by_deadline);
+        Some(ahead.unwrap_or(last))
     }
 
     /// The first job that would be late with everybody on the fastest strategies though it was not to be before.

@@ -59,9 +59,13 @@ pub(super) fn allows(
     let Claim { job, latency, deadline } = *claim;
     let config = transition.scheduler.config();
     let Some(demands) = transition.before.tenants.get(lane) else { return true };
-    let Some(last) = last_deadline(queue, job.tenant) else { return true };
+    let deadlines = deadlines(queue, job.tenant);
+    if deadlines.is_empty() {
+        return true;
+    }
     let own = scale(latency, queue.factor);
-    [deadline, deadline.max(last)].into_iter().all(|until| {
+    let later = deadlines.into_iter().filter(|due| *due >= deadline);
+    std::iter::once(deadline).chain(later).all(|until| {
         let promised = own + promised(queue, transition.now, job.tenant, until);
         let most = most(config, demands, transition.now, job.tenant, until.since(transition.now));
         most.is_none_or(|most| match slack {
@@ -111,8 +115,13 @@ fn promised(queue: &Queue<'_>, now: Time, tenant: Tenant, until: Time) -> Durati
     scale(work, queue.factor) + left.unwrap_or_default()
 }
 
-fn last_deadline(queue: &Queue<'_>, tenant: Tenant) -> Option<Time> {
-    queue.on_time().map(|waiting| &waiting.entry.job).filter(|job| job.tenant == tenant).map(|job| job.deadline).max()
+fn deadlines(queue: &Queue<'_>, tenant: Tenant) -> Vec<Time> {
+    queue
+        .on_time()
+        .map(|waiting| &waiting.entry.job)
+        .filter(|job| job.tenant == tenant)
+        .map(|job| job.deadline)
+        .collect()
 }
 
 /// What others leave until then: all but their demand, two standard deviations of a Poisson stream of such jobs and one of
@@ -131,12 +140,18 @@ fn most(
         return None;
     }
     let weights = weight(tenant) + others.iter().map(|(other, _)| weight(*other)).sum::<f64>();
-    let (mut rate, mut variance, mut largest) = (0.0, 0.0, 0.0_f64);
-    for (other, demand) in others {
+    let asked = |demand: &TenantDemand| {
         let passed = now.since(demand.last).as_secs_f64();
         let kept = WINDOW.as_secs_f64() / (WINDOW.as_secs_f64() + passed);
-        let wanted = demand.work_s * kept / (demand.over_s * kept + passed);
-        let wanted = wanted.min(weight(*other) / weights);
+        demand.work_s * kept / (demand.over_s * kept + passed)
+    };
+    let own = demands.iter().find(|(other, _)| *other == tenant);
+    if own.is_some_and(|(_, demand)| asked(demand) <= weight(tenant) / weights) {
+        return None;
+    }
+    let (mut rate, mut variance, mut largest) = (0.0, 0.0, 0.0_f64);
+    for (other, demand) in others {
+        let wanted = asked(demand).min(weight(*other) / weights);
         rate += wanted;
         variance += wanted * demand.largest_s;
         largest = largest.max(demand.largest_s);
