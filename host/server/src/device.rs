@@ -302,6 +302,7 @@ impl Device {
         let mode = batch.mode;
         let answered = answers.iter().filter(|answer| answer.is_ok()).count() as u32;
         self.metrics.answered(&answers, prepare);
+        self.metrics.charged(record.request.tenant.as_deref(), measured);
         record.answer(first, prepare, answers.into_iter().map(|output| Answer { mode, output }));
         let usual = match answered {
             // what was not decoded was not computed either

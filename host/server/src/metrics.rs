@@ -1,6 +1,7 @@
 //! Numbers for a monitoring system, as `GET /metrics` gives them: Prometheus text.
 //!
-//! The number of series is bounded: labels are lanes, kinds of failure, and at most [`MOST_POLICIES`] names of policies.
+//! The number of series is bounded: labels are lanes, kinds of failure, and at most [`MOST_POLICIES`] names of policies
+//! and [`MOST_TENANTS`] of tenants.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
@@ -22,6 +23,8 @@ use crate::output_queue::LINES_LOST;
 
 /// Names of policies that get series of their own; the rest is `other`.
 pub(crate) const MOST_POLICIES: usize = 128;
+/// Names of tenants that get series of their own; the rest is `other`.
+const MOST_TENANTS: usize = 64;
 
 /// Every counter of a server.
 #[derive(Debug)]
@@ -30,6 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) http: HttpMeters,
     registry: Registry,
     names: Mutex<BTreeSet<String>>,
+    tenants: Mutex<BTreeSet<String>>,
     policy: PolicyFamilies,
     shadow: ShadowMeters,
     jobs: JobMeters,
@@ -125,6 +129,12 @@ struct RequestMeters {
     unanswered: Family<Reason, Counter>,
     lost: Family<HowEnded, Counter>,
     preparation: Counter<f64, AtomicU64>,
+    of_tenants: Family<OfTenant, Counter<f64, AtomicU64>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTenant {
+    tenant: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -175,6 +185,7 @@ impl Default for Metrics {
             http: HttpMeters::default(),
             registry: Registry::with_prefix("mosel"),
             names: Mutex::default(),
+            tenants: Mutex::default(),
             policy: PolicyFamilies {
                 calls: Family::default(),
                 refused: Family::default(),
@@ -343,6 +354,12 @@ impl Metrics {
         }
     }
 
+    /// A batch of this tenant, `None` for nobody, kept its device for so long.
+    pub(crate) fn charged(&self, tenant: Option<&str>, time: Duration) {
+        let tenant = self.tenant_label(tenant.unwrap_or(""));
+        self.requests.of_tenants.get_or_create(&OfTenant { tenant }).inc_by(time.as_secs_f64());
+    }
+
     /// A batch has run with these answers, and so much time went into its inputs.
     pub(crate) fn answered(&self, answers: &[Result<Output, Unanswered>], prepare: Duration) {
         let RequestMeters { answered, unanswered, preparation, .. } = &self.requests;
@@ -364,6 +381,14 @@ impl Metrics {
             names.insert(name.to_owned());
         }
         if names.contains(name) { name.to_owned() } else { "other".into() }
+    }
+
+    fn tenant_label(&self, name: &str) -> String {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if tenants.len() < MOST_TENANTS {
+            tenants.insert(name.to_owned());
+        }
+        if tenants.contains(name) { name.to_owned() } else { "other".into() }
     }
 
     fn register_policies(&mut self) {
@@ -408,7 +433,7 @@ impl Metrics {
 
     fn register_requests(&mut self) {
         let Metrics { registry, requests, .. } = self;
-        let RequestMeters { answered, unanswered, lost, preparation } = requests;
+        let RequestMeters { answered, unanswered, lost, preparation, of_tenants } = requests;
         registry.register("requests_answered", "Requests that a model has answered", answered.clone());
         let words = "Requests that a model was run on and has no answer to, by reason";
         registry.register("requests_unanswered", words, unanswered.clone());
@@ -416,6 +441,9 @@ impl Metrics {
         registry.register("requests_lost", words, lost.clone());
         let words = "Time that device threads spent on decoding and scaling inputs";
         registry.register_with_unit("preparation", words, Unit::Seconds, preparation.clone());
+        let words =
+            "Time that devices and the reading of inputs took, by tenant: empty for none, other beyond the first 64";
+        registry.register_with_unit("tenant_device", words, Unit::Seconds, of_tenants.clone());
     }
 
     fn register_devices(&mut self) {
@@ -557,6 +585,20 @@ fn reason(refusal: &Refusal) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tenants_beyond_the_most_share_a_series() {
+        let metrics = Metrics::default();
+        for number in 0..MOST_TENANTS + 10 {
+            metrics.charged(Some(&format!("t{number}")), Duration::from_millis(500));
+        }
+        metrics.charged(Some("t3"), Duration::from_millis(500));
+        let text = metrics.text();
+        let series = text.lines().filter(|line| line.starts_with("mosel_tenant_device_seconds_total{")).count();
+        assert_eq!(series, MOST_TENANTS + 1);
+        assert!(text.contains("mosel_tenant_device_seconds_total{tenant=\"t3\"} 1.0"), "{text}");
+        assert!(text.contains("mosel_tenant_device_seconds_total{tenant=\"other\"} 5.0"), "{text}");
+    }
 
     #[test]
     fn policies_beyond_the_most_share_a_series() {

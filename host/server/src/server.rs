@@ -46,7 +46,7 @@ impl Server {
         let (opened, auth) = (app.clone(), Arc::downgrade(&app));
         app.reload.add(move || {
             if let Some(app) = auth.upgrade() {
-                app.auth.reload();
+                app.reload_tokens();
             }
         });
         let (told, deaf) =

@@ -1,15 +1,18 @@
 //! What handlers share: the configuration, the service once it is there, and whether it takes something new.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
+use mosel_core::Event;
 
 use super::api_error::ApiError;
 use crate::auth::Auth;
-use crate::config::{Config, Http};
+use crate::config::{Config, Fairness, Http};
 use crate::driver::BROKEN;
 use crate::error_code::ErrorCode;
+use crate::event_sink::EventSink;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::signals::Reload;
@@ -28,6 +31,8 @@ pub(crate) struct App {
     pub(crate) supervisor: Arc<Supervisor>,
     /// What happened, in numbers.
     pub(crate) metrics: Arc<Metrics>,
+    /// What tenants count by the configuration; for others their tokens say it.
+    weights: BTreeMap<String, f64>,
     /// There once the models are loaded.
     pub(crate) service: OnceLock<Service>,
     /// The server was told to stop and says so, and still takes jobs: whoever balances load turns to others first.
@@ -42,6 +47,7 @@ impl App {
     /// Not open yet.
     pub(crate) fn new(mut config: Config, metrics: Arc<Metrics>) -> anyhow::Result<App> {
         let auth = Auth::new(&config)?;
+        let weights = config.fairness.weights.clone();
         for (tenant, weight) in auth.weights() {
             config.fairness.weights.entry(tenant.to_string()).or_insert(weight);
         }
@@ -51,7 +57,19 @@ impl App {
         let work = work.context("starting the threads that read what clients send")?;
         let (service, leaving, draining) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
         let reload = Reload::default();
-        Ok(App { config, auth, work, supervisor, metrics, service, leaving, draining, reload })
+        Ok(App { config, auth, work, supervisor, metrics, weights, service, leaving, draining, reload })
+    }
+
+    /// Reads the files of tokens again; tenants' weights follow.
+    pub(crate) fn reload_tokens(&self) {
+        self.auth.reload();
+        let mut fairness = Fairness { weights: self.weights.clone(), ..self.config.fairness.clone() };
+        for (tenant, weight) in self.auth.weights() {
+            fairness.weights.entry(tenant.to_string()).or_insert(weight);
+        }
+        if let Ok(service) = self.service() {
+            drop(service.driver.handle(Event::SharesChanged(fairness.to_core().weights)));
+        }
     }
 
     /// The service, once it is there, for whoever looks at jobs: that works until the very end.

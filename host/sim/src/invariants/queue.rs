@@ -50,9 +50,8 @@ impl<'a> Queue<'a> {
         let jobs = state.entries.iter().map(read).collect();
         let correction = forgotten(state, now);
         let (factor, cautious) = (correction * (1.0 + margin), correction * (1.0 + 2.0 * margin));
-        Queue { state, jobs, factor, cautious, late_share, correction }
-        let (factor, cautious) = (state.correction * (1.0 + margin), state.correction * (1.0 + 2.0 * margin));
-        Queue { state, jobs, factor, cautious, late_share, by_deadline: config.fairness.tenant_shares }
+        let by_deadline = config.fairness.tenant_shares;
+        Queue { state, jobs, factor, cautious, late_share, correction, by_deadline }
     }
 
     pub(super) fn find(&self, job: JobId) -> Option<&Waiting<'a>> {

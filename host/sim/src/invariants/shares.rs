@@ -111,7 +111,8 @@ fn promised(queue: &Queue<'_>, now: Time, tenant: Tenant, until: Time) -> Durati
     let due = |job: &Job| job.tenant == tenant && job.deadline <= until;
     let work = queue.on_time().filter(|waiting| due(&waiting.entry.job)).map(|waiting| waiting.fastest).sum();
     let running = queue.state.running.and_then(|running| queue.find(running.batch.job));
-    let left = running.filter(|waiting| due(&waiting.entry.job)).map(|_| queue.free_at(now).since(now));
+    let left =
+        running.filter(|waiting| !waiting.late && due(&waiting.entry.job)).map(|_| queue.free_at(now).since(now));
     scale(work, queue.factor) + left.unwrap_or_default()
 }
 
