@@ -243,6 +243,7 @@ impl Metrics {
         drop(metrics.requests.lost.get_or_create(&HowEnded { end: "END" }));
         drop(metrics.requests.unanswered.get_or_create(&Reason { reason: "REASON" }));
         drop(metrics.jobs.refused.get_or_create(&Reason { reason: "REASON" }));
+        metrics.charged(Some("TENANT"), Duration::ZERO);
         families_of(&metrics.text())
     }
 
