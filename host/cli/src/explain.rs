@@ -9,7 +9,7 @@ use mosel_core::{Checkpoint, JobId};
 use mosel_journal::{JobHistories, Naming, ReplayEvent, replay};
 use serde_json::Value;
 
-use mosel_client::connection::escaped;
+use mosel_client::connection::{Connection, escaped};
 use mosel_eval::connect::connection;
 use mosel_eval::replay::{journals, open};
 use mosel_server::job_explanation;
@@ -17,9 +17,10 @@ use mosel_server::job_explanation;
 /// Explains what was decided about a job.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The job's id; in a journal that has no ids, such as a simulation's, its number, such as j-17
+    /// The job's id; in a journal that has no ids, such as a simulation's, its number, such as j-17. Default: the server's
+    /// last job, which takes a token that sees all
     #[arg(value_name = "JOB")]
-    job: String,
+    job: Option<String>,
     /// The server that has it. Default: what MOSEL_SERVER says, else http://127.0.0.1:7070
     #[arg(long, alias = "url", value_name = "URL", conflicts_with = "journal")]
     server: Option<String>,
@@ -54,14 +55,33 @@ async fn from_server(args: &ExplainArgs) -> Result<Value> {
     let server = args.server.clone().or_else(|| std::env::var("MOSEL_SERVER").ok().filter(|url| !url.is_empty()));
     let server = server.as_deref().unwrap_or("http://127.0.0.1:7070");
     let connection = connection(server, args.token_file.as_deref())?;
-    let answer = connection.get(&format!("/v1/jobs/{}/explain", escaped(&args.job))).await?;
+    let job = match &args.job {
+        Some(job) => job.clone(),
+        None => last_job(&connection).await?,
+    };
+    let answer = connection.get(&format!("/v1/jobs/{}/explain", escaped(&job))).await?;
     answer.success()
+}
+
+/// The list is in the order in which jobs came, page by page.
+async fn last_job(connection: &Connection) -> Result<String> {
+    let (mut last, mut after) = (None, String::new());
+    loop {
+        let page = connection.get(&format!("/v1/jobs?limit=1000{after}")).await?.success()?;
+        let id = page["jobs"].as_array().and_then(|jobs| jobs.last()?["id"].as_str()).map(str::to_owned);
+        last = id.or(last);
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={}", escaped(next)),
+            None => return last.context("expected a job on the server, there is none"),
+        }
+    }
 }
 
 /// From file to file, as long as one goes on where the other ended; the last server that knew such a job is meant.
 fn from_journals(args: &ExplainArgs) -> Result<Value> {
     let mut names: BTreeMap<JobId, String> = BTreeMap::new();
     let path = args.journal.as_ref().context("expected a journal")?;
+    let wanted = args.job.as_ref().context("expected the job that is to be explained from a journal")?;
     let (mut found, mut before): (Option<Value>, Option<(Checkpoint, JobHistories)>) = (None, None);
     for path in journals(path)? {
         let (header, mut reader) = open(&path)?;
@@ -81,7 +101,7 @@ fn from_journals(args: &ExplainArgs) -> Result<Value> {
         if let Some(difference) = replayed.difference {
             bail!("expected a journal of this version's scheduler, {} differs:\n{difference}", path.display());
         }
-        let asked = names.iter().find(|(_, id)| **id == args.job).map(|(job, _)| *job).or_else(|| number(&args.job));
+        let asked = names.iter().find(|(_, id)| *id == wanted).map(|(job, _)| *job).or_else(|| number(wanted));
         let called = names.clone();
         let name = move |job: JobId| called.get(&job).cloned().unwrap_or_else(|| format!("j-{job}"));
         let naming = Naming::new("j-", histories.models()).with_names(name);
@@ -89,7 +109,7 @@ fn from_journals(args: &ExplainArgs) -> Result<Value> {
         found = history.map(|history| job_explanation(history, &naming)).or(found);
         before = replayed.compared.then_some((replayed.end, histories));
     }
-    found.with_context(|| format!("there is no job {} in {}", args.job, path.display()))
+    found.with_context(|| format!("there is no job {} in {}", wanted, path.display()))
 }
 
 /// The job of an old journal or a simulation, which has no name but its number.

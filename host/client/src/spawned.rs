@@ -127,6 +127,12 @@ impl Spawned {
         Ok(())
     }
 
+    /// Sends it this signal. It must not have been waited for.
+    pub fn signal(&self, signal: libc::c_int) {
+        // SAFETY: the call only sends a signal, to a child that is not reaped before this is dropped.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+    }
+
     /// Asks the server to finish what it accepted and to stop, and waits until it has. Returns its last words.
     pub fn stop(mut self) -> Result<String> {
         self.terminate();

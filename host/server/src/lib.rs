@@ -3,8 +3,8 @@
 //! Where to start reading: [`Server`] (from the first to the last moment) and `service` (what it is put together from),
 //! then one job's path: `http` (from bytes to a job), `jobs` (what it came with, what came out), `driver` (steps the
 //! core), `lane` and `device` (run batches), `planner_handle` and `planner` (ask the policy), `certificate` (what the
-//! client is told in the end). How policies come and go is in `policies`; how they do, in `stats` and `metrics`; which
-//! threads there are, and what happens when one dies, in `supervisor`.
+//! client is told in the end). How policies come and go is in `policies`; how they do, in `stats` and `metrics`; who may do
+//! what, in `auth`; which threads there are, and what happens when one dies, in `supervisor`.
 
 mod auth;
 mod byte_budget;

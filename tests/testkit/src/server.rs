@@ -57,6 +57,11 @@ impl ServerProcess {
         self.spawned.terminate();
     }
 
+    /// Sends it this signal.
+    pub fn signal(&self, signal: i32) {
+        self.spawned.signal(signal);
+    }
+
     /// Waits until it has ended.
     pub fn wait(&mut self) -> ExitStatus {
         self.spawned.wait().expect("a child can be waited for")

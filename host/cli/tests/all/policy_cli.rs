@@ -107,6 +107,62 @@ fn from_an_empty_folder_to_a_live_swap_and_back() {
 }
 
 #[test]
+fn on_the_server_s_machine_one_command_changes_the_policy() {
+    let folder = folder("local");
+    let server = ServerProcess::start(MOSEL, &["--null", "--policy", "greedy"]).ready();
+    let said = succeeds(&folder, &["policy", "use", "exact", "--server", server.url()]);
+    assert!(said.contains("exact") && said.contains("decides from now on"), "{said}");
+    let token = succeeds(&folder, &["token", "local", "--server", server.url()]);
+    fs::write(folder.join("token"), token.replace("mosel_", "other_")).expect("the folder can be written");
+    let refused = fails(&folder, &["policy", "use", "greedy", "--server", server.url(), "--token-file", "token"]);
+    assert!(refused.contains("401"), "{refused}");
+    let nobody = fails(&folder, &["token", "local", "--server", "http://127.0.0.1:1"]);
+    assert!(nobody.contains("no server of this user"), "{nobody}");
+}
+
+#[test]
+fn tokens_are_made_shown_once_and_read_again() {
+    let folder = folder("tokens");
+    let new = |tenant: &str| {
+        let token =
+            succeeds(&folder, &["token", "new", "--tenant", tenant, "--rights", "submit,read", "--file", "t.toml"]);
+        fs::write(folder.join(tenant), &token).expect("the folder can be written");
+        token.trim().to_owned()
+    };
+    let alice = new("alice");
+    let mode = fs::metadata(folder.join("t.toml")).expect("it was made").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let kept = fs::read_to_string(folder.join("t.toml")).expect("it is text");
+    assert!(!kept.contains(&alice) && kept.contains("tenant = \"alice\""), "{kept}");
+    let file = folder.join("t.toml").display().to_string();
+    let config = folder.join("mosel.toml");
+    fs::write(&config, format!("[auth]\ntokens_file = {file:?}\n")).expect("the folder can be written");
+    let journal = folder.join("journal").display().to_string();
+    let config = config.display().to_string();
+    let server = ServerProcess::start(MOSEL, &["--null", "--config", &config, "--journal", &journal]).ready();
+    let submit = |token: &str| {
+        let arguments =
+            ["submit", "--model", "null", "--input", "text=hi", "--token-file", token, "--server", server.url()];
+        mosel(&folder, &arguments)
+    };
+    let done = submit("alice");
+    let job: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!((&job["state"], &job["tenant"]), (&"served".into(), &"alice".into()), "{job}");
+    new("bob");
+    assert!(!submit("bob").status.success(), "the server has not read it");
+    server.signal(libc::SIGHUP);
+    until("the token is read", || submit("bob").status.success());
+    assert!(submit("alice").status.success());
+    let id = job["id"].as_str().expect("an id").to_owned();
+    let explain = |arguments: &[&str]| succeeds(&folder, &[&["explain", &id], arguments].concat());
+    assert!(explain(&["--server", server.url(), "--token-file", "alice"]).starts_with(&format!("Job {id} came ")));
+    let bobs = fails(&folder, &["explain", &id, "--server", server.url(), "--token-file", "bob"]);
+    assert!(bobs.contains("unknown_job"), "{bobs}");
+    drop(server);
+    assert!(explain(&["--journal", &journal]).starts_with(&format!("Job {id} came ")));
+}
+
+#[test]
 fn a_server_s_words_reach_the_operator() {
     let folder = folder("words");
     let server = serve(&folder);
