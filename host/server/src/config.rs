@@ -295,6 +295,14 @@ pub struct Watch {
     /// Milliseconds beyond `watch.lost_factor`.
     #[schemars(range(min = 0, max = 3_600_000))]
     pub lost_grace_ms: u64,
+    /// A lane whose batches take more than so many times what the profile says is suspect: it is tried now and then, and
+    /// promised nothing else.
+    #[schemars(range(min = 1.5, max = 1000.0))]
+    pub slow_factor: f64,
+    /// Milliseconds after which a job that the profile allows is tried on an idle lane, where what was learned of its device
+    /// would refuse it.
+    #[schemars(range(min = 10, max = 3_600_000))]
+    pub probe_interval_ms: u64,
     /// Device threads that hang in a batch and were given up, at a time: while there are so many, a lane whose batch does
     /// not end is not started again. 0 to start none again.
     #[schemars(range(min = 0, max = 64))]
@@ -319,7 +327,15 @@ impl Watch {
 
 impl Default for Watch {
     fn default() -> Watch {
-        Watch { suspect_factor: 2.0, suspect_grace_ms: 250, lost_factor: 3.0, lost_grace_ms: 900, lane_restarts: 3 }
+        Watch {
+            suspect_factor: 2.0,
+            suspect_grace_ms: 250,
+            lost_factor: 3.0,
+            lost_grace_ms: 900,
+            slow_factor: 20.0,
+            probe_interval_ms: 1000,
+            lane_restarts: 3,
+        }
     }
 }
 

@@ -56,7 +56,8 @@ impl LaneDevices {
             margin: config.queue.margin,
             fairness: config.fairness.to_core(),
             overdue: config.watch.overdue(),
-            ..mosel_core::Config::default()
+            slow: config.watch.slow_factor,
+            probe_interval: Duration::from_millis(config.watch.probe_interval_ms),
         }
     }
 }

@@ -51,6 +51,7 @@ pub(crate) struct Metrics {
     stuck: Family<OfThread, Gauge>,
     lanes_lost: Family<OfLane, Counter>,
     lanes_suspect: Family<OfLane, Gauge>,
+    corrections: Family<OfLane, Gauge<f64, AtomicU64>>,
 }
 
 /// A family of numbers, as its reference has it.
@@ -211,6 +212,7 @@ impl Default for Metrics {
             stuck: Family::default(),
             lanes_lost: Family::default(),
             lanes_suspect: Family::default(),
+            corrections: Family::default(),
         };
         metrics.register_policies();
         metrics.register_changes();
@@ -234,6 +236,7 @@ impl Metrics {
         metrics.model_lost(LaneId(0));
         metrics.model_available(LaneId(0), false);
         metrics.waiting(LaneId(0), 0);
+        metrics.correction(LaneId(0), 1.0);
         metrics.thread_restarted("THREAD");
         metrics.http.show_all();
         metrics.thread_stuck("THREAD", false);
@@ -371,6 +374,11 @@ impl Metrics {
         preparation.inc_by(prepare.as_secs_f64());
     }
 
+    /// The device of this lane takes so many times as long as its profile says.
+    pub(crate) fn correction(&self, lane: LaneId, correction: f64) {
+        self.corrections.get_or_create(&OfLane { lane: lane.0 }).set(correction);
+    }
+
     /// So many jobs wait on this lane.
     pub(crate) fn waiting(&self, lane: LaneId, jobs: usize) {
         self.jobs.waiting.get_or_create(&OfLane { lane: lane.0 }).set(jobs as i64);
@@ -460,6 +468,8 @@ impl Metrics {
         self.registry.register("lanes_lost", words, self.lanes_lost.clone());
         let words = "1 while nothing new is promised on a lane: a batch is overdue there, or the lane is lost";
         self.registry.register("lanes_suspect", words, self.lanes_suspect.clone());
+        let words = "Measured time over profiled time of a lane's device, as learned";
+        self.registry.register("lane_correction", words, self.corrections.clone());
     }
 
     fn register_work(&mut self) {

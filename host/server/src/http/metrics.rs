@@ -16,21 +16,27 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// `GET /metrics`
 pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
     if let Some(service) = app.service.get() {
-        count_waiting(service).await;
+        look_at_lanes(service).await;
     }
     ([(header::CONTENT_TYPE, OPEN_METRICS)], app.metrics.text()).into_response()
 }
 
-/// Asks the scheduler how many jobs wait; where it is busy the numbers stay what they were, since whoever asks is not to
+/// Asks the scheduler how its lanes are; where it is busy the numbers stay what they were, since whoever asks is not to
 /// wait for it.
-async fn count_waiting(service: &Service) {
+async fn look_at_lanes(service: &Service) {
     for _ in 0..PATIENCE_MS {
-        let waiting = service.driver.try_query(|scheduler, now| {
-            let waiting = |lane| scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs.len();
-            (0..scheduler.config().lanes).map(LaneId).map(waiting).collect::<Vec<usize>>()
+        let lanes = service.driver.try_query(|scheduler, now| {
+            let look = |lane| {
+                let waiting = scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs.len();
+                (lane, waiting, scheduler.correction_at(lane, now).unwrap_or(1.0))
+            };
+            (0..scheduler.config().lanes).map(LaneId).map(look).collect::<Vec<_>>()
         });
-        if let Some(waiting) = waiting {
-            (0..).map(LaneId).zip(waiting).for_each(|(lane, jobs)| service.metrics.waiting(lane, jobs));
+        if let Some(lanes) = lanes {
+            for (lane, waiting, correction) in lanes {
+                service.metrics.waiting(lane, waiting);
+                service.metrics.correction(lane, correction);
+            }
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
