@@ -8,7 +8,7 @@ use mosel_testkit::toy::TOY;
 
 #[test]
 fn every_case_has_the_log_of_its_file() {
-    assert!(cases::check("core") >= 43);
+    assert!(cases::check("core") >= 48);
 }
 
 fn read(case: &str) -> SimCase {
