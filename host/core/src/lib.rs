@@ -22,6 +22,7 @@ mod lane;
 mod late_share;
 mod modality;
 mod mode;
+mod overdue;
 mod plan;
 mod precision;
 mod profile;
@@ -44,6 +45,7 @@ pub use job::{Job, JobId, OnLate, Tenant};
 pub use late_share::{LateCredit, Turn};
 pub use modality::ModalitySet;
 pub use mode::Mode;
+pub use overdue::OverdueLimits;
 pub use plan::{DecisionError, Plan};
 pub use precision::{Precision, UnknownPrecision};
 pub use profile::{Accuracy, Latency, Measurement, Profile, ProfileError};
@@ -52,7 +54,6 @@ pub use snapshot::{Catalog, Decision, JobRow, PolicyError, Quality, Snapshot, Tr
 pub use strategy::{MAX_REQUESTS, MAX_STRATEGIES, Step, Strategy, StrategyMatrix, StrategyTable, front};
 pub use tenants::TenantDemand;
 pub use time::{Time, scale};
-pub use watch::OverdueLimits;
 
 /// How far below a floor a mean may lie and still count as at it: sums of floats have rounding.
 /// Policies are told to keep within half of it.

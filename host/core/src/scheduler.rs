@@ -12,8 +12,8 @@ use crate::tenant_share::TenantShare;
 use crate::tenants::Tenants;
 use crate::{
     Accepted, Action, BatchId, BatchReport, Catalog, Checkpoint, CheckpointError, Decision, DecisionError, DecisionId,
-    DeviceKind, End, Event, Fairness, Job, JobId, LaneCondition, LaneId, ModelId, OnLate, OverShare, OverdueLimits,
-    Plan, PolicyError, Refusal, Snapshot, StrategyMatrix, StrategyTable, Tenant, Time, Trigger, scale,
+    DeviceKind, End, Event, Fairness, Job, JobId, JobRow, LaneCondition, LaneId, ModelId, OnLate, OverShare,
+    OverdueLimits, Plan, PolicyError, Refusal, Snapshot, StrategyMatrix, StrategyTable, Tenant, Time, Trigger, scale,
 };
 
 /// What bounds a scheduler and how careful it is.
@@ -216,6 +216,19 @@ impl Scheduler {
             lane.entries.iter().map(|entry| entry.job.id).zip(finishes).collect::<Vec<_>>()
         };
         self.lanes.iter().flat_map(of_lane).collect()
+    }
+
+    /// Where a job is, when it will be finished on its current strategy, and what a policy sees of it, if anything is left to
+    /// decide; `None` if it is not there.
+    pub fn find(&self, job: JobId, now: Time) -> Option<(LaneId, Time, Option<JobRow>)> {
+        let (lane, position) = self.lanes.iter().find_map(|lane| Some((lane, lane.position(job)?)))?;
+        let finish = lane.finishes(now, lane.promise_factor())[position];
+        Some((lane.id, finish, lane.entries[position].row()))
+    }
+
+    /// Jobs on a lane with requests that no batch was started for. `lane` is below [`Config::lanes`].
+    pub fn waiting(&self, lane: LaneId) -> usize {
+        self.lanes[lane.index()].entries.iter().filter(|entry| entry.left() > 0).count()
     }
 
     /// No job waits or runs, and no device is busy.

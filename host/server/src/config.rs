@@ -127,7 +127,7 @@ pub struct Auth {
     /// Origins, such as `https://app.example`, of pages in browsers that may call the server. A page of the server's own may
     /// anyway.
     pub origins: Vec<String>,
-    /// Wrong tokens from one address that are answered within a minute; more are refused unseen.
+    /// Wrong tokens from one address that are answered within a minute; after that wrong ones are answered `token_throttled` for a while; right ones never are.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_failures: u32,
 }

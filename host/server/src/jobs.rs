@@ -305,18 +305,27 @@ impl Jobs {
         self.lock().records.get(&id).cloned()
     }
 
-    /// Up to `limit` jobs that came after the one of this name, oldest first, of those that `wanted` picks; `None` if
-    /// there is no such name.
+    /// Up to `limit` jobs that came after the one of this name, oldest first, of those that `wanted` picks, and where to go on;
+    /// `None` if there is no such name. So many are looked at at most, since the driver takes this lock too.
     pub(crate) fn page(
         &self,
         after: Option<WireId>,
         limit: usize,
         wanted: impl Fn(&JobRecord) -> bool,
-    ) -> Option<Vec<Arc<JobRecord>>> {
+    ) -> Option<(Vec<Arc<JobRecord>>, Option<WireId>)> {
         let table = self.lock();
         let after = after.map_or(Some(JobId(0)), |after| table.ids.get(&after).copied())?;
-        let later = table.records.range((Bound::Excluded(after), Bound::Unbounded));
-        Some(later.map(|(_, record)| record).filter(|record| wanted(record)).take(limit).cloned().collect())
+        let later = table.records.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, record)| record);
+        let mut page = Vec::new();
+        for (looked_at, record) in (1..).zip(later) {
+            if wanted(record) {
+                page.push(record.clone());
+            }
+            if page.len() == limit || looked_at == LOOKED_AT {
+                return Some((page, Some(record.wire_id)));
+            }
+        }
+        Some((page, None))
     }
 
     /// Jobs that have ended, and of whose end nobody was told.
@@ -356,6 +365,8 @@ impl Jobs {
     }
 }
 
+/// Jobs that are looked at for one page of a list.
+const LOOKED_AT: usize = 2000;
 /// What a name and a key that were left behind take, beside the key's own bytes.
 const EVICTED_BYTES: u64 = 256;
 /// What is left behind may take so large a part of what ended jobs may.
@@ -530,12 +541,20 @@ impl JobRecord {
         if progress.phase.reached(until) {
             let _ = wake.send(());
         } else {
-            progress.waiters.retain(|waiter| !waiter.wake.is_closed());
+            // not at every one: a thousand clients may wait for one job
+            if progress.waiters.len().is_power_of_two() {
+                progress.waiters.retain(|waiter| !waiter.wake.is_closed());
+            }
             progress.waiters.push(Waiter { until, wake });
         }
         async {
             let _ = woken.await;
         }
+    }
+
+    /// Some client waits for it.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.progress().waiters.iter().any(|waiter| !waiter.wake.is_closed())
     }
 
     fn advance(&self, phase: Phase) -> DeferredWakeups {
@@ -766,7 +785,7 @@ mod tests {
         }
         assert_eq!(jobs.input_bytes().used(), 0);
         let page = |after| jobs.page(after, 9, |_| true);
-        let known = |after| page(after).unwrap().iter().map(|job| job.id.0).collect::<Vec<u64>>();
+        let known = |after| page(after).unwrap().0.iter().map(|job| job.id.0).collect::<Vec<u64>>();
         new(&jobs);
         assert_eq!(known(None), [2, 3, 4]);
         assert_eq!(known(Some(records[0].wire_id)), [2, 3, 4], "after one that made room");

@@ -115,8 +115,8 @@ impl Terms<'_> {
         self.search(setup, policy, FEW)
     }
 
-    /// The load at which violations reach this share, by bisection, to 1 %; not a number if they do so nowhere or
-    /// everywhere from 1/32 to 32.
+    /// The load at which violations reach this share, by bisection, to 1 %; the highest that is looked at if they do so nowhere,
+    /// not a number if they do so everywhere from 1/32 to 32.
     fn search(&self, setup: &SimSetup, policy: &PolicyUnderTest, violations: f64) -> Result<f64> {
         let (mut low, mut high) = LIMITS;
         while high / low > 1.01 {
@@ -124,8 +124,10 @@ impl Terms<'_> {
             let outcome = self.outcome(setup, policy, middle)?;
             if mean(&outcome.violations) <= violations { low = middle } else { high = middle }
         }
-        let found = low > LIMITS.0 && high < LIMITS.1;
-        Ok(if found { if violations == FEW { low } else { high } } else { f64::NAN })
+        if high == LIMITS.1 {
+            return Ok(LIMITS.1);
+        }
+        Ok(if low > LIMITS.0 { if violations == FEW { low } else { high } } else { f64::NAN })
     }
 
     fn outcome(&self, setup: &SimSetup, policy: &PolicyUnderTest, load: f64) -> Result<Outcome> {

@@ -76,7 +76,8 @@ pub(super) async fn identify(State(app): State<Arc<App>>, mut request: Request, 
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
-    let act = (needed == Some(Right::Admin)).then(|| act(&caller, &request));
+    // what is begun is done, and recorded, also when the client is gone before the end
+    let mut recorded = Recorded { app: &app, act: (needed == Some(Right::Admin)).then(|| act(&caller, &request)) };
     let response = match needed.filter(|right| !caller.rights.has(*right)) {
         Some(right) => forbidden(&caller, right).into_response(),
         None => {
@@ -84,11 +85,29 @@ pub(super) async fn identify(State(app): State<Arc<App>>, mut request: Request, 
             next.run(request).await
         }
     };
-    if let Some(act) = act {
-        app.auth.audit.record(AdminAct { status: response.status().as_u16(), ..act });
+    if let Some(act) = &mut recorded.act {
+        act.status = response.status().as_u16();
     }
+    drop(recorded);
     response
 }
+
+/// An admin's act that is written down when this is dropped.
+struct Recorded<'a> {
+    app: &'a App,
+    act: Option<AdminAct>,
+}
+
+impl Drop for Recorded<'_> {
+    fn drop(&mut self) {
+        if let Some(act) = self.act.take() {
+            self.app.auth.audit.record(act);
+        }
+    }
+}
+
+/// The status that is written down where the client did not wait for one.
+const CLIENT_IS_GONE: u16 = 499;
 
 /// Puts whoever watches the server on a request that only its own listener takes, where health is all there is to see.
 pub(super) async fn watcher(mut request: Request, next: Next) -> Response {
@@ -104,9 +123,18 @@ fn needed(method: &Method, path: &str) -> Option<Right> {
         "/metrics" => Some(Right::Read),
         _ if path != "/v1" && !path.starts_with("/v1/") => None,
         _ if looks => Some(Right::Read),
-        _ if path == "/v1/jobs" || path.starts_with("/v1/jobs/") => Some(Right::Submit),
-        _ => Some(Right::Admin),
+        _ if is_under(path, "/v1/jobs") => Some(Right::Submit),
+        _ if ADMIN.iter().any(|root| is_under(path, root)) => Some(Right::Admin),
+        // nothing is there, which whoever may look is told
+        _ => Some(Right::Read),
     }
+}
+
+/// Where policies and models are changed.
+const ADMIN: [&str; 3] = ["/v1/policies", "/v1/policy", "/v1/models"];
+
+fn is_under(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn known(auth: &Auth, request: &Request, peer: Peer, needed: Option<Right>) -> Result<Caller, ApiError> {
@@ -137,7 +165,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn act(caller: &Caller, request: &Request) -> AdminAct {
     let who = caller.token.as_ref().map_or_else(|| "nobody".into(), |token| token.name.to_string());
     let path: String = request.uri().path().chars().take(MAX_PATH).collect();
-    AdminAct { who, from: caller.peer.0.to_string(), what: format!("{} {path}", request.method()), status: 0 }
+    AdminAct {
+        who,
+        from: caller.peer.0.to_string(),
+        what: format!("{} {path}", request.method()),
+        status: CLIENT_IS_GONE,
+    }
 }
 
 /// Characters of a path that are recorded.
@@ -220,8 +253,9 @@ mod tests {
             ("GET", "/v1/policies", Some("read")),
             ("PUT", "/v1/policies/p", Some("admin")),
             ("POST", "/v1/policy/rollback", Some("admin")),
-            ("PATCH", "/v1/anything", Some("admin")),
-            ("POST", "/v1/jobsandmore", Some("admin")),
+            ("PATCH", "/v1/models", Some("admin")),
+            ("PATCH", "/v1/anything", Some("read")),
+            ("POST", "/v1/jobsandmore", Some("read")),
             ("GET", "/v1", Some("read")),
             ("GET", "/metrics", Some("read")),
             ("GET", "/healthz", None),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mosel_core::{End, JobId, LaneId, Scheduler, Step, Time, Trigger};
+use mosel_core::{End, JobId, Scheduler, Step, Time};
 use serde::Serialize;
 
 use super::submission::Wish;
@@ -177,20 +177,9 @@ impl AnswerView {
 impl PlanView {
     /// Looks the job up in the scheduler; `None` if it is not there any more. It was put on this lane, and is there unless
     /// that was lost. Its table is the one of the device that it waits for: kinds of devices have tables of their own.
-    pub(crate) fn query(
-        scheduler: &Scheduler,
-        now: Time,
-        job: JobId,
-        lane: LaneId,
-        model: &ServedModel,
-    ) -> Option<PlanView> {
-        let predicted_finish = scheduler.predictions(now).get(&job).copied()?;
-        let lanes = (0..scheduler.config().lanes).map(LaneId);
-        let row_on = |lane: LaneId| {
-            let rows = scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs;
-            Some((lane, rows.into_iter().find(|row| row.id == job)?))
-        };
-        let Some((lane, row)) = row_on(lane).or_else(|| lanes.filter(|other| *other != lane).find_map(row_on)) else {
+    pub(crate) fn query(scheduler: &Scheduler, now: Time, job: JobId, model: &ServedModel) -> Option<PlanView> {
+        let (lane, predicted_finish, row) = scheduler.find(job, now)?;
+        let Some(row) = row else {
             // its last batch is running
             return Some(PlanView { predicted_finish: Some(predicted_finish), ..PlanView::default() });
         };
@@ -289,11 +278,9 @@ mod tests {
                 Job { id: JobId(id), model: model.id, requests: 4, deadline, min_accuracy, weight, tenant, on_late };
             scheduler.step(Time::START, Event::Submit(job));
         }
-        // the second one waits behind the first, on its most accurate strategy; asked where it is not, it is found
-        for lane in [LaneId(1), LaneId(0)] {
-            let plan = PlanView::query(&scheduler, Time::START, JobId(2), lane, &model).expect("it waits");
-            assert_eq!((plan.requests_left, plan.steps.len()), (4, 1));
-            assert_eq!((plan.steps[0].modalities.as_str(), plan.accuracy_left), ("one+two", Some(2.0 / 3.0)));
-        }
+        // the second one waits behind the first, on its most accurate strategy
+        let plan = PlanView::query(&scheduler, Time::START, JobId(2), &model).expect("it waits");
+        assert_eq!((plan.requests_left, plan.steps.len()), (4, 1));
+        assert_eq!((plan.steps[0].modalities.as_str(), plan.accuracy_left), ("one+two", Some(2.0 / 3.0)));
     }
 }

@@ -83,7 +83,7 @@ pub(super) async fn submit(
     }
 }
 
-/// Cancels a job of which the client is gone that wanted it canceled then: when the answer is not waited for any more.
+/// Cancels a job of which the client is gone that wanted it canceled then: when nobody waits for the answer any more.
 struct CancelIfDropped {
     job: Option<(Arc<Driver>, Arc<JobRecord>)>,
 }
@@ -104,6 +104,7 @@ impl Drop for CancelIfDropped {
     fn drop(&mut self) {
         if let Some((driver, record)) = self.job.take()
             && record.progress().completion().is_none()
+            && !record.is_waited_for()
         {
             drop(driver.cancel(record.id));
         }
@@ -228,8 +229,9 @@ pub(super) async fn list(
         caller.is_told(record.request.tenant.as_deref())
             && state.is_none_or(|state| job_view::state(&record.progress()) == state)
     };
-    let entries = service.jobs.page(after, limit, wanted).ok_or_else(|| forgotten_place(page.after.as_deref()))?;
-    let next = entries.last().filter(|_| entries.len() == limit).map(|record| record.wire_id.to_string());
+    let found = service.jobs.page(after, limit, wanted);
+    let (entries, next) = found.ok_or_else(|| forgotten_place(page.after.as_deref()))?;
+    let next = next.map(|next| next.to_string());
     let jobs = entries.iter().map(|record| Row::new(service, record)).collect::<Vec<Row>>();
     Ok(Json(json!({ "jobs": jobs, "next": next })).into_response())
 }
@@ -327,9 +329,11 @@ fn respond(service: &Service, record: &JobRecord, plan: Option<PlanView>, status
 
 /// The plan of a job that has not ended.
 fn plan(service: &Service, record: &JobRecord) -> Option<PlanView> {
-    let (Phase::Queued(accepted) | Phase::Running(accepted)) = record.progress().phase else { return None };
+    if !matches!(record.progress().phase, Phase::Queued(_) | Phase::Running(_)) {
+        return None;
+    }
     let model = service.model(record);
-    service.driver.query(|scheduler, now| PlanView::query(scheduler, now, record.id, accepted.lane, &model))
+    service.driver.query(|scheduler, now| PlanView::query(scheduler, now, record.id, &model))
 }
 
 /// The job of this id, if the caller may see it: whose job it is otherwise, nobody is told.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use mosel_core::{LaneId, Trigger};
+use mosel_core::LaneId;
 
 use super::app::App;
 use crate::service::Service;
@@ -26,10 +26,7 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
 async fn look_at_lanes(service: &Service) {
     for _ in 0..PATIENCE_MS {
         let lanes = service.driver.try_query(|scheduler, now| {
-            let look = |lane| {
-                let waiting = scheduler.snapshot(lane, Trigger::Rehearsal, now).jobs.len();
-                (lane, waiting, scheduler.correction_at(lane, now).unwrap_or(1.0))
-            };
+            let look = |lane| (lane, scheduler.waiting(lane), scheduler.correction_at(lane, now).unwrap_or(1.0));
             (0..scheduler.config().lanes).map(LaneId).map(look).collect::<Vec<_>>()
         });
         if let Some(lanes) = lanes {

@@ -54,7 +54,9 @@ pub(super) async fn push(
     let policies = &app.open()?.policies;
     refuse_forms(request.headers())?;
     let announced = body::announced(request.headers()).unwrap_or(0).min(policies.most_component_bytes());
-    policies.check_room(&name, announced)?;
+    // it looks at a folder, whose disk may hang
+    let of_this_name = name.clone();
+    blocking(app.clone(), move |service| Ok(service.policies.check_room(&of_this_name, announced)?)).await?;
     let bounds = bounds(&app.config.http, policies);
     let coding = compression::coding(request.headers())?;
     let share_key = Caller::share_key_of(&request);

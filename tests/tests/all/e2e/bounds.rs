@@ -49,7 +49,7 @@ fn an_overloaded_server_offers_a_floor_that_it_then_accepts() {
 fn inputs_of_all_jobs_together_are_bounded_and_freed_with_their_job() {
     let server = Fixture::with(|config| {
         config.http.max_body_bytes = 4096;
-        config.queue.max_input_bytes = 4096;
+        config.queue.max_input_bytes = 8192;
     });
     let mut large = job(1);
     large["requests"][0]["text"] = "x".repeat(1900).into();

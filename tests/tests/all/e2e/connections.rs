@@ -218,7 +218,7 @@ fn http_2_is_spoken_by_prior_knowledge() {
     let (settings, headers) = (4, 1);
     let end_of_stream_and_headers = 5;
     // GET, http, the path and the authority as they are
-    let head = [&[0x82, 0x86, 0x04, 8][..], b"/healthz", &[0x01, 1], b"x"].concat();
+    let head = [&[0x82, 0x86, 0x04, 8][..], b"/healthz", &[0x01, 9], b"localhost"].concat();
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(frame(settings, 0, 0, &[]));
     bytes.extend(frame(headers, end_of_stream_and_headers, 1, &head));

@@ -50,7 +50,7 @@ pub(super) struct ServedJob {
 }
 
 /// The codes under which a server passes on that its scheduler, or its memory, did not take a job.
-const REFUSALS: [&str; 8] = [
+const REFUSALS: [&str; 11] = [
     "overloaded",
     "queue_full",
     "deadline_impossible",
@@ -59,6 +59,9 @@ const REFUSALS: [&str; 8] = [
     "inputs_full",
     "model_lost",
     "device_suspect",
+    "over_share",
+    "rate_limited",
+    "work_full",
 ];
 
 impl JobResult {
