@@ -266,7 +266,8 @@ impl Lane {
     ///
     /// The estimate is without the margin: a job is given up only when the best guess says so.
     pub(crate) fn give_up_hopeless(&mut self, now: Time) -> Vec<JobId> {
-        let start = self.free_at(now);
+        // whether the device stood still with the process nobody knows: to be given up is for good
+        let start = self.running.as_ref().map_or(now, |running| now.max(running.started + running.batch.expected));
         let mut work = Duration::ZERO;
         let mut hopeless = Vec::new();
         let correction = self.correction;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::lane::{Lane, Running};
+use crate::lane::Lane;
 use crate::queued_job::QueuedJob;
-use crate::{Action, End, JobId, LaneCondition, LaneId, OnLate, Scheduler, Suspicion, Time, Trigger, scale};
+use crate::{Action, End, JobId, LaneCondition, LaneId, OnLate, Scheduler, Suspicion, Time, Trigger};
 
 impl Scheduler {
     /// Looks for a batch that is overdue on this lane.
