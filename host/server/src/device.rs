@@ -319,7 +319,12 @@ impl Device {
         self.metrics.model_lost(self.lane);
         let begin = Instant::now();
         let Some(slot) = self.slots.get_mut(&batch.model) else { return reason.to_owned() };
-        match slot.rebuild(self.device) {
+        let rebuilt = slot.rebuild(self.device);
+        if self.state.is_dead() {
+            // another thread has the lane, and its own models
+            return reason.to_owned();
+        }
+        match rebuilt {
             Ok(()) => {
                 let ms = begin.elapsed().as_millis() as u64;
                 tracing::warn!(lane = self.lane.0, ms, "the model is rebuilt");

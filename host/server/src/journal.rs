@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use mosel_core::{Action, Checkpoint, Event, JobId, StrategyMatrix, Time};
+use mosel_core::{Action, Checkpoint, Config, Event, JobId, StrategyMatrix, Time};
 use mosel_journal::{Folder, Header, PolicyRecord, Written, name_line, policy_line, step_line};
 
 use crate::metrics::Metrics;
@@ -170,10 +170,12 @@ impl Journal {
         self.queue().header.policy = policy;
     }
 
-    /// What comes after this is about a scheduler in this state; another file is begun.
-    pub(crate) fn state(&self, checkpoint: Checkpoint, models: Vec<Arc<StrategyMatrix>>) {
+    /// What comes after this is about a scheduler in this state, with what has become of its models and configuration; another
+    /// file is begun.
+    pub(crate) fn state(&self, checkpoint: Checkpoint, models: Vec<Arc<StrategyMatrix>>, config: Config) {
         let mut queue = self.queue();
         queue.header.models = models;
+        queue.header.config = config;
         let rows = 1 + checkpoint.lanes.iter().map(|lane| lane.entries.len()).sum::<usize>();
         if queue.rows > 0 && queue.rows + rows > MOST_ROWS {
             return self.gap(queue);

@@ -111,7 +111,7 @@ impl LaneRestart {
         let mut pause = FIRST_PAUSE;
         while !self.supervisor.is_stopping() {
             match self.start(lane) {
-                Ok(there) => return self.welcome(lane, &there),
+                Ok((wanted, there)) => return self.welcome(lane, &wanted, &there),
                 Err(error) => tracing::error!(lane = lane.0, "the lane stays lost: {error:#}"),
             }
             std::thread::sleep(pause);
@@ -119,20 +119,23 @@ impl LaneRestart {
         }
     }
 
-    fn start(&self, lane: LaneId) -> anyhow::Result<Vec<ModelId>> {
+    /// Starts its thread; the models that it was to have, and those that it has.
+    fn start(&self, lane: LaneId) -> anyhow::Result<(Vec<ModelId>, Vec<ModelId>)> {
         let (device, (work, state), builds) = self.loader.take_over(lane);
+        let wanted = builds.iter().map(|(id, ..)| *id).collect();
         let alive = Arc::new(());
         locked(&self.threads)[lane.index()] = Arc::downgrade(&alive);
         let (metrics, supervisor) = (self.metrics.clone(), self.supervisor.clone());
         let sink: Arc<dyn EventSink> = self.driver.clone();
-        device::start_again(DeviceParts { lane, device, builds, work, state, sink, metrics, supervisor, alive })
+        let parts = DeviceParts { lane, device, builds, work, state, sink, metrics, supervisor, alive };
+        Ok((wanted, device::start_again(parts)?))
     }
 
-    /// The lane is there again: what it can run is told before it is given anything.
-    fn welcome(&self, lane: LaneId, there: &[ModelId]) {
-        let known: Vec<ModelId> = self.loader.models_on(lane);
+    /// The lane is there again: what it can run is told before it is given anything. What was loaded meanwhile is not among
+    /// those that it was to have: it comes by the usual way.
+    fn welcome(&self, lane: LaneId, wanted: &[ModelId], there: &[ModelId]) {
         let lost = self.driver.query(|scheduler, _| scheduler.lost().clone());
-        for id in known {
+        for &id in wanted {
             let event = match (there.contains(&id), lost.contains(&(lane, id))) {
                 (true, true) => Event::ModelRestored(lane, id),
                 (false, false) => Event::ModelLost(lane, id),

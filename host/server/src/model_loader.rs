@@ -150,14 +150,6 @@ impl ModelLoader {
         (self.devices.by_lane[lane.index()], end, builds)
     }
 
-    /// The models that this lane's device is to have, as batches name them.
-    pub(crate) fn models_on(&self, lane: LaneId) -> Vec<ModelId> {
-        let kind = self.devices.kind(lane);
-        let models = self.model_registry.now();
-        let variants = models.served.iter().flat_map(|model| &model.variants);
-        variants.filter(|variant| variant.kind() == kind).map(|variant| variant.variant()).collect()
-    }
-
     fn busy(&self) -> MutexGuard<'_, ()> {
         // it guards no state of its own
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use mosel_core::{Action, Checkpoint, Event, JobId, Scheduler, StrategyMatrix, Time};
+use mosel_core::{Action, Checkpoint, Config, Event, JobId, Scheduler, StrategyMatrix, Time};
 use mosel_journal::{Folder, Header, JobHistories, JobHistory, PolicyRecord};
 
 use crate::config;
@@ -47,7 +47,7 @@ enum Record {
     Step(StepRecord),
     Policy(Time, Arc<PolicyTag>),
     /// What comes after this is about a scheduler in this state.
-    State(Box<Checkpoint>, Vec<Arc<StrategyMatrix>>, Why),
+    State(Box<Checkpoint>, Vec<Arc<StrategyMatrix>>, Box<Config>, Why),
 }
 
 impl Record {
@@ -56,7 +56,8 @@ impl Record {
     }
 
     fn state(scheduler: &Scheduler, why: Why) -> Record {
-        Record::State(scheduler.checkpoint().into(), scheduler.models().to_vec(), why)
+        let config = scheduler.config().clone().into();
+        Record::State(scheduler.checkpoint().into(), scheduler.models().to_vec(), config, why)
     }
 }
 
@@ -226,7 +227,7 @@ impl EventRecorder {
                     journal.policy(at, in_place(&tag));
                 }
             }
-            Record::State(checkpoint, models, why) => {
+            Record::State(checkpoint, models, config, why) => {
                 // some may have come in a gap
                 histories.models_loaded(&models);
                 if why == Why::Gap {
@@ -239,7 +240,7 @@ impl EventRecorder {
                     }
                 }
                 if let Some(journal) = &self.journal {
-                    journal.state(*checkpoint, models);
+                    journal.state(*checkpoint, models, *config);
                 }
             }
         }

@@ -210,7 +210,10 @@ fn nonsense_is_refused_with_its_line() {
     assert_eq!(refusal(&other), "line 1: the journal is of version 9, this program reads 1 to 2");
     let header = journal.lines().next().expect("there is a header");
     assert!(refusal(&format!("{header}\nnonsense\n")).starts_with("line 2: expected"));
-    assert_eq!(refusal(&format!("{header}\n{{\"t\":3}}\n")), "line 2: expected an event with its actions, or a policy");
+    assert_eq!(
+        refusal(&format!("{header}\n{{\"t\":3}}\n")),
+        "line 2: expected an event with its actions, a policy, or the name of a job"
+    );
     let back = format!("{header}\n{}{}", step(5), step(4));
     assert_eq!(refusal(&back), "line 3: expected a time from 0.005ms on, got 0.004ms");
     let lanes = header.replacen("\"lanes\":1,", "\"lanes\":0,", 1);

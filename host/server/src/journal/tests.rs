@@ -22,7 +22,7 @@ fn step(journal: &Journal, at: u64) {
 }
 
 fn state(journal: &Journal) {
-    journal.state(Scheduler::new(Config::default(), vec![]).checkpoint(), vec![]);
+    journal.state(Scheduler::new(Config::default(), vec![]).checkpoint(), vec![], Config::default());
 }
 
 fn eventually(what: &str, holds: impl Fn() -> bool) {

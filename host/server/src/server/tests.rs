@@ -143,6 +143,9 @@ fn a_device_thread_that_dies_fails_a_long_queue() {
         // a batch takes about two seconds
         config.models.timed = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/zoo/emoji/profile.json")];
         config.models.timed_factor = 150.0;
+        // and is no reason to give the lane up
+        config.watch.suspect_factor = 1000.0;
+        config.watch.lost_factor = 1000.0;
     });
     let request = json!({ "image": { "base64": PIXEL }, "text": "grinning face" });
     let job = json!({ "model": "emoji", "deadline_ms": 3_600_000, "requests": [request] }).to_string();

@@ -206,7 +206,7 @@ fn a_counter_offer_that_is_off_by_little_is_noticed() {
     });
     check(Invariant::CounterOffer, |actions| {
         for action in actions {
-            if let Action::Refuse(_, Refusal::DeadlineUnreachable { earliest, .. }) = action {
+            if let Action::Refuse(_, Refusal::DeadlineUnreachable { earliest, never: false, .. }) = action {
                 *earliest = *earliest + MICRO;
             }
         }
