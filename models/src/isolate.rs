@@ -114,7 +114,7 @@ mod tests {
             let mut texts = vec!["3"; 8];
             texts[place] = "poison";
             let (answers, model) = run(&texts);
-            let mut expected = vec!["3"; 8];
+            let mut expected = ["3"; 8];
             expected[place] = "request_failed";
             assert_eq!(answers.unwrap(), expected.join(" "));
             assert!(model.tried.len() <= 8, "{:?}", model.tried);

@@ -89,7 +89,7 @@ fn new(args: NewArgs) -> Result<()> {
             );
         }
         None => {
-            eprint!("For a file of tokens (auth.tokens_file):\n\n{}\nThe token, which is shown only now:\n", new.entry)
+            eprintln!("For a file of tokens (auth.tokens_file):\n\n{}\nThe token, which is shown only now:", new.entry);
         }
     }
     println!("{}", new.token);

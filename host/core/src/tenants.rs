@@ -72,7 +72,7 @@ impl Tenants {
     /// The tenants of this state; `None` if it makes no sense.
     pub(crate) fn resume(state: &[(Tenant, TenantDemand)]) -> Option<Tenants> {
         let sound = |demand: &TenantDemand| {
-            [demand.work_s, demand.over_s, demand.largest_s].into_iter().all(|number| number >= 0.0 && number <= 1e12)
+            [demand.work_s, demand.over_s, demand.largest_s].into_iter().all(|number| (0.0..=1e12).contains(&number))
         };
         let is_sound = state.len() <= MOST_TENANTS && state.iter().all(|(_, demand)| sound(demand));
         is_sound.then(|| Tenants { demands: state.iter().copied().collect() })

@@ -64,6 +64,9 @@ const MOST_MEMBERS: u64 = 1024;
 /// What the menus of one take in a policy's memory, generously: policies are told of every model there ever was.
 const MENUS_BYTES: u64 = 1 << 20;
 
+/// The models of a lane, as batches name them, how they are built, and how they are run.
+type LaneBuilds = Vec<(ModelId, Build, Vec<Mode>)>;
+
 impl ModelLoader {
     /// A loader for these lanes.
     pub(crate) fn new(
@@ -138,7 +141,7 @@ impl ModelLoader {
 
     /// Gives the lane to another thread: its device, where its work comes from, and the models it is to build. Whatever is
     /// taken in from here on comes to it, too.
-    pub(crate) fn take_over(&self, lane: LaneId) -> (DeviceChoice, LaneEnd, Vec<(ModelId, Build, Vec<Mode>)>) {
+    pub(crate) fn take_over(&self, lane: LaneId) -> (DeviceChoice, LaneEnd, LaneBuilds) {
         let _busy = self.busy();
         let end = self.lanes[lane.index()].renew();
         let kind = self.devices.kind(lane);

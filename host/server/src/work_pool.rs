@@ -324,8 +324,7 @@ mod tests {
         };
         let _waits: Vec<Waits> = tasks.iter().enumerate().map(put).collect();
         drop((free, begins));
-        let order = began.iter().take(tasks.len()).collect();
-        order
+        began.into_iter().take(tasks.len()).collect()
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl FairnessLine {
     fn read(self) -> Result<Fairness, String> {
         let FairnessLine { late_share: Number(late_share), tenant_shares, place_factor: Number(place_factor), weights } =
             self;
-        if !(0.0..=0.5).contains(&late_share) || !(place_factor > 0.0 && place_factor.is_finite()) {
+        if !((0.0..=0.5).contains(&late_share) && place_factor > 0.0 && place_factor.is_finite()) {
             return Err(format!(
                 "expected a late share of 0 to 0.5 and a place factor above 0, got {late_share} and {place_factor}"
             ));

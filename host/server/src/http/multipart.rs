@@ -125,7 +125,7 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
         match char {
             '"' => return Some((plain, &text[index + 1..])),
             '\\' if text[index + 1..].starts_with(['"', '\\']) => {
-                plain.extend(chars.next().map(|(_, escaped)| escaped))
+                plain.extend(chars.next().map(|(_, escaped)| escaped));
             }
             _ => plain.push(char),
         }

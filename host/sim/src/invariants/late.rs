@@ -104,7 +104,7 @@ fn check_turn(change: &LaneChange<'_>, due: bool) -> Result<(), Breach> {
         })
     };
     let right = match turn {
-        Turn::OnTime => !is_late && !(due && harms_nobody(change) && !near_due(change, queue.state.late.saved_ns)),
+        Turn::OnTime => !(is_late || due && harms_nobody(change) && !near_due(change, queue.state.late.saved_ns)),
         Turn::Spare => is_late && !others_wait,
         Turn::LateShare => is_late && others_wait && due && harmed().is_none(),
     };

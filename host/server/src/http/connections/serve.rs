@@ -112,7 +112,7 @@ async fn speak(stream: TcpStream, peer: SocketAddr, place: &Place, routes: &Arc<
         reason = state.told() => reason,
     };
     let in_use = state.activity() == Activity::Busy || reason == CloseReason::Stopping && state.is_in_use();
-    if !in_use && !(reason == CloseReason::Idle && state.is_http2()) {
+    if !(in_use || reason == CloseReason::Idle && state.is_http2()) {
         return Ended::Told(words(reason, state, &routes.app.config.http));
     }
     connection.as_mut().graceful_shutdown();
