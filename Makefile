@@ -9,7 +9,7 @@ banner = @printf '\n== %s\n'
 # Recipes share one target folder and one cache, so there is nothing to gain from -j; cargo uses all cores itself.
 .NOTPARALLEL:
 DOOM_CLIPS := 1024
-.PHONY: help setup setup-cuda build demo demo-video serve bench figures train test parity verify-exact test-cuda
+.PHONY: help setup setup-cuda build demo demo-video serve bench figures train test measures parity verify-exact test-cuda
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -59,6 +59,13 @@ test: setup ## All that CI checks
 	$(SETUP) doom-sample
 	$(banner) "tests, and every command of the documentation"
 	MOSEL_TEST_DOCS=all cargo test $(CARGO_FLAGS)
+
+# Each prints what it saw beside its aim. SOAK_SECONDS=1800 for the whole soak.
+SOAK_SECONDS := 120
+MEASURES := health connections pause hung_batch neighbors bad_pictures outputs fuzz_requests fuzz_media
+measures: build ## Measure what strangers, faults and neighbors do to a server (docs/results/trust.md)
+	@for measure in $(MEASURES); do python3 -B tests/measures/$$measure.py || failed=1; done; \
+	python3 -B tests/measures/soak.py --seconds $(SOAK_SECONDS) && [ -z "$$failed" ]
 
 parity: setup ## Compare TVLT, ViLT and TBN at full size with the published implementations (fetches PyTorch)
 	$(banner) "parity"
