@@ -319,7 +319,9 @@ impl Device {
         self.metrics.model_lost(self.lane);
         let begin = Instant::now();
         let Some(slot) = self.slots.get_mut(&batch.model) else { return reason.to_owned() };
+        let building = self.state.build_time.begin();
         let rebuilt = slot.rebuild(self.device);
+        drop(building);
         if self.state.is_dead() {
             // another thread has the lane, and its own models
             return reason.to_owned();

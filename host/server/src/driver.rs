@@ -533,6 +533,11 @@ impl Running {
 
     /// Does what is due at this time though nothing came.
     fn keep_time(&mut self, now: Time) {
+        // while a model is built anew nothing is on its device; the others' batches are looked for so much later, too
+        let built = self.parts.devices.iter().map(LaneHandle::take_build_time).max().unwrap_or_default();
+        if !built.is_zero() {
+            self.step(now, Event::Paused(built));
+        }
         if self.wake_at.take_if(|due| *due <= now).is_some() {
             self.step(now, Event::WakeUp);
         }

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use mosel_core::{Batch, Mode, ModelId};
 use mosel_models::Model;
 
+use crate::build_time::BuildTime;
 use crate::jobs::JobRecord;
 use crate::model_build::Build;
 
@@ -42,6 +44,8 @@ pub(crate) struct LaneState {
     given: Mutex<Option<(Batch, Arc<JobRecord>)>>,
     /// The models that it has.
     models: Mutex<BTreeSet<ModelId>>,
+    /// What it spends on building a model anew.
+    pub(crate) build_time: BuildTime,
     /// Why the thread has died.
     died: OnceLock<String>,
 }
@@ -87,6 +91,11 @@ impl LaneHandle {
         if let Some((_, record)) = self.seat().state.die(why) {
             record.progress().failure = Some(why.to_owned());
         }
+    }
+
+    /// Time that it spent on building a model anew since this was asked last.
+    pub(crate) fn take_build_time(&self) -> Duration {
+        self.seat().state.build_time.take()
     }
 
     /// Gives it a batch; false if it takes none.

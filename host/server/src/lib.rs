@@ -7,6 +7,7 @@
 //! what, in `auth`; which threads there are, and what happens when one dies, in `supervisor`.
 
 mod auth;
+mod build_time;
 mod byte_budget;
 mod certificate;
 pub mod config;
