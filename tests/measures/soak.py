@@ -30,7 +30,7 @@ CONFIG = f"""
 lanes = {LANES}
 
 [finished]
-keep_ms = 120000
+keep_ms = 20000
 
 [drain]
 announce_ms = 0

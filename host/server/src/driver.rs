@@ -187,7 +187,6 @@ impl Driver {
         }
         let now = self.now();
         let stepped = catch_unwind(AssertUnwindSafe(|| {
-            self.supervisor.checkpoint("step");
             running.notice_pause(now);
             event(&mut running, now);
             running.finish_drain(now);
@@ -383,6 +382,7 @@ impl Running {
     }
 
     fn submit(&mut self, record: &Arc<JobRecord>, now: Time) {
+        self.parts.supervisor.checkpoint("step");
         if !matches!(self.drain, Drain::No) {
             self.outbox.wakes.extend(self.parts.jobs.reject(record, Rejection::Draining));
             return;
