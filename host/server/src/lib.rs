@@ -31,6 +31,7 @@ mod metrics;
 mod model_build;
 mod model_loader;
 mod model_registry;
+mod network;
 mod output_queue;
 mod planner;
 mod planner_handle;

@@ -1,4 +1,4 @@
-//! What many take from, shared fairly: bytes of inputs, places in a queue, connections, kept results.
+//! What many take from, shared fairly: bytes of inputs, in the server.
 //!
 //! A holder may have at most `factor x weight x what is free` (a dynamic threshold, after Choudhury and Hahne 1998). Whoever is
 //! alone gets most of a pool, `n` greedy holders get equal shares of it, and some of it is always left for somebody new,
@@ -11,6 +11,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::network::network_of;
 
 /// Who takes: those of one key share, those of different keys compete.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,12 +59,9 @@ struct Taken {
 }
 
 impl ShareKey {
-    /// Whoever calls from this address. Of IPv6 the first 64 bits count: the rest is for the client to choose.
+    /// Whoever calls from this address, or from its network.
     pub(crate) fn of_peer(address: IpAddr) -> ShareKey {
-        ShareKey::Peer(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-            address => address,
-        })
+        ShareKey::Peer(network_of(address))
     }
 }
 
@@ -78,7 +77,7 @@ impl Shares {
     }
 
     /// What all have together.
-    #[allow(dead_code, reason = "connections and kept results show it, next")]
+    #[cfg(test)]
     pub(crate) fn taken(&self) -> u64 {
         self.lock().all
     }

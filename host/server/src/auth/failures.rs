@@ -1,9 +1,11 @@
 //! Wrong tokens, counted by where they come from.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::network::network_of;
 
 /// How often somebody may be wrong within [`WINDOW`] is chosen; for whom it is remembered is bounded.
 const MAX_PEERS: usize = 4096;
@@ -42,7 +44,7 @@ impl Failures {
     /// Somebody there showed a wrong token.
     pub(super) fn count(&self, peer: IpAddr, now: Instant) -> Verdict {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let peer = network(peer);
+        let peer = network_of(peer);
         if peers.len() >= MAX_PEERS && !peers.contains_key(&peer) {
             peers.retain(|_, tally| now.duration_since(tally.since) < WINDOW);
             if peers.len() >= MAX_PEERS {
@@ -61,14 +63,6 @@ impl Failures {
             std::cmp::Ordering::Equal => Verdict::Last(left),
             std::cmp::Ordering::Greater => Verdict::Throttle(left),
         }
-    }
-}
-
-/// Who has one address of IPv6 usually has 2^64 of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        address => address,
     }
 }
 

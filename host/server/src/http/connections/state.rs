@@ -1,7 +1,7 @@
 //! What one connection does: whether it is in use, and since when it is not. Told by its stream and its requests, looked at
 //! by whoever needs its place.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::network::network_of;
+
 /// Whose connections are counted together: one address, or one network of the kind that a household is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct PeerKey(IpAddr);
 
 impl PeerKey {
     pub(super) fn of(address: IpAddr) -> PeerKey {
-        match address.to_canonical() {
-            IpAddr::V6(address) => PeerKey(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()),
-            address => PeerKey(address),
-        }
+        PeerKey(network_of(address))
     }
 }
 
