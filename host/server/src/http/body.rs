@@ -69,6 +69,16 @@ impl Memory {
         self.held.take(bytes as u64).map_err(|full| self.bounds.full(full))
     }
 
+    /// Makes room for so many bytes in this buffer, which has twice as many then, but not more than `most` needlessly.
+    pub(crate) fn grow(&mut self, buffer: &mut Vec<u8>, length: usize, most: usize) -> Result<(), ApiError> {
+        if length > buffer.capacity() {
+            let capacity = (2 * length).min(most).max(length);
+            self.take(capacity - buffer.capacity())?;
+            buffer.reserve_exact(capacity - buffer.len());
+        }
+        Ok(())
+    }
+
     /// So many bytes are not in memory any more.
     pub(crate) fn give(&mut self, bytes: usize) {
         self.held.give(bytes as u64);
@@ -128,11 +138,7 @@ async fn collect(mut body: Body, announced: Option<u64>, bounds: Bounds, memory:
             first = data;
             continue;
         }
-        if length > rest.capacity() {
-            let capacity = (2 * length).min(most).max(length);
-            memory.take(capacity - rest.capacity())?;
-            rest.reserve_exact(capacity - rest.len());
-        }
+        memory.grow(&mut rest, length, most)?;
         if !first.is_empty() {
             rest.extend_from_slice(&first);
             memory.give(first.len());

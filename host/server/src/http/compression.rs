@@ -149,11 +149,7 @@ impl Output<'_> {
             let message = format!("expected a body that unpacks to at most {MAX_RATIO} times its size, got more");
             return Err(ApiError::new(ErrorCode::BodyTooLarge, message));
         }
-        if length > self.bytes.capacity() {
-            let capacity = (2 * length).min(most);
-            self.memory.take(capacity - self.bytes.capacity())?;
-            self.bytes.reserve_exact(capacity - self.bytes.len());
-        }
+        self.memory.grow(&mut self.bytes, length, most)?;
         self.bytes.extend_from_slice(chunk);
         Ok(())
     }
