@@ -32,8 +32,8 @@ pub(crate) struct Metrics {
     /// What is counted of HTTP.
     pub(crate) http: HttpMeters,
     registry: Registry,
-    names: Mutex<BTreeSet<String>>,
-    tenants: Mutex<BTreeSet<String>>,
+    policy_names: BoundedLabel,
+    tenants: BoundedLabel,
     policy: PolicyFamilies,
     shadow: ShadowMeters,
     jobs: JobMeters,
@@ -103,6 +103,13 @@ pub(crate) struct WorkMeters {
     pub(crate) seconds: Counter<f64, AtomicU64>,
     /// Bodies for which there was no place to wait.
     pub(crate) refused: Counter,
+}
+
+/// A label whose values come from outside: the first so many get series of their own.
+#[derive(Debug)]
+struct BoundedLabel {
+    most: usize,
+    seen: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Debug)]
@@ -185,8 +192,8 @@ impl Default for Metrics {
         let mut metrics = Metrics {
             http: HttpMeters::default(),
             registry: Registry::with_prefix("mosel"),
-            names: Mutex::default(),
-            tenants: Mutex::default(),
+            policy_names: BoundedLabel::new(MOST_POLICIES),
+            tenants: BoundedLabel::new(MOST_TENANTS),
             policy: PolicyFamilies {
                 calls: Family::default(),
                 refused: Family::default(),
@@ -259,7 +266,7 @@ impl Metrics {
 
     /// The counters of a policy that is put in place.
     pub(crate) fn of_policy(&self, name: &str) -> PolicyMeters {
-        let name = self.label(name);
+        let name = self.policy_names.value(name);
         let calls = self.policy.calls.get_or_create(&Named { policy: name.clone() }).clone();
         let PolicyFamilies { refused, fallbacks, adopted, seconds, fuel, gap, .. } = &self.policy;
         let (fallbacks, adopted, refused) = (fallbacks.clone(), adopted.clone(), refused.clone());
@@ -360,7 +367,7 @@ impl Metrics {
 
     /// A batch of this tenant, `None` for nobody, kept its device for so long.
     pub(crate) fn charged(&self, tenant: Option<&str>, time: Duration) {
-        let tenant = self.tenant_label(tenant.unwrap_or(""));
+        let tenant = self.tenants.value(tenant.unwrap_or(""));
         self.requests.of_tenants.get_or_create(&OfTenant { tenant }).inc_by(time.as_secs_f64());
     }
 
@@ -382,22 +389,6 @@ impl Metrics {
     /// So many jobs wait on this lane.
     pub(crate) fn waiting(&self, lane: LaneId, jobs: usize) {
         self.jobs.waiting.get_or_create(&OfLane { lane: lane.0 }).set(jobs as i64);
-    }
-
-    fn label(&self, name: &str) -> String {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.len() < MOST_POLICIES {
-            names.insert(name.to_owned());
-        }
-        if names.contains(name) { name.to_owned() } else { "other".into() }
-    }
-
-    fn tenant_label(&self, name: &str) -> String {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        if tenants.len() < MOST_TENANTS {
-            tenants.insert(name.to_owned());
-        }
-        if tenants.contains(name) { name.to_owned() } else { "other".into() }
     }
 
     fn register_policies(&mut self) {
@@ -493,6 +484,21 @@ impl Metrics {
         registry.register("journal_lines_lost", words, journal_lines_lost.clone());
         let words = "Lines of the log and of standard output that nobody took, or that could not be written";
         registry.register("log_lines_lost", words, LINES_LOST.clone());
+    }
+}
+
+impl BoundedLabel {
+    fn new(most: usize) -> BoundedLabel {
+        BoundedLabel { most, seen: Mutex::default() }
+    }
+
+    /// This value, or `other`.
+    fn value(&self, value: &str) -> String {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() < self.most {
+            seen.insert(value.to_owned());
+        }
+        if seen.contains(value) { value.to_owned() } else { "other".into() }
     }
 }
 
