@@ -48,9 +48,7 @@ impl App {
     pub(crate) fn new(mut config: Config, metrics: Arc<Metrics>) -> anyhow::Result<App> {
         let auth = Auth::new(&config)?;
         let weights = config.fairness.weights.clone();
-        for (tenant, weight) in auth.weights() {
-            config.fairness.weights.entry(tenant.to_string()).or_insert(weight);
-        }
+        config.fairness.weights = weights_of_tenants(&weights, &auth);
         let supervisor = Supervisor::new(metrics.clone());
         let Http { work_threads, work_queue, .. } = config.http;
         let work = WorkPool::start(work_threads, work_queue, &supervisor, &metrics);
@@ -63,10 +61,8 @@ impl App {
     /// Reads the files of tokens again; tenants' weights follow.
     pub(crate) fn reload_tokens(&self) {
         self.auth.reload();
-        let mut fairness = Fairness { weights: self.weights.clone(), ..self.config.fairness.clone() };
-        for (tenant, weight) in self.auth.weights() {
-            fairness.weights.entry(tenant.to_string()).or_insert(weight);
-        }
+        let weights = weights_of_tenants(&self.weights, &self.auth);
+        let fairness = Fairness { weights, ..self.config.fairness.clone() };
         if let Ok(service) = self.service() {
             drop(service.driver.handle(Event::SharesChanged(fairness.to_core().weights)));
         }
@@ -103,6 +99,15 @@ impl App {
         let why = self.supervisor.failure().unwrap_or_else(|| BROKEN.into());
         ApiError::new(ErrorCode::Failed, format!("the server stops and has to be started again: {why}"))
     }
+}
+
+/// What tenants count: by the configuration, and where it does not say so by their tokens.
+fn weights_of_tenants(configured: &BTreeMap<String, f64>, auth: &Auth) -> BTreeMap<String, f64> {
+    let mut weights = configured.clone();
+    for (tenant, weight) in auth.weights() {
+        weights.entry(tenant.to_string()).or_insert(weight);
+    }
+    weights
 }
 
 /// Does on a thread of its own what would keep other requests waiting.

@@ -121,7 +121,7 @@ fn needed(method: &Method, path: &str) -> Option<Right> {
     let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     match path {
         "/metrics" => Some(Right::Read),
-        _ if path != "/v1" && !path.starts_with("/v1/") => None,
+        _ if !is_under(path, "/v1") => None,
         _ if looks => Some(Right::Read),
         _ if is_under(path, "/v1/jobs") => Some(Right::Submit),
         _ if ADMIN.iter().any(|root| is_under(path, root)) => Some(Right::Admin),
