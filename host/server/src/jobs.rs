@@ -328,13 +328,11 @@ impl Jobs {
         Some((page, None))
     }
 
-    /// Jobs that have ended, and of whose end nobody was told.
-    pub(crate) fn unfetched(&self) -> usize {
+    /// Some job has ended of whose end nobody was told.
+    pub(crate) fn has_unfetched(&self) -> bool {
         let table = self.lock();
-        let waits = |record: &&Arc<JobRecord>| {
-            !record.fetched.load(Ordering::Relaxed) && record.progress().completion().is_some()
-        };
-        table.records.values().filter(waits).count()
+        let mut records = table.records.values();
+        records.any(|record| !record.fetched.load(Ordering::Relaxed) && record.progress().completion().is_some())
     }
 
     /// A job was turned away: nothing of it is kept.

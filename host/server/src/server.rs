@@ -242,7 +242,7 @@ async fn listen(address: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
 /// Waits until every result was fetched, for so long at most.
 fn linger(service: &Service, most: Duration) {
     let end = Instant::now() + most;
-    while Instant::now() < end && service.jobs.unfetched() > 0 {
+    while Instant::now() < end && service.jobs.has_unfetched() {
         std::thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
     }
 }

@@ -243,7 +243,7 @@ impl Supervisor {
         self.faults.inject(thread, faults::Fault::Hang);
     }
 
-    /// Lets the threads of this name go that hang.
+    /// Lets the threads of this name go that hang, or will.
     #[cfg(test)]
     pub(crate) fn release(&self, thread: &str) {
         self.faults.release(thread);
@@ -291,6 +291,7 @@ mod faults {
         }
 
         pub(super) fn release(&self, thread: &str) {
+            lock(&self.wanted).remove(thread);
             lock(&self.hanging).retain(|name| name != thread);
             self.released.notify_all();
         }

@@ -262,7 +262,11 @@ fn results_stay_until_they_are_fetched() {
     let server = server_with(|config| {
         config.models.null = true;
         config.drain.linger_ms = 60_000;
+        config.watch.suspect_grace_ms = 60_000;
+        config.watch.lost_grace_ms = 60_000;
     });
+    // the job ends after its client was answered, or the answer would show its result
+    server.app.supervisor.inject_hang("device-0");
     let job = json!({ "model": "null", "deadline_ms": 60_000, "requests": [{ "text": "hi" }] }).to_string();
     let head = "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json";
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
@@ -271,6 +275,7 @@ fn results_stay_until_they_are_fetched() {
     stream.read_to_string(&mut answer).expect("an answer");
     let job: Value = serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1).expect("JSON");
     let (address, path) = (server.address(), format!("/v1/jobs/{}", job["id"].as_str().expect("an id")));
+    let app = server.app.clone();
     let drain = std::thread::spawn(move || server.drain().expect("it can be stopped"));
     let fetch = |path: &str| {
         let mut stream = TcpStream::connect(address).expect("it still listens");
@@ -279,6 +284,9 @@ fn results_stay_until_they_are_fetched() {
         stream.read_to_string(&mut answer).map(|_| answer).expect("an answer")
     };
     eventually("a server that drains", || fetch("/readyz").contains("draining"));
+    app.supervisor.release("device-0");
+    let service = app.service().expect("it serves");
+    eventually("a result", || service.jobs.has_unfetched());
     std::thread::sleep(Duration::from_millis(100));
     assert!(!drain.is_finished());
     assert!(fetch(&path).contains("\"served\""));
